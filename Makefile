@@ -1,0 +1,86 @@
+# Two commands do everything on a fresh machine: `make serve` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The engines that need torch have an environment of their own: what does not need torch is tested without it.
+TORCH_VENV := .venv-torch
+TORCH_BIN  := $(TORCH_VENV)/bin
+TORCH_PIP  := $(TORCH_BIN)/python -m pip --disable-pip-version-check --quiet
+# Versions known to work together; only what the extras ask for is installed.
+CONSTRAINTS := $(if $(wildcard constraints.txt),--constraint constraints.txt)
+TORCH_TESTS := tests/torch
+
+.DEFAULT_GOAL := help
+.PHONY: help serve serve-torch test test-base test-torch test-all check format lint types docs bench bench-engines bento clean system
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(VENV)/pyvenv.cfg $(TORCH_VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(@D)
+
+$(VENV)/.server: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
+	$(PIP) install $(CONSTRAINTS) --editable '.[server]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
+	$(PIP) install $(CONSTRAINTS) --editable '.[dev]'
+	@touch $@ $(VENV)/.server
+
+$(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/pyvenv.cfg
+	$(TORCH_PIP) install $(CONSTRAINTS) --editable '.[dev,xtts,openvoice]'
+	@touch $@
+
+system:
+	@bash scripts/system_packages.sh ffmpeg espeak-ng redis-server
+
+serve: $(VENV)/.server  ## start the server, ready to speak
+	$(BIN)/awaaztwin serve
+
+serve-torch: $(TORCH_VENV)/.dev  ## start the server with the engines that need torch installed
+	$(TORCH_BIN)/awaaztwin serve
+
+test: test-base test-torch  ## run the tests (without the slow ones)
+
+test-base: $(VENV)/.dev system  ## the tests of all that works without torch
+	$(BIN)/python -m pytest -m "not slow"
+
+test-torch: $(TORCH_VENV)/.dev  ## the tests of the engines that need torch
+	$(TORCH_BIN)/python -m pytest -m "not slow" $(TORCH_TESTS)
+
+test-all: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(TORCH_BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TORCH_TESTS)
+
+format: $(VENV)/.dev  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev  ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(TORCH_VENV)/.dev  ## pyright, strict
+	$(TORCH_BIN)/pyright --pythonpath $(TORCH_BIN)/python
+
+docs: $(VENV)/.dev  ## generated documents are up to date
+	$(BIN)/python scripts/config_docs.py --check
+	$(BIN)/python scripts/openapi.py --check
+
+check: lint types docs test-all  ## what CI runs
+
+bench: $(VENV)/.dev  ## measure: latency, throughput, overhead, fair shares, tenancy, voices, memory
+	$(BIN)/python benchmarks/speech.py
+
+bench-engines: $(TORCH_VENV)/.dev  ## measure XTTS and OpenVoice beside stock coqui-tts
+	$(TORCH_BIN)/python benchmarks/models.py
+
+# uv makes the Bento's lock: the versions known to work together, not the newest of the day.
+bento: $(VENV)/.server  ## build the Bento
+	UV_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/bentoml build
+
+clean:  ## remove the environment and what the tools left
+	rm -rf $(VENV) $(TORCH_VENV) .pytest_cache .ruff_cache .hypothesis .coverage* build dist

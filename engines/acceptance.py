@@ -1,0 +1,47 @@
+"""Licences that restrict what an engine may be used for: the operator accepts one before it is loaded."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from engines.contract import EngineAdapter, Licensed
+
+RESTRICTIVE: Final[Mapping[str, str]] = {
+    "CPML": "The Coqui Public Model License allows non-commercial use only, of the model and of its speech.",
+    "CC-BY-NC-4.0": "This Creative Commons licence allows non-commercial use only, with attribution.",
+    "CC-BY-NC-SA-4.0": "This Creative Commons licence allows non-commercial use only, with attribution, "
+    "and asks for the same licence on what is made from it.",
+    "CC-BY-NC-ND-4.0": "This Creative Commons licence allows non-commercial use only, with attribution, "
+    "and no changes.",
+}
+"""Licence → what it restricts, for engines that do not say it (:class:`engines.contract.Licensed`)."""
+
+
+def notice_of(engine: EngineAdapter) -> str:
+    """What the engine's licence restricts, in a sentence; empty where nothing has to be accepted."""
+    told = engine.license_notice if isinstance(engine, Licensed) else ""
+    known = {name.upper(): notice for name, notice in RESTRICTIVE.items()}
+    return told or known.get(engine.license.strip().upper(), "")
+
+
+def accepted(engine: EngineAdapter, accept: str | None) -> bool | None:
+    """Whether the engine may be loaded; ``None`` where nothing has to be accepted.
+
+    Args:
+        engine: The engine.
+        accept: The licence that the operator accepts, ``EngineConfig.accept_license``; its case is no matter.
+    """
+    if not notice_of(engine):
+        return None
+    return accept is not None and accept.strip().upper() == engine.license.strip().upper()
+
+
+def refusal(engine: EngineAdapter, accept: str | None) -> str | None:
+    """Why the engine may not be loaded, and which line changes that; ``None`` when it may."""
+    if accepted(engine, accept) is not False:
+        return None
+    other = f" (`accept_license: {accept}` is another one)" if accept else ""
+    return (
+        f"The engine {engine.name} is under the licence {engine.license}, which has not been accepted{other}."
+        f" {notice_of(engine)} If you accept it, add `accept_license: {engine.license}` to the engine "
+        f"{engine.name} in configuration.yaml."
+    )

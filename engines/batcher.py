@@ -1,0 +1,267 @@
+"""The adaptive batcher: utterances of all callers, spoken together.
+
+While a batch runs, what arrives queues up and is the next batch. Between batches it waits for company
+only as long as that helps. A batch costs ``base + item · n``, and the callers of the batch before come
+back one by one, as their answers reach them. With ``k`` utterances in hand and ``r`` callers still to
+come back, one every ``pace`` seconds, there are two ways to go on:
+
+- All together: the engine idles ``(k + r) · pace`` while they come back, and pays one base for all.
+- Two halves in turn: one comes back while the other is spoken; the engine never idles and pays two.
+
+So it waits for all where ``(k + r) · pace < base``, and else only until the halves are even, ``k ≥ r``:
+a batch of one stray caller would cost a whole base.
+
+It waits only for callers that it has reason to expect, and gives up when one takes longer than the
+slowest lately did. A lone caller therefore never waits, and the first one after a burst waits once,
+shortly.
+
+An engine that has slots (see :class:`engines.contract.Capabilities`) puts its own batches together: it is
+handed one utterance for each free slot, in fair order, as soon as there is one.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Final, TypeAlias
+
+from engines.config import BatchingConfig
+from engines.contract import (
+    EngineAdapter,
+    EngineError,
+    EngineOverloaded,
+    EngineUnavailable,
+    StreamingEngine,
+    Utterance,
+)
+from engines.cost import CostModel
+from engines.fair import FairQueue
+from engines.ticket import Ticket
+
+logger = logging.getLogger(__name__)
+
+Hold: TypeAlias = Callable[[], AbstractAsyncContextManager[EngineAdapter]]
+"""Gives the loaded engine for as long as a batch runs."""
+
+GRACE: Final = 0.05
+"""The wait for a caller to come back while it is not known how long that takes: a share of a batch of one."""
+
+MARGIN: Final = 1.5
+"""Callers are given this many times what the slowest of them lately took to come back."""
+
+FADING: Final = 0.97
+"""What is left of the slowest return, with each return that was quicker."""
+
+LATELY: Final = 0.1
+"""Weight of the newest return in the mean of the returns."""
+
+
+class Batcher:
+    """Collects utterances and runs them on one engine.
+
+    Args:
+        engine: Asked for its batch keys; not loaded by this.
+        hold: Gives the loaded engine, see ``ModelLease.hold``.
+        config: Sizes and waits.
+        concurrency: Batches that run at once; of an engine with slots, it is their number that counts.
+        timeout: Seconds one batch may take.
+    """
+
+    def __init__(
+        self,
+        engine: EngineAdapter,
+        hold: Hold,
+        config: BatchingConfig,
+        *,
+        concurrency: int = 1,
+        timeout: float = 60.0,
+    ) -> None:
+        self._engine = engine
+        self._hold = hold
+        self._config = config
+        self._timeout = timeout
+        slots = engine.capabilities.slots
+        self._largest = 1 if slots else config.max_batch_size
+        self._concurrency = slots or concurrency
+        self._queue: FairQueue[Ticket] = FairQueue(lambda ticket: ticket.key)
+        self._running: dict[asyncio.Task[None], list[Ticket]] = {}
+        self._costs = CostModel()
+        self._returning = 0  # callers of the last batch that have not come back yet
+        self._patient = False  # whether they are still waited for
+        self._slowest: float | None = None  # seconds between two returns, lately
+        self._pace = 0.0  # the same, in the mean
+        self._last_event = 0.0
+        self._changed = asyncio.Event()
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Utterances in the queue that somebody still wants."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Utterances the engine is working on."""
+        return sum(len(batch) for batch in self._running.values())
+
+    def submit(
+        self, utterance: Utterance, *, tenant: str = "default", weight: float = 1.0, admitted: bool = False
+    ) -> Ticket:
+        """Queue an utterance. Tenants take turns, see :class:`engines.fair.FairQueue`.
+
+        When the queue is full, the newest of the tenant that holds most of it makes room for another
+        tenant's: one tenant's flood refuses its own.
+
+        Args:
+            utterance: What to speak.
+            tenant: Whose it is.
+            weight: Their share of the engine.
+            admitted: It continues a text whose beginning was accepted: it is queued even when the queue is
+                full. The caller bounds how many of these it has.
+
+        Raises:
+            EngineOverloaded: The queue is full.
+            EngineUnavailable: The batcher is closed.
+        """
+        if self._closed:
+            raise EngineUnavailable("The engine is shutting down.")
+        if len(self._queue) >= self._config.max_queue and not admitted:
+            full = EngineOverloaded(
+                f"The queue of the engine {self._engine.name} is full ({self._config.max_queue} utterances).",
+                retry_after=self._drain_seconds(),
+            )
+            victim = self._queue.make_room(tenant, weight)
+            if victim is None:
+                raise full
+            victim.put(full)
+        ticket = Ticket(utterance, self._engine.batch_key(utterance), self._dropped)
+        cost = float(max(1, len(utterance.text)))
+        self._queue.push(ticket, tenant=tenant, weight=weight, cost=cost, droppable=not admitted)
+        self._came()
+        self._changed.set()
+        if self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch())
+        return ticket
+
+    async def close(self) -> None:
+        """Stop: what runs is cancelled, what waits gets ``EngineUnavailable``."""
+        self._closed = True
+        tasks = [*self._running, *([self._dispatcher] if self._dispatcher else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while waiting := self._queue.take(len(self._queue)):
+            for ticket in waiting:
+                ticket.put(EngineUnavailable("The engine is shutting down."))
+
+    async def _dispatch(self) -> None:
+        while True:
+            while not len(self._queue) or len(self._running) >= self._concurrency:
+                await self._change()
+            await self._gather()
+            batch = self._take()
+            if batch:
+                task = asyncio.create_task(self._run(batch))
+                self._running[task] = batch
+                task.add_done_callback(self._finished)
+
+    async def _change(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - None waits for good, by design
+        """Wait until the queue or the running batches change; false when ``timeout`` seconds passed first."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _gather(self) -> None:
+        """Wait for company while that helps."""
+        cost = self._costs.estimate
+        patience = GRACE * cost.of(1) if self._slowest is None else MARGIN * self._slowest
+        deadline = time.monotonic() + self._config.max_wait_ms / 1000
+        while self._patient and 0 < (size := len(self._queue)) < self._largest:
+            all_soon = (size + self._returning) * self._pace < cost.base
+            wait = min(patience, cost.base, deadline - time.monotonic())
+            if wait <= 0 or not (all_soon or size < self._returning) or not await self._change(wait):
+                self._patient = False
+
+    def _take(self) -> list[Ticket]:
+        """The next batch: the utterance whose turn it is and those that can run with it, in fair order.
+
+        What is queued is shared out over the free places, so that none stands idle beside a long batch.
+        """
+        free = self._concurrency - len(self._running)
+        return self._queue.take(min(self._largest, math.ceil(len(self._queue) / free)))
+
+    async def _run(self, batch: list[Ticket]) -> None:
+        utterances = [ticket.utterance for ticket in batch]
+        error: EngineError = EngineUnavailable("The engine ended without an outcome.")
+        try:
+            async with self._hold() as engine:
+                started = time.monotonic()
+                async with asyncio.timeout(self._timeout):
+                    if isinstance(engine, StreamingEngine):
+                        async with aclosing(engine.stream(utterances)) as stream:
+                            async for index, item in stream:
+                                batch[index].put(item)
+                    else:
+                        for ticket, outcome in zip(batch, await engine.synthesize(utterances), strict=True):
+                            ticket.put(outcome)
+                self._costs.observe(len(batch), time.monotonic() - started)
+        except TimeoutError:
+            error = EngineUnavailable(f"The engine {self._engine.name} took longer than {self._timeout:g} s.")
+        except EngineError as raised:
+            error = raised
+        except asyncio.CancelledError:
+            error = EngineUnavailable("The engine is shutting down.")
+            raise
+        except (
+            Exception
+        ) as raised:  # a plug-in's defect must reach its callers as an error, whatever it raises
+            logger.exception("the engine %s failed on a batch of %d", self._engine.name, len(batch))
+            error = EngineUnavailable(f"The engine {self._engine.name} failed: {type(raised).__name__}.")
+        finally:
+            for ticket in batch:
+                ticket.put(error)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._returning = len(self._running.pop(task))
+        self._patient = self._returning > 0
+        self._last_event = time.monotonic()
+        self._changed.set()
+
+    def _came(self) -> None:
+        """Learn from an arrival how long callers take to come back after their batch.
+
+        Also from one that was not waited for: else too short a patience would never learn that it is.
+        """
+        if self._returning == 0:
+            return
+        now = time.monotonic()
+        gap, self._last_event = now - self._last_event, now
+        if gap > self._costs.estimate.base:
+            # Later than any wait would pay: not a caller of the last batch coming back.
+            self._returning = 0
+        else:
+            self._slowest = gap if self._slowest is None else max(gap, FADING * self._slowest)
+            self._pace += LATELY * (gap - self._pace)
+            self._returning -= 1
+        self._patient = self._patient and self._returning > 0
+
+    def _dropped(self, ticket: Ticket) -> None:
+        """A reader went away: free its place, and stop a batch that nobody reads any more."""
+        if ticket in self._queue:
+            self._queue.remove(ticket)
+            return
+        for task, batch in self._running.items():
+            if ticket in batch and all(other.settled for other in batch):
+                task.cancel()
+
+    def _drain_seconds(self) -> float:
+        cost = self._costs.estimate
+        batches = math.ceil(len(self._queue) / self._largest / self._concurrency)
+        return max(1.0, batches * cost.of(self._largest))

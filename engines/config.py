@@ -1,0 +1,89 @@
+"""Settings of one engine, as the ``engines`` section of ``configuration.yaml`` gives them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
+
+Device = Literal["auto", "cuda", "mps", "cpu"]
+EngineName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$")]
+
+
+class StrictModel(BaseModel):
+    """A settings model: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class BatchingConfig(StrictModel):
+    """How the runner's batcher collects utterances from all callers."""
+
+    max_batch_size: int = Field(
+        default=16, ge=1, le=1024, description="Utterances in one engine call, at most."
+    )
+    max_queue: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="Utterances waiting for the engine, at most; one more is refused with 429.",
+    )
+    max_wait_ms: float = Field(
+        default=50.0,
+        ge=0,
+        le=1_000,
+        description="The longest that a batch may wait for company it has reason to expect. 0 never waits.",
+    )
+
+
+class EngineConfig(StrictModel):
+    """One engine: which implementation, on which device, and how much of it.
+
+    ``name`` is what clients select with ``model`` or ``engine``; ``type`` is the implementation
+    that the registry makes.
+    """
+
+    name: EngineName = Field(description="The name clients use; unique, compared without case.")
+    type: str = Field(
+        default="ESPEAK", description="The implementation: a built-in name or an entry point's."
+    )
+    enabled: bool = Field(default=True, description="Whether the engine is served.")
+    model_path: Path | None = Field(
+        default=None, description="Folder with the model's files, for engines with weights."
+    )
+    accept_license: str | None = Field(
+        default=None,
+        description="Name of the licence that you accept, for an engine whose licence restricts its use.",
+    )
+    device: Device = Field(default="auto", description="`auto` takes CUDA, else MPS, else the CPU.")
+    max_concurrent_jobs: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="Batches the engine works on at once (ESPEAK: its worker processes).",
+    )
+    warm: bool = Field(default=False, description="Load at start instead of at the first request.")
+    idle_unload_seconds: float = Field(
+        default=300.0, ge=0, description="Unload after this long without work. 0 keeps it loaded."
+    )
+    utterance_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=3_600, description="The longest one batch may take before it is abandoned."
+    )
+    voice_cache_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Prepared voices that the runner holds in memory, in bytes, at most.",
+    )
+    batching: BatchingConfig = Field(default=BatchingConfig())
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="Address of a runner on another host; without it the runner is started here.",
+    )
+    token: SecretStr | None = Field(
+        default=None,
+        description="Shared secret between Gateway and runner; needed when the runner listens on a network.",
+    )
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict[str, JsonValue],
+        description="Settings that only this type of engine understands.",
+    )

@@ -1,0 +1,55 @@
+"""What a batch costs, learned from the last ones: ``base + item · n`` seconds for ``n`` utterances."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+WINDOW: Final = 32
+"""Batches remembered. Few, so that a change (another model, a busier machine) is believed at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds: ``base`` whatever the batch's size, and ``item`` for each utterance in it."""
+
+    base: float
+    item: float
+
+    def of(self, size: int) -> float:
+        """Seconds for a batch of ``size``."""
+        return self.base + self.item * size
+
+
+class CostModel:
+    """Least squares over the sizes and durations of the last :data:`WINDOW` batches.
+
+    With batches of one size only, all cost is put down to the items: a base that was not seen is no
+    reason to wait for company.
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW)
+        self._estimate = Cost(0.0, 0.0)
+
+    @property
+    def estimate(self) -> Cost:
+        """The present estimate; nothing while nothing was observed."""
+        return self._estimate
+
+    def observe(self, size: int, seconds: float) -> None:
+        """Remember that a batch of ``size`` took ``seconds``."""
+        self._seen.append((size, seconds))
+        self._estimate = self._fit()
+
+    def _fit(self) -> Cost:
+        count = len(self._seen)
+        mean_size = sum(size for size, _ in self._seen) / count
+        mean_seconds = sum(seconds for _, seconds in self._seen) / count
+        spread = sum((size - mean_size) ** 2 for size, _ in self._seen)
+        if spread == 0.0:
+            return Cost(0.0, mean_seconds / mean_size)
+        slope = sum((n - mean_size) * (s - mean_seconds) for n, s in self._seen) / spread
+        slope = max(0.0, slope)
+        shortest = min(seconds for _, seconds in self._seen)
+        base = min(max(0.0, mean_seconds - slope * mean_size), shortest)
+        return Cost(base, slope)

@@ -1,0 +1,123 @@
+"""Turning eSpeak NG's speech into the speaker's piece by piece, without a seam."""
+
+from typing import Final
+
+import numpy as np
+
+from engines.contract import Pcm
+from engines.espeak.adaptation.delivery import FULL_SCALE, to_signal
+from engines.espeak.adaptation.resampling import resampled, resampling
+from engines.espeak.adaptation.spectra import (
+    ANALYSIS_WINDOW,
+    HOP,
+    RATE,
+    SIZE,
+    SYNTHESIS_WINDOW,
+    Floats,
+    describe,
+    frames_of,
+    signals_of,
+    spectra_of,
+    to_gains,
+)
+from engines.espeak.adaptation.voice import CONTEXT, AdaptedVoice, Manner, Mover
+
+_LIMIT: Final = 8.0
+"""Nepers of power (35 dB) that a band may be changed by."""
+_KNEE: Final = 0.8
+"""Share of full scale from which peaks are rounded off instead of cut."""
+_FADE: Final = 128
+"""Samples over which the start fades in: the filter sounds a little before what it filters."""
+_SHIFTS: Final = SIZE // HOP
+_OVERLAP: Final = (ANALYSIS_WINDOW * SYNTHESIS_WINDOW).reshape(_SHIFTS, HOP).sum(axis=0)
+"""What the windows of all frames over one sample add up to; it repeats with every hop."""
+
+
+class SpectralFilter:
+    """Moves the spectrum of a signal; samples come out as many as went in, delayed until :meth:`finish`.
+
+    Args:
+        manner: How it is moved.
+    """
+
+    def __init__(self, manner: Manner) -> None:
+        self._mover = Mover(manner)
+        self._input = np.zeros(SIZE + CONTEXT * HOP, np.float32)
+        self._tail = np.zeros((_SHIFTS, HOP), np.float32)
+        self._lead = SIZE
+        self._owed = 0
+
+    def feed(self, signal: Floats) -> Floats:
+        """The samples that are ready after ``signal``."""
+        self._owed += len(signal)
+        self._input = np.concatenate([self._input, signal])
+        return self._advance()
+
+    def finish(self) -> Floats:
+        """What is left; nothing can be fed after it."""
+        self._input = np.pad(self._input, (0, 2 * SIZE + CONTEXT * HOP))
+        return self._advance()
+
+    def _advance(self) -> Floats:
+        count = (len(self._input) - SIZE) // HOP + 1 - 2 * CONTEXT
+        if count <= 0:
+            return np.zeros(0, np.float32)
+        frames = frames_of(self._input)
+        spectra = spectra_of(frames)
+        inner = slice(CONTEXT, CONTEXT + count)
+        gains = to_gains(self._mover.change(describe(frames, spectra))[inner], _LIMIT)
+        done = self._overlapped(signals_of(spectra[inner] * gains) * SYNTHESIS_WINDOW)
+        self._input = self._input[count * HOP :]
+        lead = min(self._lead, len(done))
+        self._lead -= lead
+        done = done[lead : lead + self._owed]
+        self._owed -= len(done)
+        return done
+
+    def _overlapped(self, pieces: Floats) -> Floats:
+        """Add up frames; gives the samples that no later frame reaches."""
+        count = len(pieces)
+        total = np.zeros((count + _SHIFTS, HOP), np.float32)
+        total[:_SHIFTS] = self._tail
+        for shift in range(_SHIFTS):
+            total[shift : shift + count] += pieces[:, shift * HOP : (shift + 1) * HOP]
+        self._tail = total[count:]
+        return (total[:count] / _OVERLAP).ravel()
+
+
+class Transformation:
+    """One utterance on its way from eSpeak NG's PCM to the speaker's.
+
+    Args:
+        voice: The speaker's.
+    """
+
+    def __init__(self, voice: AdaptedVoice) -> None:
+        self._filter = SpectralFilter(voice.manner)
+        self._fade = np.linspace(0, 1, _FADE, endpoint=False, dtype=np.float32)
+        self._player = resampling(RATE * voice.delivery.stretch, RATE)
+
+    def feed(self, pcm: Pcm) -> Pcm:
+        """What is ready after ``pcm``."""
+        played = self._player.resample_chunk(to_signal(pcm))
+        return self._to_pcm(self._filter.feed(played))
+
+    def finish(self) -> Pcm:
+        """What is left; nothing can be fed after it."""
+        played = self._player.resample_chunk(np.zeros(0, np.float32), last=True)
+        rest = np.concatenate([self._filter.feed(played), self._filter.finish()])
+        return self._to_pcm(rest)
+
+    def _to_pcm(self, signal: Floats) -> Pcm:
+        faded = min(len(self._fade), len(signal))
+        signal[:faded] *= self._fade[:faded]
+        self._fade = self._fade[faded:]
+        excess = np.abs(signal) - _KNEE
+        room = 1 - _KNEE
+        rounded = np.sign(signal) * (_KNEE + room * np.tanh(np.maximum(excess, 0) / room))
+        return np.rint(np.where(excess > 0, rounded, signal) * (FULL_SCALE - 1)).astype(np.int16)
+
+
+def play(pcm: Pcm, stretch: float) -> Floats:
+    """Play what eSpeak NG said ``stretch`` times as fast."""
+    return resampled(to_signal(pcm), RATE * stretch, RATE)

@@ -1,0 +1,78 @@
+"""The pitch of speech, by autocorrelation."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+LOWEST: Final = 60.0
+HIGHEST: Final = 450.0
+_HEARD: Final = 2_000.0
+"""Hertz up to which a pitch is looked for; higher harmonics fit no whole number of samples."""
+_CLEAR: Final = 0.55
+"""Correlation, relative to a perfectly periodic frame, from which a frame is voiced by itself."""
+_LIKELY: Final = 0.45
+"""Correlation that suffices between voiced frames."""
+_PER_OCTAVE: Final = 0.02
+"""What a lag an octave longer must gain, so that two periods are not taken for one."""
+AROUND: Final = 4
+"""Frames to either side that a pitch is compared with."""
+_LEAP: Final = 0.35
+"""Octaves from the pitch around it at which a pitch is an error."""
+
+
+def track(
+    frames: npt.NDArray[np.float32], rate: float, low: float = LOWEST, high: float = HIGHEST
+) -> npt.NDArray[np.float32]:
+    """The pitch of each frame in hertz, 0 where there is none.
+
+    Args:
+        frames: Overlapping frames, shape ``(frames, samples)``, of an even number of samples.
+        rate: Hertz.
+        low: Lowest pitch looked for.
+        high: Highest pitch looked for.
+    """
+    if not len(frames):
+        return np.zeros(0, np.float32)
+    halved, rate = frames[:, ::2] + frames[:, 1::2], rate / 2  # half the samples show a pitch as well
+    window = np.hanning(halved.shape[1]).astype(np.float32)
+    centred = (halved - halved.mean(axis=1, keepdims=True)) * window
+    heard = int(_HEARD / rate * 2 * len(window))
+    correlation = _autocorrelation(centred, heard)
+    own = _autocorrelation(window[None], heard)[0]
+    correlation /= correlation[:, :1] + np.float32(1e-9)
+    first, last = int(rate / high), int(rate / low)
+    lags = np.arange(first, last)
+    fit = correlation[:, first:last] / np.maximum(own[first:last] / own[0], 0.05)
+    fit -= (_PER_OCTAVE * np.log2(lags / first)).astype(np.float32)
+    best = fit.argmax(axis=1)
+    clarity = np.take_along_axis(fit, best[:, None], 1)[:, 0]
+    found = rate / (first + best + _offset(fit, best))
+    return _plausible(np.where(clarity > _CLEAR, found, 0.0), clarity).astype(np.float32)
+
+
+def _autocorrelation(frames: npt.NDArray[np.float32], heard: int) -> npt.NDArray[np.float32]:
+    """Of frames without what is above bin ``heard``."""
+    size = frames.shape[1]
+    spectra = np.fft.rfft(frames, 2 * size, axis=1)
+    power = np.square(spectra.real) + np.square(spectra.imag)
+    power[:, heard:] = 0
+    return np.fft.irfft(power, axis=1)[:, :size].astype(np.float32, copy=False)
+
+
+def _offset(fit: npt.NDArray[np.float32], best: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    """Where between samples the maximum lies, by the parabola through it and its neighbours."""
+    middle = np.clip(best, 1, fit.shape[1] - 2)
+    left, top, right = (np.take_along_axis(fit, (middle + i)[:, None], 1)[:, 0] for i in (-1, 0, 1))
+    curve = left - 2 * top + right
+    offset = np.where(curve < 0, 0.5 * (left - right) / np.minimum(curve, -1e-9), 0.0)
+    return np.clip(np.where(middle == best, offset, 0.0), -0.5, 0.5)
+
+
+def _plausible(pitch: npt.NDArray[np.floating], clarity: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
+    """Leaps and holes take the median of what is around them."""
+    padded = np.pad(pitch, AROUND)
+    around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1), axis=1)
+    both = (around > 0) & (pitch > 0)
+    leap = np.abs(np.log2(np.where(both, pitch, 1.0) / np.where(both, around, 1.0)))
+    return np.where(both & (leap < _LEAP), pitch, np.where(clarity > _LIKELY, around, 0.0))

@@ -1,0 +1,96 @@
+"""The recordings a voice is made from: checked, resampled, analysed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engines.contract import ReferenceSample, UnsupportedUtterance
+from engines.espeak.adaptation.delivery import to_signal
+from engines.espeak.adaptation.resampling import resampled
+from engines.espeak.adaptation.spectra import HOP, RATE, Analysis, analyse
+
+LEAST: Final = 2.0
+"""Seconds of speech."""
+MOST: Final = 75.0
+"""Seconds of recordings that are used; more adds nothing but time."""
+_RATES: Final = (4_000, 384_000)
+_SILENCE: Final = 1e-4
+"""Root mean square of what is no speech: -80 dBFS."""
+_LEAST_VOICED: Final = 0.15
+"""Share of speech that has a pitch. It is about half."""
+_DENSEST: Final = 40
+"""Characters a second; nobody reads so fast, so it is no transcript."""
+_SHORTEST: Final = 0.1
+"""Seconds; a shorter sample is left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A sample that is used.
+
+    Attributes:
+        speech: What was heard.
+        transcript: What was said, when known.
+        language: Its tag, when known.
+    """
+
+    speech: Analysis
+    transcript: str | None
+    language: str | None
+
+
+def read(samples: Sequence[ReferenceSample]) -> list[Recording]:
+    """Check and analyse samples.
+
+    What exceeds :data:`MOST` is left out; a sample that is cut by that is used without its transcript.
+
+    Raises:
+        UnsupportedUtterance: They cannot be used, or hold too little speech.
+    """
+    recordings: list[Recording] = []
+    left = MOST
+    for number, sample in enumerate(samples, 1):
+        _check(sample, number)
+        transcript = (sample.transcript or "").strip() or None
+        seconds = len(sample.pcm) / sample.sample_rate
+        if seconds > left or len(transcript or "") > _DENSEST * seconds:
+            transcript = None
+        pcm = sample.pcm[: int(left * sample.sample_rate)]
+        if len(pcm) / sample.sample_rate < _SHORTEST:
+            continue
+        signal = resampled(to_signal(pcm), sample.sample_rate, RATE)
+        if float(np.sqrt(np.mean(np.square(signal)))) < _SILENCE:
+            continue
+        recordings.append(Recording(analyse(signal), transcript, sample.language))
+        left = max(0.0, left - len(signal) / RATE)
+    _check_enough(recordings)
+    return recordings
+
+
+def _check(sample: ReferenceSample, number: int) -> None:
+    pcm = np.asarray(sample.pcm)
+    if pcm.dtype != np.int16 or pcm.ndim != 1:
+        message = f"Sample {number} is not mono 16-bit PCM: its samples are {pcm.dtype} of shape {pcm.shape}."
+        raise UnsupportedUtterance(message, param="samples")
+    if not _RATES[0] <= sample.sample_rate <= _RATES[1]:
+        message = (
+            f"Sample {number} has {sample.sample_rate} samples a second, not {_RATES[0]} to {_RATES[1]}."
+        )
+        raise UnsupportedUtterance(message, param="samples")
+
+
+def _check_enough(recordings: Sequence[Recording]) -> None:
+    active = sum(int(r.speech.active.sum()) for r in recordings) * HOP / RATE
+    voiced = sum(int((r.speech.active & r.speech.voiced).sum()) for r in recordings) * HOP / RATE
+    if not recordings:
+        raise UnsupportedUtterance("There is nothing but silence in the samples.", param="samples")
+    if active < LEAST:
+        message = (
+            f"There are {active:.1f} s of speech in the samples; {LEAST:g} s are the least, 10 s are better."
+        )
+        raise UnsupportedUtterance(message, param="samples")
+    if voiced < _LEAST_VOICED * active:
+        message = "There is no voice in the samples: hardly any of it has a pitch, as noise or whispering."
+        raise UnsupportedUtterance(message, param="samples")

@@ -1,0 +1,178 @@
+"""A prepared voice: how eSpeak NG is to speak, and how its spectrum is to be moved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from engines.contract import UnsupportedUtterance, VoiceEmbeddingRef
+from engines.espeak.adaptation.delivery import BASES, Delivery
+from engines.espeak.adaptation.neighbours import Neighbours
+from engines.espeak.adaptation.spectra import AUDIBLE, BANDS, CEPSTRA, Analysis, Floats, smoothed
+
+CONTEXT: Final = 12
+"""Frames to either side that a frame's change depends on: more than pitch, slope and smoothing reach."""
+MOST_FRAMES: Final = 4_096
+"""Frames of known change: 1.2 MB."""
+_SLOPE: Final = 3
+"""Frames to either side whose difference is a frame's slope."""
+_FEATURES: Final = 2 * CEPSTRA
+_SMOOTHING: Final = 1
+_PULL: Final = 0.5
+"""How far a frame is drawn towards what it resembles, before it gets what that lacked."""
+_FADE: Final = 3.0
+"""Nepers further down than speech goes, to where a frame still is changed."""
+_SCALE: Final = 100.0
+"""What eSpeak NG's pitch and range stay below."""
+_LARGEST: Final = 1e4
+"""Of all numbers; none that makes sense comes near it."""
+_OCTAVE: Final = 2.0
+_NONE: Final[Floats] = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Manner:
+    """How eSpeak NG's cepstra become the speaker's.
+
+    Attributes:
+        scale: Of unvoiced and of voiced frames, shape ``(2, CEPSTRA)``.
+        offset: Added after that, shape ``(2, CEPSTRA)``.
+        weights: What features are multiplied by to be compared, shape ``(2 * CEPSTRA,)``.
+        places: Weighted features of moved frames, shape ``(frames, 2 * CEPSTRA)``; may be none.
+        values: What those frames still lack, shape ``(frames, CEPSTRA)``.
+        loud: Level of eSpeak NG's loudest frames, see ``Analysis.loud``.
+    """
+
+    scale: Floats
+    offset: Floats
+    weights: Floats
+    places: Floats
+    values: Floats
+    loud: float
+
+    def moved(self, speech: Analysis) -> Floats:
+        """The cepstra with the speaker's mean and variance, shape ``(frames, CEPSTRA)``."""
+        voiced = speech.voiced.astype(np.intp)
+        return speech.cepstra * self.scale[voiced] + self.offset[voiced]
+
+    def louder(self, nepers: float) -> "Manner":
+        """The same with more power."""
+        offset = self.offset.copy()
+        offset[:, 0] += np.float32(nepers * np.sqrt(BANDS))  # the first cepstrum of a constant
+        return replace(self, offset=offset)
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedVoice:
+    """Everything that is needed to speak in a voice.
+
+    Attributes:
+        delivery: What eSpeak NG is asked for.
+        manner: How its spectrum is moved.
+    """
+
+    delivery: Delivery
+    manner: Manner
+
+    def to_tensors(self) -> dict[str, Floats]:
+        """As arrays by name."""
+        d, m = self.delivery, self.manner
+        numbers = [d.base, d.pitch, d.pitch_range, d.stretch, m.loud]
+        return {
+            "delivery": np.array(numbers, np.float32),
+            "scale": m.scale,
+            "offset": m.offset,
+            "weights": m.weights,
+            "places": m.places,
+            "values": m.values,
+        }
+
+    @classmethod
+    def from_prepared(cls, prepared: VoiceEmbeddingRef, model: str) -> "AdaptedVoice":
+        """Read a prepared voice.
+
+        Raises:
+            UnsupportedUtterance: It is for another model than ``model``, or damaged.
+        """
+        if prepared.model != model:
+            raise UnsupportedUtterance(
+                f"The voice was prepared for {prepared.model}, not for {model}. Prepare it again.",
+                param="voice",
+            )
+        return cls.from_tensors(prepared.tensors)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Floats]) -> "AdaptedVoice":
+        """Read what :meth:`to_tensors` gave.
+
+        Raises:
+            UnsupportedUtterance: Something is missing, or is not what it should be.
+        """
+        frames = min(len(tensors.get("places", _NONE)), MOST_FRAMES)
+        shapes = {
+            "delivery": (5,),
+            "scale": (2, CEPSTRA),
+            "offset": (2, CEPSTRA),
+            "weights": (_FEATURES,),
+            "places": (frames, _FEATURES),
+            "values": (frames, CEPSTRA),
+        }
+        for name, shape in shapes.items():
+            tensor = tensors.get(name)
+            if tensor is None or tensor.shape != shape or not (np.abs(tensor) < _LARGEST).all():
+                raise UnsupportedUtterance(
+                    f"The prepared voice is damaged: {name!r} is not as it should be.", param="voice"
+                )
+        base, pitch, pitch_range, stretch, loud = (float(number) for number in tensors["delivery"])
+        in_scale = all(0 <= number < _SCALE for number in (pitch, pitch_range))
+        if not (
+            0 <= base < len(BASES)
+            and in_scale
+            and 1 / _OCTAVE < stretch < _OCTAVE
+            and tensors["weights"].min() > 0
+        ):
+            raise UnsupportedUtterance(
+                "The prepared voice is damaged: its numbers make no sense.", param="voice"
+            )
+        manner = Manner(
+            tensors["scale"],
+            tensors["offset"],
+            tensors["weights"],
+            tensors["places"],
+            tensors["values"],
+            loud,
+        )
+        return cls(Delivery(int(base), int(pitch), int(pitch_range), stretch), manner)
+
+
+class Mover:
+    """Changes cepstra to a speaker's.
+
+    Args:
+        manner: How.
+    """
+
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
+        self._neighbours: Neighbours | None = None
+        if len(manner.places):
+            values = manner.values + _PULL * manner.places[:, :CEPSTRA] / manner.weights[:CEPSTRA]
+            self._neighbours = Neighbours(manner.places, values.astype(np.float32, copy=False))
+
+    def change(self, speech: Analysis) -> Floats:
+        """What is added to each frame's cepstra to make it the speaker's; nothing in pauses."""
+        moved = self._manner.moved(speech)
+        change = moved - speech.cepstra
+        if self._neighbours is not None:
+            wanted = with_slopes(moved) * self._manner.weights
+            pulled = self._neighbours.mean(wanted) - _PULL * moved
+            change += smoothed(pulled.astype(np.float32, copy=False), _SMOOTHING)
+        change[speech.level < self._manner.loud - AUDIBLE - _FADE] = 0
+        return smoothed(change, _SMOOTHING)
+
+
+def with_slopes(cepstra: Floats) -> Floats:
+    """Cepstra and the difference of those three frames on and back, shape ``(frames, 2 * CEPSTRA)``."""
+    padded = np.pad(cepstra, ((_SLOPE, _SLOPE), (0, 0)), mode="edge")
+    return np.concatenate([cepstra, padded[2 * _SLOPE :] - padded[: -2 * _SLOPE]], axis=1)

@@ -1,0 +1,174 @@
+"""Speaking a batch on one worker, and what is done when the worker is lost on the way."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from engines.contract import (
+    Abandoned,
+    EngineError,
+    EngineUnavailable,
+    Pcm,
+    Speech,
+    Streamed,
+    Utterance,
+    WordTiming,
+    collect,
+)
+from engines.espeak.pool import Place
+from engines.espeak.process import WorkerLost, WorkerProcess
+from engines.espeak.timings import word_timings
+from engines.espeak.wire import Frame, Kind, Request, unpack_marks
+
+AHEAD: Final = 8
+"""Requests sent before their turn, so that the worker never waits for the next one."""
+POLL: Final = 0.05
+"""Seconds between two looks at ``abandoned`` while a worker is silent."""
+NO_PCM: Final[Pcm] = np.zeros(0, np.int16)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One utterance of a batch on its way through a worker.
+
+    Attributes:
+        index: Its place in the batch.
+        utterance: What to speak.
+        request: The same, in eSpeak NG's terms.
+        heard: Whether any of it reached the caller.
+        retried: Whether it was sent to a second worker.
+        waited: Seconds spent waiting for the worker on it.
+    """
+
+    index: int
+    utterance: Utterance
+    request: Request
+    id: int = 0
+    heard: bool = False
+    retried: bool = False
+    stopping: bool = False
+    waited: float = 0.0
+    words: tuple[WordTiming, ...] = field(default=())
+
+
+async def speak(place: Place, jobs: Iterable[Job], limit: float) -> AsyncGenerator[Streamed, None]:
+    """Speak ``jobs`` in order.
+
+    A worker that is lost takes the utterance it was speaking with it, unless nothing of that was heard:
+    then it is tried once more, as the worker may have been lost before. The others go to a new worker.
+
+    Args:
+        place: Where the worker is.
+        jobs: What to speak.
+        limit: Seconds the worker may take for one utterance.
+    """
+    pending = deque(jobs)
+    while pending:
+        try:
+            worker = await place.ready()
+        except EngineUnavailable as error:
+            for job in pending:
+                yield job.index, error
+            return
+        try:
+            async with aclosing(_run(worker, pending, limit)) as items:
+                async for item in items:
+                    yield item
+        except TimeoutError:
+            worker.kill()
+            message = f"eSpeak NG took longer than {limit:g} s for this text."
+            yield pending.popleft().index, EngineUnavailable(message)
+        except WorkerLost:
+            worker.kill()
+            job = pending[0]
+            if job.heard or job.retried:
+                pending.popleft()
+                yield job.index, EngineUnavailable("eSpeak NG crashed while speaking this text.")
+            job.retried = True
+
+
+async def render(place: Place, requests: Sequence[Request], limit: float) -> list[Pcm]:
+    """What eSpeak NG says to requests.
+
+    Args:
+        place: Where the worker is.
+        requests: What to speak.
+        limit: Seconds the worker may take for one of them.
+
+    Raises:
+        EngineError: One of them failed.
+    """
+    jobs = [Job(i, Utterance(text=r.text, voice=r.voice, language=""), r) for i, r in enumerate(requests)]
+    async with aclosing(speak(place, jobs, limit)) as items:
+        outcomes = await collect(items, len(jobs))
+    spoken: list[Pcm] = []
+    for outcome in outcomes:
+        if isinstance(outcome, EngineError):
+            raise outcome
+        spoken.append(outcome.pcm)
+    return spoken
+
+
+async def _run(worker: WorkerProcess, pending: deque[Job], limit: float) -> AsyncGenerator[Streamed, None]:
+    """Speak ``pending`` on ``worker``, taking each job off when it has ended.
+
+    Raises:
+        WorkerLost: The worker ended during the first of ``pending``.
+        TimeoutError: It took too long for it.
+    """
+    sent: deque[Job] = deque()
+    while pending:
+        _send_ahead(worker, pending, sent)
+        job = pending[0]
+        frame = await _next(worker, job, limit)
+        if frame.id != job.id:
+            raise WorkerLost("it answers something else")
+        if frame.kind is Kind.PCM:
+            job.heard = True
+            if not job.stopping:
+                yield job.index, np.frombuffer(frame.payload, "<i2").astype(np.int16, copy=False)
+        elif frame.kind is Kind.WORDS:
+            job.words = word_timings(job.utterance.text, unpack_marks(frame.payload))
+        else:
+            pending.popleft()
+            sent.popleft()
+            yield job.index, _outcome(job, frame)
+
+
+def _send_ahead(worker: WorkerProcess, pending: deque[Job], sent: deque[Job]) -> None:
+    while len(sent) < min(AHEAD, len(pending)):
+        job = pending[len(sent)]
+        job.id = worker.speak(job.request)
+        job.stopping = False
+        job.waited = 0.0
+        sent.append(job)
+
+
+async def _next(worker: WorkerProcess, job: Job, limit: float) -> Frame:
+    """The next frame, after looking whether anybody still wants it, and again while none comes."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        if not job.stopping and job.utterance.abandoned():
+            worker.abort(job.id)
+            job.stopping = True
+        began = clock()
+        try:
+            return await worker.receive(min(POLL, limit))
+        except TimeoutError:
+            if job.waited + clock() - began >= limit:
+                raise
+        finally:
+            job.waited += clock() - began
+
+
+def _outcome(job: Job, frame: Frame) -> Speech | EngineError:
+    if job.stopping or frame.kind is Kind.ABORTED:
+        return Abandoned("The utterance was abandoned.")
+    if frame.kind is Kind.REFUSED:
+        return EngineUnavailable(f"eSpeak NG failed: {frame.payload.decode(errors='replace')}.")
+    return Speech(pcm=NO_PCM, words=job.words)

@@ -1,0 +1,179 @@
+"""The worker process: reads requests from its standard input, writes speech to its standard output.
+
+It imports the standard library and the binding alone, so that it starts in tens of milliseconds and
+stays small. It ends with its standard input, and on Linux with its parent.
+"""
+
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import BinaryIO, Final
+
+from engines.espeak.library import Espeak, LibraryError
+from engines.espeak.wire import (
+    HEADER,
+    Kind,
+    ProtocolError,
+    Request,
+    pack_frame,
+    pack_marks,
+    pack_ready,
+    unpack_header,
+)
+
+MEMORY: Final = 1 << 30
+"""Bytes of address space on Linux: eight times what it uses, little enough to stop a runaway."""
+QUEUE: Final = 64
+"""Requests waiting; the engine sends fewer ahead, see ``speaking.AHEAD``."""
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Worker:
+    """One library and the two pipes.
+
+    Args:
+        espeak: The library.
+        requests: Frames come from here.
+        out: File descriptor to write frames to.
+    """
+
+    def __init__(self, espeak: Espeak, requests: BinaryIO, out: int) -> None:
+        self._espeak = espeak
+        self._requests = requests
+        self._out = out
+        self._queue: queue.Queue[tuple[Kind, int, bytes]] = queue.Queue(QUEUE)
+        self._aborted: set[int] = set()
+        self._flushed = 0
+
+    def run(self) -> None:
+        """Serve until the standard input ends; does not return."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        send(self._out, pack_frame(Kind.READY, 0, pack_ready(self._espeak.sample_rate, self._espeak.version)))
+        while True:
+            kind, request_id, payload = self._queue.get()
+            if kind is Kind.FLUSH:
+                self._aborted.clear()
+                send(self._out, pack_frame(Kind.FLUSHED, request_id))
+            else:
+                send(self._out, self._speak(request_id, payload))
+
+    def _listen(self) -> None:
+        """Read ahead of the speaking thread, so that an abort is seen while it speaks."""
+        while len(header := self._requests.read(HEADER.size)) == HEADER.size:
+            try:
+                kind, request_id, length = unpack_header(header)
+            except ProtocolError:
+                os._exit(os.EX_DATAERR if sys.platform != "win32" else 1)
+            payload = self._requests.read(length)
+            if kind is Kind.ABORT:
+                self._aborted.add(request_id)
+                continue
+            if kind is Kind.FLUSH:
+                self._flushed = request_id
+            self._queue.put((kind, request_id, payload))
+        os._exit(0)  # the parent closed the pipe or is gone; the speaking thread may be deep in the library
+
+    def _speak(self, request_id: int, payload: bytes) -> bytes:
+        """Speak one request; returns its closing frames."""
+        if self._unwanted(request_id):
+            return self._stopped(request_id)
+
+        def sink(pcm: bytes) -> bool:
+            if self._unwanted(request_id):
+                return True
+            send(self._out, pack_frame(Kind.PCM, request_id, pcm))
+            return False
+
+        request = Request.unpack(payload)
+        try:
+            marks = self._espeak.speak(request, sink)
+        except LibraryError as error:
+            return pack_frame(Kind.REFUSED, request_id, str(error).encode())
+        if self._unwanted(request_id):
+            return self._stopped(request_id)
+        self._forget(request_id)
+        words = pack_frame(Kind.WORDS, request_id, pack_marks(marks)) if request.timings else b""
+        return words + pack_frame(Kind.DONE, request_id)
+
+    def _unwanted(self, request_id: int) -> bool:
+        return request_id in self._aborted or request_id <= self._flushed
+
+    def _forget(self, request_id: int) -> None:
+        """Drop aborts of what is over, those that came too late among them."""
+        self._aborted.difference_update([late for late in tuple(self._aborted) if late <= request_id])
+
+    def _stopped(self, request_id: int) -> bytes:
+        self._forget(request_id)
+        return pack_frame(Kind.ABORTED, request_id)
+
+
+def send(out: int, frame: bytes) -> None:
+    """Write all of ``frame``; the process ends when nobody can read it any more."""
+    view = memoryview(frame)
+    try:
+        while view:
+            view = view[os.write(out, view) :]
+    except OSError:  # inside a callback of the library an exception would be lost
+        os._exit(0)
+
+
+def confine(parent: int) -> None:
+    """Limit what a crash or a runaway can do, and end with the parent, where the system can."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on Windows
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only needed here
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)  # the parent died before the line above
+
+
+def claim_pipes() -> tuple[BinaryIO, int]:
+    """The two pipes, with descriptor 1 pointed away from the library's own messages."""
+    out = os.dup(1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - only on Windows
+
+        msvcrt.setmode(0, os.O_BINARY)
+        msvcrt.setmode(out, os.O_BINARY)
+    return open(0, "rb", closefd=False), out
+
+
+def main(library: str, folder: str, parent: str) -> None:
+    """Load the library, check that it speaks, and serve.
+
+    Args:
+        library: Path of the shared library.
+        folder: The folder that holds ``espeak-ng-data``.
+        parent: Process id of the parent.
+    """
+    confine(int(parent))
+    requests, out = claim_pipes()
+    heard: list[int] = []
+
+    def sink(pcm: bytes) -> bool:
+        heard.append(len(pcm))
+        return False
+
+    try:
+        os.chdir(folder)  # the library refuses a path of 160 bytes; "." is shorter
+        espeak = Espeak(library, ".")
+        espeak.speak(Request("a", "gmw/en", 175), sink)
+    except (LibraryError, OSError) as error:
+        send(out, pack_frame(Kind.FAILED, 0, str(error).encode()))
+        sys.exit(1)
+    if not sum(heard):
+        send(out, pack_frame(Kind.FAILED, 0, b"it loads but says nothing"))
+        sys.exit(1)
+    Worker(espeak, requests, out).run()

@@ -1,0 +1,36 @@
+"""What a machine has for engines to compute on."""
+
+import os
+from typing import TYPE_CHECKING
+
+from engines.config import Device
+from engines.contract import EngineUnavailable
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(wanted: Device) -> "torch.device":
+    """The device that a setting means: for ``auto`` CUDA, else MPS, else the CPU.
+
+    Raises:
+        EngineUnavailable: It is not there.
+    """
+    import torch  # noqa: PLC0415 - only engines that have it ask
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, is_there in there.items() if is_there))
+    if not there[wanted]:
+        raise EngineUnavailable(
+            f"There is no {wanted} device that torch {torch.__version__} can use. "
+            "Set the engine's device to auto.",
+            retry_after=60.0,
+        )
+    return torch.device(wanted)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    # Not on Windows and macOS.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,100 @@
+"""What is remembered of loads that ended their process, so that the next one does not try at full speed.
+
+A file is written before a load and removed after it, however it ends. One that is found by another process
+was left by a load that nothing came back from: a crash in a library, or the system out of memory.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF: Final = 30.0
+"""Seconds after the first load that ended its process before the next try; doubles with each. Its process is
+replaced within ten to twenty of them."""
+
+LONGEST_BACKOFF: Final = 600.0
+"""Seconds between tries, at most."""
+
+_LARGEST: Final = 200
+"""Bytes; a longer file is none of ours."""
+
+_MOST: Final = 1_000
+"""Deaths that are counted, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deaths:
+    """Loads in a row that ended their process.
+
+    Attributes:
+        count: How many; 0 when the last load came back.
+        wait: Seconds until the next try.
+    """
+
+    count: int
+    wait: float
+
+    @property
+    def reason(self) -> str:
+        """What happened, for people."""
+        often = "" if self.count == 1 else f", {self.count} times in a row"
+        return f"The process died while loading{often}."
+
+
+class LoadRecord:
+    """The file of one engine.
+
+    Args:
+        path: The file; its folder exists.
+        clock: Unix seconds, which the processes that come after this one share.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+
+    def deaths(self) -> Deaths:
+        """Loads in a row that ended their process, this process's own load not among them once it ended."""
+        count, at = self._read()
+        if count == 0:
+            return Deaths(0, 0.0)
+        backoff = min(FIRST_BACKOFF * 2.0 ** (count - 1), LONGEST_BACKOFF)
+        # A clock that was set back must not hold the engine off for longer than that.
+        return Deaths(count, min(backoff, max(0.0, at + backoff - self._clock())))
+
+    def begin(self) -> None:
+        """A load begins."""
+        count, _ = self._read()
+        self._write(min(count + 1, _MOST))
+
+    def end(self) -> None:
+        """The load came back, well or not."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("cannot remove %s: %s", self._path, error)
+
+    def _read(self) -> tuple[int, float]:
+        try:
+            with self._path.open("rb") as file:
+                content = cast("object", json.loads(file.read(_LARGEST)))
+        except (OSError, ValueError):
+            return 0, 0.0
+        match content:
+            case {"loads": int(count), "at": int(at) | float(at)} if 0 < count <= _MOST:
+                return count, float(at)
+            case _:
+                return 0, 0.0
+
+    def _write(self, count: int) -> None:
+        try:
+            self._path.write_text(json.dumps({"loads": count, "at": self._clock()}), encoding="utf-8")
+        except OSError as error:
+            # Without it an engine still loads; only its crashes are not counted.
+            logger.warning("cannot write %s: %s", self._path, error)

@@ -1,0 +1,84 @@
+"""Files of models: what is said when one is missing, or is something else than it should be.
+
+Without torch, so that what an engine needs can be checked where it is not installed.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from engines.contract import EngineUnavailable
+
+RETRY: Final = 60.0
+"""Seconds after which a caller may ask again: somebody has to change a file first."""
+
+HEAD: Final = 512
+"""Bytes at the start of a file that tell what it is."""
+
+_MOST_BYTES: Final = 16_000_000
+"""Of a file of settings; Coqui's has 5,000."""
+_SIGNS: Final = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; `git lfs pull` brings that"),
+    (b"<!doctype html", "a web page, as a download that failed leaves behind"),
+    (b"<html", "a web page, as a download that failed leaves behind"),
+    (b"<?xml", "an XML document, as a download that failed leaves behind"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"gguf", "a GGUF model"),
+)
+
+
+def check_file(path: Path) -> None:
+    """See that there is a file with something in it.
+
+    Raises:
+        EngineUnavailable: There is not; the message names it.
+    """
+    try:
+        if not path.exists():
+            raise EngineUnavailable(
+                f"{path} is not there. Put the model's {path.name} into {path.parent}.", retry_after=RETRY
+            )
+        if not path.is_file():
+            raise unreadable(path, "it is not a file")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise unreadable(path, "it is empty")
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
+
+
+def unreadable(path: Path, reason: str) -> EngineUnavailable:
+    """The error for a file of a model that is not as it should be."""
+    message = f"{path} cannot be used: {reason}. Put the model's own {path.name} in its place."
+    return EngineUnavailable(message, retry_after=RETRY)
+
+
+def pretends(path: Path) -> str | None:
+    """What a file is instead of what its name says, where its first bytes tell: a web page, a pointer."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    plain = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((kind for sign, kind in _SIGNS if plain.startswith(sign)), None)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        EngineUnavailable: It is missing, or is not that; the message names it.
+    """
+    check_file(path)
+    kind = pretends(path)
+    if kind is not None:
+        raise unreadable(path, f"it is {kind}")
+    if path.stat().st_size > _MOST_BYTES:
+        raise unreadable(path, f"it is larger than {_MOST_BYTES // 1_000_000} MB")
+    try:
+        contents: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise unreadable(path, f"it is not JSON ({error})") from error
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
+    if not isinstance(contents, dict):
+        raise unreadable(path, "it holds no JSON object")
+    return contents  # pyright: ignore[reportUnknownVariableType] - any object of JSON

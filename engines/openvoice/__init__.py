@@ -1,0 +1,1 @@
+"""OpenVoice V2: a base voice speaks, and its tone colour becomes another's."""

@@ -1,0 +1,162 @@
+"""``config.json`` of MyShell's tone colour converter, and where its files lie.
+
+Names are MyShell's; what only their training needs is passed over.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from engines.contract import EngineUnavailable
+from engines.model_files import RETRY, check_file, read_json, unreadable
+from engines.openvoice.base import SAMPLE_RATE
+
+CONFIGURATION: Final = "config.json"
+WEIGHTS: Final = "checkpoint.pth"
+FOLDER: Final = "converter"
+"""The converter's folder in MyShell's ``checkpoints_v2``."""
+
+_SAMPLES: Final = 64
+_SAMPLE: Final = 4_096
+
+_Width = Annotated[int, Field(ge=1, le=4_096)]
+_Kernel = Annotated[int, Field(ge=1, le=64)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class Data(_Section):
+    """``data``: the spectrograms that are taken in."""
+
+    sampling_rate: int
+    filter_length: int = Field(ge=64, le=16_384)
+    hop_length: int = Field(ge=16, le=4_096)
+    win_length: int = Field(ge=16, le=16_384)
+    n_speakers: int = 0
+
+    @model_validator(mode="after")
+    def _is_of_a_converter(self) -> Self:
+        if self.n_speakers:
+            raise ValueError("n_speakers is not 0: it is of a base speaker, not of the converter")
+        if self.sampling_rate != SAMPLE_RATE:
+            raise ValueError(f"sampling_rate is not {SAMPLE_RATE}")
+        if not self.hop_length <= self.win_length <= self.filter_length:
+            raise ValueError("hop_length, win_length and filter_length do not go together")
+        return self
+
+
+class Model(_Section):
+    """``model``: the network's dimensions; those that MyShell leaves out are its own defaults."""
+
+    zero_g: bool = False
+    inter_channels: _Width
+    hidden_channels: _Width
+    resblock: Literal["1"] = "1"
+    resblock_kernel_sizes: list[_Kernel] = Field(min_length=1, max_length=8)
+    resblock_dilation_sizes: list[list[_Kernel]] = Field(min_length=1, max_length=8)
+    upsample_rates: list[_Kernel] = Field(min_length=1, max_length=8)
+    upsample_initial_channel: _Width
+    upsample_kernel_sizes: list[_Kernel] = Field(min_length=1, max_length=8)
+    gin_channels: _Width = 256
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.inter_channels % 2:
+            raise ValueError("inter_channels is odd")
+        if len(self.upsample_rates) != len(self.upsample_kernel_sizes):
+            raise ValueError("upsample_rates and upsample_kernel_sizes differ in length")
+        if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
+            raise ValueError("resblock_kernel_sizes and resblock_dilation_sizes differ in length")
+        if any(len(dilations) != 3 for dilations in self.resblock_dilation_sizes):  # noqa: PLR2004 - a block of type 1
+            raise ValueError("resblock_dilation_sizes are not three each")
+        if any(size % 2 == 0 for size in self.resblock_kernel_sizes):
+            raise ValueError("resblock_kernel_sizes are not odd")
+        pairs = zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True)
+        if any(size < rate or (size - rate) % 2 for rate, size in pairs):
+            raise ValueError("upsample_kernel_sizes do not go with upsample_rates")
+        if self.upsample_initial_channel >> len(self.upsample_rates) == 0:
+            raise ValueError("upsample_initial_channel is too small for its upsample_rates")
+        return self
+
+
+class Configuration(_Section):
+    """The parts of ``config.json`` that matter."""
+
+    data: Data
+    model: Model
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if math.prod(self.model.upsample_rates) != self.data.hop_length:
+            raise ValueError("hop_length is not the product of upsample_rates")
+        return self
+
+
+def converter_folder(path: Path | None) -> Path:
+    """Where the converter's files are: the folder itself, or ``converter`` in it.
+
+    Args:
+        path: ``model_path`` of the engine's settings.
+
+    Raises:
+        EngineUnavailable: There is none; the message says what to put where.
+    """
+    if path is None:
+        raise EngineUnavailable(
+            "The engine's model_path is not set. Download MyShell's OpenVoice V2 (checkpoints_v2) and set it "
+            f"to the folder {FOLDER} in it, which holds {CONFIGURATION} and {WEIGHTS}.",
+            retry_after=RETRY,
+        )
+    inner = path / FOLDER
+    folder = inner if inner.is_dir() and not (path / WEIGHTS).exists() else path
+    if not folder.is_dir():
+        raise EngineUnavailable(
+            f"The folder {folder} is not there. Put the folder {FOLDER} of MyShell's OpenVoice V2 "
+            f"(checkpoints_v2) there, with its {CONFIGURATION} and {WEIGHTS}.",
+            retry_after=RETRY,
+        )
+    return folder
+
+
+def read_configuration(folder: Path) -> Configuration:
+    """Read ``config.json``.
+
+    Raises:
+        EngineUnavailable: It is missing or is not a converter's; the message names file and setting.
+    """
+    path = folder / CONFIGURATION
+    try:
+        return Configuration.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise unreadable(path, f"{where}: {reason}" if where else reason) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """Twelve hexadecimal digits that change when the model does, and voices have to be made again.
+
+    They are made of the configuration, and of the size and samples of the weights; in milliseconds.
+
+    Raises:
+        EngineUnavailable: A file is missing; the message names it.
+    """
+    digest = hashlib.sha256(read_configuration(folder).model_dump_json().encode())
+    path = folder / WEIGHTS
+    check_file(path)
+    try:
+        size = path.stat().st_size
+        digest.update(str(size).encode())
+        with path.open("rb") as file:
+            for number in range(_SAMPLES + 1):  # the last one is the archive's list of contents
+                file.seek(max(0, (size - _SAMPLE) * number // _SAMPLES))
+                digest.update(file.read(_SAMPLE))
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
+    return digest.hexdigest()[:12]

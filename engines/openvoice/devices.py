@@ -1,0 +1,41 @@
+"""In which numbers OpenVoice and its base voices compute, and with how many threads."""
+
+from typing import Any, Final
+
+import torch
+
+from engines.contract import EngineUnavailable
+from engines.hardware import cores
+from engines.openvoice.options import Precision
+
+MOST_THREADS: Final = 8
+"""CPU threads where nothing is said; a sentence keeps no more busy."""
+_DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def dtype_for(precision: Precision, device: torch.device) -> torch.dtype:
+    """The numbers that a setting means: for ``auto`` bf16 where the device multiplies it itself.
+
+    Raises:
+        EngineUnavailable: They are not for this device.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _multiplies_bf16(device) else torch.float32
+    if precision == "fp16" and device.type != "cuda":
+        raise EngineUnavailable(
+            f"The option precision is fp16, which is not for {device.type}; it is for CUDA."
+        )
+    return _DTYPES[precision]
+
+
+def threads_for(threads: int | None) -> int:
+    """CPU threads that a setting means: without one as many as there are cores, eight at most."""
+    return threads or min(cores(), MOST_THREADS)
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        processor: Any = torch.cpu
+        asked = getattr(processor, "_is_avx512_bf16_supported", None)  # torch has no public question for it
+        return asked is not None and asked()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -1,0 +1,80 @@
+"""A MeloTTS folder to a network that speaks."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from engines.model_files import unreadable
+from engines.openvoice.melo.configuration import MeloConfig
+from engines.openvoice.melo.network import Synthesizer
+from engines.weights import read_weights
+
+WEIGHTS: Final = "checkpoint.pth"
+_TRAINING: Final = (
+    "enc_q.",
+    "sdp.post_pre.",
+    "sdp.post_proj.",
+    "sdp.post_convs.",
+    "sdp.post_flows.",
+    "sdp.flows.1.",  # MeloTTS itself leaves it out when it speaks
+)
+"""What only the training needs; it is in every published checkpoint."""
+_DIRECTION, _NORM = ".weight_v", ".weight_g"
+_NAMED: Final = 3
+"""Names that a message lists, at most."""
+
+
+def load_network(folder: Path, config: MeloConfig) -> Synthesizer:
+    """Read ``folder``'s weights into a network: float32, on the CPU, its weights copied from the file.
+
+    Raises:
+        EngineUnavailable: The file is missing, damaged, or does not go with ``config``; the message names it.
+    """
+    path = folder / WEIGHTS
+    with torch.device("meta"):  # nothing is initialised only to be replaced
+        network = Synthesizer(config)
+    expected = network.state_dict()
+    state = _speaking(path)
+    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or unknown:
+        lacks = f"it lacks {_listed(missing)}" if missing else f"it has {_listed(unknown)} besides"
+        raise unreadable(path, f"it is not the network that config.json describes: {lacks}")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            raise unreadable(
+                path,
+                f"{name} is {tuple(tensor.shape)}, and config.json describes {tuple(expected[name].shape)}",
+            )
+        if not torch.isfinite(tensor).all():
+            raise unreadable(path, f"{name} holds something that is no number")
+    network.load_state_dict(state, assign=True)
+    return network.requires_grad_(requires_grad=False).eval()
+
+
+def _speaking(path: Path) -> dict[str, Tensor]:
+    """The weights that speaking needs, in float32, their norms folded in."""
+    saved: Any = read_weights(path)
+    weights: Any = saved.get("model")
+    if not isinstance(weights, dict):
+        raise unreadable(path, "it has no `model`, as MeloTTS's checkpoints do")
+    state: dict[str, Tensor] = {}
+    for name, tensor in weights.items():  # pyright: ignore[reportUnknownVariableType] - a pickle has no types
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            raise unreadable(path, f"{name!r} is no weight")
+        if not name.startswith(_TRAINING):
+            state[name] = tensor.to(torch.float32, copy=True)
+    for name in [name for name in state if name.endswith(_DIRECTION)]:
+        layer = name.removesuffix(_DIRECTION)
+        direction, norm = state.pop(name), state.pop(layer + _NORM, None)
+        if norm is None or norm.shape != (len(direction), *[1] * (direction.dim() - 1)):
+            raise unreadable(path, f"{layer}{_NORM} does not go with {name}")
+        lengths = direction.square().flatten(1).sum(dim=1).sqrt().view_as(norm)
+        state[f"{layer}.weight"] = direction * (norm / lengths)
+    return state
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

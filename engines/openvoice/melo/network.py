@@ -1,0 +1,133 @@
+"""MeloTTS's synthesiser, the half of it that speaks.
+
+Its attributes carry the names of ``SynthesizerTrn``'s, so that a checkpoint fits. One utterance at a time.
+"""
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from engines.contract import EngineUnavailable, UnsupportedUtterance
+from engines.openvoice.melo.attention import Encoder
+from engines.openvoice.melo.configuration import MeloConfig
+from engines.openvoice.melo.decoder import Decoder
+from engines.openvoice.melo.durations import DurationPredictor, StochasticDurationPredictor
+from engines.openvoice.melo.flow import Flow
+from engines.openvoice.melo.manner import Manner
+
+BERT_WIDE: Final = 1024
+"""Features of the Chinese BERT; zero for every other language."""
+BERT: Final = 768
+"""Features of the other languages' BERT, ``ja_bert`` in MeloTTS."""
+LONGEST: Final = 60.0
+"""Seconds of one utterance; the flow's attention takes memory by their square, 0.6 GB for as many."""
+
+
+class TextEncoder(nn.Module):
+    """Phones, tones, language and BERT features to what the flow starts from."""
+
+    def __init__(self, config: MeloConfig) -> None:
+        super().__init__()
+        model = config.model
+        hidden = model.hidden_channels
+        self._scale = math.sqrt(hidden)
+        self.emb = nn.Embedding(len(config.symbols), hidden)
+        self.tone_emb = nn.Embedding(config.num_tones, hidden)
+        self.language_emb = nn.Embedding(config.num_languages, hidden)
+        self.bert_proj = nn.Conv1d(BERT_WIDE, hidden, 1)
+        self.ja_bert_proj = nn.Conv1d(BERT, hidden, 1)
+        self.encoder = Encoder(
+            hidden,
+            model.filter_channels,
+            model.n_heads,
+            model.n_layers,
+            model.kernel_size,
+            speaker=model.gin_channels if model.use_spk_conditioned_encoder else 0,
+        )
+        self.proj = nn.Conv1d(hidden, 2 * model.inter_channels, 1)
+
+    def forward(
+        self, phones: Tensor, tones: Tensor, languages: Tensor, bert: Tensor | None, speaker: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states ``(1, hidden, phones)``, then means and log deviations ``(1, inter, phones)``."""
+        x = self.emb(phones) + self.tone_emb(tones) + self.language_emb(languages)
+        x = x + self.bert_proj.bias  # its features are zero
+        x = x + (self.ja_bert_proj.bias if bert is None else self.ja_bert_proj(bert[None])[0].T)
+        x = self.encoder((x * self._scale).T[None], speaker)
+        means, logs = self.proj(x).chunk(2, dim=1)
+        return x, means, logs
+
+
+class Synthesizer(nn.Module):
+    """Phones to a waveform."""
+
+    def __init__(self, config: MeloConfig) -> None:
+        super().__init__()
+        model = config.model
+        self._longest = int(LONGEST * config.data.sampling_rate / config.data.hop_length)
+        self.enc_p = TextEncoder(config)
+        self.dec = Decoder(model)
+        self.flow = Flow(model)
+        self.sdp = StochasticDurationPredictor(model.hidden_channels, model.gin_channels)
+        self.dp = DurationPredictor(model.hidden_channels, model.gin_channels)
+        self.emb_g = nn.Embedding(config.data.n_speakers, model.gin_channels)
+
+    @torch.inference_mode()
+    def forward(  # noqa: PLR0913 - what MeloTTS's `infer` takes
+        self,
+        phones: Tensor,
+        tones: Tensor,
+        *,
+        languages: Tensor,
+        speaker: int,
+        bert: Tensor | None,
+        speed: float,
+        manner: Manner,
+        noise: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Speak one utterance.
+
+        Args:
+            phones: Ids, ``(phones,)``, on the network's device.
+            tones: Ids, ``(phones,)``.
+            languages: Ids, ``(phones,)``.
+            speaker: Id.
+            bert: Features ``(768, phones)``; ``None`` stands for zeros.
+            speed: 2 halves the durations.
+            manner: How freely.
+            noise: On the CPU, so that a seed means the same on every device.
+
+        Returns:
+            Samples within ±1, ``(samples,)``, at the configuration's rate, and how many frames of
+            ``hop_length`` samples each phone is held, ``(phones,)``.
+
+        Raises:
+            UnsupportedUtterance: It would be longer than :data:`LONGEST`.
+            EngineUnavailable: The durations make no sense.
+        """
+        voice = self.emb_g.weight[speaker][None, :, None]
+        hidden, means, logs = self.enc_p(phones, tones, languages, bert, voice)
+        count = len(phones)
+        w_noise = torch.randn(1, 2, count, generator=noise).to(hidden) * manner.noise_scale_w
+        sampled, predicted = self.sdp(hidden, voice, w_noise), self.dp(hidden, voice)
+        log_durations = sampled * manner.sdp_ratio + predicted * (1 - manner.sdp_ratio)
+        frames = self._frames((log_durations.exp() / speed).ceil()[0, 0])
+        means, logs = (x.repeat_interleave(frames, dim=2) for x in (means, logs))
+        z_noise = torch.randn(means.shape, generator=noise).to(means)
+        z = self.flow(means + z_noise * logs.exp() * manner.noise_scale, voice)
+        weight = self.dec.conv_pre.weight  # the decoder may be of lower precision
+        return self.dec(z.to(weight.dtype), voice.to(weight.dtype)).float(), frames
+
+    def _frames(self, durations: Tensor) -> Tensor:
+        total = float(durations.sum())
+        if not math.isfinite(total):
+            raise EngineUnavailable("The base voice's durations are no numbers: its weights are damaged.")
+        if total > self._longest:
+            message = f"The text would be spoken for more than {LONGEST:g} s. Shorten it, or speak it faster."
+            raise UnsupportedUtterance(message, param="input")
+        frames = durations.long()
+        if total == 0:
+            frames[0] = 1
+        return frames

@@ -1,0 +1,40 @@
+"""The tone colours of MeloTTS's speakers that MyShell ships with OpenVoice V2, in ``base_speakers/ses``."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from engines.model_files import check_file, unreadable
+from engines.openvoice.base import ToneColour
+
+FOLDERS: Final = ("ses", "base_speakers/ses")
+"""Where they may be, from the folder of the weights or the one above."""
+_LARGEST: Final = 1 << 20
+"""Bytes; a real one is 2 KB."""
+
+
+def shipped_tone_colour(folder: Path, voice: str) -> ToneColour | None:
+    """What ``<voice>.pth`` says, shape ``(channels,)``; ``None`` when it is not there.
+
+    Raises:
+        EngineUnavailable: It is there and cannot be used; the message names it.
+    """
+    places = [place / name / f"{voice}.pth" for place in (folder, folder.parent) for name in FOLDERS]
+    path = next((path for path in places if path.is_file()), None)
+    if path is None:
+        return None
+    check_file(path)
+    if path.stat().st_size > _LARGEST:
+        raise unreadable(path, "it is too large to be a tone colour")
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can raise whatever there is
+        raise unreadable(path, f"it is damaged, or no tone colour ({type(error).__name__})") from error
+    if not isinstance(found, torch.Tensor) or not found.is_floating_point():
+        raise unreadable(path, "it holds no tone colour")
+    colour: ToneColour = found.float().numpy().reshape(-1)
+    if not colour.size or not np.isfinite(colour).all():
+        raise unreadable(path, "it holds no tone colour")
+    return colour

@@ -1,0 +1,75 @@
+"""Which engines there are, and how one is made.
+
+Built-in engines are a table of import paths, so that an engine's libraries are imported only when it
+is used. Others come from installed distributions through the entry-point group ``awaaztwin.engines``:
+each entry point is a callable that takes an :class:`~engines.config.EngineConfig` and returns an
+:class:`~engines.contract.EngineAdapter`.
+"""
+
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final, TypeAlias, cast
+
+from engines.config import EngineConfig
+from engines.contract import EngineAdapter
+
+EngineFactory: TypeAlias = Callable[[EngineConfig], object]
+
+GROUP: Final = "awaaztwin.engines"
+
+BUILT_IN: Final[dict[str, str]] = {
+    "ESPEAK": "engines.espeak.adapter:EspeakEngine",
+    "OPENVOICE_V2": "engines.openvoice.adapter:OpenVoiceEngine",
+    "SYNTHETIC": "engines.synthetic:SyntheticEngine",
+    "XTTS_HI": "engines.xtts.adapter:XttsEngine",
+}
+
+
+class UnknownEngineType(LookupError):  # noqa: N818 - named for the cause
+    """No built-in engine and no entry point has this type, or it is not an engine.
+
+    Args:
+        message: What was asked for and what there is.
+    """
+
+
+def engine_types() -> list[str]:
+    """The types that can be made here, sorted: built-in ones and those of installed plug-ins."""
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def get_engine_adapter(name: str, config: EngineConfig) -> EngineAdapter:
+    """Make the engine of type ``name``; it loads nothing yet.
+
+    Args:
+        name: The engine's type, compared without case; a built-in wins over a plug-in.
+        config: Its settings.
+
+    Raises:
+        UnknownEngineType: There is none of that name, or what the plug-in made does not meet the contract.
+    """
+    engine = _factory(name)(config)
+    if not isinstance(engine, EngineAdapter):
+        missing = [m for m in _members() if not hasattr(engine, m)]
+        raise UnknownEngineType(f"The engine type {name!r} lacks {', '.join(missing)}.")
+    return engine
+
+
+def _factory(name: str) -> EngineFactory:
+    wanted = name.upper()
+    if wanted in BUILT_IN:
+        module, _, attribute = BUILT_IN[wanted].partition(":")
+        return cast("EngineFactory", getattr(import_module(module), attribute))
+    for point in entry_points(group=GROUP):
+        if point.name.upper() == wanted:
+            return cast("EngineFactory", point.load())
+    known = engine_types()
+    near = difflib.get_close_matches(wanted, [k.upper() for k in known], n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise UnknownEngineType(f"There is no engine type {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def _members() -> list[str]:
+    return [m for m in vars(EngineAdapter) if not m.startswith("_")]

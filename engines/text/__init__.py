@@ -1,0 +1,6 @@
+"""The text front end: sentences, chunks, normalisation, Markdown and emoji, SSML, lexicons."""
+
+from engines.text.frontend import plan
+from engines.text.passage import Passage, TextError, TextOptions
+
+__all__ = ["Passage", "TextError", "TextOptions", "plan"]

@@ -1,0 +1,143 @@
+"""The front end: from a request's text to passages for an engine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+import regex
+
+from engines.text.chunks import chunks
+from engines.text.cleaning import PARAGRAPH, clean, tidy, without_emoji, without_markdown
+from engines.text.english import English
+from engines.text.hindi import Hindi
+from engines.text.lexicon import Lexicon
+from engines.text.passage import Passage, TextError, TextOptions
+from engines.text.reader import Reader, with_ascii_digits
+from engines.text.scripts import language_of, primary
+from engines.text.sentences import sentences
+from engines.text.ssml import Run, is_ssml, parse
+
+PARAGRAPH_PAUSE: Final = 0.3
+"""Seconds between paragraphs, beside the pause that ends a sentence."""
+
+_SPEAKABLE: Final = regex.compile(r"[\p{L}\p{N}]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A paragraph, or a part of one with markup of its own."""
+
+    text: str
+    rate: float = 1.0
+    language: str | None = None
+    pause: float = 0.0
+
+
+def plan(text: str, options: TextOptions) -> list[Passage]:
+    """Make a text ready to be spoken.
+
+    Args:
+        text: Plain text or Markdown; SSML when it starts with ``<speak``.
+        options: How.
+
+    Returns:
+        Passages in the order they are heard, at least one; none longer than its language may be.
+
+    Raises:
+        TextError: There is nothing to speak, or the SSML or the lexicon is at fault.
+    """
+    lexicon = _lexicon(tuple(options.lexicon.items()))
+    pieces = _marked(text, options, lexicon) if is_ssml(text) else _plain(text, options)
+    passages: list[Passage] = []
+    waiting = 0.0
+    for piece in pieces:
+        spoken = list(_passages(piece, options, lexicon, first=not passages))
+        if not spoken:
+            if passages:
+                passages[-1] = replace(passages[-1], pause_after=passages[-1].pause_after + piece.pause)
+            else:
+                waiting += piece.pause
+            continue
+        if waiting:
+            spoken[0] = replace(spoken[0], pause_before=waiting)
+            waiting = 0.0
+        spoken[-1] = replace(spoken[-1], pause_after=piece.pause)
+        passages += spoken
+    if not passages:
+        raise TextError("The input holds nothing to speak: no letter and no number.")
+    return passages
+
+
+@lru_cache(maxsize=32)
+def _lexicon(entries: tuple[tuple[str, str], ...]) -> Lexicon:
+    """A lexicon, kept while it is used: the configured one comes with every request."""
+    return Lexicon(dict(entries))
+
+
+def _plain(text: str, options: TextOptions) -> Iterator[_Piece]:
+    text = clean(text)
+    if options.strip_markup:
+        text = without_emoji(without_markdown(text))
+    paragraphs = tidy(text).split(PARAGRAPH)
+    for index, paragraph in enumerate(paragraphs):
+        yield _Piece(paragraph, pause=PARAGRAPH_PAUSE if index < len(paragraphs) - 1 else 0.0)
+
+
+def _marked(text: str, options: TextOptions, lexicon: Lexicon) -> Iterator[_Piece]:
+    """SSML's runs; those that belong to one sentence are joined again."""
+    clean(text)  # refuses what no text may hold
+    whole = ""
+    runs = parse(text)
+    everything = "".join(run.text for run in runs)
+    language = options.language or language_of(everything, options.languages, (*options.languages, "en")[0])
+    for index, run in enumerate(runs):
+        following = runs[index + 1] if index + 1 < len(runs) else None
+        whole += _interpreted(run, run.language or language, lexicon) if run.interpret else run.text
+        goes_on = following is not None and (following.rate, following.language) == (run.rate, run.language)
+        if run.pause or run.ends or not goes_on:
+            cleaned = clean(whole)
+            if options.strip_markup:
+                cleaned = without_emoji(cleaned)
+            yield _Piece(" ".join(cleaned.split()), run.rate, run.language, run.pause)
+            whole = ""
+
+
+def _interpreted(run: Run, language: str, lexicon: Lexicon) -> str:
+    """What ``say-as`` asks for, in words of the language it stands in."""
+    text = with_ascii_digits(lexicon.apply(clean(run.text)))
+    reader = _reader(language) or English()
+    if run.interpret in {"digits", "telephone"}:
+        groups = regex.split(r"\D+", text) if run.interpret == "telephone" else [text]
+        return ", ".join(reader.digits(group) for group in groups if group)
+    if run.interpret in {"characters", "spell-out"}:
+        return " ".join(reader.digits(c) if c.isdecimal() else c for c in text if not c.isspace())
+    if run.interpret == "ordinal" and (number := regex.search(r"\d{1,15}", text)):
+        return reader.ordinal(int(number.group()))
+    return reader.read(text)
+
+
+def _passages(piece: _Piece, options: TextOptions, lexicon: Lexicon, *, first: bool) -> Iterator[Passage]:
+    fallback = options.languages[0] if options.languages else None
+    for source in sentences(piece.text.replace("\n", " ")):
+        language = piece.language or options.language or language_of(source, options.languages, fallback)
+        spoken = lexicon.apply(source)
+        if options.normalize and (reader := _reader(language)) is not None:
+            spoken = reader.read(spoken)
+        spoken = " ".join(spoken.split())
+        limit = options.max_chars_in(language)
+        for part in chunks(spoken, limit, options.first_max_chars if first else None):
+            if _SPEAKABLE.search(part):
+                first = False
+                yield Passage(text=part, source=source, language=language, rate=piece.rate)
+
+
+def _reader(language: str) -> Reader | None:
+    """Who reads written forms in a language; ``None`` leaves them to the engine."""
+    match primary(language):
+        case "hi":
+            return Hindi()
+        case "en":
+            return English(indian=language.lower() == "en-in")
+        case _:
+            return None

@@ -1,0 +1,60 @@
+"""Lexicons: words and phrases with the form they are spoken in."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import regex
+
+from engines.text.passage import TextError
+
+MAX_ENTRIES: Final = 10_000
+MAX_WORD: Final = 200
+MAX_SPOKEN: Final = 1_000
+
+_WORD: Final = regex.compile(r"[\p{L}\p{N}\p{M}]")
+
+
+class Lexicon:
+    """Replaces whole words and phrases, the longest first, without regard to case.
+
+    Args:
+        entries: Word or phrase → spoken form.
+
+    Raises:
+        TextError: An entry is empty or too long, or there are too many.
+    """
+
+    def __init__(self, entries: Mapping[str, str]) -> None:
+        if len(entries) > MAX_ENTRIES:
+            raise TextError(f"The lexicon has {len(entries)} entries; the limit is {MAX_ENTRIES}.", "lexicon")
+        self._spoken: dict[str, str] = {}
+        for word, spoken in entries.items():
+            if not word.strip() or len(word) > MAX_WORD or len(spoken) > MAX_SPOKEN:
+                message = (
+                    f"A lexicon's word has 1 to {MAX_WORD} characters, its spoken form up to {MAX_SPOKEN}."
+                )
+                raise TextError(message, "lexicon")
+            if any("\ud800" <= character <= "\udfff" for character in word + spoken):
+                raise TextError("The lexicon holds lone surrogates.", "lexicon")
+            self._spoken[word.strip().casefold()] = spoken
+        ordered = sorted(self._spoken, key=len, reverse=True)
+        self._pattern = (
+            regex.compile("|".join(_bounded(word) for word in ordered), regex.IGNORECASE | regex.FULLCASE)
+            if ordered
+            else None
+        )
+
+    def apply(self, text: str) -> str:
+        """The text with every entry's word in its spoken form."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(
+            lambda match: self._spoken.get(match.group().casefold(), match.group()), text
+        )
+
+
+def _bounded(word: str) -> str:
+    """The word as a pattern that matches no part of a longer word."""
+    before = r"(?<![\p{L}\p{N}\p{M}])" if _WORD.match(word[0]) else ""
+    after = r"(?![\p{L}\p{N}\p{M}])" if _WORD.match(word[-1]) else ""
+    return before + regex.escape(word) + after

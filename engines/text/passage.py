@@ -1,0 +1,70 @@
+"""What the front end is asked and what it gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engines.text.scripts import primary
+
+
+class TextError(ValueError):
+    """The text, the language or the lexicon cannot be spoken as given.
+
+    Args:
+        message: What is wrong, for the person who wrote it.
+        param: The request field at fault.
+    """
+
+    def __init__(self, message: str, param: str = "input") -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextOptions:
+    """How a text is made ready.
+
+    Attributes:
+        language: BCP-47 tag of all of it; ``None`` tells by each sentence's script.
+        languages: The voice's, its own first; empty is any.
+        max_chars: The longest passage.
+        max_chars_by_language: The same by primary language subtag, where a language differs.
+        first_max_chars: The longest first passage, where it can be cut at a clause.
+        strip_markup: Leave out emoji, and Markdown's marks.
+        normalize: Write out numbers, dates, units and the like.
+        lexicon: Word or phrase → spoken form.
+    """
+
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    max_chars: int = 400
+    max_chars_by_language: Mapping[str, int] = field(default_factory=dict[str, int])
+    first_max_chars: int | None = None
+    strip_markup: bool = True
+    normalize: bool = True
+    lexicon: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def max_chars_in(self, language: str) -> int:
+        """The longest passage in a language, which is named by its BCP-47 tag."""
+        return self.max_chars_by_language.get(primary(language), self.max_chars)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A piece of text for the engine: a sentence, or a part of a long one.
+
+    Attributes:
+        text: What is spoken.
+        source: The piece of the cleaned input that it came from.
+        language: BCP-47 tag.
+        rate: Relative speed, from SSML.
+        pause_before: Seconds of silence, from SSML.
+        pause_after: Seconds of silence, at the end of a paragraph or from SSML.
+    """
+
+    text: str
+    source: str
+    language: str
+    rate: float = 1.0
+    pause_before: float = 0.0
+    pause_after: float = 0.0

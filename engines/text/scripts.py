@@ -1,0 +1,84 @@
+"""Which language a sentence is in, told by its script."""
+
+from collections import Counter
+from typing import Final
+
+import regex
+
+SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "Devanagari": ("hi", "mr", "ne", "kok", "sa", "bho", "mai"),
+    "Bengali": ("bn", "as", "bpy"),
+    "Gurmukhi": ("pa",),
+    "Gujarati": ("gu",),
+    "Oriya": ("or",),
+    "Tamil": ("ta",),
+    "Telugu": ("te",),
+    "Kannada": ("kn",),
+    "Malayalam": ("ml",),
+    "Sinhala": ("si",),
+    "Arabic": ("ur", "ar", "fa", "sd", "ug"),
+    "Cyrillic": ("ru", "uk", "bg", "sr", "mk", "be", "kk", "ky", "tt", "ba", "cv"),
+    "Greek": ("el", "grc"),
+    "Hebrew": ("he",),
+    "Han": ("cmn", "zh", "yue", "hak", "ja"),
+    "Hiragana": ("ja",),
+    "Katakana": ("ja",),
+    "Hangul": ("ko",),
+    "Thai": ("th",),
+    "Georgian": ("ka",),
+    "Armenian": ("hy", "hyw"),
+    "Ethiopic": ("am", "ti"),
+    "Myanmar": ("my", "shn"),
+}
+"""Languages written in a script, the likeliest first. What is not here is Latin."""
+
+_WORD: Final = regex.compile(r"[\p{L}\p{M}]+")
+_PATTERNS: Final = {name: regex.compile(rf"\p{{Script={name}}}") for name in SCRIPTS}
+_LATIN: Final = "Latin"
+
+MINORITY: Final = 1 / 3
+"""A sentence is in the language of its other script when that has at least this share of its words: those
+who mix English into Hindi write more English words than it sounds."""
+
+
+def language_of(sentence: str, languages: tuple[str, ...], fallback: str | None = None) -> str:
+    """The language of a sentence.
+
+    Args:
+        sentence: Plain text.
+        languages: Those to choose from, the first preferred; empty is any.
+        fallback: For a sentence without letters.
+    """
+    words = Counter(_script(word) for word in _WORD.findall(sentence))
+    others = Counter({script: count for script, count in words.items() if script != _LATIN})
+    script = _LATIN
+    if others:
+        likeliest, count = others.most_common(1)[0]
+        if count >= MINORITY * words.total():
+            script = likeliest
+    if not words and fallback is not None:
+        return fallback
+    return _choose(script, languages)
+
+
+def primary(tag: str) -> str:
+    """The language of a tag, without script and region."""
+    return tag.partition("-")[0].lower()
+
+
+def _choose(script: str, languages: tuple[str, ...]) -> str:
+    if script == _LATIN:
+        elsewhere = {language for tags in SCRIPTS.values() for language in tags}
+        wanted = [tag for tag in languages if primary(tag) not in elsewhere]
+        return wanted[0] if wanted else languages[0] if languages else "en"
+    wanted = [tag for tag in languages if primary(tag) in SCRIPTS[script]]
+    return wanted[0] if wanted else languages[0] if languages else SCRIPTS[script][0]
+
+
+def _script(word: str) -> str:
+    if word.isascii():
+        return _LATIN
+    for name, pattern in _PATTERNS.items():
+        if pattern.match(word):
+            return name
+    return _LATIN

@@ -1,0 +1,99 @@
+"""Prepared voices that are held ready, the least recently used given up first."""
+
+from collections import OrderedDict
+from typing import Final, Protocol, runtime_checkable
+
+from engines.contract import VoiceEmbeddingRef
+
+OVERHEAD: Final = 1024
+"""Bytes that a voice takes beside its arrays, and each array beside its numbers, roughly."""
+
+
+class VoiceTooLarge(ValueError):  # noqa: N818 - named for the state
+    """One voice is larger than the whole cache."""
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """An engine that keeps what it derives from prepared voices, and forgets it when it is told to."""
+
+    def forget_voice(self, voice: str, /) -> None:
+        """Give up everything derived from the prepared voice of that id; one never heard of is fine."""
+        ...
+
+
+class VoiceCache:
+    """Prepared voices by id, for one event loop. A call that speaks in one keeps it alive itself.
+
+    Args:
+        max_bytes: Of all voices together, at most.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._voices: OrderedDict[str, VoiceEmbeddingRef] = OrderedDict()
+        self._bytes = 0
+        self._hits = 0
+        self._misses = 0
+
+    def __len__(self) -> int:
+        """How many voices it holds."""
+        return len(self._voices)
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return self._bytes
+
+    @property
+    def hits(self) -> int:
+        """How often a voice was asked for and there."""
+        return self._hits
+
+    @property
+    def misses(self) -> int:
+        """How often one was asked for and not there."""
+        return self._misses
+
+    def get(self, voice_id: str, *, again: bool = False) -> VoiceEmbeddingRef | None:
+        """The voice, if it is here; it is then the last to be given up.
+
+        Args:
+            voice_id: Its id.
+            again: It was asked for before, and missed or found then: that it is here now counts as no hit.
+        """
+        voice = self._voices.get(voice_id)
+        if voice is None:
+            self._misses += 1
+            return None
+        self._hits += not again
+        self._voices.move_to_end(voice_id)
+        return voice
+
+    def put(self, voice_id: str, voice: VoiceEmbeddingRef) -> None:
+        """Hold a voice, in place of those that were not used for longest.
+
+        Raises:
+            VoiceTooLarge: It does not fit even alone.
+        """
+        size = _size(voice)
+        if size > self._max_bytes:
+            raise VoiceTooLarge(f"the voice takes {size} bytes, more than the {self._max_bytes} of the cache")
+        self.drop(voice_id)
+        while self._bytes + size > self._max_bytes:
+            _, oldest = self._voices.popitem(last=False)
+            self._bytes -= _size(oldest)
+        self._voices[voice_id] = voice
+        self._bytes += size
+
+    def drop(self, voice_id: str) -> bool:
+        """Give up a voice; whether it was here."""
+        voice = self._voices.pop(voice_id, None)
+        if voice is None:
+            return False
+        self._bytes -= _size(voice)
+        return True
+
+
+def _size(voice: VoiceEmbeddingRef) -> int:
+    return voice.nbytes + OVERHEAD * (1 + len(voice.tensors)) + sum(len(name) for name in voice.tensors)

@@ -1,0 +1,294 @@
+"""The GPT of XTTS, written out for decoding: text of many sentences in, audio tokens and their latents out.
+
+A transformer as in GPT-2 (Radford et al., 2019) over embeddings of the voice, the text and the audio so far::
+
+    voice (32) │ [start] text [stop] │ [start] audio …
+    └ prefix ┘   └──────── prompt ────────┘   └ step by step
+
+Positions are in the embeddings, and every token sees only what is before it. So a sentence is the same
+whatever it is decoded together with, what depends on the voice alone can be computed once
+(:meth:`Decoder.prefix`), and a sentence may join and leave between any two steps. Keys and values stay in
+slots that are allotted once.
+
+The weights are those that coqui-tts has loaded; tests compare with its ``Xtts.inference`` token for token.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.xtts.attention import SlotAttention
+from engines.xtts.checkpoint import Shape
+from engines.xtts.graphs import GraphedStep
+from engines.xtts.linear import Linear, pack_linear
+from engines.xtts.precision import DTYPES, Precision
+
+
+@dataclass(frozen=True, slots=True)
+class _Norm:
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    @classmethod
+    def of(cls, module: Any, device: torch.device) -> "_Norm":  # noqa: ANN401 - coqui's modules have no types
+        return cls(
+            module.weight.detach().float().to(device), module.bias.detach().float().to(device), module.eps
+        )
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    norm: _Norm
+    qkv: Linear
+    output: Linear
+    mlp_norm: _Norm
+    mlp_in: Linear
+    mlp_out: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A voice as the decoder sees it.
+
+    Attributes:
+        keys: ``(layers, heads, positions, width / heads)``.
+        values: The same.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both."""
+        return 2 * self.keys.numel() * self.keys.element_size()
+
+
+class Slots:
+    """Keys and values of the sentences that are being decoded, a slot for each; the first ``n`` are in use.
+
+    Args:
+        shape: Of the model.
+        count: Slots.
+        dtype: Of keys and values.
+        device: Where they are.
+        blank: Whether they must hold numbers from the start: what a mask hides is still multiplied by zero,
+            which leaves what is no number as it is. Else memory is taken up only as it is written to.
+    """
+
+    def __init__(
+        self, shape: Shape, count: int, *, dtype: torch.dtype, device: torch.device, blank: bool
+    ) -> None:
+        self.length = shape.max_prompt + shape.max_text + 3 + shape.max_audio
+        size = (shape.layers, count, shape.heads, self.length, shape.width // shape.heads)
+        make = torch.zeros if blank else torch.empty
+        self.keys = make(size, dtype=dtype, device=device)
+        self.values = make(size, dtype=dtype, device=device)
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Put the first ``length`` positions of one slot into another."""
+        for cache in (self.keys, self.values):
+            cache[:, target, :, :length] = cache[:, source, :, :length]
+
+
+class Decoder:
+    """The transformer and its slots. Not for several threads at once.
+
+    Args:
+        gpt: coqui-tts's ``GPT`` with its weights, float32 on the CPU; nothing of it is changed.
+        shape: Of the model.
+        slots: Sentences at once, at most.
+        precision: Of the matrices of the layers. Embeddings, norms and the head stay float32.
+        device: Where it runs.
+        together: Whether rows attend all at once, in shapes that come again (see
+            :mod:`engines.xtts.graphs`); by default where the device is not the CPU.
+    """
+
+    def __init__(
+        self,
+        gpt: nn.Module,
+        shape: Shape,
+        *,
+        slots: int,
+        precision: Precision = Precision.FP32,
+        device: torch.device | None = None,
+        together: bool | None = None,
+    ) -> None:
+        model: Any = gpt
+        self.shape = shape
+        self.precision = precision
+        self.device = device or torch.device("cpu")
+        self._scale = (shape.width // shape.heads) ** -0.5
+        self._layers = [self._layer(block) for block in model.gpt.h]
+        self._norm = _Norm.of(model.gpt.ln_f, self.device)
+        self._final = _Norm.of(model.final_norm, self.device)
+        self._head = pack_linear(model.mel_head.weight, model.mel_head.bias, Precision.FP32, self.device)
+        self._text = self._table(model.text_embedding.weight)
+        self._text_positions = self._table(model.text_pos_embedding.emb.weight)
+        self._audio = self._table(model.mel_embedding.weight)
+        self._audio_positions = self._table(model.mel_pos_embedding.emb.weight)
+        self._together = self.device.type != "cpu" if together is None else together
+        # Of keys and values. In int8 they are kept in bfloat16: what is read is what they cost.
+        exact = precision is Precision.FP32 or (self._together and self.device.type == "cpu")
+        self._dtype = torch.float32 if exact else DTYPES.get(precision, torch.bfloat16)
+        self._graphs: GraphedStep | None = None
+        self._attention: SlotAttention | None = None
+        self._allot(slots)
+
+    def _allot(self, slots: int) -> None:
+        self.slots = Slots(self.shape, slots, dtype=self._dtype, device=self.device, blank=self._together)
+        if self._together:
+            self._graphs = GraphedStep(
+                self._advance, slots=slots, length=self.slots.length, device=self.device
+            )
+        else:
+            self._attention = SlotAttention(self.slots.keys, self.slots.values)
+
+    def resize(self, slots: int) -> None:
+        """Have another number of slots; nothing is in them then."""
+        # Their memory first: there may be none for both.
+        del self.slots
+        self._graphs = self._attention = None
+        self._allot(slots)
+
+    @torch.inference_mode()
+    def prefix(self, latents: Tensor) -> Prefix:
+        """What the layers make of a voice.
+
+        Args:
+            latents: ``(positions, width)``, see :mod:`engines.xtts.conditioning`.
+        """
+        size = (self.shape.layers, self.shape.heads, latents.shape[0], self.shape.width // self.shape.heads)
+        keys = torch.empty(size, dtype=self._dtype, device=self.device)
+        values = torch.empty_like(keys)
+        self._run(latents.to(self.device, torch.float32), keys, values, 0)
+        return Prefix(keys, values)
+
+    @torch.inference_mode()
+    def join(self, slot: int, prefix: Prefix, text: Sequence[int]) -> tuple[Tensor, int]:
+        """Read a text into a slot.
+
+        Args:
+            slot: Which.
+            prefix: Its voice.
+            text: Its tokens, without start and stop.
+
+        Returns:
+            The hidden state ``(width,)`` that the first audio token is chosen from, and the positions that
+            the slot holds.
+        """
+        shape = self.shape
+        tokens = torch.tensor([shape.start_text, *text, shape.stop_text], device=self.device)
+        start = self._audio[shape.start_audio] + self._audio_positions[0]
+        prompt = torch.cat([self._text[tokens] + self._text_positions[: len(tokens)], start[None]])
+        known = prefix.keys.shape[2]
+        length = known + prompt.shape[0]
+        keys, values = self.slots.keys[:, slot, :, :length], self.slots.values[:, slot, :, :length]
+        keys[:, :, :known], values[:, :, :known] = prefix.keys, prefix.values
+        return self._run(prompt, keys, values, known)[-1], length
+
+    @torch.inference_mode()
+    def step(self, tokens: Tensor, counts: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Take the newest audio token of each row in, and give what the next is chosen from.
+
+        Args:
+            tokens: ``(rows,)``; row ``i`` is slot ``i``.
+            counts: ``(rows,)``, audio tokens of each row, the newest included.
+            lengths: Positions that each slot holds, before this one.
+
+        Returns:
+            Hidden states ``(rows, width)``.
+        """
+        if self._graphs is not None:
+            return self._graphs(tokens, counts, lengths)
+        ends = torch.tensor(lengths, device=self.device)
+        return self._advance(tokens, counts, ends, max(lengths) + 1, lengths)
+
+    def _advance(
+        self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int, lengths: Sequence[int] | None = None
+    ) -> Tensor:
+        """Attention is row by row where ``lengths`` are given, else over ``span`` positions of all rows."""
+        rows = self._audio[tokens] + self._audio_positions[counts]
+        count = rows.shape[0]
+        index = torch.arange(count, device=self.device)
+        mask = self._mask(ends, span) if lengths is None else None
+        seen = None if lengths is None else [length + 1 for length in lengths]
+        slots = zip(self._layers, self.slots.keys, self.slots.values, strict=True)
+        for number, (layer, keys, values) in enumerate(slots):
+            query, key, value = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1).unbind(1)
+            keys[index, :, ends] = key.to(keys.dtype)
+            values[index, :, ends] = value.to(values.dtype)
+            if self._attention is not None and seen is not None:
+                attended = self._attention(number, query, seen)
+            else:
+                attended = _masked(query.to(keys.dtype), keys[:count], values[:count], mask)
+            rows = self._rest(layer, rows, attended.reshape(count, -1))
+        return self._norm(rows)
+
+    @torch.inference_mode()
+    def read(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents for the vocoder ``(rows, width)``, and scores of tokens ``(rows, audio_tokens)``."""
+        latents = self._final(hidden)
+        return latents, self._head(latents)
+
+    def _run(self, rows: Tensor, keys: Tensor, values: Tensor, known: int) -> Tensor:
+        """Take ``rows`` in behind the ``known`` positions of a slot, and write theirs."""
+        count = rows.shape[0]
+        place = torch.arange(count, device=self.device)[:, None] + known
+        sees = torch.arange(known + count, device=self.device)[None] <= place
+        # torch's attention on the CPU is slow in bfloat16.
+        compute = torch.float32 if self.device.type == "cpu" else self._dtype
+        for index, layer in enumerate(self._layers):
+            heads = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1)
+            query, key, value = heads.permute(1, 2, 0, 3)
+            keys[index, :, known:], values[index, :, known:] = key, value
+            attended = functional.scaled_dot_product_attention(
+                query.to(compute)[None],
+                keys[index].to(compute)[None],
+                values[index].to(compute)[None],
+                attn_mask=sees,
+            )
+            rows = self._rest(layer, rows, attended[0].transpose(0, 1).reshape(count, -1))
+        return self._norm(rows)
+
+    @staticmethod
+    def _rest(layer: _Layer, rows: Tensor, attended: Tensor) -> Tensor:
+        rows = rows + layer.output(attended.float())
+        return rows + layer.mlp_out(functional.gelu(layer.mlp_in(layer.mlp_norm(rows)), approximate="tanh"))
+
+    def _mask(self, ends: Tensor, span: int) -> Tensor:
+        return (torch.arange(span, device=self.device)[None] <= ends[:, None])[:, None, None]
+
+    def _layer(self, block: Any) -> _Layer:  # noqa: ANN401 - as above
+        def linear(module: Any) -> Linear:  # noqa: ANN401 - as above
+            # Hugging Face's Conv1D holds its matrix the other way round.
+            return pack_linear(module.weight.t(), module.bias, self.precision, self.device)
+
+        return _Layer(
+            _Norm.of(block.ln_1, self.device),
+            linear(block.attn.c_attn),
+            linear(block.attn.c_proj),
+            _Norm.of(block.ln_2, self.device),
+            linear(block.mlp.c_fc),
+            linear(block.mlp.c_proj),
+        )
+
+    def _table(self, weight: Tensor) -> Tensor:
+        return weight.detach().float().to(self.device)
+
+
+def _masked(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of all rows at once, over as much as the longest has."""
+    assert mask is not None  # noqa: S101 - it is made where this is called
+    span = mask.shape[-1]
+    return functional.scaled_dot_product_attention(
+        query[:, :, None], keys[:, :, :span], values[:, :, :span], attn_mask=mask
+    )

@@ -1,0 +1,88 @@
+"""The languages of XTTS-v2: their tags, how long a text may be, and what must be installed to read them."""
+
+import importlib.util
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+MAX_CHARS: Final = 250
+"""Characters of a text in a language that is not in :data:`MAX_CHARS_BY_LANGUAGE`."""
+
+MAX_CHARS_BY_LANGUAGE: Final[Mapping[str, int]] = {
+    "en": 250, "de": 253, "fr": 273, "es": 239, "it": 213, "pt": 203, "pl": 224, "ar": 166, "cs": 186,
+    "ru": 182, "nl": 251, "tr": 226, "hu": 224, "hi": 150, "ko": 95, "zh": 82, "cmn": 82, "ja": 71,
+}  # fmt: skip
+"""By primary subtag. Longer texts may be cut off: ``VoiceBpeTokenizer.char_limits`` of coqui-tts 0.28."""
+
+_CHINESE: Final = "zh-cn"
+_SAME: Final = {"zh": _CHINESE, "cmn": _CHINESE}
+"""Primary subtags with another tag in the vocabulary."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """What reading a language needs besides coqui-tts.
+
+    Attributes:
+        modules: All of them.
+        dictionaries: One of them; empty is none.
+        extra: The extra of coqui-tts that brings both.
+    """
+
+    modules: tuple[str, ...]
+    dictionaries: tuple[str, ...]
+    extra: str
+
+
+_LIBRARIES: Final = {
+    "ja": _Library(("cutlet", "fugashi"), ("unidic_lite", "unidic"), "ja"),
+    _CHINESE: _Library(("pypinyin",), (), "zh"),
+    "ko": _Library(("ko_speech_tools",), (), "ko"),
+}
+
+
+def vocabulary_tag(language: str) -> str:
+    """The tag of a language in the vocabulary: ``hi-IN`` → ``hi``, ``zh`` and ``cmn`` → ``zh-cn``.
+
+    Args:
+        language: BCP-47 tag.
+    """
+    primary = language.replace("_", "-").partition("-")[0].lower()
+    return _SAME.get(primary, primary)
+
+
+def missing_for(language: str) -> str | None:
+    """What must be installed before a language can be read, in a sentence; ``None`` when nothing is missing.
+
+    Args:
+        language: Tag of the vocabulary.
+    """
+    library = _LIBRARIES.get(language)
+    if library is None:
+        return None
+    missing = [name for name in library.modules if importlib.util.find_spec(name) is None]
+    if library.dictionaries and not any(map(importlib.util.find_spec, library.dictionaries)):
+        missing.append(library.dictionaries[0])
+    if not missing:
+        return None
+    return f"needs {' and '.join(missing)}: run `pip install 'coqui-tts[{library.extra}]'`"
+
+
+def available(languages: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``languages`` that can be read with what is installed; the log tells of the others.
+
+    Imports nothing, so it may be asked before the engine is loaded.
+
+    Args:
+        languages: BCP-47 tags.
+    """
+    found: list[str] = []
+    for language in languages:
+        if missing := missing_for(vocabulary_tag(language)):
+            logger.info("XTTS is without %s, which %s", language, missing)
+        else:
+            found.append(language)
+    return tuple(found)

@@ -1,0 +1,242 @@
+"""One sentence's way from the decoder's latents to windows of frames that the vocoder can take.
+
+::
+
+    latents ──× 1/speed──▶ ──× 4──▶ ──× 24000/22050──▶ frames ──▶ windows with context
+
+All of it goes along with the decoder: a frame is made once when nothing that comes later can change it, and a
+window is cut once enough frames are there. Where the windows lie depends on the number of latents alone, not
+on when they came, so that the same latents always give the same samples.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+FIRST: Final = 16
+"""Frames of the first window: 171 ms, so that the first audio needs seven latents."""
+
+GROWTH: Final = 2.0
+"""Each window is so many times as long as the one before."""
+
+LARGEST: Final = 96
+"""Frames of a window at most: 1.0 s. Longer ones save less than 2 % of the context that is computed twice."""
+
+SLOWEST: Final = 0.05
+"""Least speed, as in coqui-tts's ``Xtts.inference``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocoderShape:
+    """How latents, frames and samples of a vocoder follow from each other.
+
+    Attributes:
+        stretches: Factors by which latents are interpolated to frames, one after the other.
+        samples_per_frame: Samples that a frame becomes.
+        context: Frames on either side that a frame's samples depend on.
+        sample_rate: Hertz.
+    """
+
+    stretches: tuple[float, ...]
+    samples_per_frame: int
+    context: int
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Window:
+    """A piece of a sentence that can be vocoded by itself.
+
+    An edge with less context than the vocoder's is the sentence's own; nothing but silence lies beyond it.
+
+    Attributes:
+        frames: Interpolated latents with their context, ``(width, n)``.
+        speaker: Speaker embedding, ``(speaker width, 1)``.
+        skip: Samples at the start that belong to the context.
+        keep: Samples of the piece, after those.
+    """
+
+    frames: Tensor
+    speaker: Tensor
+    skip: int
+    keep: int
+
+
+class Interpolation:
+    """Linear interpolation along time of rows that come in pieces: the same as of all of them at once.
+
+    The arithmetic, indices in float32 included, is that of ``torch.nn.functional.interpolate`` with a
+    ``scale_factor`` and ``mode="linear"``, except where that copies: when it gives as many rows as it got,
+    which nobody knows while they come. It happens to sentences of one or two latents.
+
+    Args:
+        factor: Rows out for each row in.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+        self._step = torch.tensor(1.0 / factor, dtype=torch.float32)
+        self._rows: Tensor | None = None
+        self._dropped = 0
+        self._seen = 0
+        self._given = 0
+
+    def append(self, rows: Tensor) -> Tensor:
+        """Take ``rows`` ``(n, width)``; give the rows that are final now."""
+        if rows.shape[0] == 0:
+            return rows
+        self._seen += rows.shape[0]
+        self._rows = rows if self._rows is None else torch.cat((self._rows, rows))
+        return self._give(last=False)
+
+    def finish(self) -> Tensor | None:
+        """Give the rows that were held back; none at all if there never were any."""
+        return None if self._rows is None else self._give(last=True)
+
+    def _give(self, *, last: bool) -> Tensor:
+        assert self._rows is not None  # noqa: S101 - both callers have seen to it
+        places = torch.arange(self._given, int(self._seen * self._factor), dtype=torch.float32)
+        source = ((places + 0.5) * self._step - 0.5).clamp_min_(0.0)
+        below = source.long()
+        if not last:
+            final = int((below + 1 < self._seen).sum())
+            source, below = source[:final], below[:final]
+        below = below.clamp_max(self._seen - 1)
+        above = (below + 1).clamp_max(self._seen - 1)
+        share = (source - below).clamp_(0.0, 1.0).to(self._rows.device)[:, None]
+        lower, upper = self._at(below), self._at(above)
+        self._given += len(below)
+        self._forget()
+        return lower * (1.0 - share) + upper * share
+
+    def _at(self, index: Tensor) -> Tensor:
+        assert self._rows is not None  # noqa: S101 - as above
+        return self._rows[(index - self._dropped).to(self._rows.device)]
+
+    def _forget(self) -> None:
+        """Drop the rows that no later one needs."""
+        assert self._rows is not None  # noqa: S101 - as above
+        next_below = int(((self._given + 0.5) * self._step - 0.5).clamp_min(0.0))
+        unneeded = min(next_below, self._seen - 1) - self._dropped
+        self._rows = self._rows[unneeded:]
+        self._dropped += unneeded
+
+
+class LatentStream:
+    """One sentence's latents on their way to windows, see the module. Not for several threads at once.
+
+    Args:
+        speaker: Speaker embedding, ``(speaker width, 1)``.
+        config: Of the vocoder that the windows are for.
+        speed: Rate relative to the voice's own. It is the latents that are stretched, not the sound.
+        first: Frames of the first window.
+        growth: Each window is so many times as long as the one before.
+        largest: Frames of a window at most; the sentence's last may be longer by the context.
+    """
+
+    def __init__(
+        self,
+        speaker: Tensor,
+        *,
+        config: VocoderShape,
+        speed: float = 1.0,
+        first: int = FIRST,
+        growth: float = GROWTH,
+        largest: int = LARGEST,
+    ) -> None:
+        pace = 1.0 / max(speed, SLOWEST)
+        factors = config.stretches if pace == 1.0 else (pace, *config.stretches)
+        self._steps = [Interpolation(factor) for factor in factors]
+        self._frames_per_latent = 1.0
+        for factor in factors:
+            self._frames_per_latent *= factor
+        self._speaker = speaker
+        self._config = config
+        self._size = float(first)
+        self._growth = growth
+        self._largest = largest
+        self._latents: list[Tensor] = []
+        self._seen = 0
+        self._frames: Tensor | None = None
+        self._dropped = 0
+        self._position = 0
+        self._finished = False
+        self._drained = False
+
+    def append(self, latents: Tensor) -> None:
+        """Take the next latents, ``(n, width)`` float32.
+
+        Raises:
+            ValueError: ``finish`` was called before.
+        """
+        if self._finished:
+            raise ValueError("latents after the end")
+        self._latents.append(latents)
+        self._seen += latents.shape[0]
+
+    def finish(self) -> None:
+        """No more latents will come."""
+        self._finished = True
+
+    @property
+    def position(self) -> int:
+        """Frames that windows were cut of."""
+        return self._position
+
+    @property
+    def done(self) -> bool:
+        """Whether all that will ever come was cut into windows."""
+        if not self._finished:
+            return False
+        self._interpolate()
+        return self._position == self._final
+
+    def next_window(self) -> Window | None:
+        """The next piece of the sentence, or ``None`` while more latents are needed or when it is over."""
+        size = min(int(self._size), self._largest)
+        wanted = self._position + size + self._config.context
+        # What has come cannot reach so far: not worth the arithmetic. One frame is for rounding.
+        if not self._finished and self._seen * self._frames_per_latent + 1.0 < wanted:
+            return None
+        self._interpolate()
+        if self._final < wanted:
+            if not self._finished or self._final == self._position:
+                return None
+            size = self._final - self._position
+        self._size = min(self._size * self._growth, float(self._largest))
+        return self._cut(size)
+
+    @property
+    def _final(self) -> int:
+        """Frames that are final, those already cut included."""
+        return self._dropped + (0 if self._frames is None else self._frames.shape[0])
+
+    def _interpolate(self) -> None:
+        """Make the frames that are final by now."""
+        if self._drained:
+            return
+        pieces = [torch.cat(self._latents)] if self._latents else []
+        self._latents.clear()
+        for step in self._steps:
+            pieces = [step.append(piece) for piece in pieces]
+            rest = step.finish() if self._finished else None
+            pieces += [] if rest is None else [rest]
+        held = [] if self._frames is None else [self._frames]
+        if pieces:
+            self._frames = torch.cat((*held, *pieces))
+        self._drained = self._finished
+
+    def _cut(self, size: int) -> Window:
+        assert self._frames is not None  # noqa: S101 - the caller has counted them
+        context, samples = self._config.context, self._config.samples_per_frame
+        before = self._position - max(0, self._position - context)
+        start = self._position - before - self._dropped
+        frames = self._frames[start : start + before + size + context]
+        window = Window(frames=frames.T, speaker=self._speaker, skip=before * samples, keep=size * samples)
+        self._position += size
+        unneeded = max(0, self._position - context - self._dropped)
+        self._frames = self._frames[unneeded:]
+        self._dropped += unneeded
+        return window

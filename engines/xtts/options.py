@@ -1,0 +1,67 @@
+"""``options`` of an engine of type ``XTTS_HI``."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from engines.config import StrictModel
+
+PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+
+
+class XttsOptions(StrictModel):
+    """How XTTS runs, and how it speaks where the request does not say."""
+
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="Numbers of the decoder's matrices. `auto`: int8 on a CPU that is quick at it, bf16 or "
+        "fp16 on a GPU; whatever it is, it is compared with fp32 when it is loaded.",
+    )
+    vocoder_precision: PrecisionChoice = Field(
+        default="auto", description="Numbers of the vocoder. `auto`: bf16 where the CPU has it, else fp32."
+    )
+    self_check: bool = Field(
+        default=True,
+        description="Compare the precision with fp32 on these weights at each load, and fall back where it "
+        "differs too much.",
+    )
+    slots: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Sentences decoded at once; 8 on a CPU, 32 on a GPU by default.",
+    )
+    renderers: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Threads that turn what is decoded into sound; by default the CPU's cores, 1 on a GPU.",
+    )
+    cpu_fallback: bool = Field(
+        default=True, description="Whether a GPU without memory enough leaves the engine to the CPU."
+    )
+    check: bool = Field(
+        default=True,
+        description="Look for runaway, loops, early stops, silence and clipping, and say such a sentence "
+        "again while nobody has heard it.",
+    )
+    temperature: float | None = Field(
+        default=None, gt=0, le=10, description="By default as config.json says."
+    )
+    top_k: int | None = Field(default=None, ge=0, description="As above.")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="As above.")
+    repetition_penalty: float | None = Field(default=None, ge=1, le=100, description="As above.")
+    greedy: bool = Field(default=False, description="Always the likeliest token.")
+    min_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="Audio tokens of a sentence, at least; for measurements. 21.5 are a second.",
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="Audio tokens of a sentence, at most; by default what the model can."
+    )
+    voice_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=0,
+        description="Memory for voices in the decoder's own form, 8 MB each; others are computed anew.",
+    )

@@ -1,0 +1,140 @@
+"""What can be told from the samples alone: silence, clipping, numbers that are none."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.xtts.findings import Finding
+
+FRAME: Final = 0.01
+"""Seconds of one measure of loudness."""
+
+LOUD: Final = 0.3
+"""Seconds of the loudest frames that loudness is compared with: a syllable or two, and more than a click."""
+
+QUIET_BELOW: Final = 35.0
+"""Decibels under the loudest frames at which nothing is heard. In five sentences of a human reader, whose
+floor is 50 dB under them, pauses end there; breath lies above."""
+
+INAUDIBLE: Final = -60.0
+"""Decibels of full scale under which nothing is heard, whatever else there is."""
+
+LONGEST_PAUSE: Final = 2.0
+"""Seconds of silence within speech. The human reader's longest pause was 0.47 s, eSpeak NG's 0.37."""
+
+LONGEST_END: Final = 1.5
+"""Seconds of silence before or after speech; the pause between sentences is added by who joins them."""
+
+FULL_SCALE: Final = 0.999
+"""Of the largest sample: a vocoder that ends in a tanh comes near to 1 and does not reach it."""
+
+CLIPPED: Final = 0.002
+"""Share of samples that are in the middle of three at full scale. A peak that just touches it is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """What was heard.
+
+    Attributes:
+        findings: What is wrong with it.
+        pauses: Start and end of each silence that is too long, in seconds.
+        speech: Where the first sound starts and the last one ends, in seconds; both 0 when there is none.
+        clipped: Share of samples that are clipped.
+    """
+
+    findings: tuple[Finding, ...]
+    pauses: tuple[tuple[float, float], ...]
+    speech: tuple[float, float]
+    clipped: float
+
+
+class SoundMeter:
+    """Listens to an utterance, in pieces of any size; it keeps 8 bytes for each 10 ms.
+
+    Args:
+        sample_rate: Hertz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._size = round(sample_rate * FRAME)
+        self._rest: npt.NDArray[np.float64] = np.empty(0)
+        self._powers: list[npt.NDArray[np.float64]] = []
+        self._before = np.zeros(2, np.bool_)
+        self._clipped = 0
+        self._samples = 0
+        self._broken = False
+
+    def feed(self, pcm: npt.NDArray[Any]) -> None:
+        """The next samples, shape ``(samples,)``: 16-bit integers, or floats of full scale 1."""
+        samples = pcm.astype(np.float64)
+        if np.issubdtype(pcm.dtype, np.integer):
+            samples /= 32_768
+        finite = np.isfinite(samples)
+        if not finite.all():
+            self._broken = True
+            samples[~finite] = 0.0
+        self._samples += samples.size
+        full = np.concatenate([self._before, np.abs(samples) >= FULL_SCALE])
+        self._clipped += int(np.count_nonzero(full[2:] & full[1:-1] & full[:-2]))
+        self._before = full[-2:]
+        rest = np.concatenate([self._rest, samples])
+        whole = rest.size - rest.size % self._size
+        self._powers.append(_powers(rest[:whole].reshape(-1, self._size)))
+        self._rest = rest[whole:]
+
+    def sound(self) -> Sound:
+        """What was heard so far."""
+        powers = np.concatenate(self._powers) if self._powers else np.empty(0)
+        if self._rest.size:
+            powers = np.append(powers, _powers(self._rest[np.newaxis]))
+        findings = [Finding.BROKEN] if self._broken else []
+        clipped = self._clipped / max(1, self._samples)
+        if clipped > CLIPPED:
+            findings.append(Finding.CLIPPING)
+        heard = _heard(powers)
+        if not heard.size:
+            return Sound(findings=(*findings, Finding.SILENT), pauses=(), speech=(0.0, 0.0), clipped=clipped)
+        pauses = self._pauses(heard, powers.size)
+        if pauses:
+            findings.append(Finding.SILENCE)
+        speech = (float(heard[0] * FRAME), self._seconds(int(heard[-1]) + 1))
+        return Sound(findings=tuple(findings), pauses=pauses, speech=speech, clipped=clipped)
+
+    def _pauses(self, heard: npt.NDArray[np.intp], frames: int) -> tuple[tuple[float, float], ...]:
+        """The silences before, between and after the frames that are heard, where they are too long."""
+        starts = np.concatenate([[0], heard + 1])
+        ends = np.concatenate([heard, [frames]])
+        longest = np.full(starts.size, LONGEST_PAUSE)
+        longest[[0, -1]] = LONGEST_END
+        return tuple(
+            (float(starts[at] * FRAME), self._seconds(int(ends[at])))
+            for at in np.flatnonzero((ends - starts) * FRAME > longest + FRAME / 2)
+        )
+
+    def _seconds(self, frames: int) -> float:
+        """The end of so many frames; the last may be a piece of one."""
+        return min(frames * FRAME, self._samples * FRAME / self._size)
+
+
+def listen(pcm: npt.NDArray[Any], sample_rate: int) -> Sound:
+    """What is heard in an utterance, see :class:`SoundMeter`."""
+    meter = SoundMeter(sample_rate)
+    meter.feed(pcm)
+    return meter.sound()
+
+
+def _powers(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean square of each row; of its deviation, so that an offset is not taken for sound."""
+    return frames.var(axis=1)
+
+
+def _heard(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Which frames are heard."""
+    if not powers.size:
+        return np.empty(0, np.intp)
+    loudest = np.sort(powers)[-round(LOUD / FRAME) :].mean()
+    floor = max(10 ** (INAUDIBLE / 10), loudest * 10 ** (-QUIET_BELOW / 10))
+    return np.flatnonzero(powers > floor)

@@ -1,0 +1,357 @@
+"""Sentences of all callers, spoken at once: one thread decodes them together, others render the results.
+
+::
+
+    submit ──▶ inbox ──join──▶ rows of the decoder ──latents──▶ takes ──windows──▶ renderers ──▶ PCM
+                                  a token for all rows at each step         the first audio first
+
+On the CPU each thread has one core's worth of arithmetic. Decoding reads all weights for each token, so it
+gains most from many rows; rendering has work enough in one window. Python's lock is free while torch
+computes.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+
+from engines.contract import Abandoned, EngineError, EngineUnavailable
+from engines.memory import trim
+from engines.xtts.checks import Watch, safer
+from engines.xtts.decoder import Decoder, Prefix
+from engines.xtts.findings import Finding
+from engines.xtts.generation import Generation, Row
+from engines.xtts.latents import LatentStream, Window
+from engines.xtts.prefixes import Prefixes
+from engines.xtts.sentence import Sentence, Take
+from engines.xtts.sound import listen
+from engines.xtts.vocoder import Vocoder
+
+logger = logging.getLogger(__name__)
+
+TRIMMED: Final = 50
+"""Sentences after which free memory is given back: tensors of every length leave holes between each other."""
+
+CLOSING: Final = 30.0
+"""Seconds that a thread has to end; it looks between two steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is going on.
+
+    Attributes:
+        waiting: Sentences that have no slot yet.
+        decoding: Sentences in slots.
+        slots: Slots there are.
+        steps: Steps decoded so far.
+        tokens: Tokens decoded so far.
+    """
+
+    waiting: int
+    decoding: int
+    slots: int
+    steps: int
+    tokens: int
+
+
+class Synthesis:
+    """Speaks sentences with one decoder and one vocoder, in threads of its own.
+
+    Args:
+        decoder: Used by its thread alone from now on.
+        vocoder: Used by all renderers.
+        slots: Sentences that are decoded at once.
+        renderers: Threads that render.
+        prefix_bytes: What voices may take up in the decoder's form.
+    """
+
+    def __init__(
+        self, decoder: Decoder, vocoder: Vocoder, *, slots: int, renderers: int, prefix_bytes: int
+    ) -> None:
+        self._decoder = decoder
+        self._vocoder = vocoder
+        self._generation = Generation(decoder, slots)
+        self._prefixes = Prefixes(prefix_bytes)
+        self._slots = slots
+        self._inbox: deque[Sentence] = deque()
+        self._rows: dict[Row, tuple[Sentence, Take]] = {}
+        self._ready: list[tuple[Sentence, Take]] = []
+        self._changed = threading.Condition()
+        self._numbers = 0
+        self._steps = 0
+        self._tokens = 0
+        self._ended = 0
+        self._closed = False
+        self._batch = 1 if decoder.device.type == "cpu" else slots
+        self._threads = [threading.Thread(target=self._decode, name="xtts-decoder", daemon=True)]
+        self._threads += [
+            threading.Thread(target=self._render, name=f"xtts-renderer-{number}", daemon=True)
+            for number in range(renderers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def load(self) -> Load:
+        """What is going on."""
+        with self._changed:
+            return Load(len(self._inbox), len(self._rows), self._slots, self._steps, self._tokens)
+
+    def submit(self, sentence: Sentence) -> None:
+        """Speak a sentence; what comes of it goes to its ``emit``, with one outcome at the end.
+
+        Raises:
+            EngineUnavailable: It is closed.
+        """
+        with self._changed:
+            if self._closed:
+                raise EngineUnavailable("The engine is not loaded.")
+            self._numbers += 1
+            sentence.number = self._numbers
+            self._inbox.append(sentence)
+            self._changed.notify_all()
+
+    def forget(self, voice: str) -> None:
+        """Give up what is kept of a voice."""
+        self._prefixes.forget(voice)
+
+    def close(self) -> None:
+        """End the threads. What is being spoken ends with ``EngineUnavailable``."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(CLOSING)
+        error = EngineUnavailable("The engine is shutting down.")
+        for sentence, _ in [*self._rows.values(), *self._ready]:
+            sentence.fail(error)
+        for sentence in self._inbox:
+            sentence.fail(error)
+        self._generation.clear()
+
+    def _decode(self) -> None:
+        self._use_one_core()
+        while (coming := self._next()) is not None:
+            sentences = [*coming, *(sentence for sentence, _ in self._rows.values())]
+            try:
+                self._leave_abandoned()
+                for sentence in coming:
+                    self._join(sentence)
+                self._step()
+            except torch.OutOfMemoryError:
+                self._make_do(sentences)
+            except EngineError as error:
+                self._lose(sentences, error)
+            except Exception as error:  # whatever it was, those who wait must be told
+                logger.exception("decoding failed")
+                self._lose(sentences, EngineUnavailable(f"Decoding failed: {type(error).__name__}."))
+
+    def _next(self) -> list[Sentence] | None:
+        """The sentence that may join now, if any; ``None`` at the end.
+
+        One at a time: those that are being decoded need not wait for more than one text to be read.
+        """
+        with self._changed:
+            while not self._closed and not self._inbox and not self._rows:
+                self._changed.wait()
+            if self._closed:
+                return None
+            return [self._inbox.popleft()] if self._inbox and self._generation.free else []
+
+    def _join(self, sentence: Sentence) -> None:
+        if not sentence.open:
+            sentence.fail(Abandoned("The utterance was abandoned."))
+            return
+        sampling, before = sentence.sampling, sentence.take
+        if before is not None:
+            sampling = safer(sampling, len(sentence.takes), before.verdict.findings, before.least)
+        stream = LatentStream(sentence.speaker, config=self._vocoder.shape, speed=sentence.speed)
+        take = Take(sampling, stream)
+
+        def latent(values: torch.Tensor) -> None:
+            if take.add(values):
+                self._offer(sentence, take)
+
+        watch = Watch(sentence.text, sampling.max_tokens) if sentence.checked else None
+        take.least = watch.least if watch else 0
+        row = Row(sentence.tokens, self._prefix(sentence), sampling, latent, watch)
+        self._generation.join(row)
+        sentence.takes.append(take)
+        self._rows[row] = sentence, take
+
+    def _prefix(self, sentence: Sentence) -> Prefix:
+        return self._prefixes.get(sentence.voice, lambda: self._decoder.prefix(sentence.latents))
+
+    def _step(self) -> None:
+        ended = self._generation.step()
+        self._steps += 1
+        self._tokens += len(self._rows)
+        for row in ended:
+            sentence, take = self._rows.pop(row)
+            self._decoded(sentence, take, row)
+            self._ended += 1
+            if self._ended % TRIMMED == 0:
+                trim()
+        for sentence, _ in self._rows.values():
+            sentence.flush()
+
+    def _decoded(self, sentence: Sentence, take: Take, row: Row) -> None:
+        if row.watch is not None:
+            verdict = row.watch.verdict()
+            if not row.stopped and not verdict.findings:
+                verdict = replace(verdict, findings=(Finding.LENGTH,))
+        else:
+            verdict = replace(
+                take.verdict, findings=() if row.stopped else (Finding.LENGTH,), keep=len(row.tokens)
+            )
+        take.end(verdict)
+        if self._again(sentence, take):
+            return
+        self._offer(sentence, sentence.choose(take))
+
+    def _again(self, sentence: Sentence, take: Take) -> bool:
+        """Say a sentence again, when it is worth that and nobody has heard anything of it."""
+        if not sentence.checked or not take.verdict.findings or not sentence.open:
+            return False
+        asked_for = take.sampling.max_tokens < self._decoder.shape.max_audio
+        if take.verdict.findings == (Finding.LENGTH,) and asked_for:
+            return False
+        if not sentence.replace(take):
+            return False
+        with self._changed:
+            self._inbox.appendleft(sentence)
+            self._changed.notify_all()
+        return True
+
+    def _offer(self, sentence: Sentence, take: Take) -> None:
+        """Let a renderer look whether there is something to render."""
+        with self._changed:
+            if not take.rendering:
+                take.rendering = True
+                self._ready.append((sentence, take))
+                self._changed.notify_all()
+
+    def _render(self) -> None:
+        self._use_one_core()
+        while (batch := self._next_takes()) is not None:
+            try:
+                self._render_batch(batch)
+            except Exception as error:  # as above
+                logger.exception("rendering failed")
+                failure = EngineUnavailable(f"The vocoder failed: {type(error).__name__}.")
+                for sentence, _ in batch:
+                    sentence.fail(failure)
+
+    def _next_takes(self) -> Sequence[tuple[Sentence, Take]] | None:
+        """What to render next: first what somebody waits for and has heard least of."""
+        with self._changed:
+            while not self._closed and not self._ready:
+                self._changed.wait()
+            if self._closed:
+                return None
+            self._ready.sort(key=_urgency)
+            batch, self._ready = self._ready[: self._batch], self._ready[self._batch :]
+            return batch
+
+    def _render_batch(self, batch: Sequence[tuple[Sentence, Take]]) -> None:
+        windows = [
+            (sentence, take, window)
+            for sentence, take in batch
+            if not take.given_up and not take.replaced and sentence.open
+            if (window := _window(take)) is not None
+        ]
+        for (sentence, take, _), samples in zip(
+            windows, self._vocoder.render([window for _, _, window in windows]), strict=True
+        ):
+            take.rendered(samples)
+            if take is sentence.take:
+                sentence.flush()
+        rendered = {take for _, take, _ in windows}
+        for sentence, take in batch:
+            self._rendered(sentence, take, more=take in rendered)
+
+    def _rendered(self, sentence: Sentence, take: Take, *, more: bool) -> None:
+        with self._changed, take.lock:
+            take.rendering = False
+            over = take.decoded and take.stream.done
+            wanted = not take.given_up and not take.replaced
+        if sentence.abandoned():
+            sentence.fail(Abandoned("The utterance was abandoned."))
+        elif over and wanted:
+            self._over(sentence, take)
+        elif (more or take.decoded) and wanted:
+            self._offer(sentence, take)
+
+    def _over(self, sentence: Sentence, take: Take) -> None:
+        if take is not sentence.take:
+            return
+        if sentence.checked:
+            heard = listen(take.pcm, self._vocoder.sample_rate)
+            verdict = take.verdict.heard(heard)
+            if take.broken:
+                verdict = replace(verdict, findings=(*verdict.findings, Finding.BROKEN))
+            take.verdict = verdict
+            if self._again(sentence, take):
+                return
+        best = sentence.choose(take)
+        if best is take:
+            sentence.close(take)
+        else:
+            self._offer(sentence, best)
+
+    def _use_one_core(self) -> None:
+        """Threads that share an operation wait for each other; those that each have their own do not."""
+        if self._decoder.device.type == "cpu":
+            torch.set_num_threads(1)
+
+    def _leave_abandoned(self) -> None:
+        for row, (sentence, take) in list(self._rows.items()):
+            if not sentence.open:
+                self._generation.leave(row)
+                del self._rows[row]
+                take.given_up = True
+                sentence.fail(Abandoned("The utterance was abandoned."))
+
+    def _lose(self, sentences: Sequence[Sentence], error: EngineError) -> None:
+        self._generation.clear()
+        self._rows.clear()
+        for sentence in sentences:
+            sentence.fail(error)
+
+    def _make_do(self, sentences: Sequence[Sentence]) -> None:
+        """Memory ran out: fewer slots, and those who were in them begin again, from where they were heard.
+
+        They say the same again, as each has a seed.
+        """
+        self._generation.clear()
+        self._rows.clear()
+        self._prefixes.clear()
+        if self._decoder.device.type == "cuda":
+            torch.cuda.empty_cache()
+        fewer = max(1, self._slots // 2)
+        logger.warning("out of memory with %d slots; going on with %d", self._slots, fewer)
+        if fewer == self._slots:
+            self._lose(sentences, EngineUnavailable("There is not enough memory for one sentence."))
+            return
+        self._slots = fewer
+        self._decoder.resize(fewer)
+        self._generation = Generation(self._decoder, fewer)
+        with self._changed:
+            for sentence in reversed(sentences):
+                sentence.restart()
+                self._inbox.appendleft(sentence)
+
+
+def _window(take: Take) -> Window | None:
+    with take.lock:
+        return take.stream.next_window()
+
+
+def _urgency(ready: tuple[Sentence, Take]) -> tuple[bool, int, int]:
+    sentence, take = ready
+    return not sentence.awaited(), take.samples, sentence.number

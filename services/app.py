@@ -1,0 +1,133 @@
+"""The Gateway's ASGI app."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final, cast
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Scope as Connection
+
+from services import __version__
+from services.config import LoadedSettings, Settings
+from services.errors import install_error_handlers
+from services.gateway import open_gateway
+from services.middleware import BodyLimit, RequestId
+from services.openapi import document
+from services.routers import (
+    admin,
+    audio,
+    audio_voices,
+    auth,
+    bundles,
+    consents,
+    docs,
+    elevenlabs,
+    health,
+    metrics,
+    models,
+    settings,
+    speech,
+    usage,
+    voices,
+)
+from services.state import AddressOf, GatewayState
+from services.tenancy.middleware import Tenancy
+from services.tenancy.table import AccessTable
+
+DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and what belongs to it."""
+
+PREFLIGHT_SECONDS: Final = 600
+"""How long a browser remembers what it may send."""
+
+EXPOSED: Final = (
+    "x-audio-id",
+    "x-request-id",
+    "retry-after",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+)
+"""Headers that pages may read."""
+
+
+def routers(config: Settings) -> list[APIRouter]:
+    """All of the Gateway's routes."""
+    always = [
+        speech.router,
+        models.router,
+        audio_voices.router,
+        elevenlabs.router,
+        bundles.router,
+        voices.router,
+        consents.router,
+        health.router,
+        metrics.router,
+        settings.router,
+        auth.router,
+        admin.router,
+        usage.router,
+        audio.router,
+    ]
+    return [*always, *([docs.router] if config.server.docs_enabled else [])]
+
+
+def create_app(loaded: LoadedSettings, address_of: AddressOf) -> FastAPI:
+    """Make the Gateway's app; its lifespan opens and closes what it works with.
+
+    Args:
+        loaded: The settings.
+        address_of: Where each engine's runner is.
+    """
+    config = loaded.settings
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        async with open_gateway(loaded, address_of) as state:
+            app.state.gateway = state
+            yield
+
+    app = FastAPI(
+        title="AwaazTwin",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        # The docs' router serves it: every route declares who may use it.
+        openapi_url=None,
+    )
+    install_error_handlers(app)
+    included = routers(config)
+    table = AccessTable(included)
+    # The last one added is the first that a request meets.
+    app.add_middleware(
+        Tenancy,
+        table=table,
+        settings=config,
+        keepers=lambda: cast("GatewayState", app.state.gateway),
+    )
+    limits = config.limits
+
+    def more(connection: Connection) -> int | None:
+        _, access = table.find(connection)
+        return limits.max_upload_bytes if access is not None and access.upload else None
+
+    app.add_middleware(BodyLimit, max_bytes=limits.max_body_bytes, more=more)
+    if config.server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=config.server.cors_origins,
+            allow_credentials=config.server.cors_credentials,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            max_age=PREFLIGHT_SECONDS,
+        )
+    app.add_middleware(RequestId)
+    for router in included:
+        app.include_router(router)
+    # FastAPI's own way of changing the document.
+    app.openapi = partial(document, app, table)  # pyright: ignore[reportAttributeAccessIssue]
+    return app

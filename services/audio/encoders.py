@@ -1,0 +1,104 @@
+"""Encoders: PCM at the response's rate in, bytes out, as early as the coding allows.
+
+Exceptions::
+
+    ValueError
+    └── AudioTooLong    what is kept until the end has reached its limit
+"""
+
+from typing import Final, Protocol
+
+import numpy as np
+
+from engines.contract import Pcm
+from services.audio import g711
+from services.audio.formats import AudioFormat
+from services.audio.wav import WavCoding, wav_header
+
+MAX_BUFFERED: Final = 64 * 1024 * 1024
+"""Bytes of a response kept until its end, at most: 23 minutes of 24 kHz WAV, over two hours of µ-law."""
+
+
+class AudioTooLong(ValueError):  # noqa: N818 - named for the cause
+    """The bytes that are kept until the end have reached their limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The audio would be longer than the {limit} bytes that can be kept until its end.")
+
+
+class Encoder(Protocol):
+    """One response's encoder; not to be used from two threads at once."""
+
+    def feed(self, pcm: Pcm) -> bytes:
+        """Encode samples; what is not complete yet stays inside.
+
+        Raises:
+            AudioTooLong: More is kept than allowed.
+        """
+        ...
+
+    def finish(self) -> bytes:
+        """What is left, and the container's end; frees everything."""
+        ...
+
+    def close(self) -> None:
+        """Free everything; safe to repeat, and without ``finish``."""
+        ...
+
+
+class PlainEncoder:
+    """PCM and G.711, bare or in WAV.
+
+    Args:
+        audio_format: Of the response.
+        sample_rate: Hertz.
+        buffered: Keep everything until ``finish``; a WAV header then has exact sizes.
+        limit: Bytes kept, at most.
+    """
+
+    def __init__(self, audio_format: AudioFormat, sample_rate: int, *, buffered: bool, limit: int) -> None:
+        coding = audio_format.coding
+        if coding not in ("pcm", "ulaw", "alaw"):
+            raise ValueError(f"{audio_format.name} is no plain format.")
+        self._coding: WavCoding = coding
+        self._wav = audio_format.wav
+        self._rate = sample_rate
+        self._buffered = buffered
+        self._limit = limit
+        self._kept = bytearray()
+        self._header_due = audio_format.wav and not buffered
+
+    def feed(self, pcm: Pcm) -> bytes:
+        """Encode samples."""
+        data = self._encode(pcm)
+        if not self._buffered:
+            return self._header() + data
+        if len(self._kept) + len(data) > self._limit:
+            raise AudioTooLong(self._limit)
+        self._kept += data
+        return b""
+
+    def finish(self) -> bytes:
+        """The header, if nothing was sent yet, and what was kept."""
+        if not self._buffered:
+            return self._header()
+        kept = bytes(self._kept)
+        self.close()
+        if not self._wav:
+            return kept
+        return wav_header(self._coding, self._rate, len(kept)) + kept + b"\0" * (len(kept) % 2)
+
+    def close(self) -> None:
+        """Drop what was kept."""
+        self._kept.clear()
+
+    def _encode(self, pcm: Pcm) -> bytes:
+        if self._coding == "pcm":
+            return pcm.astype(np.dtype("<i2"), copy=False).tobytes()
+        return g711.encode(pcm, self._coding)
+
+    def _header(self) -> bytes:
+        if not self._header_due:
+            return b""
+        self._header_due = False
+        return wav_header(self._coding, self._rate, None)

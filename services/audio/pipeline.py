@@ -1,0 +1,183 @@
+"""One response's way from PCM to bytes: edges → tempo → resample → encode."""
+
+import threading
+from typing import Final
+
+import numpy as np
+
+from engines.contract import Pcm
+from services.audio.edges import Edges
+from services.audio.encoders import MAX_BUFFERED, Encoder, PlainEncoder
+from services.audio.formats import AudioFormat
+from services.audio.muxed import MuxedEncoder
+from services.audio.resampler import Resampler
+from services.audio.tempo import Tempo
+
+LONGEST_SILENCE: Final = 600.0
+"""Seconds of one pause, at most."""
+
+_BLOCK: Final = 2.0
+"""Seconds that go through at once, so that a long utterance needs no multiple of its size."""
+
+
+class AudioPipeline:
+    """Turns an engine's PCM into the bytes of a response, piece by piece.
+
+    Utterances follow each other without a seam: resampling and encoding run through. Tempo comes before them
+    because it ends with each utterance, so that a pause stands where it belongs; it makes new edges, which
+    are faded too.
+
+    One response, one thread at a time. ``close`` may come from another thread: it stops the call in progress
+    and waits for it. Long pieces are best fed in a thread; the codecs leave the interpreter free meanwhile.
+
+    Args:
+        audio_format: Of the response.
+        source_rate: Hertz of the engine's PCM.
+        sample_rate: Hertz of the response; ``None`` is the format's own.
+        tempo: Output is ``1 / tempo`` as long, 0.25 to 4; the pitch stays.
+        buffered: Keep everything until ``finish``, whose bytes then have exact sizes in their header.
+            Formats that are ``exact`` are always buffered.
+        max_buffered: Bytes that are kept so, at most.
+
+    Raises:
+        SampleRateError: The format cannot have this sample rate.
+        ValueError: The tempo or the source's rate cannot be.
+    """
+
+    def __init__(
+        self,
+        audio_format: AudioFormat,
+        source_rate: int,
+        sample_rate: int | None = None,
+        tempo: float = 1.0,
+        *,
+        buffered: bool = False,
+        max_buffered: int = MAX_BUFFERED,
+    ) -> None:
+        rate = audio_format.default_rate if sample_rate is None else sample_rate
+        audio_format.check_rate(rate)
+        if source_rate <= 0:
+            raise ValueError(f"The source's rate is {source_rate} Hz.")
+        self._format = audio_format
+        self._source_rate = source_rate
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._over = False
+        self._samples_in = 0
+        self._samples_out = 0
+        self._edges = Edges(source_rate)
+        self._tempo = Tempo(source_rate, tempo) if tempo != 1.0 else None
+        self._tempo_edges = Edges(source_rate)
+        self._resampler = Resampler(source_rate, rate) if rate != source_rate else None
+        self._encoder = _make_encoder(
+            audio_format, rate, buffered=buffered or audio_format.exact, limit=max_buffered
+        )
+
+    @property
+    def format(self) -> AudioFormat:
+        """Of the response."""
+        return self._format
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz of the response."""
+        return self._rate
+
+    @property
+    def samples_in(self) -> int:
+        """Samples fed so far, at the source's rate; pauses are not among them."""
+        return self._samples_in
+
+    @property
+    def seconds_out(self) -> float:
+        """Seconds of audio handed to the encoder so far; exact once the response is finished."""
+        return self._samples_out / self._rate
+
+    def feed(self, pcm: Pcm) -> bytes:
+        """The bytes that these samples of an utterance complete.
+
+        Raises:
+            AudioTooLong: More is kept than allowed.
+            RuntimeError: The pipeline is finished or closed.
+        """
+        with self._lock:
+            self._check()
+            self._samples_in += pcm.size
+            block = round(_BLOCK * self._source_rate)
+            return b"".join(self._shape(pcm[start : start + block]) for start in range(0, pcm.size, block))
+
+    def end_utterance(self) -> bytes:
+        """The utterance is over: its last samples, faded if they end in a step."""
+        with self._lock:
+            self._check()
+            return self._end_utterance()
+
+    def silence(self, seconds: float) -> bytes:
+        """The bytes of a pause, which ends an utterance. It is not stretched by the tempo.
+
+        Raises:
+            ValueError: It is negative or longer than ten minutes.
+        """
+        if not 0 <= seconds <= LONGEST_SILENCE:
+            raise ValueError(f"A pause of {seconds} s is not between 0 and {LONGEST_SILENCE:g}.")
+        with self._lock:
+            self._check()
+            data = [self._end_utterance()]
+            left = round(seconds * self._source_rate)
+            block = round(_BLOCK * self._source_rate)
+            while left:
+                size = min(left, block)
+                data.append(self._encode(np.zeros(size, np.int16)))
+                left -= size
+            return b"".join(data)
+
+    def finish(self) -> bytes:
+        """The last bytes; nothing is lost inside, and the container is complete."""
+        with self._lock:
+            self._check()
+            data = self._end_utterance()
+            if self._resampler is not None:
+                data += self._emit(self._resampler.finish())
+            self._over = True
+            return data + self._encoder.finish()
+
+    def close(self) -> None:
+        """Free everything, also after an abort; safe to repeat."""
+        self._over = True
+        with self._lock:
+            self._encoder.close()
+            if self._tempo is not None:
+                self._tempo.close()
+
+    def _check(self) -> None:
+        if self._over:
+            raise RuntimeError("The response is finished or closed.")
+
+    def _shape(self, pcm: Pcm) -> bytes:
+        self._check()
+        shaped = self._edges.feed(pcm)
+        if self._tempo is not None:
+            shaped = self._tempo_edges.feed(self._tempo.feed(shaped))
+        return self._encode(shaped)
+
+    def _end_utterance(self) -> bytes:
+        rest = self._edges.end_utterance()
+        if self._tempo is not None:
+            stretched = np.concatenate([self._tempo.feed(rest), self._tempo.end_utterance()])
+            rest = np.concatenate([self._tempo_edges.feed(stretched), self._tempo_edges.end_utterance()])
+        return self._encode(rest)
+
+    def _encode(self, pcm: Pcm) -> bytes:
+        if not pcm.size:
+            return b""
+        return self._emit(pcm if self._resampler is None else self._resampler.feed(pcm))
+
+    def _emit(self, pcm: Pcm) -> bytes:
+        self._samples_out += pcm.size
+        return self._encoder.feed(pcm)
+
+
+def _make_encoder(audio_format: AudioFormat, rate: int, *, buffered: bool, limit: int) -> Encoder:
+    if audio_format.coding in ("mp3", "opus", "aac", "flac"):
+        return MuxedEncoder(audio_format, rate, buffered=buffered, limit=limit)
+    return PlainEncoder(audio_format, rate, buffered=buffered, limit=limit)

@@ -1,0 +1,142 @@
+"""Time-stretching without change of pitch, streaming: FFmpeg's ``atempo`` filter (WSOLA)."""
+
+from fractions import Fraction
+from typing import Final, cast
+
+import av
+import numpy as np
+from av.error import BlockingIOError as FilterEmpty
+from av.error import EOFError as FilterEnded
+from av.filter import Graph
+from av.filter.context import FilterContext
+
+from engines.contract import Pcm
+
+SLOWEST: Final = 0.25
+FASTEST: Final = 4.0
+
+_LEAST: Final = 0.5
+"""One ``atempo`` goes no lower."""
+_MOST: Final = 2.0
+"""Above, one ``atempo`` skips samples instead of blending them: short sounds vanish."""
+_PIECE: Final = 0.05
+"""Seconds pushed at once: a chain hands on nothing of a long frame before the next one comes."""
+_LEAD: Final = 0.1
+"""Seconds of silence pushed before an utterance and cut off again: a slow filter's first overlap clicks."""
+_TAIL: Final = 0.4
+"""Seconds of silence pushed after an utterance, more than a chain holds back at any factor."""
+
+
+class Tempo:
+    """Plays utterances faster or slower, each for itself.
+
+    An utterance of ``n`` samples becomes exactly ``round(n / factor)``; its sounds are a few
+    hundredths of a second from where an even stretch would put them.
+
+    Args:
+        sample_rate: Hertz of the samples.
+        factor: Output is ``1 / factor`` as long as the input; 0.25 to 4.
+
+    Raises:
+        ValueError: The factor is outside this range.
+    """
+
+    def __init__(self, sample_rate: int, factor: float) -> None:
+        if not SLOWEST <= factor <= FASTEST:
+            raise ValueError(f"The tempo {factor} is not between {SLOWEST} and {FASTEST}.")
+        self._rate = sample_rate
+        self._factor = factor
+        self._filter: _Filter | None = None
+        self._lead = 0
+        self._taken = 0
+        self._given = 0
+
+    def feed(self, pcm: Pcm) -> Pcm:
+        """The stretched samples that are ready."""
+        if not pcm.size:
+            return pcm
+        if self._filter is None:
+            self._filter = _Filter(self._rate, self._factor)
+            lead = np.zeros(round(_LEAD * self._rate), np.int16)
+            self._lead = round(lead.size / self._factor)
+            self._give(self._filter.feed(lead))
+        self._taken += pcm.size
+        return self._give(self._filter.feed(pcm))
+
+    def end_utterance(self) -> Pcm:
+        """What is left of the utterance; the next one starts afresh."""
+        if self._filter is None:
+            return np.zeros(0, np.int16)
+        silence = np.zeros(round(_TAIL * self._rate), np.int16)
+        rest = np.concatenate([self._filter.feed(silence), self._filter.finish()])
+        rest = self._give(rest)
+        missing = self._due - self._given
+        self.close()
+        return np.pad(rest, (0, missing)) if missing else rest
+
+    def close(self) -> None:
+        """Free the filter and forget the utterance; safe to repeat."""
+        self._filter = None
+        self._lead = self._taken = self._given = 0
+
+    @property
+    def _due(self) -> int:
+        """Samples that the utterance, as far as it was fed, becomes."""
+        return round(self._taken / self._factor)
+
+    def _give(self, pcm: Pcm) -> Pcm:
+        cut = min(self._lead, pcm.size)
+        self._lead -= cut
+        given = pcm[cut : cut + max(0, self._due - self._given)]
+        self._given += given.size
+        return given
+
+
+class _Filter:
+    """A chain of ``atempo`` filters, once through."""
+
+    def __init__(self, rate: int, factor: float) -> None:
+        self._rate = rate
+        self._position = 0
+        self._graph = Graph()
+        stages: list[FilterContext] = [
+            self._graph.add_abuffer(
+                sample_rate=rate, format="s16", layout="mono", time_base=Fraction(1, rate)
+            )
+        ]
+        count = 1 if _LEAST <= factor <= _MOST else 2
+        stages += [self._graph.add("atempo", f"{factor ** (1 / count):.12f}") for _ in range(count)]
+        stages.append(self._graph.add("abuffersink"))
+        self._graph.link_nodes(*stages).configure()
+        self._source, self._sink = stages[0], stages[-1]
+
+    def feed(self, pcm: Pcm) -> Pcm:
+        parts: list[Pcm] = []
+        size = round(_PIECE * self._rate)
+        for start in range(0, pcm.size, size):
+            piece = np.ascontiguousarray(pcm[start : start + size])
+            frame = av.AudioFrame.from_ndarray(piece[np.newaxis], format="s16", layout="mono")
+            frame.sample_rate = self._rate
+            frame.pts = self._position
+            frame.time_base = Fraction(1, self._rate)
+            self._position += piece.size
+            self._source.push(frame)
+            parts += self._pull()
+        return _joined(parts)
+
+    def finish(self) -> Pcm:
+        self._source.push(None)
+        return _joined(self._pull())
+
+    def _pull(self) -> list[Pcm]:
+        parts: list[Pcm] = []
+        while True:
+            try:
+                frame = cast("av.AudioFrame", self._sink.pull())
+            except (FilterEmpty, FilterEnded):
+                return parts
+            parts.append(frame.to_ndarray().reshape(-1).astype(np.int16, copy=False))
+
+
+def _joined(parts: list[Pcm]) -> Pcm:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int16)

@@ -1,0 +1,19 @@
+"""What ``bentoml serve services.bento:Gateway`` and ``bentoml build`` import.
+
+A runner for another host is served by its own name: ``bentoml serve services.bento:engine_espeak``.
+"""
+
+import os
+
+from services.config import load_settings
+from services.factory import make_services
+from services.log import configure_logging
+
+# Local first: BentoML's usage statistics stay off unless somebody asks for them.
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+_loaded = load_settings()
+configure_logging(_loaded.settings)
+Gateway, _runners = make_services(_loaded)
+# BentoML finds a service by its name in the module that made it.
+globals().update(_runners)

@@ -1,0 +1,12 @@
+"""The command line.
+
+What talks to a server (``say``, ``voices``, ``engines``) needs the base installation only; nothing here
+imports the server's own libraries.
+"""
+
+
+def main() -> None:
+    """Run ``awaaztwin``."""
+    from services.cli.app import app  # noqa: PLC0415 - importing this package costs nothing
+
+    app(prog_name="awaaztwin")

@@ -1,0 +1,60 @@
+"""The commands of ``awaaztwin``."""
+
+from typing import Annotated
+
+import typer
+
+from services import __version__
+from services.cli import (
+    config,
+    db,
+    doctor,
+    engines,
+    init,
+    key,
+    org,
+    retention,
+    say,
+    serve,
+    user,
+    voice,
+    voices,
+)
+
+app = typer.Typer(
+    name="awaaztwin",
+    help="A text-to-speech server for your own machine that speaks OpenAI's API.",
+    epilog="Start with `awaaztwin serve`; if something does not work, `awaaztwin doctor` says what to do.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+)
+app.command("serve")(serve.serve)
+app.command("say")(say.say)
+app.command("voices")(voices.voices)
+app.add_typer(voice.app, name="voice")
+app.command("engines")(engines.engines)
+app.add_typer(config.app, name="config")
+app.command("init")(init.init)
+app.add_typer(org.app, name="org")
+app.add_typer(user.app, name="user")
+app.add_typer(key.app, name="key")
+app.add_typer(db.app, name="db")
+app.add_typer(retention.app, name="retention")
+app.command("doctor")(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"awaaztwin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(  # pyright: ignore[reportUnusedFunction] - typer calls it
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,87 @@
+"""What the command line knows of audio formats: their suffixes, and how long some data lasts."""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, Final
+
+PCM_RATE: Final = 24_000
+"""Hertz of the format ``pcm``: mono, signed 16-bit, little-endian."""
+
+SUFFIXES: Final[Mapping[str, str]] = {
+    ".mp3": "mp3",
+    ".opus": "opus",
+    ".ogg": "opus",
+    ".aac": "aac",
+    ".flac": "flac",
+    ".wav": "wav",
+    ".pcm": "pcm",
+    ".raw": "pcm",
+    ".ulaw": "ulaw",
+    ".ul": "ulaw",
+    ".alaw": "alaw",
+    ".al": "alaw",
+}
+"""A file's suffix → the format it is asked for in."""
+
+RAW_RATES: Final[Mapping[str, int]] = {"pcm": 2 * PCM_RATE, "ulaw": 8_000, "alaw": 8_000}
+"""Bytes of a second of audio, of the formats without a header."""
+
+WAV_HEAD: Final = 32
+"""Bytes of a WAV file that hold its byte rate."""
+
+UNKNOWN_SIZE: Final = 0xFFFF_FFFF
+"""In the header of a WAV file that was streamed."""
+
+MAX_CHUNKS: Final = 16
+"""Chunks of a WAV file that are looked through for its samples."""
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's name asks for, if it does."""
+    return SUFFIXES.get(path.suffix.lower())
+
+
+def byte_rate(audio_format: str, head: bytes) -> int | None:
+    """Bytes of a second of audio.
+
+    Args:
+        audio_format: As it was asked for.
+        head: The first bytes, at least :data:`WAV_HEAD` of them for WAV.
+
+    Returns:
+        ``None`` where only a decoder could tell.
+    """
+    if head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt " and len(head) >= WAV_HEAD:
+        return struct.unpack_from("<I", head, 28)[0] or None
+    return RAW_RATES.get(audio_format)
+
+
+def settle_wav(file: BinaryIO) -> None:
+    """Write the sizes into a WAV file that was streamed without knowing them.
+
+    Many players live without, telephone systems do not. A file that is anything else is left as it is.
+
+    Args:
+        file: Open for reading and writing, seekable.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(12)
+    if size > UNKNOWN_SIZE or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return
+    position = 12
+    for _ in range(MAX_CHUNKS):
+        file.seek(position)
+        header = file.read(8)
+        if len(header) < len(b"datasize"):
+            return
+        name, length = struct.unpack("<4sI", header)
+        if name == b"data":
+            if length == UNKNOWN_SIZE:
+                file.seek(position + 4)
+                file.write(struct.pack("<I", size - position - 8))
+                file.seek(4)
+                file.write(struct.pack("<I", size - 8))
+            return
+        position += 8 + length + length % 2

@@ -1,0 +1,45 @@
+"""The configured engines of this host: whether they can be made, and may be loaded."""
+
+from collections.abc import Iterator
+
+from engines.acceptance import accepted, notice_of
+from engines.config import EngineConfig
+from engines.contract import EngineAdapter
+from engines.registry import UnknownEngineType, get_engine_adapter
+from services.cli.checkup.finding import Finding, ok, problem, skipped, warning
+from services.cli.requirements import missing
+from services.config import Settings
+
+
+def engines(settings: Settings) -> Iterator[Finding]:
+    """Each enabled engine of this host; nothing is loaded for it."""
+    if missing():
+        yield skipped("Engines", "a client needs none; the packages of the server are not installed")
+        return
+    for engine in settings.enabled_engines:
+        if engine.url is None:
+            yield _engine(engine)
+
+
+def _engine(config: EngineConfig) -> Finding:
+    subject = f"Engine {config.name}"
+    try:
+        engine = get_engine_adapter(config.type, config)
+    except UnknownEngineType as error:
+        return problem(subject, str(error), f"Correct engines.{config.name}.type, or install its plug-in.")
+    except ImportError as error:
+        return problem(
+            subject, f"what it needs is not installed: {error}", "Install the extra of this engine."
+        )
+    except Exception as error:  # noqa: BLE001 - a plug-in's defect is a finding, whatever it raises
+        return problem(subject, f"cannot be made: {error}", f"Correct the settings of engines.{config.name}.")
+    return _license(subject, engine, config.accept_license)
+
+
+def _license(subject: str, engine: EngineAdapter, accept: str | None) -> Finding:
+    may = accepted(engine, accept)
+    if may is False:
+        message = f"it is not loaded before you accept its licence, {engine.license}: {notice_of(engine)}"
+        remedy = f"If you do, add `accept_license: {engine.license}` to it in configuration.yaml."
+        return warning(subject, message, remedy)
+    return ok(subject, f"under {engine.license}{', which you have accepted' if may else ''}")

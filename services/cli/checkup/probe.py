@@ -1,0 +1,50 @@
+"""Code run in a process of its own, so that what crashes, hangs or takes memory is seen and over."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+MAX_REASON: Final = 300
+"""Characters of what a process said last."""
+
+
+class ProbeError(Exception):
+    """The process did not end well; the message is what it said, or how it ended."""
+
+
+def probe(module: str, *arguments: str, timeout: float) -> Mapping[str, Any]:
+    """Run a module and read the JSON object it prints last.
+
+    Args:
+        module: Its full name.
+        arguments: For it.
+        timeout: Seconds it may take.
+
+    Raises:
+        ProbeError: It failed, crashed or took too long.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProbeError(f"took longer than {timeout:g} s") from error
+    except OSError as error:
+        raise ProbeError(f"could not be started: {error.strerror}") from error
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    if done.returncode < 0:
+        raise ProbeError(f"crashed with signal {-done.returncode}")
+    if done.returncode > 0 or not lines:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ProbeError(said[-1][:MAX_REASON] if said else f"ended with status {done.returncode}")
+    try:
+        answer: object = json.loads(lines[-1])
+    except ValueError as error:
+        raise ProbeError("gave an answer that cannot be read") from error
+    return cast("Mapping[str, Any]", answer) if isinstance(answer, dict) else {}

@@ -1,0 +1,64 @@
+"""``awaaztwin config``: the settings in effect."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from services.cli.console import messages, output, print_json, reported
+from services.config import ConfigError, load_settings
+from services.config.load import FILE_NAME
+from services.config.show import render_json, render_table
+from services.config.variables import FILE_VARIABLE
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help=f"The settings file; by default {FILE_VARIABLE}, or ./{FILE_NAME}."),
+]
+
+app = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
+
+
+@app.command()
+@reported()
+def show(
+    *,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the effective settings and where each came from; secrets are masked."""
+    loaded = load_settings(config)
+    if as_json:
+        print_json(render_json(loaded))
+    else:
+        output().print(render_table(loaded))
+
+
+@app.command()
+@reported()
+def check(*, config: ConfigOption = None) -> None:
+    """Check the settings; what is wrong with them is listed, and the exit status is 1."""
+    loaded = load_settings(config)
+    engines = ", ".join(engine.name for engine in loaded.settings.enabled_engines)
+    read = ", ".join(str(file) for file in loaded.files) or "no file, built-in defaults"
+    output().print(Text(f"The settings are valid ({read}). Engines: {engines}."))
+
+
+@app.command()
+@reported()
+def path(*, config: ConfigOption = None) -> None:
+    """Print the files that the settings are read from, a line each; later ones win."""
+    expected = config or Path(os.environ.get(FILE_VARIABLE) or FILE_NAME)
+    try:
+        files = load_settings(config).files
+    except ConfigError:
+        # Where the file is helps most when something is wrong with it.
+        files = (Path.cwd() / expected.expanduser(),)
+    for file in files:
+        typer.echo(file)
+    if not files:
+        messages().print(
+            f"There is no file; built-in defaults are in effect. It would be {expected.resolve()}"
+        )

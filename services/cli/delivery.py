@@ -1,0 +1,95 @@
+"""Audio from a server to a file, to standard output, or to somebody's ears."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeAlias
+
+from services.cli.audio import SUFFIXES, format_of
+from services.cli.console import USAGE, CommandError
+from services.cli.meter import Meter
+from services.cli.player import NO_PLAYER, PlayerSink, can_play_files, play_file, stream_player
+from services.cli.sink import FileSink, OutputSink, Sink
+from services.cli.text import STANDARD
+
+AudioIn: TypeAlias = Callable[[str], AbstractContextManager[Iterator[bytes]]]
+"""Asks for audio in a format; gives it as it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where audio is to go.
+
+    Attributes:
+        out: A file, ``-`` for standard output, or ``None`` to play it.
+        audio_format: Of what is written.
+        play: Whether what is written is played then.
+    """
+
+    out: Path | None
+    audio_format: str
+    play: bool = False
+
+    @classmethod
+    def checked(cls, out: Path | None, wanted: str | None, play: bool | None) -> Self:
+        """From options; ``mp3``, the API's own default, for standard output.
+
+        Raises:
+            CommandError: They do not go together.
+        """
+        if out is None:
+            if wanted is not None:
+                message = "--format is the format of a file."
+                raise CommandError(message, "Name the file with --out.", status=USAGE)
+            if play is False:
+                raise CommandError("Neither played nor written.", "Name a file with --out.", status=USAGE)
+            return cls(None, "pcm")
+        if str(out) == STANDARD:
+            if play:
+                raise CommandError("What goes to standard output is not played.", status=USAGE)
+            return cls(out, wanted or "mp3")
+        found = wanted or format_of(out)
+        if found is None:
+            known = ", ".join(SUFFIXES)
+            message = f"The name '{out.name}' does not tell the format of the file."
+            raise CommandError(
+                message, f"Give it one of the suffixes {known}; or use --format.", status=USAGE
+            )
+        if play and not can_play_files(found):
+            raise CommandError(f"There is no program here that plays {found}.", NO_PLAYER)
+        return cls(out, found, bool(play))
+
+    def deliver(self, audio_in: AudioIn) -> None:
+        """Have audio go there while it arrives.
+
+        Raises:
+            CommandError: It does not come, or cannot go there; nothing half done is left.
+        """
+        if self.out is None:
+            _play(audio_in)
+            return
+        sink = OutputSink() if str(self.out) == STANDARD else FileSink(self.out)
+        _pour(audio_in, self.audio_format, sink)
+        if self.play:
+            play_file(self.out, self.audio_format)
+
+
+def _play(audio_in: AudioIn) -> None:
+    if command := stream_player():
+        _pour(audio_in, "pcm", PlayerSink(command))
+        return
+    if not can_play_files("wav"):
+        raise CommandError("There is no program here that plays audio.", NO_PLAYER)
+    with tempfile.TemporaryDirectory(prefix="awaaztwin-") as folder:
+        path = Path(folder) / "speech.wav"
+        _pour(audio_in, "wav", FileSink(path))
+        play_file(path, "wav")
+
+
+def _pour(audio_in: AudioIn, audio_format: str, sink: Sink) -> None:
+    with Meter(audio_format) as meter, audio_in(audio_format) as audio, sink:
+        for data in audio:
+            meter.add(data)
+            sink.write(data)

@@ -1,0 +1,85 @@
+"""``awaaztwin init``: from nothing to a server that asks for keys."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.text import Text
+
+from services.cli.console import CommandError, messages, reported
+from services.cli.offline import administer
+from services.cli.user import ask_password
+from services.config.load import FILE_NAME
+
+if TYPE_CHECKING:
+    from services.tenancy.administration import Administration, MadeKey
+
+SETTINGS: Final = """\
+# Written by `awaaztwin init`. Every key there is, with its default: docs/configuration.md
+env: local
+auth:
+  # Every request brings a key or a token.
+  mode: required
+storage:
+  db_url: {db_url}
+"""
+
+DEFAULT_DB: Final = "sqlite+aiosqlite:///data/awaaztwin.db"
+
+
+@reported()
+def init(
+    *,
+    org: Annotated[str, typer.Option("--org", prompt="Organisation", help="The first organisation's name.")],
+    email: Annotated[str, typer.Option("--email", prompt="Your e-mail address", help="The first owner's.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--folder", help="Where the settings are written.")] = Path(),
+) -> None:
+    """Write the settings, make the database, the first organisation and its owner, and print one key.
+
+    The owner is the operator of the server too. Settings that are there already are used and not changed.
+    """
+    settings = folder / FILE_NAME
+    password = ask_password(from_stdin=password_stdin)
+    written = _write(settings)
+    try:
+        made = administer(settings, lambda admin: _first(admin, org, email, password))
+    except CommandError:
+        for path in written:
+            path.unlink()
+        raise
+    for path in written:
+        messages().print(Text(f"Wrote {path}"))
+    messages().print(Text(f"Made the organisation {org} and its owner {email}."))
+    messages().print(Text("This key is shown once. Start the server with: awaaztwin serve"))
+    typer.echo(made.text)
+
+
+async def _first(admin: "Administration", org: str, email: str, password: str) -> "MadeKey":
+    place = await admin.create_org(org, plan=None, limits={})
+    owner = await admin.create_owner(place.id, email, password, operator=True)
+    everything = await admin.scopes_of(place.id, owner.id)
+    return await admin.create_key(
+        place.id, name="first key", scopes=sorted(everything), allowed=everything, user_id=owner.id
+    )
+
+
+def _write(settings: Path) -> list[Path]:
+    """Write what is not there; gives what was written."""
+    if settings.exists():
+        return []
+    dotenv = settings.with_name(".env")
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    # A relative path would be looked for where the server is started.
+    here = settings.parent.resolve() == Path.cwd()
+    db_url = DEFAULT_DB if here else f"sqlite+aiosqlite:///{settings.parent.resolve()}/data/awaaztwin.db"
+    settings.write_text(SETTINGS.format(db_url=json.dumps(db_url)), encoding="utf-8")
+    if dotenv.exists():
+        return [settings]
+    dotenv.touch(mode=0o600)
+    dotenv.write_text(f"AWAAZTWIN_AUTH__JWT_SECRET={secrets.token_urlsafe(48)}\n", encoding="utf-8")
+    return [settings, dotenv]

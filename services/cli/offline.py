@@ -1,0 +1,48 @@
+"""The way from a command to the database, where the server's packages are installed."""
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from services.cli.console import CommandError
+from services.cli.requirements import INSTALL_SERVER, missing
+from services.config import Settings, load_settings
+
+if TYPE_CHECKING:
+    from services.tenancy.administration import Administration
+
+Result = TypeVar("Result")
+
+
+def administer(config: Path | None, work: "Callable[[Administration], Awaitable[Result]]") -> Result:
+    """Do ``work`` in one transaction on the database of the settings.
+
+    Raises:
+        CommandError: It cannot be done; nothing has changed then.
+    """
+    with opened(config) as (offline, settings):
+        return cast("Result", offline.administer(settings, work))
+
+
+@contextmanager
+def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
+    """:mod:`services.tenancy.offline` and the settings; what it refuses ends the command.
+
+    Raises:
+        CommandError: It cannot be done.
+    """
+    if absent := missing():
+        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+    offline = _offline()
+    try:
+        yield offline, load_settings(config).settings
+    except offline.Refused as error:
+        raise CommandError(str(error)) from error
+
+
+def _offline() -> ModuleType:
+    from services.tenancy import offline  # noqa: PLC0415 - the base installation cannot import it
+
+    return offline

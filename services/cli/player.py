@@ -1,0 +1,194 @@
+"""Playing audio through the programs that a machine has."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from services.cli.audio import PCM_RATE
+from services.cli.console import CommandError
+
+_RATE: Final = str(PCM_RATE)
+
+STREAM_PLAYERS: Final[Mapping[str, Sequence[str]]] = {
+    "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", _RATE, "-"),
+    "paplay": ("--raw", "--format=s16le", "--channels=1", f"--rate={_RATE}"),
+    # The channels are ffplay's default, and their option changed its name.
+    "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error", "-f", "s16le", "-sample_rate", _RATE, "-i", "-"),
+    "play": ("-q", "-t", "raw", "-e", "signed", "-b", "16", "-c", "1", "-r", _RATE, "-"),
+    "pw-play": ("--raw", "--format=s16", "--channels=1", f"--rate={_RATE}", "-"),
+}
+"""Programs that play PCM from standard input, the first choice first, and their arguments."""
+
+_ANY: Final = frozenset({"mp3", "opus", "aac", "flac", "wav"})
+
+FILE_PLAYERS: Final[Mapping[str, tuple[Sequence[str], frozenset[str]]]] = {
+    "ffplay": (("-nodisp", "-autoexit", "-loglevel", "error"), _ANY),
+    "afplay": ((), frozenset({"mp3", "aac", "flac", "wav"})),
+    "play": (("-q",), frozenset({"mp3", "opus", "flac", "wav"})),
+    "paplay": ((), frozenset({"opus", "flac", "wav"})),
+    "pw-play": ((), frozenset({"opus", "flac", "wav"})),
+    "aplay": (("-q",), frozenset({"wav"})),
+}
+"""Programs that play files, their arguments before the file's name, and the formats they know."""
+
+LONGEST: Final = 7_200.0
+"""Seconds that a file may play."""
+
+SPARE: Final = 15.0
+"""Seconds a player may need beyond the length of the audio."""
+
+STOP_TIMEOUT: Final = 2.0
+"""Seconds a player has to end when it is asked to."""
+
+MAX_COMPLAINT: Final = 300
+"""Characters of a player's own message that are shown."""
+
+NO_PLAYER: Final = "Install alsa-utils, ffmpeg or sox, or write a file with --out."
+
+
+def stream_player() -> list[str] | None:
+    """The command that plays PCM from its standard input, if there is one."""
+    for name, arguments in STREAM_PLAYERS.items():
+        if found := shutil.which(name):
+            return [found, *arguments]
+    return None
+
+
+def file_player(audio_format: str) -> list[str] | None:
+    """The command that plays a file of that format when its name is appended, if there is one."""
+    for name, (arguments, formats) in FILE_PLAYERS.items():
+        if audio_format in formats and (found := shutil.which(name)):
+            return [found, *arguments]
+    return None
+
+
+def can_play_files(audio_format: str) -> bool:
+    """Whether :func:`play_file` has something to play that format with."""
+    return file_player(audio_format) is not None or (os.name == "nt" and audio_format == "wav")
+
+
+def play_file(path: Path, audio_format: str) -> None:
+    """Play a file to its end.
+
+    Raises:
+        CommandError: Nothing here can, or the player failed.
+    """
+    command = file_player(audio_format)
+    if command is None:
+        if sys.platform == "win32" and audio_format == "wav":
+            import winsound  # noqa: PLC0415 - exists on Windows only
+
+            winsound.PlaySound(str(path), winsound.SND_FILENAME)
+            return
+        raise CommandError(f"There is no program here that plays {audio_format}.", NO_PLAYER)
+    try:
+        done = subprocess.run(  # noqa: S603 - one of our own commands
+            [*command, str(path.resolve())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=LONGEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{command[0]} did not end within {LONGEST:g} s.") from error
+    except OSError as error:
+        raise CommandError(f"{command[0]} cannot be started: {error.strerror}.", NO_PLAYER) from error
+    if done.returncode != 0:
+        raise _player_failed(command[0], done.stderr)
+
+
+class PlayerSink:
+    """Plays PCM while it arrives.
+
+    Args:
+        command: From :func:`stream_player`.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._bytes = 0
+        self._began = 0.0
+
+    def __enter__(self) -> Self:
+        """Start the player."""
+        # A file takes any amount of complaint without anybody reading it.
+        self._complaint = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - one of our own commands
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaint
+            )
+        except OSError as error:
+            self._complaint.close()
+            message = f"{self._command[0]} cannot be started: {error.strerror}."
+            raise CommandError(message, NO_PLAYER) from error
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait until all is heard; after an exception, stop at once."""
+        del error, trace
+        with self._complaint:
+            try:
+                if kind is None:
+                    self._drain()
+            finally:
+                self._stop()
+
+    def write(self, data: bytes) -> None:
+        """Pass on to the player, no faster than it plays."""
+        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
+        try:
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._failed() from error
+        self._bytes += len(data)
+
+    def _drain(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
+        left = self._bytes / (2 * PCM_RATE) - (time.monotonic() - self._began)
+        try:
+            self._process.stdin.close()
+            status = self._process.wait(timeout=max(left, 0.0) + SPARE)
+        except OSError as error:
+            raise self._failed() from error
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(f"{self._command[0]} did not end in time.", NO_PLAYER) from error
+        if status != 0:
+            raise self._failed()
+
+    def _stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(timeout=STOP_TIMEOUT)
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                # What was buffered for a player that is gone.
+                return
+
+    def _failed(self) -> CommandError:
+        self._stop()
+        self._complaint.seek(0)
+        return _player_failed(self._command[0], self._complaint.read(MAX_COMPLAINT * 4))
+
+
+def _player_failed(name: str, complaint: bytes) -> CommandError:
+    text = " ".join(complaint.decode("utf-8", "replace").split())[:MAX_COMPLAINT]
+    message = f"{Path(name).name} could not play{f': {text}' if text else '.'}"
+    return CommandError(message, "Is there a sound device? Without one, write a file with --out.")

@@ -1,0 +1,45 @@
+"""What the server needs beside the base installation: the extra ``server``."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Final
+
+SERVER_MODULES: Final[Mapping[str, str]] = {
+    "aiohttp": "aiohttp",
+    "aiosqlite": "aiosqlite",
+    "alembic": "alembic",
+    "argon2-cffi": "argon2",
+    "asyncpg": "asyncpg",
+    "av": "av",
+    "bentoml": "bentoml",
+    "boto3": "boto3",
+    "emoji": "emoji",
+    "espeakng-loader": "espeakng_loader",
+    "fastapi": "fastapi",
+    "markdown-it-py": "markdown_it",
+    "prometheus-client": "prometheus_client",
+    "psutil": "psutil",
+    "pyjwt": "jwt",
+    "python-multipart": "python_multipart",
+    "redis": "redis",
+    "regex": "regex",
+    "safetensors": "safetensors",
+    "soxr": "soxr",
+    "sqlalchemy": "sqlalchemy",
+    "threadpoolctl": "threadpoolctl",
+}
+"""Distribution → the module it brings; a test keeps it and the next like ``pyproject.toml``."""
+
+FASTER_MODULES: Final[Mapping[str, str]] = {"httptools": "httptools", "uvloop": "uvloop"}
+"""Those that the server is only slower without; not every platform has them."""
+
+INSTALL_SERVER: Final = 'Install it with: pip install "awaaztwin[server]"'
+
+
+def missing(modules: Mapping[str, str] = SERVER_MODULES) -> list[str]:
+    """The distributions that are not installed.
+
+    Args:
+        modules: Distribution → the module it brings.
+    """
+    return [name for name, module in modules.items() if find_spec(module) is None]

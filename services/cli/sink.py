@@ -1,0 +1,138 @@
+"""Where audio goes while it arrives. Leaving a sink with an exception leaves nothing half done."""
+
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from services.cli.audio import settle_wav
+from services.cli.console import CommandError
+
+
+class Sink(Protocol):
+    """Takes audio."""
+
+    def __enter__(self) -> Self:
+        """Open it."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Complete what was written; after an exception, undo it."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            CommandError: It cannot.
+        """
+        ...
+
+
+class FileSink:
+    """A file, which gets its name once it is complete.
+
+    Args:
+        path: Its name; a device or a pipe is written to as it is.
+        private: Whether nobody else on this machine may read it.
+    """
+
+    def __init__(self, path: Path, *, private: bool = False) -> None:
+        # Through a link, as a shell's redirection would.
+        self._path = path.resolve()
+        self._direct = self._path.exists() and not self._path.is_file()
+        self._mode = 0o600 if private else 0o666
+        self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
+
+    def __enter__(self) -> Self:
+        """Open a file beside the one to be."""
+        if self._path.is_dir():
+            raise CommandError(f"{self._path} is a folder.", "Name a file in it.")
+        try:
+            self._file = self._path.open("wb") if self._direct else self._new()
+        except OSError as error:
+            raise self._failed(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the file its name, or remove what there is of it."""
+        del error, trace
+        try:
+            if kind is None and not self._direct:
+                settle_wav(self._file)
+            self._file.close()
+            if kind is None and not self._direct:
+                self._part.replace(self._path)
+        except OSError as failure:
+            if kind is None:
+                raise self._failed(failure) from failure
+        finally:
+            if not self._direct:
+                self._part.unlink(missing_ok=True)
+
+    def write(self, data: bytes) -> None:
+        """Append to the file."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _new(self) -> BinaryIO:
+        return open(self._part, "xb+", opener=lambda name, flags: os.open(name, flags, self._mode))
+
+    def _failed(self, error: OSError) -> CommandError:
+        return CommandError(f"{self._path} cannot be written: {error.strerror}.")
+
+
+class OutputSink:
+    """Standard output, flushed as data comes."""
+
+    def __enter__(self) -> Self:
+        """See that it is no terminal."""
+        if sys.stdout.isatty():
+            raise CommandError("Audio is not for a terminal.", "Redirect it, or name a file with --out.")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is left to do."""
+
+    def write(self, data: bytes) -> None:
+        """Pass on."""
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            # What is still buffered would fail once more when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise CommandError("Nobody reads the audio any more.") from error
+        except OSError as error:
+            raise CommandError(f"Standard output cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def terminable() -> Generator[None, None, None]:
+    """Makes SIGTERM end the block as an exception does, so that nothing half done is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(signum: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signum)

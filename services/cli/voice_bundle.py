@@ -1,0 +1,101 @@
+"""``awaaztwin voice export`` and ``import``: a voice as one file."""
+
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from services.cli.address import KeyOption, UrlOption, find_server
+from services.cli.client import Client
+from services.cli.console import CommandError, messages, output, print_json, reported
+from services.cli.sink import FileSink, terminable
+from services.cli.voice_create import JsonOption
+from services.cli.voice_list import VoiceArgument
+from services.cli.voice_lookup import find_voice
+from services.cli.voice_upload import upload
+from services.cli.voice_watch import settled
+
+SUFFIX: Final = ".awaazvoice.zip"
+
+LONGEST: Final = 100
+"""Characters of a voice's name that become part of a file's."""
+
+PATIENCE: Final = 120.0
+"""Seconds to wait for the next bytes: a voice is gathered before the first is sent."""
+
+
+@reported()
+def export(
+    voice: VoiceArgument,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help=f"The file; by default NAME{SUFFIX} in this folder.")
+    ] = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Write a voice to one file. Whoever has it can speak like that person: keep it well."""
+    with terminable(), Client(find_server(url, api_key), timeout=PATIENCE) as client:
+        found = find_voice(client, voice)
+        target = out or Path(f"{_file_name(str(found['name'])) or found['id']}{SUFFIX}")
+        if out is None and target.exists():
+            raise CommandError(f"{target} is there already.", "Name another file with --out.")
+        _write(client, f"/voices/{found['id']}/export", target)
+    output().print(Text(f"Wrote {target} ({target.stat().st_size:,} bytes)."))
+
+
+@reported()
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported voice.")],
+    *,
+    name: Annotated[str | None, typer.Option("--name", "-n", help="Another name for it.")] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Make a voice from a file that was exported, here or on another server."""
+    with Client(find_server(url, api_key)) as client:
+        fields = {} if name is None else {"name": name}
+        voice = upload(client, "/voices/import", fields, [file], field="bundle", then="the server unpacks it")
+    if as_json:
+        print_json(voice)
+        return
+    output().print(Text(f"Imported {voice['name']}: {voice['id']} ({voice['state']})"))
+    if not settled(voice):
+        messages().print(f"Engines prepare it now: `awaaztwin voice show {voice['id']}` says how far it is.")
+
+
+def _write(client: Client, path: str, target: Path) -> None:
+    console = messages()
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar, FileSink(target, private=True) as sink, client.download(path) as data:
+        task = bar.add_task("receiving", total=None)
+        for piece in data:
+            sink.write(piece)
+            bar.update(task, advance=len(piece))
+
+
+def _file_name(name: str) -> str:
+    """A voice's name without what no file's name takes."""
+    # Marks too: in Devanagari they are the vowels.
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "-_" else "-" for c in name)
+    return "-".join(piece for piece in kept.split("-") if piece)[:LONGEST]

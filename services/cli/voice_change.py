@@ -1,0 +1,91 @@
+"""``awaaztwin voice delete``, ``alias``, ``unalias``, ``prepare`` and ``consent``."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from services.cli.address import KeyOption, UrlOption, find_server
+from services.cli.client import Client, part
+from services.cli.console import output, reported
+from services.cli.voice_create import JsonOption, NoWaitOption, TimeoutOption, attest, finish
+from services.cli.voice_list import VoiceArgument
+from services.cli.voice_lookup import find_voice
+from services.cli.voice_watch import PATIENCE
+
+AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="The other name, such as `alloy`.")]
+
+
+@reported()
+def delete(
+    voice: VoiceArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Remove a voice with its recordings and all that was prepared from them; it stops speaking at once."""
+    with Client(find_server(url, api_key)) as client:
+        found = find_voice(client, voice)
+        if not yes:
+            count = found.get("samples", 0)
+            question = f"Remove {found['name']} ({found['id']}) and its recordings ({count})?"
+            typer.confirm(question, abort=True)
+        client.delete(f"/voices/{found['id']}")
+    output().print(Text(f"Removed the voice {found['name']}."))
+
+
+@reported()
+def alias(
+    voice: VoiceArgument, alias: AliasArgument, *, url: UrlOption = None, api_key: KeyOption = None
+) -> None:
+    """Make a name mean this voice in the whole organisation, such as OpenAI's `alloy`."""
+    with Client(find_server(url, api_key)) as client:
+        found = find_voice(client, voice)
+        changed = client.send("PUT", f"/voices/{found['id']}/aliases/{part(alias)}")
+    output().print(Text(f"{changed['name']} is also called {', '.join(changed['aliases'])}."))
+
+
+@reported()
+def unalias(
+    voice: VoiceArgument, alias: AliasArgument, *, url: UrlOption = None, api_key: KeyOption = None
+) -> None:
+    """Make a name mean what it means to everybody."""
+    with Client(find_server(url, api_key)) as client:
+        found = find_voice(client, voice)
+        client.delete(f"/voices/{found['id']}/aliases/{part(alias)}")
+    output().print(Text(f"{found['name']} is not called {alias} any more."))
+
+
+@reported()
+def prepare(
+    voice: VoiceArgument,
+    *,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = PATIENCE,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Have a voice prepared again; it speaks as before until that is done."""
+    with Client(find_server(url, api_key)) as client:
+        found = find_voice(client, voice)
+        changed = client.send("POST", f"/voices/{found['id']}/prepare")
+        finish(client, changed, patience=None if no_wait else timeout, as_json=as_json)
+
+
+@reported()
+def consent(
+    voice: VoiceArgument,
+    *,
+    by: Annotated[str, typer.Option("--by", help="Name of the speaker, who consents.")],
+    text: Annotated[str, typer.Option("--text", help="What the speaker declares, in their words.")],
+    language: Annotated[str | None, typer.Option("--language", "-l", help="Language of the text.")] = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Declare that the speaker of a voice consents. When, by whom and from where is kept with the words."""
+    with Client(find_server(url, api_key)) as client:
+        found = find_voice(client, voice)
+        given = attest(client, found, by, text, language)
+    output().print(Text(f"{by} consents to {found['name']}: {given['id']}"))

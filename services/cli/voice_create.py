@@ -1,0 +1,192 @@
+"""``awaaztwin voice create`` and ``awaaztwin-voice-create``: from recordings to a voice."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.address import KeyOption, UrlOption, find_server
+from services.cli.client import Client
+from services.cli.console import USAGE, CommandError, messages, output, print_json, reported
+from services.cli.voice_files import Recording, find_recordings
+from services.cli.voice_report import described, quality
+from services.cli.voice_upload import upload
+from services.cli.voice_watch import PATIENCE, check_ready, watch
+
+TranscriptsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--transcripts",
+        help="What is said: a .json object or a .tsv by file name, or a .txt with a line for each recording.",
+    ),
+]
+NeighboursOption = Annotated[
+    bool,
+    typer.Option("--no-transcripts", help="Don't take `x.txt` beside `x.wav` for what is said in it."),
+]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Don't wait until it is prepared.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=1, max=86_400, help="Seconds to wait until it is prepared.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@reported()
+def create(  # noqa: PLR0913 - one parameter for each option
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILES]...", help="More recordings, as a shell makes them of a pattern."),
+    ] = None,
+    *,
+    name: Annotated[str, typer.Option("--name", "-n", help="Its name, unique in the organisation.")],
+    samples: Annotated[
+        list[str] | None,
+        typer.Option("--samples", help="Recordings: a file, or a pattern such as 'me/*.mp3'. Repeatable."),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", "-l", help="Language of the recordings, such as `hi`.")
+    ] = None,
+    description: Annotated[str | None, typer.Option("--description", help="A note on it.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="To find it by. Repeatable.")
+    ] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option("--alias", help="Another name, such as `alloy`. Repeatable.")
+    ] = None,
+    transcripts: TranscriptsOption = None,
+    no_transcripts: NeighboursOption = False,
+    consent: Annotated[str | None, typer.Option("--consent", help="Id of a consent that allows it.")] = None,
+    consent_by: Annotated[
+        str | None, typer.Option("--consent-by", help="Name of the speaker, who consents.")
+    ] = None,
+    consent_text: Annotated[
+        str | None, typer.Option("--consent-text", help="What the speaker declares, in their words.")
+    ] = None,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = PATIENCE,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Make a voice of recordings, and show how good they are."""
+    _check_consent(consent, consent_by, consent_text)
+    patterns = [*(samples or ()), *(files or ())]
+    if not patterns:
+        raise CommandError("Name recordings with --samples.", "Such as --samples 'me/*.mp3'", status=USAGE)
+    fields = {
+        "name": name,
+        "language": language,
+        "description": description,
+        "consent": consent,
+        "labels": json.dumps(_labels(label)) if label else None,
+        "aliases": alias,
+    }
+    given: dict[str, str | Sequence[str]] = {field: value for field, value in fields.items() if value}
+    recordings = find_recordings(patterns, transcripts, neighbours=not no_transcripts)
+    with Client(find_server(url, api_key)) as client:
+        voice = send_recordings(client, "/voices", given, recordings)
+        if consent_by is not None:
+            attest(client, voice, consent_by, consent_text or "")
+        finish(client, voice, patience=None if no_wait else timeout, as_json=as_json)
+
+
+def send_recordings(
+    client: Client, path: str, fields: Mapping[str, str | Sequence[str]], recordings: Sequence[Recording]
+) -> Mapping[str, Any]:
+    """Send recordings with what is said in them; gives the answer.
+
+    Raises:
+        CommandError: They cannot be read, or are refused: all of them then.
+    """
+    form = dict(fields)
+    if any(recording.transcript for recording in recordings):
+        form["transcript"] = [recording.transcript for recording in recordings]
+    then = f"the server looks at {len(recordings)} recording{'s' * (len(recordings) > 1)}"
+    try:
+        return upload(client, path, form, [r.path for r in recordings], field="samples", then=then)
+    except KeyboardInterrupt:
+        messages().print("Stopped before the server answered; it may have taken the recordings all the same.")
+        raise
+
+
+def attest(
+    client: Client, voice: Mapping[str, Any], by: str, text: str, language: str | None = None
+) -> Mapping[str, Any]:
+    """Declare that the speaker of a voice consents; gives the consent.
+
+    Raises:
+        CommandError: It is refused.
+    """
+    body = {"name": by, "text": text} | ({} if language is None else {"language": language})
+    return client.send("POST", f"/voices/{voice['id']}/consent", body)
+
+
+def finish(
+    client: Client, voice: Mapping[str, Any], *, patience: float | None = PATIENCE, as_json: bool = False
+) -> None:
+    """Watch a voice until it is prepared, and show it with its recordings.
+
+    Args:
+        client: The server.
+        voice: As it was when it was changed.
+        patience: Seconds to wait at most; ``None`` shows it as it is.
+        as_json: For programs.
+
+    Raises:
+        CommandError: It is not ready then; it is shown nevertheless.
+    """
+    where = f"/voices/{voice['id']}"
+    if patience is None:
+        voice = client.get(where)
+    else:
+        try:
+            voice = watch(client, voice, patience)
+        except KeyboardInterrupt:
+            messages().print(
+                f"The voice stays, and is prepared: `awaaztwin voice show {voice['id']}` says how far it is.",
+                markup=False,
+            )
+            raise
+    show_voice(voice, client.get(f"{where}/samples").get("data", []), as_json=as_json)
+    if patience is not None:
+        check_ready(voice)
+
+
+def show_voice(voice: Mapping[str, Any], samples: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print a voice with its recordings."""
+    if as_json:
+        print_json({**voice, "recordings": samples})
+        return
+    output().print(described(voice))
+    if samples:
+        output().print(quality(voice, samples))
+
+
+def main() -> None:
+    """Run ``awaaztwin-voice-create``."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False, rich_markup_mode="markdown")
+    app.command(name="awaaztwin-voice-create")(create)
+    app(prog_name="awaaztwin-voice-create")
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for entry in given:
+        name, sign, value = entry.partition("=")
+        if not sign or not name:
+            raise CommandError(f"'{entry}' is not NAME=VALUE.", status=USAGE)
+        labels[name] = value
+    return labels
+
+
+def _check_consent(consent: str | None, by: str | None, text: str | None) -> None:
+    if (by is None) != (text is None):
+        raise CommandError("--consent-by and --consent-text go together.", status=USAGE)
+    if by is None or text is None:
+        return
+    if consent is not None:
+        raise CommandError("Name a consent, or declare one; not both.", status=USAGE)
+    if not by.strip() or not text.strip():
+        raise CommandError("A consent needs a name and a text.", status=USAGE)

@@ -1,0 +1,178 @@
+"""Recordings that are named on the command line, and what is said in them."""
+
+import glob
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, cast
+
+from services.cli.console import USAGE, CommandError
+from services.cli.text import read_text
+
+MOST_FILES: Final = 1_000
+"""Recordings of one voice; a server's own limit is lower."""
+
+LONGEST: Final = 5_000
+"""Characters of a transcript."""
+
+_DIGITS: Final = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording to send.
+
+    Attributes:
+        path: The file.
+        transcript: What is said in it; empty when that is not known.
+    """
+
+    path: Path
+    transcript: str = ""
+
+
+def find_recordings(
+    patterns: Sequence[str], transcripts: Path | None = None, *, neighbours: bool = True
+) -> list[Recording]:
+    """The recordings that patterns match, each with its transcript.
+
+    Args:
+        patterns: Files or patterns such as ``~/voice/*.mp3``, which need no shell.
+        transcripts: See :func:`read_transcripts`.
+        neighbours: Without that file: whether ``x.txt`` beside ``x.wav`` is its transcript.
+
+    Raises:
+        CommandError: A pattern matches nothing, or transcripts cannot be used.
+    """
+    paths = _matches(patterns)
+    if transcripts is not None:
+        texts = read_transcripts(transcripts, paths)
+    elif neighbours:
+        texts = [_read(text) if (text := _beside(path)) else "" for path in paths]
+    else:
+        texts = [""] * len(paths)
+    for path, text in zip(paths, texts, strict=True):
+        if len(text) > LONGEST:
+            message = f"The transcript of {path} has {len(text):,} characters; {LONGEST:,} are the most."
+            raise CommandError(message, "Without any: --no-transcripts.", status=USAGE)
+    return [Recording(path, text) for path, text in zip(paths, texts, strict=True)]
+
+
+def read_transcripts(file: Path, paths: Sequence[Path]) -> list[str]:
+    """What is said in each recording, empty where the file does not say.
+
+    Args:
+        file: ``.json``: an object, file name → text. ``.tsv``: lines of a file name, a tab, and a text. Names
+            may have a path from this file, and may lack their suffix. ``.txt``: a line for each recording,
+            in their order, or for a single one the whole text.
+        paths: The recordings.
+
+    Raises:
+        CommandError: It cannot be read, or fits none of them.
+    """
+    match file.suffix.lower():
+        case ".json":
+            return _named(file, _json(file), paths)
+        case ".tsv":
+            return _named(file, _tsv(file), paths)
+        case ".txt":
+            return _lines(file, paths)
+        case _:
+            message = f"The name '{file.name}' does not tell how the transcripts are written."
+            raise CommandError(message, "Give a .json, .tsv or .txt file.", status=USAGE)
+
+
+def _matches(patterns: Sequence[str]) -> list[Path]:
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        matched = _match(pattern)
+        if not matched:
+            folder = Path(pattern).expanduser().is_dir()
+            message = f"{pattern} is a folder." if folder else f"No file matches {pattern}."
+            raise CommandError(message, f"Name its files, such as '{pattern}/*.wav'." if folder else None)
+        found.update(dict.fromkeys(matched))
+    taken = set(found)
+    # `folder/*` matches the transcripts as well.
+    texts = {text for path in taken if (text := _beside(path))}
+    paths = [path for path in found if path not in texts]
+    if len(paths) > MOST_FILES:
+        raise CommandError(f"More than {MOST_FILES:,} files match.", "Choose the best few minutes of them.")
+    return paths
+
+
+def _match(pattern: str) -> list[Path]:
+    plain = Path(pattern).expanduser()
+    if plain.is_file():
+        return [plain]
+    names = islice(glob.iglob(str(plain), recursive=True), 2 * MOST_FILES + 1)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return sorted((path for path in map(Path, names) if path.is_file()), key=_natural)
+
+
+def _natural(path: Path) -> list[str | int]:
+    """``2.wav`` before ``10.wav``."""
+    parts = _DIGITS.split(str(path))
+    return [int(part) if n % 2 else part.casefold() for n, part in enumerate(parts)]
+
+
+def _beside(path: Path) -> Path | None:
+    """Its transcript, if there is one."""
+    text = path.with_suffix(".txt")
+    return text if text != path and text.is_file() else None
+
+
+def _read(file: Path) -> str:
+    return read_text(None, None, file).strip()
+
+
+def _json(file: Path) -> Mapping[str, str]:
+    try:
+        value: Any = json.loads(_read(file))
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"{file} is not JSON.", status=USAGE) from error
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - whatever JSON holds
+        raise CommandError(
+            f"{file} is not a JSON object.", 'It looks like {"one.wav": "What is said."}', status=USAGE
+        )
+    return cast("Mapping[str, str]", value)
+
+
+def _tsv(file: Path) -> Mapping[str, str]:
+    table: dict[str, str] = {}
+    for number, line in enumerate(_read(file).splitlines(), 1):
+        name, tab, text = line.partition("\t")
+        if not tab and line.strip():
+            message = f"{file}:{number} is not a file name, a tab, and a text."
+            raise CommandError(message, status=USAGE)
+        table[name.strip()] = text
+    return table
+
+
+def _named(file: Path, table: Mapping[str, str], paths: Sequence[Path]) -> list[str]:
+    # Two folders may hold files of one name.
+    names = Counter(path.name for path in paths)
+    stems = Counter(path.stem for path in paths)
+    texts: list[str] = []
+    for path in paths:
+        keys = [str(path), path.as_posix()]
+        if path.resolve().is_relative_to(file.resolve().parent):
+            keys.append(path.resolve().relative_to(file.resolve().parent).as_posix())
+        keys += [path.name] * (names[path.name] == 1) + [path.stem] * (stems[path.stem] == 1)
+        texts.append(next((table[key].strip() for key in keys if key in table), ""))
+    if not any(texts):
+        raise CommandError(f"{file} names none of the recordings.", status=USAGE)
+    return texts
+
+
+def _lines(file: Path, paths: Sequence[Path]) -> list[str]:
+    text = _read(file)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(paths) == 1 and lines:
+        return [" ".join(lines)]
+    if len(lines) != len(paths):
+        message = f"{file} has {len(lines)} lines, and there are {len(paths)} recordings."
+        raise CommandError(message, "It needs one for each, in the order of their names.", status=USAGE)
+    return lines

@@ -1,0 +1,90 @@
+"""``awaaztwin voice list``, ``show`` and ``script``: what there is, and what to read aloud."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.address import KeyOption, UrlOption, find_server
+from services.cli.client import Client
+from services.cli.console import messages, output, print_json, reported
+from services.cli.voice_create import JsonOption, show_voice
+from services.cli.voice_lookup import all_voices, find_voice
+from services.cli.voice_report import state_text
+
+VoiceArgument = Annotated[
+    str, typer.Argument(metavar="VOICE", help="Its name, another name of it, or its id.")
+]
+
+
+@reported()
+def list_voices(
+    *,
+    search: Annotated[str | None, typer.Option("--search", help="In the name or the description.")] = None,
+    language: Annotated[str | None, typer.Option("--language", "-l", help="Only voices in it.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="pending, processing, ready, failed or revoked.")
+    ] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """List the organisation's own voices; `awaaztwin voices` lists the engines' as well."""
+    given = {"search": search, "language": language, "state": state}
+    params = {name: value for name, value in given.items() if value is not None}
+    with Client(find_server(url, api_key)) as client:
+        voices = list(all_voices(client, params))
+    if as_json:
+        print_json(voices)
+        return
+    if not voices:
+        messages().print("No voice matches." if params else "There is no voice yet.")
+        return
+    table = Table("Name", "Id", "Language", "State", "Recordings", "Also called")
+    for voice in voices:
+        table.add_row(*_cells(voice))
+    output().print(table)
+
+
+@reported()
+def show(
+    voice: VoiceArgument, *, as_json: JsonOption = False, url: UrlOption = None, api_key: KeyOption = None
+) -> None:
+    """Show a voice: its state, in each engine too, its consent, and how good its recordings are."""
+    with Client(find_server(url, api_key)) as client:
+        found = find_voice(client, voice)
+        samples = client.get(f"/voices/{found['id']}/samples").get("data", [])
+    show_voice(found, samples, as_json=as_json)
+
+
+@reported()
+def script(
+    *,
+    language: Annotated[
+        str, typer.Option("--language", "-l", help="Language of the reader, such as `hi`.")
+    ] = "en",
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Print sentences to read aloud: a recording whose words are known makes a better voice."""
+    with Client(find_server(url, api_key)) as client:
+        sentences = client.get("/voices/script", {"language": language}).get("sentences", [])
+    if as_json:
+        print_json(sentences)
+        return
+    for sentence in sentences:
+        typer.echo(sentence)
+
+
+def _cells(voice: Mapping[str, Any]) -> list[Text]:
+    return [
+        Text(str(voice["name"])),
+        Text(str(voice["id"])),
+        Text(str(voice.get("language") or "")),
+        state_text(voice["state"]),
+        Text(str(voice.get("samples", 0))),
+        Text(", ".join(voice.get("aliases") or [])),
+    ]

@@ -1,0 +1,48 @@
+"""``awaaztwin voice preview``: how a voice sounds."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from services.cli.address import KeyOption, UrlOption, find_server
+from services.cli.client import Client
+from services.cli.console import reported
+from services.cli.delivery import Delivery
+from services.cli.sink import terminable
+from services.cli.voice_list import VoiceArgument
+from services.cli.voice_lookup import find_voice
+
+PATIENCE: Final = 120.0
+"""Seconds to wait for the next audio."""
+
+
+@reported()
+def preview(  # noqa: PLR0913 - one parameter for each option
+    voice: VoiceArgument,
+    *,
+    text: Annotated[
+        str | None, typer.Option("--text", "-t", help="What it says; a sentence by default.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="The engine that speaks.")] = None,
+    audio_format: Annotated[
+        str | None, typer.Option("--format", help="Format of the file; by default its suffix tells.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write a file instead of playing; `-` is standard output."),
+    ] = None,
+    play: Annotated[
+        bool | None,
+        typer.Option("--play/--no-play", help="Play it. Without --out that is what happens anyway."),
+    ] = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Hear a voice: play a sentence in it, or write it to a file."""
+    delivery = Delivery.checked(out, audio_format, play)
+    given = {"text": text, "engine": engine}
+    params = {name: value for name, value in given.items() if value is not None}
+    with terminable(), Client(find_server(url, api_key), timeout=PATIENCE) as client:
+        path = f"/voices/{find_voice(client, voice)['id']}/preview"
+        delivery.deliver(lambda form: client.download(path, {**params, "response_format": form}))

@@ -1,0 +1,101 @@
+"""Sending files, with a bar that says how far it is."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from services.cli.client import Client
+from services.cli.console import CommandError, messages
+
+PATIENCE: Final = 900.0
+"""Seconds to wait for the answer: a server looks at one recording after the other."""
+
+
+class CountedFile(io.FileIO):
+    """A file that tells how much of it was read.
+
+    Args:
+        path: The file.
+        count: Given the bytes of each piece.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path, count: Callable[[int], None]) -> None:
+        super().__init__(path, "rb")
+        self._count = count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next piece."""
+        data = super().read(-1 if size is None else size)
+        self._count(len(data))
+        return data
+
+
+def upload(
+    client: Client,
+    path: str,
+    fields: Mapping[str, str | Sequence[str]],
+    files: Sequence[Path],
+    *,
+    field: str,
+    then: str,
+) -> Mapping[str, Any]:
+    """Send a form with files; gives the answer.
+
+    Args:
+        client: The server.
+        path: From the server's root.
+        fields: Texts, or lists of them.
+        files: To send.
+        field: What each is called in the form.
+        then: What the server does once it has them all, for people.
+
+    Raises:
+        CommandError: A file cannot be read, or the server refuses.
+    """
+    console = messages()
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("sending", total=None)
+    left = 0
+
+    def count(size: int) -> None:
+        nonlocal left
+        left -= size
+        bar.update(task, advance=size, description="sending" if left > 0 else then)
+
+    with ExitStack() as stack:
+        opened: list[tuple[str, tuple[str, io.FileIO]]] = []
+        for file in files:
+            try:
+                counted = stack.enter_context(CountedFile(file, count))
+            except OSError as error:
+                raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
+            left += file.stat().st_size
+            opened.append((field, (file.name.encode("utf-8", "replace").decode(), counted)))
+        bar.update(task, total=left)
+        stack.enter_context(bar)
+        return client.upload(path, fields, opened, timeout=PATIENCE)

@@ -1,0 +1,56 @@
+"""Settings without their secrets, as plain values."""
+
+import re
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import BaseModel, JsonValue, SecretStr
+
+MASK: Final = "********"
+
+# Up to the last `@`: a password may hold any character, and hiding too much harms nobody.
+_USER_PASSWORD: Final = re.compile(r"(?<=://)([^:]*):(.*)@", re.DOTALL)
+_LONE_TOKEN: Final = re.compile(r"(https?://)[^:@]+@", re.IGNORECASE)
+_QUERY: Final = re.compile(r"(?i)([?&;](?:[^=&;#]*(?:password|passwd|pwd|secret|token|key)[^=&;#]*)=)[^&;#]*")
+_SECRET_NAME: Final = re.compile(
+    r"(?i)(^|_|-)(password|passwd|pwd|secret|token|(api|access|private|secret)_?key|key)$"
+)
+
+
+def masked(model: BaseModel) -> dict[str, JsonValue]:
+    """Every setting as JSON would have it, with :data:`MASK` in place of secrets.
+
+    Secrets are what the models say, passwords and tokens inside URLs, and texts in an engine's
+    ``options`` whose name says so.
+    """
+    return {name: _plain(value) for name, value in model}
+
+
+def mask_url(text: str) -> str:
+    """``text`` with the passwords and tokens of the URLs in it masked; anything else is left alone."""
+    if "://" not in text:
+        return text
+    text = _USER_PASSWORD.sub(rf"\1:{MASK}@", text)
+    text = _LONE_TOKEN.sub(rf"\1{MASK}@", text)
+    return _QUERY.sub(rf"\1{MASK}", text)
+
+
+def _plain(value: object) -> JsonValue:
+    if isinstance(value, BaseModel):
+        return masked(value)
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        # An address says more than a mask, and only its password is secret.
+        return mask_url(secret) if "://" in secret else MASK
+    if isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        return {name: _entry(name, item) for name, item in entries.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in cast("list[object]", value)]
+    if isinstance(value, str | Path):
+        return mask_url(str(value))
+    return cast("JsonValue", value)
+
+
+def _entry(name: str, value: object) -> JsonValue:
+    return MASK if isinstance(value, str) and _SECRET_NAME.search(name) else _plain(value)

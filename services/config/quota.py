@@ -1,0 +1,56 @@
+"""The ``quota`` section of ``configuration.yaml``: what tenants may use."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from engines.config import StrictModel
+
+Limit: TypeAlias = Annotated[int, Field(ge=0, le=10**15)] | None
+"""``null`` is no limit."""
+
+
+class QuotaLimits(StrictModel):
+    """What one tenant may use. ``null`` is no limit."""
+
+    requests_per_minute: Limit = Field(default=None, description="Speech requests in any 60 seconds.")
+    jobs_per_minute: Limit = Field(default=None, description="New jobs in any 60 seconds.")
+    concurrent_streams: Limit = Field(default=None, description="Speech requests answered at once.")
+    characters_per_day: Limit = Field(default=None, description="Characters spoken in a day (UTC).")
+    characters_per_month: Limit = Field(
+        default=None, description="Characters spoken in a calendar month (UTC)."
+    )
+    audio_minutes_per_month: Limit = Field(
+        default=None, description="Minutes of audio spoken in a calendar month (UTC)."
+    )
+    voices: Limit = Field(default=None, description="Voices of its own.")
+    stored_bytes: Limit = Field(default=None, description="Bytes of kept audio and recordings.")
+
+
+class PlanConfig(QuotaLimits):
+    """A plan: the limits of the tenants that have it, and their share of the engines."""
+
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000,
+        description="Share of an engine that is wanted by more than it can serve, against other tenants.",
+    )
+
+
+class QuotaConfig(StrictModel):
+    """What tenants may use: a tenant's own limits win over its plan's."""
+
+    default_plan: str = Field(
+        default="default", min_length=1, max_length=63, description="The plan of tenants that name none."
+    )
+    plans: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")], PlanConfig] = Field(
+        default_factory=lambda: {"default": PlanConfig()},
+        max_length=100,
+        description="Plan → limits and weight.",
+    )
+    when_counters_fail: Literal["closed", "open"] = Field(
+        default="closed",
+        description="Without Redis, requests of tenants with limits a minute or of streams are refused "
+        "with 503 (`closed`) or not counted (`open`).",
+    )

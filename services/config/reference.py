@@ -1,0 +1,80 @@
+"""Every key with its type, default and meaning, as Markdown tables for ``docs/configuration.md``."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+
+from services.config.keys import Key, Shape, walk
+from services.config.mask import mask_url
+from services.config.settings import Settings
+
+WORDS = {bool: "true or false", int: "whole number", float: "number"}
+
+
+def reference() -> str:
+    """The tables, one for each section, in the order of the example file."""
+    sections: dict[str, list[str]] = {}
+    for path, key in walk(Settings):
+        if key.shape is Shape.SECTION and len(path) == 1:
+            sections[path[0]] = [key.description]
+        elif key.shape is Shape.NAMED:
+            sections[path[0]] = [f"{key.description} A list; `<name>` is the engine's."]
+        elif key.shape not in {Shape.SECTION, Shape.KEYED}:
+            sections.setdefault(path[0], []).append(_row(".".join(path), key))
+    return "\n".join(line for name, lines in sections.items() for line in _section(name, lines))
+
+
+def _section(name: str, lines: list[str]) -> Iterator[str]:
+    described = not lines[0].startswith("|")
+    yield from (f"### `{name}`", "")
+    if described:
+        yield from (lines[0], "")
+    yield from ("| Key | Type | Default | |", "| --- | --- | --- | --- |")
+    yield from lines[described:]
+    yield ""
+
+
+def _row(path: str, key: Key) -> str:
+    cells = (f"`{path}`", _type(key), _default(key), key.description)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _type(key: Key) -> str:
+    words = " or ".join(_kind(kind) for kind in key.types) + _range(key.field.metadata)
+    return f"{words}, or `null`" if key.nullable else words
+
+
+def _kind(kind: Any) -> str:  # noqa: ANN401 - an annotation is anything
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if get_origin(kind) is dict:
+        return "mapping"
+    if kind is SecretStr:
+        return "text, masked"
+    return WORDS.get(kind, "text")
+
+
+def _range(metadata: list[Any]) -> str:
+    """The bounds of a number, in words."""
+    words: list[str] = []
+    for bound in metadata:
+        if isinstance(bound, annotated_types.Ge):
+            words.append(f"≥ {bound.ge}")
+        elif isinstance(bound, annotated_types.Gt):
+            words.append(f"> {bound.gt}")
+        elif isinstance(bound, annotated_types.Le):
+            words.append(f"≤ {bound.le}")
+    return f", {', '.join(words)}" if words else ""
+
+
+def _default(key: Key) -> str:
+    default = key.field.get_default(call_default_factory=True)
+    if default is PydanticUndefined:
+        return "required"
+    if isinstance(default, SecretStr):
+        default = mask_url(default.get_secret_value())
+    return f"`{json.dumps(default, ensure_ascii=False, default=str).strip(chr(34))}`"

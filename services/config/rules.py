@@ -1,0 +1,173 @@
+"""Rules that hold between settings, each told in words that say what to do."""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from services.config.names import engine_key, nearest
+
+if TYPE_CHECKING:
+    from services.config.settings import Settings
+
+Broken: TypeAlias = tuple[tuple[str, ...], str]
+"""The key, with an engine's name in place of its index, and what is wrong with it."""
+
+ESCAPED_CHAR_BYTES: Final = 6
+"""Bytes of one Devanagari letter in a JSON body that escapes it (``\\u0915``)."""
+
+WELL_KNOWN_SECRETS: Final = frozenset(
+    {
+        *("admin", "awaaztwin", "change-me", "change_me", "changeme", "default", "example", "guest"),
+        *("minio", "minioadmin", "minioadmin123", "password", "postgres", "root", "secret", "test", "token"),
+    }
+)
+
+
+def broken_rules(settings: "Settings") -> list[Broken]:
+    """Every rule that ``settings`` break; their own fields are valid already."""
+    return [
+        *_engine_names(settings),
+        *_default_engine(settings),
+        *_reach(settings),
+        *_auth(settings),
+        *_plans(settings),
+        *_times_and_sizes(settings),
+        *_secrets(settings),
+    ]
+
+
+def _engine_names(settings: "Settings") -> Iterator[Broken]:
+    seen: dict[str, str] = {}
+    for engine in settings.engines:
+        key = engine_key(engine.name)
+        if (other := seen.get(key)) is not None:
+            message = f"is also the name of '{other}'; names differ by more than case, `-`, `.` and `_`"
+            yield ("engines", engine.name, "name"), message
+        seen[key] = engine.name
+    if not settings.enabled_engines:
+        yield ("engines",), "at least one engine needs to be enabled"
+
+
+def _default_engine(settings: "Settings") -> Iterator[Broken]:
+    wanted = settings.server.default_engine
+    enabled = {engine.name.lower(): engine.name for engine in settings.enabled_engines}
+    if wanted is None or wanted.lower() in enabled or not enabled:
+        return
+    if any(engine.name.lower() == wanted.lower() for engine in settings.engines):
+        yield ("server", "default_engine"), f"the engine '{wanted}' is not enabled"
+        return
+    near = nearest(wanted, enabled.values())
+    hint = f"did you mean {near}?" if near else f"there is {', '.join(enabled.values())}"
+    yield ("server", "default_engine"), f"there is no engine '{wanted}'; {hint}"
+
+
+def _reach(settings: "Settings") -> Iterator[Broken]:
+    if settings.auth.mode == "local" and not is_loopback(settings.server.host):
+        message = (
+            "`auth.mode: local` asks nobody who they are, so only a loopback address is served "
+            "(127.0.0.1, ::1 or localhost)"
+        )
+        yield ("server", "host"), message
+    for engine in settings.engines:
+        if engine.url is None or engine.token is not None:
+            continue
+        if not is_loopback(_host(engine.url)):
+            message = "a runner on another host needs a `token`, the same on both sides"
+            yield ("engines", engine.name, "token"), message
+
+
+def _auth(settings: "Settings") -> Iterator[Broken]:
+    auth, server = settings.auth, settings.server
+    if "*" in server.cors_origins:
+        if server.cors_credentials:
+            message = (
+                "`*` lets every page on the web act as its visitor; name the origins, or send no cookies"
+            )
+            yield ("server", "cors_origins"), message
+        elif auth.mode == "local":
+            message = "`auth.mode: local` asks nobody who they are, so every page on the web could use it"
+            yield ("server", "cors_origins"), message
+    if auth.mode == "required" and server.workers > 1 and settings.storage.redis_url is None:
+        message = "more than one Gateway process counts limits together in Redis: set storage.redis_url"
+        yield ("server", "workers"), message
+
+
+def _plans(settings: "Settings") -> Iterator[Broken]:
+    plans, wanted = settings.quota.plans, settings.quota.default_plan
+    if wanted not in plans:
+        near = nearest(wanted, plans)
+        hint = f"did you mean {near}?" if near else f"there is {', '.join(plans) or 'none'}"
+        yield ("quota", "default_plan"), f"there is no plan '{wanted}'; {hint}"
+
+
+def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
+    limits, text, longest = settings.limits, settings.text, settings.server.request_timeout_seconds
+    waits = {
+        "first_audio_timeout_seconds": limits.first_audio_timeout_seconds,
+        "stall_timeout_seconds": limits.stall_timeout_seconds,
+    }
+    for name, seconds in waits.items():
+        # Only what somebody asked for: a default that never counts misleads nobody.
+        if seconds > longest and name in limits.model_fields_set:
+            message = f"is longer than server.request_timeout_seconds ({longest:g}), so it would never count"
+            yield ("limits", name), message
+    if limits.max_body_bytes < (needed := limits.max_input_chars * ESCAPED_CHAR_BYTES):
+        message = (
+            f"a text of limits.max_input_chars ({limits.max_input_chars}) may need {needed} bytes; "
+            "raise this, or lower that"
+        )
+        yield ("limits", "max_body_bytes"), message
+    if text.first_max_chars > limits.max_input_chars and "first_max_chars" in text.model_fields_set:
+        message = f"is more than limits.max_input_chars ({limits.max_input_chars}), so it would never count"
+        yield ("text", "first_max_chars"), message
+
+
+def _secrets(settings: "Settings") -> Iterator[Broken]:
+    if settings.env == "local":
+        return
+    storage, store = settings.storage, settings.storage.object_store
+    secrets: list[tuple[tuple[str, ...], SecretStr | None]] = [
+        (("storage", "object_store", "access_key"), store.access_key),
+        (("storage", "object_store", "secret_key"), store.secret_key),
+        *((("engines", engine.name, "token"), engine.token) for engine in settings.engines),
+        (("auth", "jwt_secret"), settings.auth.jwt_secret),
+        (("storage", "db_url"), _password(storage.db_url)),
+        (("storage", "redis_url"), _password(storage.redis_url)),
+    ]
+    for path, secret in secrets:
+        if secret is None:
+            continue
+        value = secret.get_secret_value().strip().lower()
+        if not value or value in WELL_KNOWN_SECRETS:
+            yield path, f"`env: {settings.env}` needs a secret of its own, not an empty or well-known one"
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _password(url: SecretStr | None) -> SecretStr | None:
+    """The password in a URL, if it has one; a URL that cannot be split has none that we know."""
+    if url is None:
+        return None
+    try:
+        password = urlsplit(url.get_secret_value()).password
+    except ValueError:
+        return None
+    return None if password is None else SecretStr(unquote(password))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``, a name or an address; other names are not resolved."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

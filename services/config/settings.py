@@ -1,0 +1,88 @@
+"""All settings, typed: what ``configuration.yaml`` becomes."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from engines.config import EngineConfig, StrictModel
+from services.config.quota import QuotaConfig
+from services.config.rules import broken_rules
+from services.config.sections import (
+    AuthConfig,
+    ConsentConfig,
+    LimitsConfig,
+    MemoryConfig,
+    RetentionConfig,
+    ServerConfig,
+    TextConfig,
+)
+from storage.config import StorageConfig
+
+Profile = Literal["local", "onprem", "cloud"]
+
+
+class Settings(StrictModel):
+    """The settings of one server. Rules between sections are in :mod:`services.config.rules`."""
+
+    env: Profile = Field(
+        default="local",
+        description="The profile; `configuration.<env>.yaml` beside the file is laid over it.",
+    )
+    server: ServerConfig = Field(
+        default=ServerConfig(),
+        description="Where the Gateway listens and how it behaves towards its clients.",
+    )
+    auth: AuthConfig = Field(default=AuthConfig(), description="Who may use the server.")
+    storage: StorageConfig = Field(
+        default=StorageConfig(), description="Where everything that outlives a request is kept."
+    )
+    engines: list[EngineConfig] = Field(
+        default=[EngineConfig(name="ESPEAK")],
+        max_length=64,
+        description="The engines; the first that is enabled is the default one.",
+    )
+    memory: MemoryConfig = Field(
+        default=MemoryConfig(), description="What the engines of this host may take together."
+    )
+    limits: LimitsConfig = Field(
+        default=LimitsConfig(), description="What one request, and all of them together, may ask for."
+    )
+    quota: QuotaConfig = Field(
+        default_factory=QuotaConfig,
+        description="What tenants may use: a tenant's own limits win over its plan's.",
+    )
+    text: TextConfig = Field(
+        default=TextConfig(), description="How text is made ready to be spoken; a request's own fields win."
+    )
+    consent: ConsentConfig = Field(
+        default=ConsentConfig(), description="What it takes to speak like somebody."
+    )
+    retention: RetentionConfig = Field(
+        default=RetentionConfig(), description="How long things are kept, in days; `null` keeps them."
+    )
+
+    @property
+    def consent_required(self) -> bool:
+        """Whether a voice is ready only with a consent."""
+        required = self.consent.required
+        return self.auth.mode != "local" if required is None else required
+
+    @property
+    def enabled_engines(self) -> tuple[EngineConfig, ...]:
+        """The engines that are served, in order; at least one."""
+        return tuple(engine for engine in self.engines if engine.enabled)
+
+    @property
+    def default_engine_name(self) -> str:
+        """The name of the engine that OpenAI's model names mean, as ``engines`` spells it."""
+        wanted = self.server.default_engine
+        names = [engine.name for engine in self.enabled_engines]
+        return names[0] if wanted is None else next(n for n in names if n.lower() == wanted.lower())
+
+    @model_validator(mode="after")
+    def _keep_the_rules(self) -> Self:
+        if broken := broken_rules(self):
+            text = "; ".join(f"{'.'.join(path)}: {message}" for path, message in broken)
+            raise PydanticCustomError("rules", "{text}", {"text": text, "broken": broken})
+        return self

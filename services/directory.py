@@ -1,0 +1,121 @@
+"""Which engines the Gateway knows, and which of them a request means."""
+
+import asyncio
+import difflib
+import re
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from engines.contract import EngineUnavailable, Voice
+from services.engine_client import EngineClient
+from services.errors import ApiError, invalid
+from services.frames import EngineDescription
+
+FRESH: Final = 10.0
+"""Seconds a runner's description is believed without asking again."""
+
+OPENAI_MODELS: Final = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15")
+"""OpenAI's speech models, listed so that clients which check the list find theirs."""
+
+_OPENAI_MODEL: Final = re.compile(r"tts-1(-hd)?(-\d+)?|gpt-[a-z0-9.-]*tts[a-z0-9.-]*", re.IGNORECASE)
+"""OpenAI's names, dated and later ones included: all of them mean the default engine."""
+
+
+class EngineDirectory:
+    """The configured engines and the latest that is known of each.
+
+    Args:
+        clients: One for each enabled engine, in order.
+        default: The name of the engine that OpenAI's model names mean.
+    """
+
+    def __init__(self, clients: Sequence[EngineClient], default: str) -> None:
+        self._clients = {client.name.lower(): client for client in clients}
+        self._default = self._clients[default.lower()]
+        self._known: dict[str, tuple[float, EngineDescription]] = {}
+        self._locks = {name: asyncio.Lock() for name in self._clients}
+
+    @property
+    def clients(self) -> Iterable[EngineClient]:
+        """The engines' clients, in order."""
+        return self._clients.values()
+
+    @property
+    def default(self) -> EngineClient:
+        """The engine of OpenAI's model names."""
+        return self._default
+
+    def select(self, model: str, engine: str | None = None) -> EngineClient:
+        """The engine that ``engine``, or else ``model``, names.
+
+        Raises:
+            ApiError: 404 ``model_not_found``, or 400 for an unknown ``engine``.
+        """
+        if engine is not None:
+            if (client := self._clients.get(engine.lower())) is None:
+                raise invalid(
+                    f"There is no engine '{engine}'. {self._names(engine)}", "engine", "engine_not_found"
+                )
+            return client
+        if (client := self.find(model)) is None:
+            message = f"The model '{model}' does not exist. {self._names(model)}"
+            raise ApiError(404, message, param="model", code="model_not_found")
+        return client
+
+    def chosen(self, model: str, engine: str | None = None) -> bool:
+        """Whether a request asks for one engine by its name, not for the default by one of OpenAI's."""
+        return engine is not None or model.lower() in self._clients
+
+    def find(self, model: str) -> EngineClient | None:
+        """The engine that ``model`` means, if any."""
+        if client := self._clients.get(model.lower()):
+            return client
+        return self._default if _OPENAI_MODEL.fullmatch(model) else None
+
+    async def describe(self, client: EngineClient, *, max_age: float = FRESH) -> EngineDescription:
+        """The engine as it was at most ``max_age`` seconds ago; older when its runner is away.
+
+        Raises:
+            EngineUnavailable: The runner has never answered.
+        """
+        name = client.name.lower()
+        async with self._locks[name]:
+            known = self._known.get(name)
+            if known and time.monotonic() - known[0] < max_age:
+                return known[1]
+            try:
+                description = await client.describe()
+            except EngineUnavailable:
+                if known is None:
+                    raise
+                return known[1]
+            self._known[name] = (time.monotonic(), description)
+            return description
+
+    def _names(self, wanted: str) -> str:
+        names = [client.name for client in self.clients]
+        near = difflib.get_close_matches(wanted, names, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        return f"{hint}Known: {', '.join(names)}."
+
+
+def find_voice(description: EngineDescription, wanted: str) -> Voice:
+    """The engine's voice of that id or alias, compared without case.
+
+    Raises:
+        ApiError: 400 ``voice_not_found`` with the nearest names.
+    """
+    key = wanted.lower()
+    ids: list[str] = []
+    for voice in description.voices:
+        if key in (voice.id.lower(), *(alias.lower() for alias in voice.aliases)):
+            return voice
+        ids.append(voice.id)
+    base, plus, variant = wanted.partition("+")
+    if plus and variant and base:
+        # A variant of a voice is the engine's own business; it says so when it has none.
+        return find_voice(description, base)
+    near = difflib.get_close_matches(key, ids, n=5, cutoff=0.5) or ids[:5]
+    message = f"There is no voice '{wanted}' in the engine {description.name}. Nearest: {', '.join(near)}."
+    raise invalid(message, "voice", "voice_not_found")

@@ -1,0 +1,301 @@
+"""The Gateway's side of an engine runner, on this machine or another."""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Final, Self, TypeAlias
+
+import aiohttp
+import numpy as np
+from pydantic import ValidationError
+
+from engines.config import EngineConfig
+from engines.contract import EngineUnavailable, Pcm, ReferenceSample
+from engines.embedding import LARGEST, BrokenEmbedding, unpack
+from services.frames import (
+    BODY_TIMEOUT,
+    ENGINE_PATH,
+    HELD_STATUS,
+    MISSED_HEADER,
+    MISSING_STATUS,
+    PREPARE_PATH,
+    PREPARE_TIMEOUT,
+    SYNTHESIZE_PATH,
+    UNLOAD_PATH,
+    VOICE_ID,
+    VOICES_PATH,
+    WAIT_TIMEOUT,
+    BrokenStream,
+    EngineDescription,
+    Failure,
+    FrameReader,
+    Kind,
+    Missing,
+    Spoken,
+    SynthesisCall,
+)
+from services.runner_connection import MAX_ANSWER, RunnerConnection
+from services.sample_frames import encode
+from services.single_flight import SingleFlight
+from services.threads import in_thread
+
+SpeechEvent: TypeAlias = Pcm | Spoken
+
+VoiceReader: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""Reads the prepared voice of an id, as :func:`engines.embedding.pack` wrote it."""
+
+DESCRIBE_TIMEOUT: Final = 5.0
+"""Seconds a runner has to say how it is."""
+
+UNLOAD_TIMEOUT: Final = 30.0
+"""Seconds a runner has to give its engine's memory back."""
+
+PUT_TIMEOUT: Final = 30.0
+"""Seconds a runner has to take a voice."""
+
+MAX_SUPPLIES: Final = 3
+"""How often one call may give the runner what it misses; more means that its cache is too small."""
+
+
+class EngineClient:
+    """Calls one runner. Use as an asynchronous context manager.
+
+    Args:
+        config: The engine's settings.
+        address: ``unix:///path`` or ``file:///path`` of a socket, or an ``http(s)://`` address.
+        first_audio_timeout: Seconds until the first frame of a call.
+        stall_timeout: Seconds between two frames.
+    """
+
+    def __init__(
+        self, config: EngineConfig, address: str, *, first_audio_timeout: float, stall_timeout: float
+    ) -> None:
+        self.config = config
+        self._runner = RunnerConnection(config, address)
+        self._first_audio_timeout = first_audio_timeout
+        self._stall_timeout = stall_timeout
+        self._supplies = SingleFlight()
+
+    @property
+    def name(self) -> str:
+        """The engine's name."""
+        return self.config.name
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        await self._runner.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections; what runs on them is cancelled in the runner."""
+        await self._runner.close()
+
+    async def describe(self) -> EngineDescription:
+        """The engine as it is now.
+
+        Raises:
+            EngineUnavailable: The runner does not answer, or not as a runner.
+        """
+        try:
+            async with self._runner.request("GET", ENGINE_PATH, timeout=DESCRIBE_TIMEOUT) as answer:
+                body = await answer.read()
+                if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
+                    raise EngineUnavailable(self._runner.says(answer.status))
+                return EngineDescription.model_validate_json(body)
+        except ValidationError as error:
+            raise EngineUnavailable(f"The runner of {self.name} answered what no runner says.") from error
+
+    async def speak(
+        self, call: SynthesisCall, voices: VoiceReader | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
+        """Speak ``call``: PCM at the engine's rate, and :class:`Spoken` at the end of each utterance.
+
+        Closing the generator hangs up, which stops the engine.
+
+        Args:
+            call: What to speak.
+            voices: Reads a prepared voice that the runner does not have; calls that miss the same one at
+                the same time share one read. What it raises is raised here.
+
+        Raises:
+            EngineError: The runner's own error, or ``EngineUnavailable`` when it is lost.
+        """
+        deadline = asyncio.get_running_loop().time() + self._first_audio_timeout
+        for supplied in range(MAX_SUPPLIES + 1):
+            missing = None
+            async with aclosing(self._speak(call, deadline)) as events:
+                async for event in events:
+                    if isinstance(event, Missing):
+                        missing = event
+                    else:
+                        yield event
+            if missing is None:
+                return
+            if voices is None or not call.prepared.issuperset(missing.missing):
+                raise EngineUnavailable(f"The runner of {self.name} misses a voice that nobody can give it.")
+            if supplied < MAX_SUPPLIES:
+                await self._supply(missing, voices, deadline)
+                call = call.model_copy(update={"again": True})
+        raise EngineUnavailable(f"The runner of {self.name} has no room for the voices of the call.")
+
+    async def prepare(self, samples: Sequence[ReferenceSample]) -> bytes:
+        """A voice made from recordings, packed. Cancelling it stops the engine's work.
+
+        Raises:
+            UnsupportedUtterance: The recordings cannot be used; the message says why.
+            EngineOverloaded: Too many others are waiting.
+            EngineUnavailable: The runner is away, or its engine failed.
+        """
+        patience = BODY_TIMEOUT + WAIT_TIMEOUT + PREPARE_TIMEOUT
+        async with self._runner.request(
+            "POST", PREPARE_PATH, timeout=patience, data=_sent(samples)
+        ) as answer:
+            if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
+                raise await self._runner.failed(answer)
+            data = await self._runner.read(answer, LARGEST)
+        try:
+            voice = await in_thread(unpack, data)
+        except BrokenEmbedding as error:
+            raise EngineUnavailable(f"The runner of {self.name} prepared a broken voice.") from error
+        if voice.engine.lower() != self.name.lower() or not voice.model:
+            raise EngineUnavailable(f"The runner of {self.name} prepared a voice of {voice.engine!r}.")
+        return data
+
+    async def unload(self) -> bool:
+        """Have the runner give its engine's memory back; false when somebody uses the engine.
+
+        Raises:
+            EngineUnavailable: The runner does not answer, or not as a runner.
+        """
+        async with self._runner.request("POST", UNLOAD_PATH, timeout=UNLOAD_TIMEOUT) as answer:
+            if answer.status not in {204, HELD_STATUS}:
+                raise EngineUnavailable(self._runner.says(answer.status))
+            return answer.status != HELD_STATUS
+
+    async def put_voice(self, voice_id: str, data: bytes) -> None:
+        """Give the runner a prepared voice before it is asked to speak in it.
+
+        Raises:
+            EngineError: It does not take the voice, or is away.
+        """
+        await self._put(voice_id, data)
+
+    async def drop_voice(self, voice_id: str) -> None:
+        """Leave nothing of a prepared voice in the runner and its engine; one that is not there is fine.
+
+        It must be gone from where it is read before, so that no call brings it back.
+
+        Raises:
+            EngineUnavailable: The runner is away, or its engine failed to forget the voice.
+        """
+        async with self._runner.request("DELETE", _path_of(voice_id), timeout=DESCRIBE_TIMEOUT) as answer:
+            if answer.status != 204:  # noqa: PLR2004 - HTTP's No Content
+                raise await self._runner.failed(answer)
+
+    async def _speak(
+        self, call: SynthesisCall, deadline: float
+    ) -> AsyncGenerator[SpeechEvent | Missing, None]:
+        """Try to speak ``call``; a lone :class:`Missing` when the runner lacks voices for it."""
+        reader = FrameReader()
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                async with self._runner.session.post(
+                    SYNTHESIZE_PATH.removeprefix("/"),
+                    data=call.model_dump_json().encode(),
+                    headers={"content-type": "application/json"},
+                ) as answer:
+                    if answer.status == MISSING_STATUS:
+                        yield Missing.model_validate_json(await self._runner.read(answer, MAX_ANSWER))
+                        return
+                    if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
+                        raise EngineUnavailable(self._runner.says(answer.status))
+                    clock = asyncio.get_running_loop()
+                    while data := await answer.content.readany():
+                        # Only waiting for the engine counts, not the time the client takes to read.
+                        limit.reschedule(None)
+                        for event in _events(reader.feed(data)):
+                            if event is None:
+                                return
+                            yield event
+                        limit.reschedule(clock.time() + self._stall_timeout)
+        except TimeoutError as error:
+            raise EngineUnavailable(f"The engine {self.name} did not answer in time.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._runner.unreachable(error) from error
+        except (BrokenStream, ValidationError, ValueError) as error:
+            raise EngineUnavailable(f"The runner of {self.name} sent a broken stream.") from error
+        raise EngineUnavailable(f"The engine {self.name} was lost while it spoke.")
+
+    async def _supply(self, missing: Missing, voices: VoiceReader, deadline: float) -> None:
+        """Give the runner what it misses, one after the other."""
+
+        async def bring(voice_id: str) -> None:
+            await self._put(voice_id, await voices(voice_id), missed=missing.missed)
+
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit:
+                for voice_id in missing.missing:
+                    await self._supplies.run(voice_id, partial(bring, voice_id))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise  # the reader's own
+            raise EngineUnavailable(f"A voice could not be given to {self.name} in time.") from error
+
+    async def _put(self, voice_id: str, data: bytes, *, missed: int | None = None) -> None:
+        headers = {} if missed is None else {MISSED_HEADER: str(missed)}
+        body = io.BytesIO(data)  # aiohttp writes bytes at once, a file in pieces
+        async with self._runner.request(
+            "PUT", _path_of(voice_id), timeout=PUT_TIMEOUT, data=body, headers=headers
+        ) as answer:
+            # Gone: dropped since it was missed, so what was read may be old; the next try asks again.
+            if answer.status != 204 and (answer.status != 410 or missed is None):  # noqa: PLR2004 - HTTP's No Content, Gone
+                raise await self._runner.failed(answer)
+
+
+def _events(frames: Iterable[tuple[Kind, bytes]]) -> Generator[SpeechEvent | None, None, None]:
+    """What frames that arrived together say; audio that follows audio is joined. ``None`` is the end.
+
+    Raises:
+        EngineError: The runner's own error.
+    """
+    audio: list[bytes] = []
+    for kind, payload in frames:
+        if kind is Kind.AUDIO:
+            audio.append(payload)
+            continue
+        if audio:
+            yield _pcm(audio)
+            audio = []
+        if kind is Kind.SPOKEN:
+            yield Spoken.model_validate_json(payload)
+        elif kind is Kind.ERROR:
+            raise Failure.model_validate_json(payload).error()
+        else:
+            yield None
+    if audio:
+        yield _pcm(audio)
+
+
+def _pcm(payloads: list[bytes]) -> Pcm:
+    """The samples of audio frames that arrived together."""
+    return np.frombuffer(b"".join(payloads), dtype="<i2").astype(np.int16, copy=False)
+
+
+async def _sent(samples: Sequence[ReferenceSample]) -> AsyncGenerator[bytes, None]:
+    """The frames of recordings, made as they are sent."""
+    for data in encode(samples):
+        yield data
+
+
+def _path_of(voice_id: str) -> str:
+    """The path of a prepared voice.
+
+    Raises:
+        EngineUnavailable: It is no id of one.
+    """
+    if not VOICE_ID.fullmatch(voice_id):
+        raise EngineUnavailable(f"{voice_id!r} is no id of a prepared voice.")
+    return f"{VOICES_PATH}/{voice_id}"

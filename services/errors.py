@@ -1,0 +1,196 @@
+"""Every error a client can get, in OpenAI's shape.
+
+``{"error": {"message", "type", "param", "code"}}`` with the status that makes the official SDK raise the
+right exception. One table turns an engine's errors into HTTP; FastAPI's own bodies (404, 405, 422) are
+replaced, since ``{"detail": …}`` loses message, type and code in the SDK.
+"""
+
+import http
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from engines.contract import (
+    EngineError,
+    EngineOverloaded,
+    EngineUnavailable,
+    LicenseNotAccepted,
+    UnsupportedUtterance,
+)
+from storage.errors import Conflict, StorageError, StorageUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class ErrorBody(BaseModel):
+    """The inside of an error answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorAnswer(BaseModel):
+    """An error answer, as the OpenAPI document shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error: ErrorBody
+
+
+class ApiError(Exception):
+    """An answer other than success.
+
+    Args:
+        status: HTTP status.
+        message: For the developer who reads the log.
+        kind: OpenAI's ``type``.
+        param: The request field at fault.
+        code: OpenAI's ``code``.
+        headers: More headers, such as ``Retry-After``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = ErrorBody(message=_printable(message), type=kind, param=param, code=code)
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The HTTP answer."""
+        return JSONResponse(self.content(), self.status, self.headers)
+
+    def content(self) -> dict[str, Any]:
+        """The JSON body."""
+        return {"error": self.body.model_dump()}
+
+
+def invalid(message: str, param: str | None, code: str | None = None) -> ApiError:
+    """A 400 that names the field at fault."""
+    return ApiError(400, message, param=param, code=code)
+
+
+def retry_headers(seconds: float) -> dict[str, str]:
+    """``Retry-After`` in whole seconds, at least one."""
+    return {"retry-after": str(max(1, math.ceil(seconds)))}
+
+
+def from_engine(error: EngineError) -> ApiError:
+    """What an engine's error is to a client."""
+    match error:
+        case UnsupportedUtterance():
+            return invalid(error.message, error.param, error.code)
+        case EngineOverloaded():
+            headers = retry_headers(error.retry_after)
+            return ApiError(429, error.message, kind="rate_limit_exceeded", code=error.code, headers=headers)
+        case LicenseNotAccepted():
+            # Only the operator can change it: no client should come back by itself.
+            headers = {"x-should-retry": "false"}
+            return ApiError(503, error.message, kind="server_error", code=error.code, headers=headers)
+        case EngineUnavailable():
+            headers = retry_headers(error.retry_after)
+            return ApiError(503, error.message, kind="server_error", code=error.code, headers=headers)
+        case _:
+            return ApiError(500, error.message, kind="server_error", code=error.code)
+
+
+def from_storage(error: StorageError) -> ApiError:
+    """What a storage's error is to a client. Why a database is away is for the operator's eyes alone."""
+    match error:
+        case Conflict():
+            return ApiError(409, error.message, param=error.param, code="conflict")
+        case StorageUnavailable():
+            message = f"The server's {error.part} cannot be reached now; try again shortly."
+            headers = retry_headers(error.retry_after)
+            return ApiError(503, message, kind="server_error", code="storage_unavailable", headers=headers)
+        case _:
+            return ApiError(500, "The server had an error of its own.", kind="server_error")
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make ``app`` answer every error in OpenAI's shape."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(EngineError, _engine_error)
+    app.add_exception_handler(StorageError, _storage_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class only
+    return error.response()
+
+
+async def _engine_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, EngineError)  # noqa: S101 - registered for this class only
+    return from_engine(error).response()
+
+
+async def _storage_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StorageError)  # noqa: S101 - registered for this class only
+    if not isinstance(error, Conflict):
+        logger.error("a request failed: %s", error)
+    return from_storage(error).response()
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    return invalid_request(error.errors()).response()
+
+
+def invalid_request(problems: Sequence[Mapping[str, Any]]) -> ApiError:
+    """A 400 that names the field at fault, from what pydantic found; not empty."""
+    first = problems[0]
+    kind = str(first["type"])
+    where = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
+    if kind == "json_invalid":
+        return invalid("The request's body is not valid JSON.", None, "invalid_json")
+    if kind == "missing" and not where:
+        return invalid("The request's body is missing; send a JSON object.", None, "missing_body")
+    param = where[0] if where else None
+    name = ".".join(where) or "the body"
+    return invalid(f"Invalid value for '{name}': {first['msg']}.", param, kind)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    headers = error.headers
+    if error.status_code == http.HTTPStatus.NOT_FOUND:
+        message = f"Unknown request URL: {request.method} {request.url.path}."
+        return ApiError(404, message, code="unknown_url", headers=headers).response()
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        message = f"Not allowed to {request.method} {request.url.path}."
+        return ApiError(405, message, code="method_not_allowed", headers=headers).response()
+    if error.status_code == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return ApiError(413, str(error.detail), code="body_too_large", headers=headers).response()
+    return ApiError(error.status_code, str(error.detail), headers=headers).response()
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    # Starlette logs the traceback; the client learns nothing of our insides.
+    return ApiError(500, "The server had an error of its own.", kind="server_error").response()
+
+
+def _printable(message: str) -> str:
+    """The message without lone surrogates, which no JSON encoder takes."""
+    return message.encode("utf-8", "replace").decode("utf-8")

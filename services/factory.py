@@ -1,0 +1,150 @@
+"""BentoML services made from the settings: the Gateway and a runner for each engine.
+
+Made anew, and alike, in every process: the supervisor's, each Gateway worker's and each runner's.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from bentoml import Service
+from bentoml._internal.server.http import traffic
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engines.config import EngineConfig
+from engines.load_record import LoadRecord
+from engines.memory import Budget
+from services.app import create_app
+from services.config import LoadedSettings, Settings
+from services.host_memory import HostMemory
+from services.middleware import TakeOver
+from services.parent import end_with_parent
+from services.runner import RunnerToken, create_runner_app
+from services.runtime_folder import RuntimeFolderError, runtime_folder
+
+logger = logging.getLogger(__name__)
+
+
+def make_services(loaded: LoadedSettings) -> tuple[Service[Any], dict[str, Service[Any]]]:
+    """The Gateway's service, and the runners' by service name.
+
+    Args:
+        loaded: The settings.
+
+    Raises:
+        RuntimeFolderError: The engines have a budget of memory, and no folder to keep count in.
+    """
+    config = loaded.settings
+    traffic.TimeoutMiddleware = _Untimed
+    folder = _runtime_folder(config)
+    runners: dict[str, Service[Any]] = {}
+    for engine in config.enabled_engines:
+        if engine.url is None:
+            runners[service_name(engine)] = _runner(engine, config, folder, runners)
+    return _gateway(loaded, runners), runners
+
+
+def service_name(engine: EngineConfig) -> str:
+    """The name of an engine's service: letters, digits and underscores, as BentoML needs it."""
+    return "engine_" + re.sub(r"\W", "_", engine.name.lower())
+
+
+def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]]) -> Service[Any]:
+    config = loaded.settings
+
+    def address_of(engine: EngineConfig) -> str:
+        if engine.url is not None:
+            return engine.url
+        address = runners[service_name(engine)].url
+        if address is None:
+            raise RuntimeError(f"the runner of {engine.name} is not served beside this Gateway")
+        return address
+
+    app = create_app(loaded, address_of)
+    # Dependencies make BentoML start the runners; their proxies, which pickle, are never called.
+    members: dict[str, Any] = {name: bentoml.depends(runner) for name, runner in runners.items()}
+    members["__init__"] = _start
+    members["__doc__"] = "The HTTP API."
+    inner = bentoml.asgi_app(app, path="/")(type("Gateway", (), members))
+    options = _options(workers=config.server.workers)
+    # BentoML takes addresses only.
+    host = "127.0.0.1" if config.server.host == "localhost" else config.server.host
+    options["http"] = {"host": host, "port": config.server.port}
+    gateway = bentoml.service(name="Gateway", **options)(inner)
+    # BentoML types the class as if calling it were the request.
+    gateway.add_asgi_middleware(TakeOver, answers=app)  # pyright: ignore[reportArgumentType]
+    return gateway
+
+
+def _runner(
+    engine: EngineConfig, config: Settings, folder: Path | None, runners: Mapping[str, Service[Any]]
+) -> Service[Any]:
+    members: dict[str, Any] = {"__init__": _start, "__doc__": f"The runner of the engine {engine.name}."}
+    memory = config.memory
+    budget = Budget(ram=memory.ram_bytes, vram=memory.vram_bytes)
+    room = record = None
+    if folder is not None:
+        record = LoadRecord(folder / f"{service_name(engine)}.loading")
+    if folder is not None and budget.limits:
+        room = HostMemory(
+            engine,
+            budget,
+            folder,
+            wait=memory.wait_seconds,
+            engines=config.engines,
+            address=lambda: runners[service_name(engine)].url,
+        )
+    app = create_runner_app(engine, room=room, record=record)
+    inner = bentoml.asgi_app(app, path="/")(type(service_name(engine), (), members))
+    runner = bentoml.service(name=service_name(engine), **_options(workers=1))(inner)
+    if engine.token is not None:
+        secret = engine.token.get_secret_value()
+        runner.add_asgi_middleware(RunnerToken, token=secret)  # pyright: ignore[reportArgumentType]
+    return runner
+
+
+def _runtime_folder(config: Settings) -> Path | None:
+    try:
+        return runtime_folder(config)
+    except RuntimeFolderError as error:
+        if Budget(ram=config.memory.ram_bytes, vram=config.memory.vram_bytes).limits:
+            raise
+        # Only a load that ends its process again and again would be missed.
+        logger.warning("%s", error)
+        return None
+
+
+def _start(_self: object) -> None:
+    end_with_parent()
+
+
+class _Untimed:
+    """Stands where BentoML puts its time-out; ours answer in OpenAI's shape.
+
+    Its own leaves a timer behind for each request until the time-out has passed, however soon the request
+    was answered, and never ends for one whose client left before it was. No value of its setting is "none".
+    """
+
+    def __init__(self, app: ASGIApp, timeout: float) -> None:
+        del timeout
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _options(*, workers: int) -> dict[str, Any]:
+    """What BentoML must be told, derived from our settings.
+
+    Its metrics label raw paths, and its access log repeats ours: both off. Its tracing costs time for
+    every chunk of a stream and exports nowhere: no path is traced.
+    """
+    return {
+        "workers": workers,
+        "metrics": {"enabled": False},
+        "logging": {"access": {"enabled": False}},
+        "tracing": {"excluded_urls": ".*"},
+    }

@@ -1,0 +1,36 @@
+"""Frames on their way to the Gateway."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from services.frames import MEDIA_TYPE, SAMPLE_RATE_HEADER
+from services.hangup import until_hangup
+
+
+class FrameResponse(Response):
+    """Streams frames until they end or the Gateway hangs up.
+
+    Args:
+        frames: What to send; closed in every case.
+        sample_rate: Hertz of the audio in it.
+    """
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], sample_rate: int) -> None:
+        super().__init__(media_type=MEDIA_TYPE, headers={SAMPLE_RATE_HEADER: str(sample_rate)})
+        del self.headers["content-length"]
+        self._frames = frames
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the frames."""
+        del scope
+        await until_hangup(self._send(send), receive)
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async with aclosing(self._frames) as frames:
+            async for data in frames:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

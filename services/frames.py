@@ -1,0 +1,329 @@
+"""What a Gateway and an engine runner say to each other, over a Unix socket or a network.
+
+A call is one HTTP POST of JSON (:class:`SynthesisCall`); its answer is a stream of frames, each a kind
+(1 byte), a length (4 bytes, big-endian) and a payload::
+
+    AUDIO   PCM, signed 16-bit little-endian mono, at the rate in the header ``x-sample-rate``
+    SPOKEN  JSON, an utterance is finished: :class:`Spoken`
+    ERROR   JSON, the call has failed: :class:`Failure`; the last frame
+    END     empty, everything was spoken; the last frame
+
+A voice is prepared by a POST of frames, answered with a safetensors file or JSON (:class:`Failure`)::
+
+    PREPARE JSON, what is sent: :class:`Recordings`; the first frame
+    AUDIO   PCM as above, of all recordings one after the other
+    END     empty; the last frame
+
+Prepared voices are given to a runner by PUT and taken from it by DELETE. A runner that lacks one answers a
+call with :data:`MISSING_STATUS` and :class:`Missing`, before anything is queued.
+
+A POST without a body asks a runner to unload its engine for the sake of another: 204 when the engine has no
+memory then, or :data:`HELD_STATUS` and :class:`Failure`.
+
+A stream that ends without ERROR or END was cut off. Nothing here is executable when decoded: JSON and
+samples, never pickle.
+"""
+
+import re
+import struct
+from collections.abc import Generator
+from enum import IntEnum
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engines.contract import (
+    Abandoned,
+    Capabilities,
+    EngineError,
+    EngineOverloaded,
+    EngineUnavailable,
+    LicenseNotAccepted,
+    Speech,
+    UnsupportedUtterance,
+    Voice,
+    WordTiming,
+)
+from engines.lease import EngineState
+
+MEDIA_TYPE: Final = "application/vnd.awaaztwin.frames"
+SAMPLE_RATE_HEADER: Final = "x-sample-rate"
+SYNTHESIZE_PATH: Final = "/runner/synthesize"
+ENGINE_PATH: Final = "/runner/engine"
+PREPARE_PATH: Final = "/runner/prepare"
+VOICES_PATH: Final = "/runner/voices"
+UNLOAD_PATH: Final = "/runner/unload"
+
+HELD_STATUS: Final = 409
+"""An engine is not unloaded while somebody uses it, or while it is loading."""
+
+MISSING_STATUS: Final = 424
+MISSED_HEADER: Final = "x-voice-missed"
+"""With a PUT: :attr:`Missing.missed` of the answer that it follows."""
+
+VOICE_ID: Final = re.compile(r"emb_[0-9a-f]{8,64}")
+"""Ids of prepared voices; one never means another voice."""
+
+LABEL: Final = r"^[a-z][a-z0-9_]{0,31}$"
+"""Finish reasons and findings on the wire: nothing that could not stand in a header."""
+
+OTHER: Final = "other"
+"""A finish reason, or finding, that is not written so."""
+
+MAX_FINDINGS: Final = 16
+"""Of one utterance; those after are left out."""
+
+MAX_UTTERANCES: Final = 10_000
+MAX_FRAME: Final = 16 * 1024 * 1024
+"""Bytes; a longer frame is a broken or hostile peer."""
+
+BODY_TIMEOUT: Final = 60.0
+"""Seconds until the recordings, or a voice, must have arrived at the runner."""
+
+WAIT_TIMEOUT: Final = 300.0
+"""Seconds a preparation waits for those before it."""
+
+PREPARE_TIMEOUT: Final = 300.0
+"""Seconds the engine has for one preparation, its loading included."""
+
+_HEAD: Final = struct.Struct(">BI")
+
+
+class Kind(IntEnum):
+    """What a frame holds."""
+
+    AUDIO = 1
+    SPOKEN = 2
+    ERROR = 3
+    END = 4
+    PREPARE = 5
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Line(_Message):
+    """One utterance of a call; see :class:`engines.contract.Utterance`.
+
+    Attributes:
+        prepared: ``voice`` is the id of a prepared voice, which the runner must have been given.
+    """
+
+    text: str = Field(max_length=100_000)
+    voice: str = Field(max_length=200)
+    language: str = Field(max_length=40)
+    speed: float = 1.0
+    seed: int | None = None
+    prepared: bool = False
+
+
+class SynthesisCall(_Message):
+    """Utterances to speak one after the other.
+
+    Attributes:
+        lines: In the order they are heard.
+        timings: Whether word timings are wanted.
+        tenant: Whose call it is, for the fair queue.
+        weight: The tenant's share in it.
+        again: It was made before, and the runner has been given what it missed.
+    """
+
+    lines: tuple[Line, ...] = Field(min_length=1, max_length=MAX_UTTERANCES)
+    timings: bool = False
+    tenant: str = "default"
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    again: bool = False
+
+    @property
+    def prepared(self) -> frozenset[str]:
+        """Ids of the prepared voices it speaks in."""
+        return frozenset(line.voice for line in self.lines if line.prepared)
+
+
+class Missing(_Message):
+    """Prepared voices that a runner must be given before it can speak.
+
+    Attributes:
+        missing: Their ids.
+        missed: The runner's count of voices dropped so far. Sent back with the voice, it lets the runner
+            tell one that may have been read before it was dropped.
+    """
+
+    missing: tuple[str, ...] = Field(min_length=1, max_length=MAX_UTTERANCES)
+    missed: int
+
+
+class Recording(_Message):
+    """One recording of :class:`Recordings`; see :class:`engines.contract.ReferenceSample`.
+
+    Attributes:
+        samples: How many samples of PCM are sent of it.
+    """
+
+    samples: int = Field(ge=1)
+    sample_rate: int
+    transcript: str | None = Field(default=None, max_length=100_000)
+    language: str | None = Field(default=None, max_length=40)
+
+
+class Recordings(_Message):
+    """The recordings to prepare a voice from, in the order in which their PCM follows."""
+
+    recordings: tuple[Recording, ...]
+
+
+class Spoken(_Message):
+    """An utterance is finished; see :class:`engines.contract.Speech`."""
+
+    index: int
+    words: tuple[WordTiming, ...] = ()
+    finish_reason: str = Field(default="stop", pattern=LABEL)
+    findings: tuple[Annotated[str, Field(pattern=LABEL)], ...] = Field(default=(), max_length=MAX_FINDINGS)
+    retries: int = Field(default=0, ge=0)
+
+    @classmethod
+    def of(cls, index: int, speech: Speech) -> "Spoken":
+        """What is told of ``speech``: words that are none of ours are ``other``, as they end in a header."""
+        return cls(
+            index=index,
+            words=speech.words,
+            finish_reason=_label(speech.finish_reason),
+            findings=tuple(dict.fromkeys(_label(finding) for finding in speech.findings[:MAX_FINDINGS])),
+            retries=max(0, speech.retries),
+        )
+
+
+class Failure(_Message):
+    """The call failed; the fields of an :class:`engines.contract.EngineError`."""
+
+    code: str
+    message: str
+    param: str | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: EngineError) -> "Failure":
+        """The failure that carries ``error`` over the wire."""
+        retry_after = error.retry_after if isinstance(error, EngineUnavailable | EngineOverloaded) else None
+        return cls(code=error.code, message=error.message, param=error.param, retry_after=retry_after)
+
+    def error(self) -> EngineError:
+        """The error again, on the other side."""
+        retry_after = 1.0 if self.retry_after is None else self.retry_after
+        match self.code:
+            case UnsupportedUtterance.code:
+                return UnsupportedUtterance(self.message, param=self.param)
+            case EngineOverloaded.code:
+                return EngineOverloaded(self.message, retry_after=retry_after)
+            case LicenseNotAccepted.code:
+                return LicenseNotAccepted(self.message, retry_after=retry_after)
+            case EngineUnavailable.code:
+                return EngineUnavailable(self.message, retry_after=retry_after)
+            case Abandoned.code:
+                return Abandoned(self.message)
+            case _:
+                return EngineError(self.message, param=self.param)
+
+
+class EngineDescription(_Message):
+    """An engine as its runner describes it.
+
+    Attributes:
+        name: The configured name.
+        type: The implementation.
+        sample_rate: Hertz.
+        languages: BCP-47 tags.
+        license: Of the engine or its weights.
+        license_accepted: Whether the operator has accepted it; none where nothing has to be accepted.
+        capabilities: See :class:`engines.contract.Capabilities`.
+        voices: What it offers.
+        state: Of the model lease.
+        reason: Why it is not well, when it is not.
+        waiting: Utterances in its queue.
+        running: Utterances it is speaking.
+        voice_model: Model and version of its prepared voices; none when it does not clone.
+        voices_cached: Prepared voices it holds.
+        voice_bytes: What they take.
+        voice_hits: How often a call found one there.
+        voice_misses: How often a call did not.
+        held: Somebody uses the engine or waits for it, so that it is not unloaded for another.
+        last_used: When somebody last did, in Unix seconds.
+        loads: Loads that succeeded, since the runner started, as the next two.
+        load_failures: Loads that failed.
+        unloads: Unloads, when idle or for another engine.
+        load_seconds: Of the last load: the cold start.
+        warm_up_seconds: Of the warm-up after it, where there is one.
+        memory_bytes: What the engine takes of main memory, beyond what its runner has without it.
+        vram_bytes: The same of the GPU's memory.
+        process_bytes: What the runner and its children take of main memory, the engine included.
+    """
+
+    name: str
+    type: str
+    sample_rate: int
+    languages: tuple[str, ...]
+    license: str
+    license_accepted: bool | None = None
+    capabilities: Capabilities
+    voices: tuple[Voice, ...]
+    state: EngineState
+    reason: str | None = None
+    waiting: int = 0
+    running: int = 0
+    voice_model: str | None = None
+    voices_cached: int = 0
+    voice_bytes: int = 0
+    voice_hits: int = 0
+    voice_misses: int = 0
+    held: bool = False
+    last_used: float | None = None
+    loads: int = 0
+    load_failures: int = 0
+    unloads: int = 0
+    load_seconds: float | None = None
+    warm_up_seconds: float | None = None
+    memory_bytes: int = 0
+    vram_bytes: int = 0
+    process_bytes: int = 0
+
+
+def _label(word: str) -> str:
+    return word if re.fullmatch(LABEL, word) else OTHER
+
+
+class BrokenStream(ValueError):  # noqa: N818 - named for the cause
+    """The peer sent something that is no frame."""
+
+
+def frame(kind: Kind, payload: bytes = b"") -> bytes:
+    """Encode one frame."""
+    return _HEAD.pack(kind, len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a stream of bytes, in pieces of any size, into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Generator[tuple[Kind, bytes], None, None]:
+        """The frames that ``data`` completes.
+
+        Raises:
+            BrokenStream: An unknown kind, or a frame longer than :data:`MAX_FRAME`.
+        """
+        self._buffer += data
+        while len(self._buffer) >= _HEAD.size:
+            kind, length = _HEAD.unpack_from(self._buffer)
+            if length > MAX_FRAME:
+                raise BrokenStream(f"a frame of {length} bytes")
+            end = _HEAD.size + length
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[_HEAD.size : end])
+            del self._buffer[:end]
+            try:
+                yield Kind(kind), payload
+            except ValueError as error:
+                raise BrokenStream(f"a frame of kind {kind}") from error

@@ -1,0 +1,164 @@
+"""Opening and closing what the Gateway's routes work with."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from datetime import timedelta
+
+from services.config import LoadedSettings
+from services.directory import EngineDirectory
+from services.engine_client import EngineClient
+from services.housekeeping import Chore, keep_house
+from services.metrics import Metrics
+from services.places import Places
+from services.quota.choose import open_counters
+from services.quota.meter import Meter
+from services.quota.writer import UsageWriter
+from services.retention import run_retention
+from services.samples.examine import Examiner
+from services.state import AddressOf, GatewayState
+from services.tenancy.authenticator import Authenticator
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.middleware import SPARE
+from services.tenancy.passwords import Passwords
+from services.tenancy.sessions import Sessions
+from services.voices.casting import Casting
+from services.voices.consents import Consents
+from services.voices.erasure import Eraser
+from services.voices.intake import Intake
+from services.voices.library import VoiceLibrary
+from services.voices.preparer import Preparer
+from services.voices.transfer import Transfer
+from storage.columns import now
+from storage.database import Database
+from storage.errors import StorageError
+from storage.objects.choose import open_object_store
+from storage.repositories.ledger import sweep_reservations
+from storage.repositories.tokens import TokenRepository
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGenerator[GatewayState, None]:
+    """The Gateway's parts, closed again at the end of the block.
+
+    What is away for now (a runner, the database, Redis) does not keep the Gateway from starting: its
+    readiness says so, and requests that need it get a 503 until it is there.
+    """
+    config = loaded.settings
+    redis_url = config.storage.redis_url
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                EngineClient(
+                    engine,
+                    address_of(engine),
+                    first_audio_timeout=config.limits.first_audio_timeout_seconds,
+                    stall_timeout=config.limits.stall_timeout_seconds,
+                )
+            )
+            for engine in config.enabled_engines
+        ]
+        database = await stack.enter_async_context(Database(config.storage.db_url.get_secret_value()))
+        counters = await stack.enter_async_context(
+            open_counters(redis_url.get_secret_value() if redis_url else None)
+        )
+        objects = await stack.enter_async_context(open_object_store(config.storage.object_store))
+        gate = DatabaseGate(database, config)
+        authenticator = Authenticator(gate, config.auth, default_plan=config.quota.default_plan)
+        passwords = Passwords()
+        writer = UsageWriter(gate)
+        directory = EngineDirectory(clients, config.default_engine_name)
+        metrics = Metrics()
+        intake = Intake(gate, objects, Examiner(), config.limits, metrics)
+        preparer = Preparer(gate, objects, intake, directory, config, metrics)
+        eraser = Eraser(gate, objects)
+
+        def changed() -> None:
+            preparer.wake()
+            eraser.wake()
+
+        library = VoiceLibrary(
+            gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
+        )
+        consents = Consents(
+            gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
+        )
+        ttl = config.server.request_timeout_seconds + SPARE
+        state = GatewayState(
+            loaded=loaded,
+            directory=directory,
+            places=Places(config.limits.max_concurrent_streams),
+            watchers=Places(config.limits.max_concurrent_streams),
+            gate=gate,
+            objects=objects,
+            voices=library,
+            consents=consents,
+            transfer=Transfer(
+                gate,
+                objects,
+                config,
+                library=library,
+                consents=consents,
+                intake=intake,
+                models=preparer.models,
+            ),
+            casting=Casting(gate, objects, directory, preparer.wake),
+            preparer=preparer,
+            authenticator=authenticator,
+            passwords=passwords,
+            sessions=Sessions(gate, config.auth, authenticator, counters, passwords),
+            counters=counters,
+            meter=Meter(gate, config.quota, writer, ttl=ttl),
+            metrics=metrics,
+            started=int(time.time()),
+        )
+        try:
+            await gate.open()
+        except StorageError as error:
+            logger.error("starting without the database: %s", error)  # noqa: TRY400 - the reason is the message
+        works = (writer.run(), preparer.run(), eraser.run(), keep_house(_chores(state)))
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            yield state
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await writer.flush()
+                await authenticator.flush()
+            except StorageError as error:
+                logger.error("%d usage records are lost: %s", writer.waiting, error)  # noqa: TRY400 - as above
+
+
+def _chores(state: GatewayState) -> list[Chore]:
+    async def give_back() -> None:
+        async with state.gate.write() as session:
+            given = await sweep_reservations(session, now())
+        if given:
+            logger.warning("gave back %d reservations of processes that died", given)
+
+    async def forget_tokens() -> None:
+        async with state.gate.write() as session:
+            await TokenRepository(session).sweep(now() - timedelta(days=1))
+
+    async def throw_away() -> None:
+        done = await run_retention(state.gate, state.objects, state.settings.retention)
+        for kind, count in asdict(done).items():
+            state.metrics.thrown_away.labels(kind).inc(count)
+        if done.outputs or done.recordings:
+            logger.info("retention took %d outputs and %d recordings", done.outputs, done.recordings)
+
+    return [
+        Chore("throwing away what was kept long enough", 60.0, throw_away),
+        Chore("having voices prepared for the engines' present models", 10.0, state.preparer.want_current),
+        Chore("keeping when keys were used", 10.0, state.authenticator.flush),
+        Chore("giving back reservations", 60.0, give_back),
+        Chore("removing what dead processes left in the object store", 3_600.0, state.objects.sweep),
+        Chore("forgetting old tokens", 3_600.0, forget_tokens),
+    ]

@@ -1,0 +1,155 @@
+"""The engines of one host within one budget of memory: who wants to load asks the others to make room.
+
+Each runner is a process of its own. What each has stands in a ledger (:mod:`services.memory_ledger`), which
+a lock guards while one of them makes room and enters what it takes: two that load at the same moment do so
+one after the other, and the second sees what the first has taken. Engines are asked to unload over the
+runners' own connections. A runner is never asked while there is room.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from engines.config import EngineConfig
+from engines.contract import EngineUnavailable
+from engines.lease import EngineState
+from engines.memory import Budget, Memory, NoRoom, Resident, megabytes, plan, too_large
+from services.engine_client import EngineClient
+from services.file_lock import file_lock
+from services.memory_ledger import Entry, MemoryLedger
+
+logger = logging.getLogger(__name__)
+
+POLL: Final = 0.25
+"""Seconds between two looks at whether a busy engine has fallen idle."""
+
+_UNUSED: Final = 1.0
+"""Seconds; nothing is spoken over these connections."""
+
+
+class HostMemory:
+    """Room for one engine (:class:`engines.memory.Room`) beside the others of its host.
+
+    Args:
+        engine: The engine's settings.
+        budget: What all of them may take.
+        folder: Where the ledger is, the same for all of them.
+        wait: Seconds to wait while others are busy.
+        engines: All engines' settings, for the tokens of their runners.
+        address: The address of this engine's runner, once it is served.
+    """
+
+    def __init__(
+        self,
+        engine: EngineConfig,
+        budget: Budget,
+        folder: Path,
+        *,
+        wait: float,
+        engines: Sequence[EngineConfig],
+        address: Callable[[], str | None],
+    ) -> None:
+        self._name = engine.name
+        self._budget = budget
+        self._wait = wait
+        self._configs: Mapping[str, EngineConfig] = {other.name.lower(): other for other in engines}
+        self._address = address
+        self._lock = folder / "memory.lock"
+        self._ledger = MemoryLedger(folder / "memory", engine.name)
+
+    async def take(self, needed: Memory) -> None:
+        """Take room, once the others have made it.
+
+        Raises:
+            NoRoom: They are busy.
+            EngineUnavailable: It is more than the whole budget, or the ledger cannot be used.
+        """
+        if error := too_large(self._name, needed, self._budget):
+            raise error
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._wait
+        while not await self._try(needed, deadline):
+            if loop.time() >= deadline:
+                raise self._no_room(needed)
+            await asyncio.sleep(min(POLL, max(0.0, deadline - loop.time())))
+
+    def keep(self, memory: Memory) -> None:
+        """Enter what the engine takes in truth."""
+        try:
+            self._ledger.write(memory, self._address())
+        except OSError as error:
+            logger.warning("cannot write the ledger of memory: %s", error)
+
+    def leave(self) -> None:
+        """Enter that the engine takes nothing."""
+        self._ledger.erase()
+
+    async def _try(self, needed: Memory, deadline: float) -> bool:
+        """Take room if there is, or can be made; whether it is taken."""
+        patience = max(POLL, deadline - asyncio.get_running_loop().time())
+        try:
+            # The system may have cleared its temporary files.
+            self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            async with file_lock(self._lock, patience):
+                entries = self._ledger.others()
+                if not await self._make_room(entries, needed):
+                    return False
+                self._ledger.write(needed, self._address())
+                return True
+        except TimeoutError:
+            return False
+        except OSError as error:
+            message = f"The ledger of memory below {self._lock.parent} cannot be used: {error}."
+            raise EngineUnavailable(message, retry_after=60.0) from error
+
+    async def _make_room(self, entries: Sequence[Entry], needed: Memory) -> bool:
+        if self._budget.holds(sum((entry.memory for entry in entries), needed)):
+            return True
+        residents = await asyncio.gather(*(self._ask(entry) for entry in entries))
+        found = plan(residents, needed, self._budget)
+        by_name = {entry.engine: entry for entry in entries}
+        for name in found.evict:
+            if not await self._evict(by_name[name]):
+                return False
+        return found.enough
+
+    async def _ask(self, entry: Entry) -> Resident:
+        """How the engine of an entry is; one that does not answer is busy."""
+        idle, last_used = False, 0.0
+        try:
+            async with self._client(entry) as client:
+                engine = await client.describe()
+        except EngineUnavailable as error:
+            logger.debug("%s", error.message)
+        else:
+            idle = not engine.held and engine.state is EngineState.WARM
+            last_used = engine.last_used or 0.0
+        return Resident(name=entry.engine, memory=entry.memory, idle=idle, last_used=last_used)
+
+    async def _evict(self, entry: Entry) -> bool:
+        try:
+            async with self._client(entry) as client:
+                gone = await client.unload()
+        except EngineUnavailable as error:
+            logger.warning("cannot unload an engine for %s: %s", self._name, error.message)
+            return False
+        if gone:
+            logger.info("engine %s was unloaded for %s", entry.engine, self._name)
+        return gone
+
+    def _client(self, entry: Entry) -> EngineClient:
+        if entry.address is None:
+            raise EngineUnavailable(f"The runner of {entry.engine} cannot be asked.")
+        config = self._configs.get(entry.engine.lower()) or EngineConfig(name=entry.engine)
+        return EngineClient(config, entry.address, first_audio_timeout=_UNUSED, stall_timeout=_UNUSED)
+
+    def _no_room(self, needed: Memory) -> NoRoom:
+        holders = [f"{e.engine} ({megabytes(e.ram)})" for e in self._ledger.others()]
+        others = f" {', '.join(holders)} are loaded and busy." if holders else ""
+        return NoRoom(
+            f"There is no memory for the engine {self._name} now, which needs about {megabytes(needed.ram)}."
+            f"{others} Try again, or raise memory.ram_bytes or memory.vram_bytes.",
+            retry_after=max(1.0, self._wait),
+        )

@@ -1,0 +1,81 @@
+"""What a Gateway process counts, for Prometheus. Each process counts for itself."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from engines.lease import EngineState
+from services.frames import EngineDescription
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 150.0, 300.0)
+"""Bounds of the histogram of preparations."""
+
+
+class Metrics:
+    """The Gateway's own counters, and what runners say of themselves. Labels have few values."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.samples = Counter(
+            "awaaztwin_samples", "Uploaded recordings that were examined.", ["outcome"], registry=registry
+        )
+        self.preparations = Counter(
+            "awaaztwin_preparations", "Voices prepared.", ["engine", "outcome"], registry=registry
+        )
+        self.preparation_seconds = Histogram(
+            "awaaztwin_preparation_seconds",
+            "Seconds that an engine took to prepare a voice.",
+            ["engine"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.thrown_away = Counter(
+            "awaaztwin_retention", "Things that retention took away.", ["kind"], registry=registry
+        )
+        self._state = Gauge(
+            "awaaztwin_runner_state",
+            "1 for the state that an engine is in, 0 for the others.",
+            ["engine", "state"],
+            registry=registry,
+        )
+        self._runners = {
+            name: Gauge(f"awaaztwin_runner_{name}", text, ["engine"], registry=registry)
+            for name, text in (
+                ("voices_cached", "Prepared voices that a runner holds."),
+                ("voice_bytes", "Bytes of the prepared voices that a runner holds."),
+                ("voice_hits", "Calls that found their voices in the runner, since it started."),
+                ("voice_misses", "Calls that did not, since it started."),
+                ("waiting", "Utterances in a runner's queue."),
+                ("running", "Utterances that an engine is speaking."),
+                ("loads", "Loads of the engine that succeeded, since its runner started."),
+                ("load_failures", "Loads that failed, since the runner started."),
+                ("unloads", "Times that the engine's memory was given back, since its runner started."),
+                ("load_seconds", "Seconds of the last load: the cold start."),
+                ("warm_up_seconds", "Seconds of the warm-up after it."),
+                ("memory_bytes", "Main memory that the engine takes, beyond what its runner has without it."),
+                ("vram_bytes", "The GPU's memory that the engine takes."),
+                ("process_bytes", "Main memory of the runner and its children, the engine included."),
+                ("last_used", "When somebody used the engine last, in Unix seconds."),
+            )
+        }
+
+    def exposed(self, engines: Iterable[EngineDescription]) -> bytes:
+        """All of it in Prometheus' text format.
+
+        Args:
+            engines: As they are now; those that are away are left out.
+        """
+        for gauge in (self._state, *self._runners.values()):
+            gauge.clear()
+        for engine in engines:
+            for state in EngineState:
+                self._state.labels(engine.name, state).set(engine.state is state)
+            for name, gauge in self._runners.items():
+                if (value := getattr(engine, name)) is not None:  # not measured yet
+                    gauge.labels(engine.name).set(value)
+        return generate_latest(self._registry)

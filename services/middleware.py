@@ -1,0 +1,130 @@
+"""What every request of the Gateway passes through, as plain ASGI middleware."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.errors import ApiError
+
+logger = logging.getLogger("awaaztwin.access")
+
+REQUEST_ID: Final = "x-request-id"
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
+
+
+class RequestId:
+    """Gives every answer an ``x-request-id`` (the client's own when it sent one) and logs a line for it.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"")
+        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status, first = 0, 0.0
+
+        async def tagged(message: Message) -> None:
+            nonlocal status, first
+            if message["type"] == "http.response.start":
+                status, first = message["status"], time.perf_counter() - started
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tagged)
+        finally:
+            logger.info(
+                "%s %s %d first=%.1fms total=%.1fms id=%s",
+                scope["method"],
+                scope["path"],
+                status,
+                first * 1000,
+                (time.perf_counter() - started) * 1000,
+                request_id,
+            )
+
+
+class BodyLimit:
+    """Refuses bodies longer than a limit, whether they say so or not.
+
+    Args:
+        app: What answers.
+        max_bytes: Of a request's body.
+        more: Bytes that a request may have beyond that; asked only for one that has more.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, more: Callable[[Scope], int | None] = lambda _: None
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._more = more
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._max_bytes
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        length = int(said) if said.isdigit() else 0
+        if length > limit:
+            limit = self._more(scope) or limit
+        if length > limit:
+            await ApiError(413, _too_long(limit), code="body_too_large").response()(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen, limit
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                limit = self._more(scope) or limit
+            if seen > limit:
+                # FastAPI lets only its own exception through while it reads a body.
+                raise HTTPException(413, _too_long(limit))
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _too_long(limit: int) -> str:
+    return f"The request's body is longer than {limit} bytes."
+
+
+class TakeOver:
+    """Hands every HTTP request to one app, so that the framework around it answers none of its own.
+
+    BentoML adds routes of its own (``/schema.json``, ``/docs.json``, ``/``, health checks), with error
+    bodies of another shape. Only its lifespan passes through.
+
+    Args:
+        app: The framework's.
+        answers: Answers all requests.
+    """
+
+    def __init__(self, app: ASGIApp, answers: ASGIApp) -> None:
+        self._app = app
+        self._answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        await (self._answers if scope["type"] in {"http", "websocket"} else self._app)(scope, receive, send)

@@ -1,0 +1,69 @@
+"""The OpenAPI document: FastAPI's, with what it does not know of this app."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from services.errors import ErrorAnswer
+from services.tenancy.table import AccessTable
+
+SECURITY: Final = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
+    "xi-api-key": {"type": "apiKey", "in": "header", "name": "xi-api-key", "description": "An API key."},
+}
+
+EVERYWHERE: Final = {
+    "400": "The request is at fault; `param` names the field.",
+    "403": "The key or role may not do this; in local mode, a page from elsewhere asked.",
+    "413": "The body is too long.",
+    "503": "Something that is needed cannot be reached now; see `Retry-After`.",
+}
+"""Answers of every route."""
+
+WITH_KEY: Final = {"401": "There is no key or token, or not a good one."}
+
+METERED: Final = {"429": "The server or the organisation is at its limit; see `Retry-After`."}
+
+
+def document(app: FastAPI, table: AccessTable) -> dict[str, Any]:
+    """FastAPI's document with the errors every route may give, and who may use it.
+
+    Args:
+        app: The app.
+        table: Its routes and what they ask for.
+    """
+    told = FastAPI.openapi(app)
+    components = told.setdefault("components", {})
+    if "securitySchemes" in components:
+        return told  # FastAPI keeps the document, and so this
+    components["securitySchemes"] = SECURITY
+    components.setdefault("schemas", {}).setdefault(
+        "ErrorAnswer", ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
+    )
+    for route, access in table.routes:
+        if not route.include_in_schema or access is None:
+            continue
+        for method in route.methods or ():
+            operation = told["paths"][route.path_format][method.lower()]
+            answers = operation["responses"]
+            # What FastAPI answers to invalid requests, this app answers with 400.
+            answers.pop("422", None)
+            added = {
+                **EVERYWHERE,
+                **({} if access.everyone else WITH_KEY),
+                **(METERED if access.metered else {}),
+            }
+            for status, description in added.items():
+                answers.setdefault(status, _error(description))
+            operation["responses"] = dict(sorted(answers.items()))
+            operation["security"] = [] if access.everyone else [{name: []} for name in SECURITY]
+            if access.scope is not None:
+                operation["x-scope"] = access.scope
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
+    return told
+
+
+def _error(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ErrorAnswer"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

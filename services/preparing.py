@@ -1,0 +1,106 @@
+"""Making a voice from recordings in a runner, one after the other and beside what is spoken."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from engines.batcher import Hold
+from engines.contract import (
+    CloningEngine,
+    EngineAdapter,
+    EngineError,
+    EngineOverloaded,
+    EngineUnavailable,
+    ReferenceSample,
+    UnsupportedUtterance,
+)
+from engines.embedding import LARGEST, pack
+from services.frames import PREPARE_TIMEOUT, WAIT_TIMEOUT
+from services.threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+WAITING: Final = 8
+"""Preparations that wait for the one that runs."""
+
+
+class Preparer:
+    """Prepares voices with one engine.
+
+    Args:
+        engine: The engine.
+        hold: Gives it loaded, see ``ModelLease.hold``.
+    """
+
+    def __init__(self, engine: EngineAdapter, hold: Hold) -> None:
+        self._engine = engine
+        self._hold = hold
+        self._turn = asyncio.Lock()
+        self._taken = 0
+        self._lately = 1.0  # seconds the last one took
+
+    @contextmanager
+    def place(self) -> Generator[None, None, None]:
+        """A place for one preparation, taken before its recordings are read.
+
+        Raises:
+            EngineOverloaded: All are taken.
+        """
+        if self._taken > WAITING:
+            message = (
+                f"{WAITING} voices are waiting to be prepared by the engine {self._engine.name} already."
+            )
+            raise EngineOverloaded(message, retry_after=max(1.0, self._lately))
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    async def prepare(self, samples: Sequence[ReferenceSample]) -> bytes:
+        """The voice of ``samples``, packed. Cancelling it stops the engine's work.
+
+        Raises:
+            EngineError: ``UnsupportedUtterance`` where the recordings are at fault.
+        """
+        try:
+            async with asyncio.timeout(WAIT_TIMEOUT):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise EngineOverloaded("The voice waited too long for others to be prepared.") from error
+        started = time.monotonic()
+        try:
+            return await self._run(samples)
+        finally:
+            self._lately = time.monotonic() - started
+            self._turn.release()
+
+    async def _run(self, samples: Sequence[ReferenceSample]) -> bytes:
+        name = self._engine.name
+        limit = asyncio.timeout(PREPARE_TIMEOUT)
+        try:
+            async with limit, self._hold() as engine:
+                return await _prepare(engine, samples)
+        except EngineError:
+            raise
+        except Exception as error:  # a plug-in's defect must reach its caller as an error, whatever it raises
+            if isinstance(error, TimeoutError) and limit.expired():
+                message = f"The engine {name} took longer than {PREPARE_TIMEOUT:g} s to prepare a voice."
+                raise EngineUnavailable(message) from error
+            logger.exception("the engine %s failed to prepare a voice", name)
+            raise EngineUnavailable(f"The engine {name} failed: {type(error).__name__}.") from error
+
+
+async def _prepare(engine: EngineAdapter, samples: Sequence[ReferenceSample]) -> bytes:
+    if not isinstance(engine, CloningEngine):
+        raise UnsupportedUtterance(f"The engine {engine.name} does not clone voices.")
+    voice = await engine.prepare_voice(samples)
+    if voice.model != engine.voice_model:
+        raise EngineUnavailable(f"The engine {engine.name} prepared a voice for another model.")
+    data = await in_thread(pack, voice)
+    if len(data) > LARGEST:
+        raise EngineUnavailable(f"The engine {engine.name} prepared a voice of {len(data)} bytes, too many.")
+    return data

@@ -1,0 +1,18 @@
+"""Which counters the settings ask for."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from services.quota.counters import Counters
+from services.quota.memory import MemoryCounters
+from services.quota.redis_counters import RedisCounters
+
+
+@asynccontextmanager
+async def open_counters(redis_url: str | None) -> AsyncGenerator[Counters, None]:
+    """Redis where there is one, else this process's memory."""
+    if redis_url is None:
+        yield MemoryCounters()
+        return
+    async with RedisCounters(redis_url) as counters:
+        yield counters

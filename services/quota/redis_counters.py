@@ -1,0 +1,158 @@
+"""Counters of many processes, in Redis.
+
+Each call is one script, so it is atomic and takes one round trip; the clock is Redis's own. (The library
+``limits`` was looked at: its moving window takes two round trips and the caller's clock, and its counters
+in memory start a thread for every key at every hit.)
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Self, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from services.quota.counters import CountersUnavailable, StreamLease, Window
+
+Result = TypeVar("Result")
+
+CONNECTIONS: Final = 32
+"""Of one process."""
+
+DOWN_SECONDS: Final = 1.0
+"""How long nobody tries after a failure, so that an outage does not hold each request up anew."""
+
+HIT: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local limit, span, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local oldest = redis.call('LINDEX', KEYS[1], -1)
+while oldest and tonumber(oldest) <= now - span do
+  redis.call('RPOP', KEYS[1])
+  oldest = redis.call('LINDEX', KEYS[1], -1)
+end
+local count = redis.call('LLEN', KEYS[1])
+local allowed, wait = 0, 0
+if count + cost <= limit then
+  for _ = 1, cost do redis.call('LPUSH', KEYS[1], string.format('%.0f', now)) end
+  redis.call('PEXPIRE', KEYS[1], math.ceil(span / 1000))
+  allowed, count = 1, count + cost
+  oldest = redis.call('LINDEX', KEYS[1], -1)
+elseif cost > limit then
+  wait = span
+else
+  wait = tonumber(redis.call('LINDEX', KEYS[1], limit - cost - count)) + span - now
+end
+return {allowed, count, oldest and tonumber(oldest) + span - now or 0, wait}
+"""
+"""A list of the times of hits in microseconds, the newest first."""
+
+TAKE: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+"""A sorted set of streams by the time they expire, in milliseconds."""
+
+
+class RedisCounters:
+    """Counts for all Gateway processes. Use as an asynchronous context manager.
+
+    Args:
+        url: Redis's address.
+        prefix: Of the keys.
+        timeout: Seconds a call may take.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "awaaztwin", timeout: float = 1.0) -> None:
+        self._url = url
+        self._prefix = prefix
+        self._timeout = timeout
+        self._down_until = 0.0
+        self._redis: Redis | None = None
+
+    async def __aenter__(self) -> Self:
+        """Make the pool; nothing is connected yet."""
+        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its own typing
+            self._url,
+            max_connections=CONNECTIONS,
+            timeout=self._timeout,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            # Once: a connection that was idle may have been closed since.
+            retry=Retry(NoBackoff(), 1),
+        )
+        self._redis = Redis(connection_pool=pool)
+        self._hit = self._redis.register_script(HIT)
+        self._take = self._redis.register_script(TAKE)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        if self._redis is not None:
+            await self._redis.aclose(close_connection_pool=True)
+            await self._redis.connection_pool.disconnect()
+            self._redis = None
+
+    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
+        """See :meth:`services.quota.counters.Counters.hit`."""
+        key, span = self._key(org, f"hits:{meter}"), int(seconds * 1_000_000)
+        answer: list[int] = await self._call(lambda: self._hit(keys=[key], args=[limit, span, cost]))
+        allowed, count, reset, wait = answer
+        return Window(bool(allowed), limit, max(0, limit - count), reset / 1_000_000, wait / 1_000_000)
+
+    async def clear(self, org: str, meter: str) -> None:
+        """See :meth:`services.quota.counters.Counters.clear`."""
+        await self._call(lambda: self._open().delete(self._key(org, f"hits:{meter}")))
+
+    async def acquire_stream(self, org: str, limit: int, seconds: float) -> StreamLease | None:
+        """See :meth:`services.quota.counters.Counters.acquire_stream`."""
+        key, lease = self._key(org, "streams"), uuid.uuid4().hex
+        args: list[Any] = [limit, int(seconds * 1000), lease]
+        if not await self._call(lambda: self._take(keys=[key], args=args)):
+            return None
+        return _Lease(lambda: self._call(lambda: self._open().zrem(key, lease)))
+
+    async def ping(self) -> None:
+        """See :meth:`services.quota.counters.Counters.ping`."""
+        self._down_until = 0.0
+        await self._call(lambda: self._open().ping())  # pyright: ignore[reportUnknownMemberType] - as above
+
+    async def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what Redis answers
+        if time.monotonic() < self._down_until:
+            raise CountersUnavailable("it did not answer a moment ago", retry_after=DOWN_SECONDS)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await work()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._down_until = time.monotonic() + DOWN_SECONDS
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CountersUnavailable(reason) from error
+
+    def _open(self) -> Redis:
+        if self._redis is None:
+            raise CountersUnavailable("it is closed")
+        return self._redis
+
+    def _key(self, org: str, name: str) -> str:
+        # The braces keep a tenant's keys on one node of a cluster.
+        return f"{self._prefix}:{{{org}}}:{name}"
+
+
+class _Lease:
+    def __init__(self, give_back: Callable[[], Awaitable[object]]) -> None:
+        self._give_back: Callable[[], Awaitable[object]] | None = give_back
+
+    async def release(self) -> None:
+        """Give it back."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            await give_back()

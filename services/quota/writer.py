@@ -1,0 +1,124 @@
+"""Usage records on their way to the database, many at a time, away from the requests."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.exc import DBAPIError
+
+from services.tenancy.gate import DatabaseGate
+from storage.errors import StorageError
+from storage.repositories.ledger import settle
+from storage.repositories.usage import add_usage
+
+logger = logging.getLogger(__name__)
+
+WAITING: Final = 20_000
+"""Records kept while the database is away; then the oldest are lost, and said to be."""
+
+AT_ONCE: Final = 200
+"""Records written in one transaction."""
+
+PAUSE: Final = 0.25
+"""Seconds in which records gather."""
+
+RETRY: Final = 2.0
+"""Seconds until the next try after a failed one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is written of one request.
+
+    Attributes:
+        record: Its usage, by the columns of :class:`storage.tables.UsageRecord`.
+        reservation: What it had reserved, if anything.
+        spent: Account → what was really spent.
+    """
+
+    record: Mapping[str, Any]
+    reservation: str | None
+    spent: Mapping[str, int]
+
+
+class UsageWriter:
+    """Writes settlements in the background. Start it with ``run`` in a task.
+
+    Args:
+        gate: Where to.
+    """
+
+    def __init__(self, gate: DatabaseGate) -> None:
+        self._gate = gate
+        self._queue: deque[Settlement] = deque()
+        self._changed = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._lost = 0
+
+    @property
+    def waiting(self) -> int:
+        """Settlements that are not written yet."""
+        return len(self._queue)
+
+    @property
+    def lost(self) -> int:
+        """Settlements that were given up."""
+        return self._lost
+
+    def put(self, settlement: Settlement) -> None:
+        """Write it soon."""
+        if len(self._queue) >= WAITING:
+            self._queue.popleft()
+            self._lost += 1
+            logger.error("a usage record was lost: the database is away (%d so far)", self._lost)
+        self._queue.append(settlement)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write until cancelled; what is left then is for :meth:`flush`."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(PAUSE)
+            self._changed.clear()
+            try:
+                await self.flush()
+            except StorageError as error:
+                logger.warning("%d usage records wait: %s", len(self._queue), error)
+                self._changed.set()
+                await asyncio.sleep(RETRY)
+
+    async def flush(self) -> None:
+        """Write everything there is now.
+
+        Raises:
+            StorageUnavailable: The database is away; what was not written is kept.
+        """
+        async with self._writing:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
+                try:
+                    await self._write(batch)
+                except DBAPIError:
+                    await self._write_each(batch)
+                except BaseException:
+                    self._queue.extendleft(reversed(batch))
+                    raise
+
+    async def _write_each(self, batch: list[Settlement]) -> None:
+        """Write one after the other what cannot be written together, and lose what cannot be written."""
+        for settlement in batch:
+            try:
+                await self._write([settlement])
+            except DBAPIError:
+                self._lost += 1
+                logger.exception("a usage record was lost: the database does not take it")
+
+    async def _write(self, batch: list[Settlement]) -> None:
+        spent = {entry.reservation: entry.spent for entry in batch if entry.reservation is not None}
+        async with self._gate.write() as session:
+            if spent:
+                await settle(session, spent)
+            await add_usage(session, [entry.record for entry in batch])

@@ -1,0 +1,140 @@
+"""Audio that is kept while it is spoken."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Final
+
+from services.audio.formats import AudioFormat
+from services.config import QuotaLimits, RetentionConfig
+from services.errors import ApiError
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.principal import Principal
+from storage.columns import new_id, now
+from storage.errors import OverQuota
+from storage.objects.contract import ObjectStore, TooLarge
+from storage.objects.keys import output_key
+from storage.repositories.outputs import OutputRepository
+
+logger = logging.getLogger(__name__)
+
+AHEAD: Final = 16
+"""Pieces that wait for the store; then speaking waits too."""
+
+LARGEST: Final = 2 * 1024**3
+"""Bytes of one recording: an hour of 48 kHz WAV is a third of a gibibyte."""
+
+
+class Recording:
+    """Keeps one request's audio. It is there when all of it is, or not at all.
+
+    Args:
+        store: Keeps the bytes.
+        gate: Keeps where they are.
+        principal: Whose they are.
+        limits: What the tenant may keep.
+        retention: How long, unless the tenant has its own time.
+        audio: The format.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        gate: DatabaseGate,
+        principal: Principal,
+        *,
+        limits: QuotaLimits,
+        retention: RetentionConfig,
+        audio: AudioFormat,
+    ) -> None:
+        self.id = new_id("audio")
+        self._store = store
+        self._gate = gate
+        self._org_id = principal.org_id
+        self._limit = limits.stored_bytes
+        days = principal.retention.get("outputs_days", retention.outputs_days)
+        self._expires_at = None if days is None else now() + timedelta(days=days)
+        self._content_type = audio.content_type
+        self._key = output_key(self._org_id, self.id, audio.extension.removeprefix("."), now())
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(AHEAD)
+        largest = LARGEST if self._limit is None else min(LARGEST, self._limit)
+        self._task = asyncio.create_task(
+            store.put(self._key, self._feed(), content_type=self._content_type, max_bytes=largest)
+        )
+        self._ended = False
+
+    async def write(self, data: bytes) -> None:
+        """Keep the next bytes.
+
+        Raises:
+            ApiError: 429, the tenant may not keep so much.
+            StorageUnavailable: The store is away.
+        """
+        if data:
+            await self._put(data)
+
+    async def finish(self, seconds: float) -> None:
+        """Everything was written: have it kept for good.
+
+        Raises:
+            ApiError: 429, the tenant may not keep so much.
+            StorageUnavailable: The store or the database is away; nothing is kept.
+        """
+        await self._put(None)
+        try:
+            info = await self._task
+        except TooLarge as error:
+            raise self._too_much() from error
+        self._ended = True
+        try:
+            async with self._gate.write() as session:
+                await OutputRepository(session, self._org_id).add(
+                    output_id=self.id,
+                    key=self._key,
+                    content_type=self._content_type,
+                    size=info.size,
+                    etag=info.etag,
+                    duration_ms=round(seconds * 1000),
+                    expires_at=self._expires_at,
+                    most=self._limit,
+                )
+        except BaseException as error:
+            # Whatever happened: bytes that nothing points to are nobody's.
+            await asyncio.shield(self._store.delete(self._key))
+            if isinstance(error, OverQuota):
+                raise self._too_much() from error
+            raise
+
+    async def abandon(self) -> None:
+        """Keep nothing. After :meth:`finish` it does nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _put(self, piece: bytes | None) -> None:
+        putting = asyncio.ensure_future(self._pieces.put(piece))
+        try:
+            await asyncio.wait({putting, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if self._task.done() and not putting.done():
+                self._raise()
+        finally:
+            putting.cancel()
+        if self._task.done() and piece is not None:
+            self._raise()
+
+    def _raise(self) -> None:
+        try:
+            self._task.result()
+        except TooLarge as error:
+            raise self._too_much() from error
+
+    async def _feed(self) -> AsyncGenerator[bytes, None]:
+        while (piece := await self._pieces.get()) is not None:
+            yield piece
+
+    def _too_much(self) -> ApiError:
+        message = f"The organisation may keep {self._limit or LARGEST} bytes, and this would be more."
+        return ApiError(429, message, kind="insufficient_quota", code="insufficient_quota")

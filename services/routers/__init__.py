@@ -1,0 +1,1 @@
+"""The Gateway's routes, a module for each resource."""

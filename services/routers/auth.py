@@ -1,0 +1,128 @@
+"""``/auth``: logging in, refreshing, logging out, and who one is."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from services.errors import ErrorAnswer, invalid
+from services.routers.fields import Email, Name, Password, Storable
+from services.state import State
+from services.tenancy.caller import Allowed, Caller
+from services.tenancy.origin import Origin
+from services.tenancy.scopes import access
+from services.tenancy.sessions import Issued
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": ErrorAnswer, "description": "The request is at fault; `param` names the field."},
+    401: {"model": ErrorAnswer, "description": "The credentials are wrong."},
+    403: {"model": ErrorAnswer, "description": "A page from elsewhere, in local mode."},
+    413: {"model": ErrorAnswer, "description": "The body is too long."},
+    429: {"model": ErrorAnswer, "description": "There were too many; see `Retry-After`."},
+    503: {"model": ErrorAnswer, "description": "The database cannot be reached; see `Retry-After`."},
+}
+
+Secret = Annotated[str, Field(min_length=1, max_length=4_096), Storable]
+
+
+class Login(BaseModel):
+    """A user's credentials."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    email: Email
+    password: Password
+    org: Name | None = Field(
+        default=None, description="The organisation, by id or name; by default the first."
+    )
+
+
+class TokenRequest(BaseModel):
+    """What is exchanged for an access token."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    grant_type: Literal["refresh_token", "api_key"]
+    refresh_token: Secret | None = None
+    api_key: Secret | None = None
+
+
+class TokenAnswer(BaseModel):
+    """Tokens, in OAuth 2's words (RFC 6749, section 5.1)."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a kind
+    expires_in: int = Field(description="Seconds.")
+    refresh_token: str | None = None
+    org_id: str
+
+
+class Me(BaseModel):
+    """Who the caller is."""
+
+    org_id: str
+    org: str
+    plan: str
+    user_id: str | None
+    key_id: str | None
+    role: str | None
+    scopes: list[str]
+    limits: dict[str, Any]
+
+
+@router.post("/login", operation_id="login", responses=ANSWERS)
+@access(everyone=True)
+async def login(body: Login, state: State, request: Request, response: Response) -> TokenAnswer:
+    """Log in with a password."""
+    response.headers["cache-control"] = "no-store"
+    return _answer(await state.sessions.login(body.email, body.password, body.org, Origin.of(request)))
+
+
+@router.post("/token", operation_id="token", responses=ANSWERS)
+@access(everyone=True)
+async def token(body: TokenRequest, state: State, request: Request, response: Response) -> TokenAnswer:
+    """Exchange a refresh token, which is then used up, or an API key for an access token."""
+    response.headers["cache-control"] = "no-store"
+    if body.grant_type == "api_key":
+        if body.api_key is None:
+            raise invalid("The grant 'api_key' needs an 'api_key'.", "api_key")
+        return _answer(await state.sessions.exchange(body.api_key))
+    if body.refresh_token is None:
+        raise invalid("The grant 'refresh_token' needs a 'refresh_token'.", "refresh_token")
+    return _answer(await state.sessions.refresh(body.refresh_token, Origin.of(request)))
+
+
+@router.post("/logout", operation_id="logout", status_code=204, responses=ANSWERS)
+@access()
+async def logout(caller: Caller, state: State, request: Request) -> None:
+    """End the session of the token that is sent; other credentials have none."""
+    if caller.family is not None:
+        await state.sessions.logout(caller.family, caller.org_id, caller.actor, Origin.of(request))
+
+
+@router.get("/me", operation_id="me", responses={401: ANSWERS[401], 403: ANSWERS[403], 503: ANSWERS[503]})
+@access()
+async def me(caller: Caller, allowed: Allowed) -> Me:
+    """Who the key or token stands for, and what it may do."""
+    return Me(
+        org_id=caller.org_id,
+        org=caller.org_name,
+        plan=caller.plan,
+        user_id=caller.user_id,
+        key_id=caller.key_id,
+        role=caller.role,
+        scopes=sorted(caller.scopes),
+        limits=allowed.limits.model_dump(),
+    )
+
+
+def _answer(issued: Issued) -> TokenAnswer:
+    return TokenAnswer(
+        access_token=issued.access_token,
+        expires_in=issued.expires_in,
+        refresh_token=issued.refresh_token,
+        org_id=issued.org_id,
+    )

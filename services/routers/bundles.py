@@ -1,0 +1,101 @@
+"""``/voices/{id}/export`` and ``/voices/import``: a voice as one file, to another server or back."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
+
+from services.errors import invalid
+from services.routers.fields import Id, Name
+from services.routers.forms import BINARY, checked, form_body
+from services.routers.owners import VoiceOwner
+from services.routers.voices import ANSWERS
+from services.state import State
+from services.tenancy.scopes import Scope, access
+from services.uploads import file_chunks, read_form
+from services.voices.bundle import MEDIA_TYPE
+
+router = APIRouter(prefix="/voices", tags=["voices"])
+
+
+class ImportFields(BaseModel):
+    """How an imported voice is called."""
+
+    name: Name | None = None
+
+
+@router.get(
+    "/{voice_id}/export",
+    operation_id="exportVoice",
+    response_class=Response,
+    responses={
+        **ANSWERS,
+        200: {
+            "description": "The voice with its recordings, consent and embeddings: a zip.",
+            "content": {MEDIA_TYPE: {"schema": BINARY}},
+        },
+    },
+)
+@access(Scope.VOICES)
+async def export_voice(voice_id: Id, state: State, owner: VoiceOwner) -> Response:
+    """A voice as one file. Whoever has it can speak like that person: keep it well."""
+    stack = AsyncExitStack()
+    try:
+        path = await stack.enter_async_context(state.transfer.export(owner, voice_id))
+        headers = {
+            "content-length": str((await asyncio.to_thread(path.stat)).st_size),
+            "content-disposition": f'attachment; filename="{voice_id}.awaazvoice.zip"',
+            "cache-control": "no-store",
+        }
+    except BaseException:
+        await stack.aclose()
+        raise
+    return FileResponseOnce(stack, path, headers)
+
+
+@router.post(
+    "/import",
+    operation_id="importVoice",
+    status_code=201,
+    responses=ANSWERS,
+    openapi_extra=form_body(
+        {"bundle": BINARY, "name": {"type": "string", "description": "Another name."}}, required=["bundle"]
+    ),
+)
+@access(Scope.VOICES, upload=True)
+async def import_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
+    """Make a voice from a file that was exported, here or on another server."""
+    async with read_form(request, max_files=1) as form:
+        name = form.text("name")
+        fields = checked(ImportFields, {} if name is None else {"name": name})
+        uploads = await form.files("bundle")
+        if not uploads:
+            raise invalid("Send the exported voice as the file 'bundle'.", "bundle", "missing")
+        voice = await state.transfer.import_(owner, uploads[0], name=fields.name)
+    return (await state.voices.show(owner.org_id, [voice]))[0]
+
+
+class FileResponseOnce(StreamingResponse):
+    """Sends a file that is gone afterwards, however that ends.
+
+    Args:
+        stack: Removes the file.
+        path: The file.
+        headers: Of the answer.
+    """
+
+    def __init__(self, stack: AsyncExitStack, path: Path, headers: Mapping[str, str]) -> None:
+        super().__init__(file_chunks(path), 200, headers, media_type=MEDIA_TYPE)
+        self._stack = stack
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Send it."""
+        async with self._stack:
+            await super().__call__(scope, receive, send)

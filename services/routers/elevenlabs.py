@@ -1,0 +1,93 @@
+"""``/v1/voices``: the two routes of ElevenLabs' API by which its clients make voices and list them."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+
+from services.errors import invalid
+from services.routers.forms import BINARY, checked, form_body, voice_fields
+from services.routers.owners import VoiceOwner
+from services.routers.voices import ANSWERS, NewVoice, described, fields_of
+from services.state import State
+from services.tenancy.caller import Caller
+from services.tenancy.scopes import Scope, access
+from services.uploads import read_form
+from storage.repositories.voices import VoiceRepository
+
+router = APIRouter(prefix="/v1/voices", tags=["voices"])
+
+MOST_VOICES: Final = 10_000
+
+
+@router.get("", operation_id="listElevenLabsVoices", responses=ANSWERS)
+@access(Scope.MODELS)
+async def list_elevenlabs_voices(
+    state: State,
+    caller: Caller,
+    show_legacy: Annotated[bool, Query(description="Accepted; there are none.")] = False,
+) -> dict[str, Any]:
+    """The voices that can speak now: the organisation's own, then the default engine's."""
+    del show_legacy
+    async with state.gate.read() as session:
+        own = await VoiceRepository(session, caller.org_id).speakable(limit=MOST_VOICES)
+    voices = [
+        _voice(
+            voice.id,
+            voice.name,
+            category="cloned",
+            description=voice.description,
+            labels={**({"language": voice.language} if voice.language else {}), **voice.labels},
+        )
+        for voice in own
+    ]
+    engine = await state.directory.describe(state.directory.default)
+    for plain in engine.voices:
+        labels = {
+            **({"language": plain.languages[0]} if plain.languages else {}),
+            **({"gender": plain.gender} if plain.gender else {}),
+        }
+        voices.append(_voice(plain.id, plain.name, category="premade", labels=labels))
+    return {"voices": voices}
+
+
+@router.post(
+    "/add",
+    operation_id="addElevenLabsVoice",
+    responses=ANSWERS,
+    openapi_extra=form_body(
+        {
+            "name": {"type": "string"},
+            "files": {"type": "array", "items": BINARY},
+            "description": {"type": "string"},
+            "labels": {"type": "string", "description": "A JSON object of texts."},
+            "consent": {"type": "string", "description": "The id of a consent."},
+        },
+        required=["name", "files"],
+    ),
+)
+@access(Scope.VOICES, upload=True)
+async def add_elevenlabs_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
+    """Make a voice as ElevenLabs' clients do. It is prepared at once; speaking waits for it."""
+    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+        body = checked(NewVoice, voice_fields(form))
+        uploads = await described(form, ["files"])
+        if not uploads:
+            raise invalid("Send at least one recording, as the file 'files'.", "files", "missing")
+        voice = await state.voices.create(owner, fields_of(body), uploads)
+    return {"voice_id": voice.id, "requires_verification": voice.reason is not None}
+
+
+def _voice(
+    voice_id: str, name: str, *, category: str, description: str = "", labels: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "voice_id": voice_id,
+        "name": name,
+        "category": category,
+        "description": description or None,
+        "labels": labels,
+        "samples": None,
+        "preview_url": None,
+        "settings": None,
+        "available_for_tiers": [],
+    }

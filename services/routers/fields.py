@@ -1,0 +1,42 @@
+"""Types of fields that several routes take."""
+
+from typing import Annotated, TypeAlias
+
+from fastapi import Path, Query
+from pydantic import AfterValidator, Field
+
+
+def _storable(value: str) -> str:
+    """Text that every database takes: no lone surrogates, no control characters."""
+    value.encode()
+    if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in value):
+        raise ValueError("control characters are not allowed")
+    return value
+
+
+Storable = AfterValidator(_storable)
+"""Text that is kept, or looked for, in the database."""
+
+ID = r"^[A-Za-z0-9_-]+$"
+
+Id: TypeAlias = Annotated[str, Path(max_length=40, pattern=ID)]
+"""An id in a path."""
+
+OrgId: TypeAlias = Annotated[
+    str | None,
+    Query(max_length=40, pattern=ID, description="Another organisation than one's own; for the operator."),
+]
+
+After: TypeAlias = Annotated[
+    str | None, Query(max_length=40, pattern=ID, description="The last id of the page before.")
+]
+
+Limit: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Entries of a page.")]
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), Storable]
+
+Plan: TypeAlias = Annotated[str, Field(max_length=63), Storable]
+
+Email: TypeAlias = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$"), Storable]
+
+Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), Storable]

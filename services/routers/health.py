@@ -1,0 +1,121 @@
+"""Whether the server lives, and whether it can speak."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from engines.contract import EngineUnavailable
+from engines.lease import EngineState
+from services.engine_client import EngineClient
+from services.quota.counters import CountersUnavailable
+from services.state import GatewayState, State
+from services.tenancy.scopes import access
+from storage.errors import StorageError
+
+router = APIRouter(tags=["health"])
+
+PART_TIMEOUT: Final = 3.0
+"""Seconds in which a part has to answer."""
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Requests cannot be spoken now."}}
+
+
+@router.get("/health/live", operation_id="live")
+@router.get("/livez", include_in_schema=False)
+@router.get("/healthz", include_in_schema=False)
+@access(everyone=True)
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/health/ready", operation_id="ready", responses=_NOT_READY)
+@router.get("/readyz", include_in_schema=False)
+@access(everyone=True)
+async def ready(state: State) -> Response:
+    """Each part by name. Ready means that a request can be spoken by the default engine."""
+    clients = list(state.directory.clients)
+    parts, database, counters, objects = await asyncio.gather(
+        asyncio.gather(*(_part(client) for client in clients)),
+        _storage(state.gate.ping()),
+        _counters(state),
+        _storage(state.objects.ping()),
+    )
+    engines = {client.name: part for client, part in zip(clients, parts, strict=True)}
+    # Without keys and limits nothing but the engine is needed to speak.
+    needed = [engines[state.directory.default.name]]
+    if state.settings.auth.mode == "required":
+        needed.append(database)
+        if state.settings.quota.when_counters_fail == "closed":
+            needed.append(counters)
+    able = all(part["ready"] for part in needed)
+    well = all(part["ready"] for part in (*parts, database, counters, objects))
+    status = "ok" if well else "degraded" if able else "unavailable"
+    gateway = {"ready": True, "streams": state.places.taken}
+    body = {
+        "status": status,
+        "parts": {
+            "gateway": gateway,
+            "database": database,
+            "counters": counters,
+            "objects": objects,
+            "engines": engines,
+        },
+    }
+    return JSONResponse(body, 200 if able else 503)
+
+
+async def _storage(ping: Awaitable[None]) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PART_TIMEOUT):
+            await ping
+    except StorageError as error:
+        return {"ready": False, "reason": str(error)}
+    except TimeoutError:
+        return {"ready": False, "reason": "It does not answer in time."}
+    return {"ready": True, "reason": None}
+
+
+async def _counters(state: GatewayState) -> dict[str, Any]:
+    kind = "memory" if state.settings.storage.redis_url is None else "redis"
+    try:
+        await state.counters.ping()
+    except CountersUnavailable as error:
+        return {"ready": False, "kind": kind, "reason": str(error)}
+    return {"ready": True, "kind": kind, "reason": None}
+
+
+async def _part(client: EngineClient) -> dict[str, Any]:
+    try:
+        engine = await client.describe()
+    except EngineUnavailable as error:
+        return {"ready": False, "state": "unreachable", "reason": error.message}
+    return {
+        "ready": engine.state is not EngineState.FAILED,
+        "state": engine.state,
+        "reason": engine.reason,
+        "waiting": engine.waiting,
+        "running": engine.running,
+        "last_used": engine.last_used,
+        "loading": {
+            "loads": engine.loads,
+            "failures": engine.load_failures,
+            "unloads": engine.unloads,
+            "seconds": engine.load_seconds,
+            "warm_up_seconds": engine.warm_up_seconds,
+        },
+        "memory": {
+            "bytes": engine.memory_bytes,
+            "vram_bytes": engine.vram_bytes,
+            "process_bytes": engine.process_bytes,
+        },
+        "voices": {
+            "cached": engine.voices_cached,
+            "bytes": engine.voice_bytes,
+            "hits": engine.voice_hits,
+            "misses": engine.voice_misses,
+        },
+    }

@@ -1,0 +1,17 @@
+"""Whose voices a request is about, as a route's parameter."""
+
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from services.tenancy.caller import Allowed, Caller
+from services.tenancy.origin import Origin
+from services.voices.library import Owner
+
+
+async def _owner(caller: Caller, allowed: Allowed, request: Request) -> Owner:
+    return Owner(org_id=caller.org_id, limits=allowed.limits, origin=Origin.of(request))
+
+
+VoiceOwner: TypeAlias = Annotated[Owner, Depends(_owner)]
+"""Declares a route's parameter as the tenant whose voices are meant, and who asks."""

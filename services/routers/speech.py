@@ -1,0 +1,129 @@
+"""``POST /v1/audio/speech``: text in, audio out."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response
+
+from services.audio.formats import FORMATS
+from services.errors import ErrorAnswer
+from services.quota.limits import Allowance
+from services.quota.meter import Demand
+from services.recording import Recording
+from services.speech import SpeechRequest, write_script
+from services.speech_response import SpeechResponse
+from services.state import GatewayState, State
+from services.tenancy.caller import Allowed, Caller
+from services.tenancy.principal import Principal
+from services.tenancy.scopes import Scope, access
+
+router = APIRouter(tags=["speech"])
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The audio, streamed; or server-sent events with `stream_format: sse`.",
+        "content": {
+            **{audio_format.content_type: _BINARY for audio_format in FORMATS.values()},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+        "headers": {
+            "X-Finish-Reason": {
+                "description": "How the speech ended: `stop`, or why the engine ended it (`length`, "
+                "`repetition`, `runaway`). Only in answers that are sent whole; events tell it at their end.",
+                "schema": {"type": "string"},
+            }
+        },
+    },
+    400: {"model": ErrorAnswer, "description": "The request is at fault; `param` names the field."},
+    401: {"model": ErrorAnswer, "description": "There is no key or token, or not a good one."},
+    403: {
+        "model": ErrorAnswer,
+        "description": "The key lacks the scope `speech`, or the page is from elsewhere.",
+    },
+    404: {"model": ErrorAnswer, "description": "There is no such model."},
+    413: {"model": ErrorAnswer, "description": "The body is too long."},
+    429: {
+        "model": ErrorAnswer,
+        "description": "The server or the tenant is at its limit; see `Retry-After`.",
+    },
+    503: {"model": ErrorAnswer, "description": "The engine cannot speak now; see `Retry-After`."},
+}
+
+
+@router.post("/v1/audio/speech", response_class=Response, responses=ANSWERS, operation_id="createSpeech")
+@access(Scope.SPEECH, metered=True)
+async def create_speech(
+    request: SpeechRequest,
+    state: State,
+    caller: Caller,
+    allowed: Allowed,
+    http: Request,
+    external_user: Annotated[
+        str | None,
+        Header(alias="x-openwebui-user-id", max_length=200, description="Whom the client speaks for."),
+    ] = None,
+) -> Response:
+    """Speak a text. The body is OpenAI's, with this server's own fields beside it."""
+    return await speak(request, state, caller, allowed, http, external_user=external_user)
+
+
+async def speak(
+    request: SpeechRequest,
+    state: GatewayState,
+    caller: Principal,
+    allowed: Allowance,
+    http: Request,
+    *,
+    external_user: str | None = None,
+) -> Response:
+    """The answer to a speech request, whichever route it came by; it is booked as one.
+
+    Raises:
+        ApiError: The request is at fault, or over a limit.
+        EngineUnavailable: Nothing is known of the engine, and it does not answer.
+        StorageError: A part that the request needs is away.
+    """
+    place = state.places.take()
+    try:
+        script = await write_script(
+            request, state.casting, state.settings, tenant=caller.org_id, weight=allowed.weight
+        )
+        if request.store:
+            # A store that is away is told now, not when everything is spoken.
+            await state.objects.ping()
+        booking = await state.meter.reserve(
+            caller,
+            Demand(
+                kind="speech",
+                engine=script.cast.client.name,
+                voice=script.cast.voice_id or request.voice_id,
+                characters=script.characters,
+                audio_seconds=script.audio_seconds,
+                request_id=http.state.request_id,
+                external_user=external_user,
+            ),
+        )
+    except BaseException:
+        place.release()
+        raise
+    recording = None
+    if request.store:
+        recording = Recording(
+            state.objects,
+            state.gate,
+            caller,
+            limits=allowed.limits,
+            retention=state.settings.retention,
+            audio=script.format,
+        )
+    return SpeechResponse(
+        script,
+        sse=request.stream_format == "sse",
+        place=place,
+        booking=booking,
+        recording=recording,
+        limits=state.settings.limits,
+        timeout=state.settings.server.request_timeout_seconds,
+    )

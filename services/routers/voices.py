@@ -1,0 +1,434 @@
+"""``/voices``: voices of the organisation's own, their samples, and how far they are prepared."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from engines.text.reading import reading_script
+from services.errors import ApiError, ErrorAnswer, invalid
+from services.routers.admin import ANSWERS as ADMIN_ANSWERS
+from services.routers.fields import After, Id, Limit, Name, Storable
+from services.routers.forms import (
+    BINARY,
+    Language,
+    Paragraphs,
+    Transcripts,
+    VoiceBody,
+    checked,
+    form_body,
+    read_json,
+    voice_fields,
+)
+from services.routers.owners import VoiceOwner
+from services.routers.speech import ANSWERS as SPEECH_ANSWERS
+from services.routers.speech import speak
+from services.speech import SpeechRequest
+from services.state import GatewayState, State
+from services.tenancy.caller import Allowed, Caller
+from services.tenancy.scopes import Scope, access
+from services.uploads import Form, is_json, read_form
+from services.voices.intake import WAV, Described
+from services.voices.library import Owner, VoiceFields
+from services.voices.shapes import consent_shape, sample_shape
+from services.voices.watching import WatchResponse
+from storage.objects.contract import ObjectMissing
+from storage.repositories.samples import SampleRepository
+from storage.repositories.voices import VoiceRepository
+from storage.tables import VoiceProfile, VoiceState
+
+router = APIRouter(prefix="/voices", tags=["voices"])
+
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    **{status: ADMIN_ANSWERS[status] for status in (400, 401, 403, 404, 409, 413, 503)},
+    429: {"model": ErrorAnswer, "description": "The organisation has as much as it may."},
+}
+
+FILES: Final = ("samples", "files", "file", "sample", "audio_sample")
+"""Fields in which clients send recordings."""
+
+SAMPLE_PROPERTIES: Final[dict[str, Any]] = {
+    "samples": {
+        "type": "array",
+        "items": BINARY,
+        "description": "Recordings: wav, mp3, flac, ogg, m4a, aac or webm.",
+    },
+    "transcript": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "What is said in each recording, in their order: the biggest lever on likeness.",
+    },
+}
+
+VOICE_PROPERTIES: Final[dict[str, Any]] = {
+    **{name: {"type": "string"} for name in ("name", "language", "description", "consent")},
+    "labels": {"type": "string", "description": "A JSON object of texts."},
+    "aliases": {"type": "array", "items": {"type": "string"}},
+}
+
+
+class NewVoice(VoiceBody):
+    """A voice to be made."""
+
+    name: Name = Field()  # pyright: ignore[reportIncompatibleVariableOverride] - a name is not left out here
+
+
+class Attestation(BaseModel):
+    """Somebody's word that they consent to be spoken like."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = Field(description="Who consents.")
+    text: Annotated[str, Field(min_length=1, max_length=5_000, pattern=r"\S"), Paragraphs] = Field(
+        description="What they declare, in their words."
+    )
+    language: Language | None = None
+
+
+class Preview(BaseModel):
+    """What a voice is heard with."""
+
+    text: str | None = Field(
+        default=None, min_length=1, max_length=500, description="What it says; a sentence by default."
+    )
+    response_format: str = Field(default="mp3", max_length=40, description="As in a speech request.")
+    engine: str | None = Field(default=None, max_length=63, description="The engine that speaks.")
+
+
+@router.post(
+    "",
+    operation_id="createVoice",
+    status_code=201,
+    responses=ANSWERS,
+    openapi_extra=form_body({**VOICE_PROPERTIES, **SAMPLE_PROPERTIES}, required=["name"]),
+)
+@access(Scope.VOICES, upload=True)
+async def create_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
+    """Make a voice, from JSON or from a form with recordings at once."""
+    if is_json(request):
+        body = await read_json(request, NewVoice, most=state.settings.limits.max_body_bytes)
+        return await _shown(state, owner, await state.voices.create(owner, fields_of(body)))
+    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+        body = checked(NewVoice, voice_fields(form))
+        uploads = await described(form, FILES)
+        voice = await state.voices.create(owner, fields_of(body), uploads)
+    return await _shown(state, owner, voice)
+
+
+@router.get("", operation_id="searchVoices", responses=ANSWERS)
+@access(Scope.MODELS)
+async def search_voices(
+    state: State,
+    caller: Caller,
+    after: After = None,
+    limit: Limit = 100,
+    search: Annotated[
+        str | None, Query(max_length=200, description="In the name or the description."), Storable
+    ] = None,
+    language: Annotated[str | None, Query(max_length=35, description="Only those in it."), Storable] = None,
+    status: Annotated[
+        VoiceState | None, Query(alias="state", description="Only those in this state.")
+    ] = None,
+) -> dict[str, Any]:
+    """The organisation's own voices, by name."""
+    async with state.gate.read() as session:
+        voices = await VoiceRepository(session, caller.org_id).list(
+            after=after, limit=limit, search=search, language=language, state=status
+        )
+    shown = await state.voices.show(caller.org_id, voices)
+    return {"object": "list", "data": shown, "has_more": len(voices) == limit}
+
+
+@router.get("/script", operation_id="getReadingScript", responses={400: ANSWERS[400]})
+@access(Scope.MODELS)
+async def get_reading_script(
+    language: Annotated[Language, Query(description="BCP-47 tag of the reader's language.")] = "en",
+) -> dict[str, Any]:
+    """Sentences to read aloud: the easy way to a recording whose words are known."""
+    sentences = reading_script(language)
+    return {"object": "voice.script", "language": language, "sentences": sentences}
+
+
+@router.get("/{voice_id}", operation_id="getVoice", responses=ANSWERS)
+@access(Scope.MODELS)
+async def get_voice(
+    voice_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """One voice: its state, in each engine too, and the quality of its samples."""
+    voice = await state.voices.get(owner, voice_id)
+    return await _shown(state, owner, voice)
+
+
+@router.patch("/{voice_id}", operation_id="changeVoice", responses=ANSWERS)
+@access(Scope.VOICES)
+async def change_voice(
+    voice_id: Id,
+    body: VoiceBody,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """Change a voice. ``labels`` and ``aliases`` replace the old."""
+    return await _shown(state, owner, await state.voices.change(owner, voice_id, fields_of(body)))
+
+
+@router.delete("/{voice_id}", operation_id="deleteVoice", status_code=204, responses=ANSWERS)
+@access(Scope.VOICES)
+async def delete_voice(
+    voice_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> None:
+    """Remove a voice with its recordings and all that was prepared from them; it stops speaking at once."""
+    await state.voices.delete(owner, voice_id)
+
+
+@router.post("/{voice_id}/prepare", operation_id="prepareVoice", status_code=202, responses=ANSWERS)
+@access(Scope.VOICES)
+async def prepare_voice(
+    voice_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """Have a voice prepared again; it speaks as before until that is done."""
+    voice = await state.voices.prepare(owner, voice_id)
+    return await _shown(state, owner, voice)
+
+
+@router.get(
+    "/{voice_id}/events",
+    operation_id="watchVoice",
+    response_class=Response,
+    responses={
+        **ANSWERS,
+        200: {
+            "description": "The voice at every change, as server-sent events, until it is ready or failed.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+    },
+)
+@access(Scope.MODELS)
+async def watch_voice(
+    voice_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> Response:
+    """How far a voice is prepared, as it comes."""
+    await state.voices.get(owner, voice_id)
+    return WatchResponse(state.voices, owner, voice_id, state.watchers.take())
+
+
+@router.get(
+    "/{voice_id}/preview",
+    operation_id="previewVoice",
+    response_class=Response,
+    responses={**SPEECH_ANSWERS, 409: ANSWERS[409]},
+)
+@access(Scope.SPEECH, metered=True)
+async def preview_voice(
+    voice_id: Id,
+    state: State,
+    owner: VoiceOwner,
+    caller: Caller,
+    allowed: Allowed,
+    request: Request,
+    wanted: Annotated[Preview, Query()],
+) -> Response:
+    """A sentence in the voice. It is counted as any other speech."""
+    voice = await state.voices.get(owner, voice_id)
+    spoken = wanted.text or reading_script(voice.language or "en")[0]
+    body = SpeechRequest(
+        input=spoken, voice=voice.id, response_format=wanted.response_format, engine=wanted.engine
+    )
+    return await speak(body, state, caller, allowed, request)
+
+
+@router.post(
+    "/{voice_id}/samples",
+    operation_id="addSamples",
+    status_code=201,
+    responses=ANSWERS,
+    openapi_extra=form_body(SAMPLE_PROPERTIES, required=["samples"]),
+)
+@access(Scope.VOICES, upload=True)
+async def add_samples(voice_id: Id, state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
+    """Add recordings, one or many: all of them are taken, or none. The voice is prepared anew."""
+    await state.voices.get(owner, voice_id)
+    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+        uploads = await described(form, FILES)
+        if not uploads:
+            raise invalid("Send at least one recording, as the file 'samples'.", "samples", "missing")
+        voice, samples = await state.voices.add_samples(owner, voice_id, uploads)
+    return {
+        "object": "list",
+        "data": [sample_shape(sample) for sample in samples],
+        "voice": await _shown(state, owner, voice),
+    }
+
+
+@router.get("/{voice_id}/samples", operation_id="listSamples", responses=ANSWERS)
+@access(Scope.VOICES)
+async def list_samples(
+    voice_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """A voice's recordings, with their quality."""
+    voice = await state.voices.get(owner, voice_id)
+    async with state.gate.read() as session:
+        samples = await SampleRepository(session, owner.org_id).list(voice.id)
+    return {"object": "list", "data": [sample_shape(sample) for sample in samples], "has_more": False}
+
+
+@router.get("/{voice_id}/samples/{sample_id}", operation_id="getSample", responses=ANSWERS)
+@access(Scope.VOICES)
+async def get_sample(
+    voice_id: Id,
+    sample_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """One recording's quality."""
+    return sample_shape(await state.voices.sample(owner, voice_id, sample_id))
+
+
+@router.get(
+    "/{voice_id}/samples/{sample_id}/audio",
+    operation_id="getSampleAudio",
+    response_class=Response,
+    responses={
+        **ANSWERS,
+        200: {
+            "description": "The recording.",
+            "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+@access(Scope.VOICES)
+async def get_sample_audio(
+    voice_id: Id,
+    sample_id: Id,
+    state: State,
+    owner: VoiceOwner,
+    original: Annotated[bool, Query(description="As it was uploaded, not what is prepared from.")] = False,
+) -> Response:
+    """A recording itself, as long as it is kept."""
+    sample = await state.voices.sample(owner, voice_id, sample_id)
+    key = sample.original_key if original else sample.audio_key
+    return await send_object(state, key, sample.content_type if original else WAV)
+
+
+@router.delete(
+    "/{voice_id}/samples/{sample_id}", operation_id="deleteSample", status_code=204, responses=ANSWERS
+)
+@access(Scope.VOICES)
+async def delete_sample(
+    voice_id: Id,
+    sample_id: Id,
+    state: State,
+    owner: VoiceOwner,
+) -> None:
+    """Remove a recording. The voice is prepared anew from the others."""
+    await state.voices.delete_sample(owner, voice_id, sample_id)
+
+
+@router.post("/{voice_id}/consent", operation_id="attestConsent", status_code=201, responses=ANSWERS)
+@access(Scope.VOICES)
+async def attest_consent(
+    voice_id: Id,
+    body: Attestation,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """Declare that the speaker consents. When, by whom and from where is kept with the words."""
+    consent = await state.consents.attest(
+        owner, voice_id, name=body.name, text=body.text, language=body.language
+    )
+    return consent_shape(consent)
+
+
+@router.put("/{voice_id}/aliases/{alias}", operation_id="setVoiceAlias", responses=ANSWERS)
+@access(Scope.VOICES)
+async def set_alias(
+    voice_id: Id,
+    alias: Name,
+    state: State,
+    owner: VoiceOwner,
+) -> dict[str, Any]:
+    """Make a name, such as OpenAI's ``alloy``, mean this voice in the whole organisation."""
+    return await _shown(state, owner, await state.voices.set_alias(owner, alias, voice_id))
+
+
+@router.delete(
+    "/{voice_id}/aliases/{alias}", operation_id="dropVoiceAlias", status_code=204, responses=ANSWERS
+)
+@access(Scope.VOICES)
+async def drop_alias(
+    voice_id: Id,
+    alias: Name,
+    state: State,
+    owner: VoiceOwner,
+) -> None:
+    """Make a name mean what it means to everybody."""
+    await state.voices.drop_alias(owner, alias, voice_id)
+
+
+def fields_of(body: VoiceBody) -> VoiceFields:
+    """What a body says of a voice."""
+    return VoiceFields(
+        name=body.name,
+        language=body.language,
+        description=body.description,
+        labels=body.labels,
+        consent_id=body.consent,
+        aliases=body.aliases,
+    )
+
+
+async def described(form: Form, names: Sequence[str]) -> list[Described]:
+    """The recordings of a form, each with its transcript if there are any.
+
+    Raises:
+        ApiError: 400, there are not as many transcripts as recordings.
+    """
+    uploads = await form.files(*names)
+    texts = checked(Transcripts, {"transcripts": form.texts("transcript")}).transcripts
+    if texts and len(texts) != len(uploads):
+        message = (
+            f"There are {len(uploads)} recordings and {len(texts)} transcripts; "
+            "send one for each, empty if need be."
+        )
+        raise invalid(message, "transcript", "transcripts_do_not_match")
+    texts = texts or [""] * len(uploads)
+    return [Described(upload, text.strip() or None) for upload, text in zip(uploads, texts, strict=True)]
+
+
+async def send_object(state: GatewayState, key: str | None, content_type: str) -> Response:
+    """A recording from the object store.
+
+    Raises:
+        ApiError: 404, it is not kept any more.
+    """
+    if key is None:
+        raise ApiError(404, "The recording is not kept any more.", code="recording_not_kept")
+    try:
+        reader = await state.objects.open(key)
+    except ObjectMissing as error:
+        raise ApiError(404, "The recording is not kept any more.", code="recording_not_kept") from error
+    headers = {"content-length": str(reader.length), "cache-control": "private, no-store"}
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in reader.chunks:
+                yield chunk
+        finally:
+            await reader.chunks.aclose()
+
+    return StreamingResponse(chunks(), 200, headers, media_type=content_type)
+
+
+async def _shown(state: GatewayState, owner: Owner, voice: VoiceProfile) -> dict[str, Any]:
+    return (await state.voices.show(owner.org_id, [voice]))[0]

@@ -1,0 +1,335 @@
+"""An engine runner: one engine behind an HTTP stream, its batcher shared by all callers.
+
+Routes (see :mod:`services.frames` for what is on the wire)::
+
+    POST /runner/synthesize   JSON → frames; hanging up cancels
+    GET  /runner/engine       what the engine is and how it is
+    POST /runner/unload       give its memory to another engine, unless it is in use
+
+and those of prepared voices, see :mod:`services.voice_routes`.
+"""
+
+import asyncio
+import hmac
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engines.batcher import Batcher
+from engines.config import EngineConfig
+from engines.contract import (
+    EngineAdapter,
+    EngineError,
+    EngineUnavailable,
+    UnsupportedUtterance,
+    Utterance,
+    VoiceEmbeddingRef,
+)
+from engines.lease import ModelLease
+from engines.load_record import LoadRecord
+from engines.memory import Room
+from engines.registry import get_engine_adapter
+from engines.ticket import Ticket
+from services.frame_response import FrameResponse
+from services.frames import (
+    ENGINE_PATH,
+    HELD_STATUS,
+    MISSING_STATUS,
+    SYNTHESIZE_PATH,
+    UNLOAD_PATH,
+    EngineDescription,
+    Failure,
+    Kind,
+    Line,
+    Missing,
+    Spoken,
+    SynthesisCall,
+    frame,
+)
+from services.held_voices import HeldVoices, Voices
+from services.preparing import Preparer
+from services.voice_routes import voice_routes
+
+logger = logging.getLogger(__name__)
+
+AHEAD: Final = 2
+"""Utterances of one call in the engine's hands at once: one being heard, one being spoken."""
+
+MAX_CALL: Final = 16 * 1024 * 1024
+"""Bytes of a call's JSON."""
+
+
+class Runner:
+    """One engine, loaded when it is needed, its batcher, and the prepared voices it speaks in.
+
+    Args:
+        config: The engine's settings.
+        make: Makes the engine; the registry's by default.
+        room: Where memory is asked for before the engine is loaded; without it there is enough.
+        record: Remembers loads that end the process.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        make: Callable[[str, EngineConfig], EngineAdapter] = get_engine_adapter,
+        *,
+        room: Room | None = None,
+        record: LoadRecord | None = None,
+    ) -> None:
+        self.config = config
+        self.engine = make(config.type, config)
+        self.lease = ModelLease(
+            self.engine,
+            idle_seconds=config.idle_unload_seconds,
+            accept_license=config.accept_license,
+            room=room,
+            record=record,
+        )
+        self.batcher = Batcher(
+            self.engine,
+            self.lease.hold,
+            config.batching,
+            concurrency=config.max_concurrent_jobs,
+            timeout=config.utterance_timeout_seconds,
+        )
+        self.voices = HeldVoices(self.engine, config.voice_cache_bytes)
+        self.preparer = Preparer(self.engine, self.lease.hold)
+        self._calls = 0  # between two sentences of a call nobody holds the engine
+
+    async def start(self) -> None:
+        """Load the engine now when it is configured ``warm``; a failure is kept in the lease's state."""
+        if self.config.warm:
+            try:
+                async with self.lease.hold():
+                    pass
+            except EngineUnavailable as error:
+                logger.error("engine %s could not be loaded: %s", self.config.name, error.message)  # noqa: TRY400 - the reason is the message
+
+    async def close(self) -> None:
+        """Cancel what runs and unload."""
+        await self.batcher.close()
+        await self.lease.close()
+
+    def describe(self) -> EngineDescription:
+        """The engine as it is now."""
+        engine, cache, figures = self.engine, self.voices.cache, self.lease.figures
+        return EngineDescription(
+            name=self.config.name,
+            type=self.config.type,
+            sample_rate=engine.sample_rate,
+            languages=tuple(engine.languages),
+            license=engine.license,
+            license_accepted=self.lease.accepted,
+            capabilities=engine.capabilities,
+            voices=tuple(engine.voices()),
+            state=self.lease.state,
+            reason=self.lease.reason,
+            waiting=self.batcher.waiting,
+            running=self.batcher.running,
+            voice_model=self.voices.model,
+            voices_cached=len(cache),
+            voice_bytes=cache.bytes,
+            voice_hits=cache.hits,
+            voice_misses=cache.misses,
+            held=self.held,
+            last_used=figures.last_used,
+            loads=figures.loads,
+            load_failures=figures.failures,
+            unloads=figures.unloads,
+            load_seconds=figures.load_seconds,
+            warm_up_seconds=figures.warm_up_seconds,
+            memory_bytes=figures.memory.ram,
+            vram_bytes=figures.memory.vram,
+            process_bytes=figures.process.ram,
+        )
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody uses the engine, or waits for it."""
+        return self._calls > 0 or self.lease.holders > 0
+
+    async def unload(self) -> bool:
+        """Give the engine's memory to another, unless it is held or loading; whether it has none then."""
+        return not self.held and await self.lease.evict()
+
+    def voices_of(self, call: SynthesisCall) -> Voices | Missing:
+        """The prepared voices that ``call`` speaks in, or what must be given to this runner first."""
+        if not call.prepared or self.voices.model is None:
+            return {}  # an engine that does not clone says so when it is asked to speak
+        found, missing = self.voices.find(call.prepared, again=call.again)
+        return Missing(missing=tuple(missing), missed=self.voices.drops) if missing else found
+
+    async def speak(self, call: SynthesisCall, voices: Voices) -> AsyncGenerator[bytes, None]:
+        """The frames that answer ``call``. Closing the generator gives up the call's places at once.
+
+        Args:
+            call: What to speak.
+            voices: The prepared voices it speaks in, see :meth:`voices_of`.
+        """
+        self._calls += 1
+        try:
+            with self.voices.used(voices):
+                async with aclosing(self._speak(call, voices)) as frames:
+                    async for data in frames:
+                        yield data
+        finally:
+            self._calls -= 1
+
+    async def _speak(self, call: SynthesisCall, voices: Voices) -> AsyncGenerator[bytes, None]:
+        tickets: deque[Ticket] = deque()
+        lines = iter(call.lines)
+        spoken = 0
+
+        def submit() -> None:
+            while len(tickets) < AHEAD and (line := next(lines, None)) is not None:
+                utterance = _utterance(line, self._prepared(line, voices), timings=call.timings)
+                ticket = self.batcher.submit(
+                    utterance,
+                    tenant=call.tenant,
+                    weight=call.weight,
+                    admitted=spoken > 0 or bool(tickets),
+                )
+                tickets.append(ticket)
+
+        try:
+            submit()
+            while tickets:
+                async with aclosing(tickets[0].chunks()) as chunks:
+                    async for pcm in chunks:
+                        yield frame(Kind.AUDIO, pcm.astype("<i2", copy=False).tobytes())
+                yield frame(Kind.SPOKEN, _json(Spoken.of(spoken, tickets.popleft().speech)))
+                spoken += 1
+                submit()
+            yield frame(Kind.END)
+        except EngineError as error:
+            yield frame(Kind.ERROR, _json(Failure.of(error)))
+        finally:
+            for ticket in tickets:
+                ticket.abandon()
+
+    def _prepared(self, line: Line, voices: Voices) -> VoiceEmbeddingRef | None:
+        if not line.prepared:
+            return None
+        if self.voices.model is None:
+            raise UnsupportedUtterance(f"The engine {self.config.name} does not clone voices.", param="voice")
+        return voices[line.voice]
+
+
+def _utterance(line: Line, prepared: VoiceEmbeddingRef | None, *, timings: bool) -> Utterance:
+    return Utterance(
+        text=line.text,
+        voice=line.voice,
+        language=line.language,
+        speed=line.speed,
+        seed=line.seed,
+        timings=timings,
+        prepared=prepared,
+    )
+
+
+def _json(message: Spoken | Failure) -> bytes:
+    return message.model_dump_json().encode()
+
+
+class RunnerToken:
+    """ASGI middleware: whoever calls must know the shared secret. Covers every path, BentoML's own too.
+
+    Args:
+        app: What is guarded.
+        token: The secret.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 401."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+        else:
+            await JSONResponse({"error": "The runner's token is missing or wrong."}, 401)(
+                scope, receive, send
+            )
+
+
+def create_runner_app(
+    config: EngineConfig,
+    make: Callable[[str, EngineConfig], EngineAdapter] = get_engine_adapter,
+    *,
+    room: Room | None = None,
+    record: LoadRecord | None = None,
+) -> Starlette:
+    """The ASGI app of one engine's runner; its lifespan starts and stops the engine.
+
+    Args:
+        config: The engine's settings.
+        make: Makes the engine; the registry's by default.
+        room: Where memory is asked for before the engine is loaded; without it there is enough.
+        record: Remembers loads that end the process.
+
+    Raises:
+        UnknownEngineType: There is no engine of the configured type.
+    """
+    runner = Runner(config, make, room=room, record=record)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
+        runner.lease.recall()
+        # In the background: a large model must not keep the runner from saying that it is loading.
+        warming = asyncio.create_task(runner.start())
+        try:
+            yield
+        finally:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
+            await runner.close()
+
+    async def synthesize(request: Request) -> Response:
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_CALL:
+                return JSONResponse({"error": f"A call has at most {MAX_CALL} bytes."}, 413)
+        try:
+            call = SynthesisCall.model_validate_json(bytes(body))
+        except ValidationError as error:
+            return JSONResponse({"error": error.errors(include_url=False, include_input=False)}, 422)
+        voices = runner.voices_of(call)
+        if isinstance(voices, Missing):
+            return Response(voices.model_dump_json(), MISSING_STATUS, media_type="application/json")
+        return FrameResponse(runner.speak(call, voices), runner.engine.sample_rate)
+
+    async def engine(_request: Request) -> Response:
+        await runner.lease.weigh()
+        return Response(runner.describe().model_dump_json(), media_type="application/json")
+
+    async def unload(_request: Request) -> Response:
+        if await runner.unload():
+            return Response(status_code=204)
+        failure = Failure(code="engine_held", message=f"The engine {config.name} is in use.")
+        return Response(failure.model_dump_json(), HELD_STATUS, media_type="application/json")
+
+    return Starlette(
+        routes=[
+            Route(SYNTHESIZE_PATH, synthesize, methods=["POST"]),
+            Route(ENGINE_PATH, engine, methods=["GET"]),
+            Route(UNLOAD_PATH, unload, methods=["POST"]),
+            *voice_routes(runner.voices, runner.preparer),
+        ],
+        lifespan=lifespan,
+    )

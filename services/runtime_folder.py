@@ -1,0 +1,46 @@
+"""Where the processes of one server meet: locks, and marks that outlive the process that made them."""
+
+import getpass
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from services.config import Settings
+
+
+class RuntimeFolderError(RuntimeError):
+    """The folder cannot be used; the message names it and says what to do."""
+
+
+def runtime_folder(settings: Settings) -> Path:
+    """The server's folder, made when it is not there, for this user only.
+
+    Raises:
+        RuntimeFolderError: It cannot be made, or belongs to somebody else.
+    """
+    folder = settings.server.runtime_folder
+    if folder is not None:
+        _private(folder.absolute(), parents=True)
+        return folder.absolute()
+    # In a place where all users write: a folder of another user of that name is a trap.
+    user = _private(Path(tempfile.gettempdir()) / f"awaaztwin-{_user()}")
+    return _private(user / str(settings.server.port))
+
+
+def _private(folder: Path, *, parents: bool = False) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=parents, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise RuntimeFolderError(
+            f"The runtime folder {folder} cannot be made: {error.strerror}. Set server.runtime_folder."
+        ) from error
+    ours = os.name != "posix" or found.st_uid == os.getuid()
+    if not ours or not (parents or stat.S_ISDIR(found.st_mode)):
+        raise RuntimeFolderError(f"{folder} belongs to somebody else. Set server.runtime_folder.")
+    return folder
+
+
+def _user() -> str:
+    return str(os.getuid()) if os.name == "posix" else getpass.getuser()

@@ -1,0 +1,110 @@
+"""Recordings on their way to a runner, which prepares a voice from them; see :mod:`services.frames`."""
+
+from collections.abc import Generator, Sequence
+from typing import Final
+
+import numpy as np
+from pydantic import ValidationError
+
+from engines.contract import ReferenceSample, UnsupportedUtterance
+from services.frames import BrokenStream, FrameReader, Kind, Recording, Recordings, frame
+
+MAX_RECORDINGS: Final = 100
+MAX_SECONDS: Final = 600.0
+"""Of all recordings of a voice together."""
+
+RATES: Final = (8_000, 48_000)
+"""Hertz of a recording, from and to."""
+
+_PIECE: Final = 128 * 1024
+"""Samples in one frame."""
+
+
+def encode(samples: Sequence[ReferenceSample]) -> Generator[bytes, None, None]:
+    """The frames that carry ``samples``."""
+    recordings = tuple(
+        Recording(
+            samples=sample.pcm.size,
+            sample_rate=sample.sample_rate,
+            transcript=sample.transcript,
+            language=sample.language,
+        )
+        for sample in samples
+    )
+    yield frame(Kind.PREPARE, Recordings(recordings=recordings).model_dump_json().encode())
+    for sample in samples:
+        for at in range(0, sample.pcm.size, _PIECE):
+            yield frame(Kind.AUDIO, sample.pcm[at : at + _PIECE].astype("<i2", copy=False).tobytes())
+    yield frame(Kind.END)
+
+
+class RecordingsReader:
+    """Puts the recordings together again, from pieces of any size. Holds no more than was announced."""
+
+    def __init__(self) -> None:
+        self._frames = FrameReader()
+        self._recordings: tuple[Recording, ...] = ()
+        self._pcm = np.empty(0, "<i2")
+        self._filled = 0
+        self._ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            BrokenStream: It is not what :func:`encode` makes.
+            UnsupportedUtterance: There are no recordings, too many or too long ones.
+        """
+        for kind, payload in self._frames.feed(data):
+            if self._ended:
+                raise BrokenStream("something after the end")
+            if kind is Kind.PREPARE and not self._recordings:
+                self._announced(payload)
+            elif kind is Kind.AUDIO and payload:
+                self._fill(payload)
+            elif kind is Kind.END and self._recordings and self._filled == self._pcm.nbytes:
+                self._ended = True
+            else:
+                raise BrokenStream(f"a frame of kind {kind.name} where none belongs")
+
+    def finish(self) -> list[ReferenceSample]:
+        """The recordings.
+
+        Raises:
+            BrokenStream: The end is missing.
+        """
+        if not self._ended:
+            raise BrokenStream("the end is missing")
+        borders = np.cumsum([recording.samples for recording in self._recordings])[:-1]
+        parts = np.split(self._pcm.astype(np.int16, copy=False), borders)
+        return [
+            ReferenceSample(
+                pcm=pcm,
+                sample_rate=recording.sample_rate,
+                transcript=recording.transcript,
+                language=recording.language,
+            )
+            for pcm, recording in zip(parts, self._recordings, strict=True)
+        ]
+
+    def _announced(self, payload: bytes) -> None:
+        try:
+            recordings = Recordings.model_validate_json(payload).recordings
+        except ValidationError as error:
+            raise BrokenStream("a first frame that cannot be read") from error
+        if not 1 <= len(recordings) <= MAX_RECORDINGS:
+            raise UnsupportedUtterance(f"A voice is made from 1 to {MAX_RECORDINGS} recordings.")
+        low, high = RATES
+        if any(not low <= recording.sample_rate <= high for recording in recordings):
+            raise UnsupportedUtterance(f"A recording has from {low} to {high} samples a second.")
+        if sum(recording.samples / recording.sample_rate for recording in recordings) > MAX_SECONDS:
+            raise UnsupportedUtterance(f"A voice is made from {MAX_SECONDS:g} s of recordings at most.")
+        self._recordings = recordings
+        self._pcm = np.empty(sum(recording.samples for recording in recordings), "<i2")
+
+    def _fill(self, payload: bytes) -> None:
+        end = self._filled + len(payload)
+        if end > self._pcm.nbytes:
+            raise BrokenStream("more audio than was announced")
+        self._pcm.view(np.uint8)[self._filled : end] = np.frombuffer(payload, np.uint8)
+        self._filled = end

@@ -1,0 +1,69 @@
+"""The child process that looks at one file: ``main`` is called by :mod:`services.samples.process`.
+
+It writes one JSON object to its standard output: ``{"figures": …}``, or ``{"bad": {"code", "message"}}``.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from services.samples.errors import BadSample
+from services.samples.limits import SampleLimits
+
+PR_SET_PDEATHSIG: Final = 1
+FULL: Final = 77
+"""Exit status of a child that was out of memory."""
+
+
+def confine(parent: int, limits: SampleLimits) -> None:
+    """Limit what a crash or a runaway can do, and end with the parent, where the system can."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then kills
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on Windows
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    seconds = int(limits.wall_seconds) + 5
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # The scratch file is the largest: four bytes a sample, and what a resampler rounds up.
+    size = int((limits.max_seconds + 10) * limits.sample_rate) * 4
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only needed here
+
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)  # the parent died before the line above
+
+
+def main(source: str, target: str, parent: str, limits: str) -> None:
+    """Examine one file.
+
+    Args:
+        source: Its path.
+        target: Path of the canonical wav.
+        parent: Process id of the parent.
+        limits: :class:`SampleLimits` as JSON.
+    """
+    bounds = SampleLimits(**json.loads(limits))
+    confine(int(parent), bounds)
+    answer: dict[str, object]
+    try:
+        from services.samples.prepare import prepare  # noqa: PLC0415 - loads the libraries, once confined
+
+        answer = {"figures": prepare(Path(source), Path(target), bounds)}
+    except BadSample as error:
+        answer = {"bad": {"code": error.code, "message": error.message}}
+    except (MemoryError, ImportError) as error:
+        # With too little memory a library cannot even be loaded.
+        if isinstance(error, ImportError) and "map" not in str(error) and "memory" not in str(error):
+            raise
+        os._exit(FULL)
+    sys.stdout.write(json.dumps(answer))
+    sys.stdout.flush()
+    # Nothing is left to be done, and a decoder's destructor may be what a hostile file breaks.
+    os._exit(0)

@@ -1,0 +1,100 @@
+"""Which parts of a recording are kept: the speech, with natural pauses.
+
+Pauses of up to 0.6 s are kept whole: they belong to how somebody speaks. Longer ones are shortened to that,
+since an engine reads only so many seconds of a voice and learns nothing from silence.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.samples.limits import SampleLimits
+from services.samples.scratch import Samples, Scratch
+from services.samples.vad import Mask, runs
+
+EDGE: Final = 0.16
+"""Seconds before the first and after the last speech."""
+PAUSE: Final = 0.6
+"""Seconds of the longest pause that is kept."""
+BLOCK: Final = 8
+"""Seconds in a block that is read; a multiple of every step that measures use."""
+_FADE: Final = 0.005
+"""Seconds of fading at a cut, so that it makes no click."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The parts of one recording that are kept.
+
+    Attributes:
+        scratch: The recording.
+        parts: First sample and the one after the last of each.
+        sample_rate: Hertz.
+    """
+
+    scratch: Scratch
+    parts: tuple[tuple[int, int], ...]
+    sample_rate: int
+
+    @classmethod
+    def of(cls, scratch: Scratch, mask: Mask, limits: SampleLimits) -> "Cut":
+        """Decide by where speech is."""
+        edge = round(EDGE * limits.sample_rate)
+        half = round(PAUSE / 2 * limits.sample_rate)
+        speech = [(start * limits.frame, stop * limits.frame) for start, stop in runs(mask)]
+        parts: list[tuple[int, int]] = []
+        for start, stop in speech:
+            if parts and start - parts[-1][1] <= 2 * half:
+                parts[-1] = (parts[-1][0], stop)
+            else:
+                parts.append((start, stop))
+        last = len(parts) - 1
+        return cls(
+            scratch,
+            tuple(
+                (
+                    max(0, start - (half if n else edge)),
+                    min(scratch.size, stop + (half if n < last else edge)),
+                )
+                for n, (start, stop) in enumerate(parts)
+            ),
+            limits.sample_rate,
+        )
+
+    @property
+    def size(self) -> int:
+        """Samples kept."""
+        return sum(stop - start for start, stop in self.parts)
+
+    def blocks(self) -> Generator[Samples, None, None]:
+        """What is kept, :data:`BLOCK` seconds at a time; the last block is shorter."""
+        size = BLOCK * self.sample_rate
+        block = np.empty(size, np.float32)
+        filled = 0
+        for part in self._pieces(size):
+            at = 0
+            while at < part.size:
+                taken = min(part.size - at, size - filled)
+                block[filled : filled + taken] = part[at : at + taken]
+                filled, at = filled + taken, at + taken
+                if filled == size:
+                    yield block.copy()
+                    filled = 0
+        if filled:
+            yield block[:filled].copy()
+
+    def _pieces(self, size: int) -> Generator[Samples, None, None]:
+        fade = round(_FADE * self.sample_rate)
+        rise = np.linspace(0, 1, fade, dtype=np.float32)
+        for start, stop in self.parts:
+            for at in range(start, stop, size):
+                piece = self.scratch.read(at, min(at + size, stop))
+                # A part is longer than two fades; its last piece may be shorter than one.
+                if at == start and start > 0:
+                    piece[:fade] *= rise[: piece.size]
+                if at + size >= stop and stop < self.scratch.size:
+                    count = min(fade, piece.size)
+                    piece[-count:] *= rise[::-1][-count:]
+                yield piece

@@ -1,0 +1,241 @@
+# PyAV's stubs leave streams and frames partly open.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+"""Decoding of untrusted audio by FFmpeg's libraries, packet by packet. Runs in the child alone."""
+
+from collections.abc import Generator
+from typing import BinaryIO, Final, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import EOFError as FileEnded
+from av.error import FFmpegError
+from av.logging import set_level
+from av.stream import Disposition
+
+from services.samples.errors import BadSample
+from services.samples.limits import SampleLimits
+from services.samples.scratch import Samples
+from services.samples.sniff import ACCEPTED, Kind
+from services.samples.whole import truncated
+
+CODECS: Final = frozenset(
+    {"mp3", "mp3float", "flac", "aac", "opus", "vorbis", "alac", "pcm_u8", "pcm_s8", "pcm_mulaw", "pcm_alaw"}
+    | {f"pcm_{kind}{bits}{order}" for kind in "sf" for bits in (16, 24, 32, 64) for order in ("le", "be")}
+)
+RATES: Final = (4_000, 192_000)
+"""Hertz, from and to."""
+MAX_CHANNELS: Final = 8
+
+_OPTIONS: Final = {
+    "protocol_whitelist": "",
+    # No other decoder is even opened while FFmpeg looks at the streams.
+    "codec_whitelist": ",".join(sorted(CODECS)),
+    "probesize": "1000000",
+    "analyzeduration": "2000000",
+    "max_streams": "16",
+}
+_ERRORS: Final = 50
+"""Packets that cannot be decoded, at most. A radio's mp3 has a few."""
+_STRAY: Final = 0.1
+"""Share of samples at another rate or with other channels, at most; broken mp3 frames look so."""
+_MISSING: Final = 0.05
+"""Share of the declared length that may be missing, and half a second, before a file counts as cut off."""
+_LOUDEST: Final = 8.0
+"""Times full scale; above it a floating-point sample is no sound."""
+_SCALES: Final = {"u8": 128.0, "s16": 32_768.0, "s32": 2_147_483_648.0, "flt": 1.0, "dbl": 1.0}
+"""Full scale of FFmpeg's sample formats; their planar kinds end in ``p``."""
+
+
+class Audio:
+    """A file that is open.
+
+    Args:
+        file: The bytes.
+        kind: What they are.
+
+    Raises:
+        BadSample: There is nothing in it that may be decoded.
+    """
+
+    def __init__(self, file: BinaryIO, kind: Kind) -> None:
+        set_level(None)
+        file.seek(kind.start)
+        start = file.read(1_024)
+        # An mp3 counts its frames in its first one, or not at all.
+        self._counted = kind.container != "aac" and (
+            kind.container != "mp3" or any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
+        )
+        file.seek(0)
+        try:
+            container = av.open(file, format=kind.demuxer, options=_OPTIONS, metadata_errors="ignore")
+        except (FFmpegError, ValueError) as error:
+            _give_up_if_full(error)
+            raise BadSample(
+                "damaged", f"This begins like {kind.container}, but cannot be read as such."
+            ) from None
+        self._kind = kind
+        self._container = cast("InputContainer", container)
+        self._stream = self._choose()
+        context = self._stream.codec_context
+        context.thread_count = 1
+        self.codec = context.codec.canonical_name
+        self.sample_rate = context.sample_rate
+        self.channels = context.channels
+        self.samples = 0
+        """Decoded so far, per channel."""
+        self._check_shape(self.sample_rate, self.channels)
+        self._errors = 0
+        self._stray = 0
+        self._nonsense = 0
+        self._ended_badly = False
+
+    def blocks(self, limits: SampleLimits) -> Generator[Samples, None, None]:
+        """The sound, mixed down to one channel, at :attr:`sample_rate`.
+
+        Raises:
+            BadSample: It is damaged, cut off, or longer than allowed.
+        """
+        first = True
+        for frame in self._frames():
+            if first:
+                # What the decoder says counts: HE-AAC has twice the rate that its header tells.
+                self.sample_rate, self.channels, first = frame.sample_rate, frame.layout.nb_channels, False
+                self._check_shape(self.sample_rate, self.channels)
+            if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
+                self._stray += frame.samples
+                if self._stray > max(self.sample_rate, _STRAY * self.samples):
+                    raise self._changed(frame)
+                continue
+            self.samples += frame.samples
+            if self.samples > limits.max_seconds * self.sample_rate:
+                raise BadSample(
+                    "too_long", f"The recording is longer than {limits.max_seconds:g} s; send a part of it."
+                )
+            yield self._mix(frame)
+            if self._nonsense > self.samples // 100 + 100:
+                raise BadSample("damaged", "The samples are not numbers that could be a sound.")
+        self._check_end()
+
+    def close(self) -> None:
+        """Free everything."""
+        self._container.close()
+
+    def _choose(self) -> AudioStream:
+        for video in self._container.streams.video:
+            if not video.disposition & Disposition.attached_pic:
+                name = video.codec_context.name if video.codec_context else "unknown codec"  # pyright: ignore[reportUnnecessaryComparison] - absent for an unknown codec
+                raise BadSample(
+                    "video", f"This is a video ({name} in {self._kind.container}); upload its sound alone."
+                )
+        if not self._container.streams.audio:
+            raise BadSample("not_audio", f"There is no sound in this {self._kind.container} file.")
+        stream = self._container.streams.audio[0]
+        context = stream.codec_context
+        name = context.name if context else "unknown"  # pyright: ignore[reportUnnecessaryComparison] - as above
+        if name not in CODECS:
+            raise BadSample(
+                "unsupported_codec",
+                f"The sound in this {self._kind.container} file is coded as {name}, which is not accepted. "
+                f"{ACCEPTED}",
+            )
+        return stream
+
+    def _frames(self) -> Generator[AudioFrame, None, None]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+                frames = packet.decode()
+            except StopIteration:
+                return
+            except FileEnded:
+                return
+            except (FFmpegError, ValueError) as error:
+                _give_up_if_full(error)
+                self._errors += 1
+                self._ended_badly = True
+                if self._errors > _ERRORS:
+                    raise BadSample(
+                        "too_many_errors", f"The file is damaged: {self._errors} packets cannot be decoded."
+                    ) from None
+                continue
+            if frames:
+                self._ended_badly = False
+            yield from frames
+
+    def _mix(self, frame: AudioFrame) -> Samples:
+        name = frame.format.name
+        scale = _SCALES.get(name.removesuffix("p"))
+        if scale is None:
+            raise BadSample("unsupported_codec", f"The samples are of a kind that is not accepted ({name}).")
+        array = cast("npt.NDArray[np.generic]", frame.to_ndarray())
+        # One channel after the other, or side by side.
+        shaped = array if frame.format.is_planar else array.reshape(-1, self.channels).T
+        if shaped.dtype == np.float64:
+            shaped = np.clip(cast("npt.NDArray[np.float64]", shaped), -1e30, 1e30)
+        samples = shaped.astype(np.float32)
+        if name.startswith("u8"):
+            samples -= np.float32(128)
+        mixed = (
+            samples.mean(0, dtype=np.float32) / np.float32(scale) if self.channels > 1 else samples[0] / scale
+        )
+        wrong = ~(np.abs(mixed) <= _LOUDEST)  # true for what is not a number
+        count = int(np.count_nonzero(wrong))
+        if count:
+            self._nonsense += count
+            mixed[wrong] = 0
+        return mixed.astype(np.float32, copy=False)
+
+    def _check_shape(self, rate: int, channels: int) -> None:
+        if rate and not RATES[0] <= rate <= RATES[1]:
+            raise BadSample(
+                "unsupported_rate",
+                f"The sample rate is {rate} Hz; it has to be from {RATES[0]} to {RATES[1]} Hz.",
+            )
+        if channels > MAX_CHANNELS:
+            raise BadSample(
+                "too_many_channels", f"There are {channels} channels; {MAX_CHANNELS} at most can be mixed."
+            )
+
+    def _changed(self, frame: AudioFrame) -> BadSample:
+        return BadSample(
+            "changing_format",
+            f"The recording changes from {self.sample_rate} Hz and {self.channels} channels to "
+            f"{frame.sample_rate} Hz and {frame.layout.nb_channels}; send its parts one by one.",
+        )
+
+    def _check_end(self) -> None:
+        declared = self._declared()
+        found = self.samples / self.sample_rate if self.sample_rate else 0.0
+        if declared - found > max(0.5, _MISSING * declared):
+            raise truncated(f"it says {declared:.1f} s, and {found:.1f} s can be decoded")
+        if not self.samples:
+            if self._errors:
+                raise BadSample("damaged", "Nothing in the file can be decoded.")
+            raise BadSample("empty", "There are no samples in the file.")
+        if self._ended_badly and self._errors == 1:
+            if self._kind.container in ("aac", "mp3"):
+                raise truncated("its last packet is not complete")
+            raise BadSample(
+                "damaged",
+                "The end of the file cannot be decoded. If it was joined from several, send them one by one.",
+            )
+
+    def _declared(self) -> float:
+        """Seconds that the file says it lasts; 0 where it only guesses."""
+        if not self._counted:
+            return 0.0
+        stream = self._stream
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        return self._container.duration / av.time_base if self._container.duration else 0.0
+
+
+def _give_up_if_full(error: Exception) -> None:
+    """Running out of memory is no fault of a packet: the child ends."""
+    if isinstance(error, MemoryError):
+        raise error

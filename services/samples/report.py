@@ -1,0 +1,284 @@
+"""What is said about a recording, and about all recordings of a voice. Kept as JSON."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.samples.takes import SAME, likeness
+
+ENOUGH_SPEECH: Final = 3.0
+PLENTY_OF_SPEECH: Final = 10.0
+"""Seconds of a voice in all: with less there is none, or a poor one."""
+TELEPHONE: Final = 4_300.0
+"""Hertz; speech that ends below came over a telephone."""
+SAME_SPEAKER: Final = 0.75
+"""Cosine of two recordings' embeddings; of one person 0.89 and more, of two mostly below 0.72."""
+COPY_PITCH: Final = 2.0
+"""Semitones between the medians of two codings of one take, at most."""
+PITCHES: Final = 6.0
+"""Semitones between the medians of recordings, from which on there may be two speakers."""
+
+Severity = Literal["info", "warning", "error"]
+Code = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+Figure = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Finding(_Frozen):
+    """Something worth knowing about a recording or a voice.
+
+    Attributes:
+        code: For programs.
+        severity: ``error`` means that no good voice comes of it.
+        message: What was found.
+        advice: What to do about it.
+    """
+
+    code: Code
+    severity: Severity
+    message: str
+    advice: str
+
+
+class SampleSource(_Frozen):
+    """What the uploaded file was.
+
+    Attributes:
+        container: Such as ``mp3`` or ``webm``.
+        codec: Such as ``opus``.
+        sample_rate: Hertz.
+        channels: How many.
+        seconds: Of decoded audio.
+    """
+
+    container: str
+    codec: str
+    sample_rate: int
+    channels: int
+    seconds: Figure
+
+
+class SpeakerEmbedding(_Frozen):
+    """Who speaks, as a direction.
+
+    Attributes:
+        model: What made it; only embeddings of one model can be compared.
+        values: Of length one.
+        spread: How unlike the parts of the recording are: one minus the cosine of the most unlike tenth
+            of all pairs. ``None`` when it is too short to tell.
+    """
+
+    model: str
+    values: tuple[Figure, ...]
+    spread: Figure | None = None
+
+
+class SampleFigures(_Frozen):
+    """What is measured of a recording.
+
+    Attributes:
+        source: The uploaded file.
+        seconds: Of the canonical wav.
+        speech_seconds: Of them speech, by voice activity detection.
+        snr_db: Speech over noise, estimated; 60 at most.
+        level_lufs: Loudness of the speech as it was uploaded.
+        peak_dbfs: Highest peak as it was uploaded.
+        clipping: 0 to 1, about the share of the loud samples that are at the ceiling; below 0.05 is usual.
+        bandwidth_hz: Up to where there is anything in the speech; 12,000 at most.
+        voiced_ratio: Share of the speech that is voiced.
+        pitch_hz: Median.
+        pitch_spread: Semitones between low and high parts; ``None`` below 5 s of speech.
+        timbre_spread: 0 to 1, how much better two timbres explain it than one; ``None`` below 6 s of speech.
+        fingerprint: For :func:`services.samples.takes.likeness`.
+    """
+
+    source: SampleSource
+    seconds: Figure
+    speech_seconds: Figure
+    snr_db: Figure | None
+    level_lufs: Figure
+    peak_dbfs: Figure
+    clipping: Figure
+    bandwidth_hz: Figure
+    voiced_ratio: Figure
+    pitch_hz: Figure | None
+    pitch_spread: Figure | None
+    timbre_spread: Figure | None
+    fingerprint: tuple[Annotated[int, Field(ge=-127, le=127)], ...] = Field(max_length=512)
+
+
+class SampleReport(SampleFigures):
+    """A recording's figures and what they mean.
+
+    Attributes:
+        speaker: Where an embedding model is installed.
+        findings: The worst first.
+    """
+
+    speaker: SpeakerEmbedding | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+class VoiceReport(_Frozen):
+    """All recordings of a voice together.
+
+    Attributes:
+        samples: How many.
+        speech_seconds: Of speech that is not a duplicate.
+        findings: The worst first; with an ``error`` among them no voice should be made.
+    """
+
+    samples: int
+    speech_seconds: Figure
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether a voice can be made of them."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+
+def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Sorted by severity; otherwise in the order in which they were found."""
+    return tuple(sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity)))
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of two directions; 0 where one has no length, or they have not the same dimensions."""
+    if len(one) != len(other):
+        return 0.0
+    product = math.fsum(a * b for a, b in zip(one, other, strict=True))
+    length = math.sqrt(math.fsum(a * a for a in one) * math.fsum(b * b for b in other))
+    return product / length if length else 0.0
+
+
+def voice_findings(
+    reports: Sequence[SampleReport], *, min_speech_seconds: float = ENOUGH_SPEECH
+) -> VoiceReport:
+    """What there is to say about all recordings of a voice. They are named by their place, from 1.
+
+    Args:
+        reports: Of each, in order.
+        min_speech_seconds: Less in all is an error; what is there twice counts once.
+    """
+    firsts: list[int] = []
+    copies: list[tuple[int, int]] = []
+    for index, report in enumerate(reports):
+        original = next((n for n in firsts if _same_take(reports[n], report)), None)
+        if original is None:
+            firsts.append(index)
+        else:
+            copies.append((original, index))
+    seconds = sum(reports[index].speech_seconds for index in firsts)
+    found = [
+        *_amount(seconds, min_speech_seconds),
+        *(_copy(first + 1, second + 1) for first, second in copies),
+        *_bandwidths(reports),
+        *_speakers(reports),
+        *_every_one_bad(reports),
+    ]
+    return VoiceReport(samples=len(reports), speech_seconds=round(seconds, 3), findings=worst_first(found))
+
+
+def _same_take(one: SampleFigures, other: SampleFigures) -> bool:
+    """Whether it is the same, coded or levelled in another way, or begun a little later."""
+    # Cheap to see for most: of a thousand recordings there are half a million pairs.
+    if max(one.speech_seconds, other.speech_seconds) > 1.3 * min(one.speech_seconds, other.speech_seconds):
+        return False
+    if one.pitch_hz and other.pitch_hz and abs(12 * math.log2(one.pitch_hz / other.pitch_hz)) > COPY_PITCH:
+        return False
+    return likeness(one.fingerprint, other.fingerprint) > SAME
+
+
+def _amount(seconds: float, least: float) -> list[Finding]:
+    if seconds < least:
+        return [
+            Finding(
+                code="too_little_speech",
+                severity="error",
+                message=f"There are {seconds:.1f} s of speech in all; at least {least:g} s are needed.",
+                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s of speech or more make a good voice.",
+            )
+        ]
+    if seconds < PLENTY_OF_SPEECH:
+        return [
+            Finding(
+                code="little_speech",
+                severity="warning",
+                message=f"There are only {seconds:.1f} s of speech in all.",
+                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s of speech or more make a good voice.",
+            )
+        ]
+    return []
+
+
+def _copy(first: int, second: int) -> Finding:
+    return Finding(
+        code="near_duplicate",
+        severity="warning",
+        message=f"Recordings {first} and {second} are the same take.",
+        advice="Remove one of them and record other sentences; a copy adds nothing.",
+    )
+
+
+def _bandwidths(reports: Sequence[SampleReport]) -> list[Finding]:
+    narrow = [str(n) for n, report in enumerate(reports, 1) if report.bandwidth_hz < TELEPHONE]
+    if not narrow or len(narrow) == len(reports):
+        return []
+    return [
+        Finding(
+            code="mixed_bandwidth",
+            severity="warning",
+            message=f"Some recordings have a telephone's bandwidth ({_listed(narrow)}), others have not.",
+            advice="Remove those of the telephone: they make the voice duller.",
+        )
+    ]
+
+
+def _speakers(reports: Sequence[SampleReport]) -> list[Finding]:
+    advice = "A voice has to be made of one person's recordings; remove those of others."
+    speakers = [report.speaker for report in reports if report.speaker is not None]
+    if len(speakers) == len(reports) and len({(s.model, len(s.values)) for s in speakers}) == 1:
+        # To the one that is nearest to the middle of all, not each to each: there may be a thousand.
+        middle = [math.fsum(values) for values in zip(*(s.values for s in speakers), strict=True)]
+        typical = max(speakers, key=lambda speaker: cosine(speaker.values, middle))
+        cosines = [cosine(speaker.values, typical.values) for speaker in speakers]
+        strangers = [str(n) for n, value in enumerate(cosines, 1) if value < SAME_SPEAKER]
+        if not strangers:
+            return []
+        message = (
+            f"Recordings {_listed(strangers)} sound unlike the others (similarity {min(cosines):.2f}): "
+            "they may be of more than one speaker."
+        )
+        return [Finding(code="several_speakers", severity="warning", message=message, advice=advice)]
+    pitches = [report.pitch_hz for report in reports if report.pitch_hz]
+    if not pitches or (apart := 12 * math.log2(max(pitches) / min(pitches))) < PITCHES:
+        return []
+    message = (
+        f"There may be more than one speaker: the recordings' pitches are {apart:.0f} semitones apart. "
+        "One person's moods can do that too; the extra `speaker` would tell."
+    )
+    return [Finding(code="several_speakers", severity="info", message=message, advice=advice)]
+
+
+def _every_one_bad(reports: Sequence[SampleReport]) -> list[Finding]:
+    bad = [report for report in reports if any(finding.severity == "error" for finding in report.findings)]
+    if not reports or len(bad) < len(reports):
+        return []
+    return [
+        Finding(
+            code="no_good_sample",
+            severity="warning",
+            message="Every recording has a serious flaw, so the voice will have it too.",
+            advice="Follow the advice of each recording's own report, and record again.",
+        )
+    ]
+
+
+def _listed(numbers: Sequence[str]) -> str:
+    return ", ".join(numbers[:10]) + (" and more" if len(numbers) > 10 else "")  # noqa: PLR2004 - a line's worth

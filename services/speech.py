@@ -1,0 +1,259 @@
+"""A speech request, and what it becomes: a script of utterances for one engine."""
+
+import asyncio
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engines.contract import Voice
+from engines.text import Passage, TextError, TextOptions, plan
+from services.audio.formats import AudioFormat, SampleRateError, UnknownFormat, find_format
+from services.config import Settings
+from services.errors import invalid
+from services.frames import EngineDescription, Line, SynthesisCall
+from services.voices.casting import Cast, Casting
+
+SLOWEST: Final = 0.25
+FASTEST: Final = 4.0
+SECONDS_PER_CHAR: Final = 0.12
+"""Audio of a character of text that is ready to be spoken, at the most: speech at a normal rate has 12 to
+18 characters a second (0.055–0.085 s)."""
+
+SENTENCE_SECONDS: Final = 1.0
+"""Added for each sentence: what engines put around it."""
+
+INLINE_CHARS: Final = 1_000
+"""Texts longer than this are planned in a thread, so that they don't hold up the event loop."""
+
+
+class VoiceReference(BaseModel):
+    """A voice named by an object, as OpenAI's custom voices are."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(min_length=1, max_length=200)
+
+
+class SpeechRequest(BaseModel):
+    """The body of ``POST /v1/audio/speech``: OpenAI's fields, and this server's own.
+
+    Unknown fields are ignored, as clients merge their own into it.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: str = Field(description="The text to speak, plain or SSML (when it starts with `<speak`).")
+    model: str = Field(
+        default="tts-1",
+        max_length=200,
+        description="One of OpenAI's model names (the default engine), or an engine's own name.",
+    )
+    voice: Annotated[str, Field(min_length=1, max_length=200)] | VoiceReference = Field(
+        default="alloy", description="A voice's id, name or alias, or an object with its `id`."
+    )
+    response_format: str = Field(
+        default="mp3",
+        max_length=40,
+        description="mp3, opus, aac, flac, wav, pcm; for telephony ulaw, alaw, wav_ulaw, wav_alaw.",
+    )
+    speed: Annotated[float, Field(strict=True, allow_inf_nan=False)] = Field(
+        default=1.0, ge=SLOWEST, le=FASTEST, description="Rate of speech; the pitch stays."
+    )
+    instructions: str | None = Field(
+        default=None, max_length=4096, description="Accepted; engines that cannot follow them speak as usual."
+    )
+    stream_format: Literal["audio", "sse"] = Field(
+        default="audio", description="`sse` sends `speech.audio.delta` events with base64 audio."
+    )
+    language: str | None = Field(
+        default=None,
+        min_length=2,
+        max_length=35,
+        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
+        description="BCP-47 tag of the text; without it each sentence's script decides.",
+    )
+    engine: str | None = Field(
+        default=None, max_length=63, description="An engine's name; wins over `model`."
+    )
+    sample_rate: Annotated[int, Field(strict=True)] | None = Field(
+        default=None, description="Hertz of the audio, where the format allows it."
+    )
+    seed: Annotated[int, Field(strict=True)] | None = Field(
+        default=None,
+        ge=0,
+        lt=1 << 63,
+        description="Makes engines that sample say the same again, whatever else they speak at the time.",
+    )
+    timestamps: bool = Field(
+        default=False, description="Word timings, as `speech.audio.timestamps` events; needs `sse`."
+    )
+    lexicon: dict[str, str] | None = Field(
+        default=None, description="Word → spoken form, on top of the configured lexicon."
+    )
+    store: bool = Field(
+        default=False, description="Keep the audio; the header `x-audio-id` has its id for `GET /audio/{id}`."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        if isinstance(data, Mapping):
+            given = cast("Mapping[str, Any]", data)
+            return {key: value for key, value in given.items() if value is not None}
+        return data
+
+    @property
+    def voice_id(self) -> str:
+        """The voice asked for, however it was named."""
+        return self.voice if isinstance(self.voice, str) else self.voice.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What will be spoken, by which engine, and how it is sent.
+
+    Attributes:
+        cast: Who speaks.
+        call: The utterances.
+        passages: The text behind each utterance, in the same order.
+        source_rate: Hertz of the engine's PCM.
+        format: Of the answer.
+        sample_rate: Hertz of the answer; ``None`` is the format's own.
+        tempo: Time-stretch for the part of the speed that the engine cannot do.
+        characters: Of the request's input.
+    """
+
+    cast: Cast
+    call: SynthesisCall
+    passages: tuple[Passage, ...]
+    source_rate: int
+    format: AudioFormat
+    sample_rate: int | None
+    tempo: float
+    characters: int
+
+    @property
+    def audio_seconds(self) -> float:
+        """An upper estimate of its audio: what is reserved before it is spoken."""
+        spoken = sum(SECONDS_PER_CHAR * len(line.text) / line.speed for line in self.call.lines)
+        pauses = sum(passage.pause_before + passage.pause_after for passage in self.passages)
+        return (spoken + SENTENCE_SECONDS * len(self.passages)) / self.tempo + pauses
+
+
+async def write_script(
+    request: SpeechRequest,
+    casting: Casting,
+    settings: Settings,
+    *,
+    tenant: str,
+    weight: float = 1.0,
+) -> Script:
+    """Check a request and plan its speech.
+
+    Args:
+        request: The request.
+        casting: Finds the voice.
+        settings: The settings.
+        tenant: Whose request it is.
+        weight: The tenant's share in the engine's fair queue.
+
+    Raises:
+        ApiError: The request is at fault; the error names the field.
+        EngineUnavailable: Nothing is known of the engine, and it does not answer.
+        StorageUnavailable: The voice may be the tenant's own, and the database is away.
+    """
+    limit = settings.limits.max_input_chars
+    if len(request.input) > limit:
+        message = f"The input has {len(request.input)} characters; the limit is {limit}."
+        raise invalid(message, "input", "string_above_max_length")
+    audio_format = _format(request)
+    if request.timestamps and request.stream_format != "sse":
+        raise invalid("Timestamps are sent as events: set 'stream_format' to 'sse'.", "timestamps")
+    cast = await casting.cast(tenant, request.voice_id, model=request.model, engine=request.engine)
+    description, voice = cast.description, cast.voice
+    wanted = request.language or settings.text.default_language
+    languages = _languages(description, voice, wanted)
+    entries = len(request.lexicon or {})
+    if entries > settings.limits.max_lexicon_entries:
+        message = f"The lexicon has {entries} entries; the limit is {settings.limits.max_lexicon_entries}."
+        raise invalid(message, "lexicon", "too_many_entries")
+    options = TextOptions(
+        language=languages[0] if wanted else None,
+        languages=languages,
+        max_chars=description.capabilities.max_chars,
+        max_chars_by_language=description.capabilities.max_chars_by_language,
+        first_max_chars=settings.text.first_max_chars,
+        strip_markup=settings.text.strip_markup,
+        normalize=settings.text.normalize,
+        lexicon={**settings.text.lexicon, **(request.lexicon or {})},
+    )
+    passages = await _plan(request.input, options)
+    slow, fast = description.capabilities.speed_range
+    tempo = request.speed / min(max(request.speed, slow), fast)
+    lines = tuple(
+        Line(
+            text=passage.text,
+            voice=cast.name,
+            language=passage.language,
+            speed=min(max(request.speed * passage.rate / tempo, slow), fast),
+            # Sentences that are alike need not sound alike.
+            seed=None if request.seed is None else (request.seed + number) % (1 << 63),
+            prepared=cast.reader is not None,
+        )
+        for number, passage in enumerate(passages)
+    )
+    return Script(
+        cast=cast,
+        call=SynthesisCall(lines=lines, timings=request.timestamps, tenant=tenant, weight=weight),
+        passages=passages,
+        source_rate=description.sample_rate,
+        format=audio_format,
+        sample_rate=request.sample_rate,
+        tempo=tempo,
+        characters=len(request.input),
+    )
+
+
+def _format(request: SpeechRequest) -> AudioFormat:
+    try:
+        audio_format = find_format(request.response_format)
+    except UnknownFormat as error:
+        raise invalid(str(error), "response_format", "unsupported_format") from error
+    if request.sample_rate is not None:
+        try:
+            audio_format.check_rate(request.sample_rate)
+        except SampleRateError as error:
+            raise invalid(str(error), "sample_rate", "unsupported_sample_rate") from error
+    return audio_format
+
+
+def _languages(description: EngineDescription, voice: Voice, wanted: str | None) -> tuple[str, ...]:
+    """The languages the text may be in: the one asked for, or the voice's, or any (empty)."""
+    if wanted is None:
+        return voice.languages
+    tag = wanted.replace("_", "-").lower()
+    offered = voice.languages or description.languages
+    primary = tag.partition("-")[0]
+    if any(tag == known.lower() or primary == known.lower().partition("-")[0] for known in offered):
+        return (tag,)
+    if voice.languages:
+        speaks = ", ".join(voice.languages)
+        raise invalid(
+            f"The voice '{voice.id}' speaks {speaks}, not '{wanted}'.", "language", "language_not_supported"
+        )
+    near = difflib.get_close_matches(tag, offered, n=3, cutoff=0.3)
+    hint = f" Nearest: {', '.join(near)}." if near else ""
+    message = f"The engine {description.name} does not speak '{wanted}'.{hint}"
+    raise invalid(message, "language", "language_not_supported")
+
+
+async def _plan(text: str, options: TextOptions) -> tuple[Passage, ...]:
+    try:
+        if len(text) <= INLINE_CHARS:
+            return tuple(plan(text, options))
+        return tuple(await asyncio.to_thread(plan, text, options))
+    except TextError as error:
+        raise invalid(error.message, error.param, "invalid_input") from error

@@ -1,0 +1,180 @@
+"""A script being spoken: encoded audio as it comes, and when each sentence and word is heard."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from engines.contract import FINISH_REASONS, Pcm, WordTiming
+from services.audio.encoders import AudioTooLong
+from services.audio.pipeline import AudioPipeline
+from services.errors import ApiError
+from services.frames import Spoken
+from services.speech import Script
+from services.threads import in_thread
+
+FIRST_PIECE: Final = 0.2
+"""Seconds of audio encoded first, and at once on the event loop, so that the first bytes leave early."""
+
+PIECE: Final = 5.0
+"""Seconds of audio encoded at once after that, at most."""
+
+UNCOMPRESSED: Final = frozenset({"pcm", "ulaw", "alaw"})
+"""Codings so cheap (0.5 ms for a second) that going to a thread would cost more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A passage of the script that has been spoken; all times in seconds of the whole audio.
+
+    Attributes:
+        text: As it was spoken.
+        source: The piece of the request's input behind it.
+        start: Its first sound.
+        end: Its last sound.
+        words: The engine's word timings, moved to the whole audio.
+    """
+
+    text: str
+    source: str
+    start: float
+    end: float
+    words: tuple[WordTiming, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How sentences ended, and what the engine found wrong with them.
+
+    Attributes:
+        finish_reason: The worst of them, see :data:`engines.contract.FINISH_REASONS`.
+        findings: Of all of them, each once.
+        retries: Of all of them.
+    """
+
+    finish_reason: str = FINISH_REASONS[0]
+    findings: tuple[str, ...] = ()
+    retries: int = 0
+
+    def and_then(self, spoken: Spoken) -> "Ending":
+        """With one more sentence."""
+        return Ending(
+            max(self.finish_reason, spoken.finish_reason, key=_rank),
+            tuple(dict.fromkeys((*self.findings, *spoken.findings))),
+            self.retries + spoken.retries,
+        )
+
+
+def _rank(reason: str) -> int:
+    """How bad it is; what nobody knows is worst."""
+    return FINISH_REASONS.index(reason) if reason in FINISH_REASONS else len(FINISH_REASONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The next bytes of the audio (perhaps none), and the sentence that ended with them, if one did."""
+
+    data: bytes
+    sentence: Sentence | None = None
+
+
+class SpeechStream:
+    """Speaks a script once.
+
+    Args:
+        script: What to say.
+        max_seconds: Of audio, at most.
+    """
+
+    def __init__(self, script: Script, *, max_seconds: float) -> None:
+        self._script = script
+        self._max_seconds = max_seconds
+        self._seconds = 0.0
+        self._characters = 0
+        self._spoken = 0
+        self._ending = Ending()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sentence has been spoken, though perhaps not sent."""
+        return self._spoken == len(self._script.passages)
+
+    @property
+    def ending(self) -> Ending:
+        """How the sentences so far ended."""
+        return self._ending
+
+    @property
+    def characters(self) -> int:
+        """Of the request's input that have been spoken to the end of their sentence, so far."""
+        return min(self._characters, self._script.characters)
+
+    @property
+    def seconds(self) -> float:
+        """Of audio, so far."""
+        return self._seconds
+
+    async def parts(self) -> AsyncGenerator[Part, None]:
+        """The audio in order. Closing the generator stops the engine.
+
+        Raises:
+            EngineError: The engine could not speak, or was lost.
+            ApiError: The audio grew longer than allowed, or the voice was taken back meanwhile.
+        """
+        script = self._script
+        pipeline = AudioPipeline(script.format, script.source_rate, script.sample_rate, script.tempo)
+        cheap = script.format.coding in UNCOMPRESSED and script.tempo == 1.0
+        index, start, first = 0, None, True
+        try:
+            async with aclosing(script.cast.client.speak(script.call, script.cast.reader)) as events:
+                async for event in events:
+                    if script.cast.guard is not None:
+                        await script.cast.guard.check()
+                    passage = script.passages[index]
+                    if start is None:
+                        self._seconds += passage.pause_before
+                        start = self._seconds
+                        yield Part(pipeline.silence(passage.pause_before))
+                    if isinstance(event, Spoken):
+                        border = pipeline.end_utterance() + pipeline.silence(passage.pause_after)
+                        sentence = self._sentence(event, start)
+                        self._seconds += passage.pause_after
+                        self._characters += len(passage.source)
+                        self._ending = self._ending.and_then(event)
+                        self._spoken += 1
+                        index, start = index + 1, None
+                        yield Part(border, sentence)
+                        continue
+                    for piece in self._pieces(event):
+                        # Compressing the rest here would hold up the first bytes of other requests.
+                        inline, first = cheap or first, False
+                        data = pipeline.feed(piece) if inline else await in_thread(pipeline.feed, piece)
+                        yield Part(data)
+            yield Part(pipeline.finish())
+        except AudioTooLong as error:
+            raise ApiError(400, str(error), param="input", code="audio_too_long") from error
+        finally:
+            pipeline.close()
+
+    def _pieces(self, pcm: Pcm) -> Iterator[Pcm]:
+        """``pcm`` in pieces that are encoded at once: a short one first of all, then longer ones."""
+        rate = self._script.source_rate
+        at = 0
+        while at < pcm.size:
+            size = round((PIECE if self._seconds else FIRST_PIECE) * rate)
+            piece = pcm[at : at + size]
+            at += piece.size
+            self._seconds += piece.size / rate / self._script.tempo
+            if self._seconds > self._max_seconds:
+                message = f"The audio would be longer than {self._max_seconds:g} s."
+                raise ApiError(400, message, param="input", code="audio_too_long")
+            yield piece
+
+    def _sentence(self, spoken: Spoken, start: float) -> Sentence:
+        passage = self._script.passages[spoken.index]
+        tempo = self._script.tempo
+        words = tuple(
+            WordTiming(word.word, start + word.start / tempo, start + word.end / tempo, word.offset)
+            for word in spoken.words
+        )
+        return Sentence(passage.text, passage.source, start, self._seconds, words)

@@ -1,0 +1,87 @@
+"""What the Gateway's routes work with, made once for each app."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias, cast
+
+from fastapi import Depends, Request
+
+from engines.config import EngineConfig
+from services.config import LoadedSettings, Settings
+from services.directory import EngineDirectory
+from services.metrics import Metrics
+from services.places import Places
+from services.quota.counters import Counters
+from services.quota.meter import Meter
+from services.tenancy.authenticator import Authenticator
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.passwords import Passwords
+from services.tenancy.sessions import Sessions
+from services.voices.casting import Casting
+from services.voices.consents import Consents
+from services.voices.library import VoiceLibrary
+from services.voices.preparer import Preparer
+from services.voices.transfer import Transfer
+from storage.objects.contract import ObjectStore
+
+AddressOf: TypeAlias = Callable[[EngineConfig], str]
+"""The address of an engine's runner; asked when the app starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayState:
+    """The Gateway's parts.
+
+    Attributes:
+        loaded: The settings and where each came from.
+        directory: The engines.
+        places: The streams served now.
+        watchers: Those who watch a voice being prepared.
+        gate: The database: tenants, keys, usage.
+        objects: Finished audio, recordings and prepared voices.
+        voices: The tenants' own voices.
+        consents: What allows those.
+        transfer: Voices to and from other servers.
+        casting: Says who speaks.
+        preparer: Prepares voices in the engines.
+        authenticator: Says who a request comes from.
+        passwords: Makes and checks password hashes.
+        sessions: Logins.
+        counters: Requests a minute and concurrent streams.
+        meter: Books what requests use.
+        metrics: What this process counts.
+        started: When this process started, Unix seconds.
+    """
+
+    loaded: LoadedSettings
+    directory: EngineDirectory
+    places: Places
+    watchers: Places
+    gate: DatabaseGate
+    objects: ObjectStore
+    voices: VoiceLibrary
+    consents: Consents
+    transfer: Transfer
+    casting: Casting
+    preparer: Preparer
+    authenticator: Authenticator
+    passwords: Passwords
+    sessions: Sessions
+    counters: Counters
+    meter: Meter
+    metrics: Metrics
+    started: int
+
+    @property
+    def settings(self) -> Settings:
+        """The effective settings."""
+        return self.loaded.settings
+
+
+async def _state(request: Request) -> GatewayState:
+    # Asynchronous, though it waits for nothing: FastAPI runs other functions in a thread.
+    return cast("GatewayState", request.app.state.gateway)
+
+
+State: TypeAlias = Annotated[GatewayState, Depends(_state)]
+"""Declares a route's parameter as the Gateway's parts."""

@@ -1,0 +1,196 @@
+"""From a key or token to its principal, by the database, believed for a moment."""
+
+import hashlib
+import time
+from collections import OrderedDict
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.config import AuthConfig
+from services.errors import ApiError
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.keys import MARK, matches, parse_key
+from services.tenancy.principal import Principal
+from services.tenancy.scopes import EVERYTHING, Scope, scopes_of
+from services.tenancy.tokens import Claims, InvalidToken
+from storage.columns import now
+from storage.repositories.keys import find_key, touch_keys
+from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
+from storage.repositories.tokens import TokenRepository
+from storage.repositories.users import MemberRepository
+from storage.tables import ApiKey, Org
+
+CACHED: Final = 10_000
+"""Principals kept; the least recently used goes first."""
+
+JWT: Final = "eyJ"
+"""How a JWT begins: base64url of ``{"``."""
+
+DOTS: Final = 2
+"""Between the parts of a JWT."""
+
+LOCAL: Final = Principal(org_id=LOCAL_ORG_ID, org_name="local", plan="", scopes=EVERYTHING)
+"""Whoever uses a server in local mode without a key."""
+
+
+class Authenticator:
+    """Says who a request comes from.
+
+    Args:
+        gate: Keys, users and tenants.
+        config: The settings.
+        default_plan: The plan of the local tenant.
+    """
+
+    def __init__(self, gate: DatabaseGate, config: AuthConfig, *, default_plan: str) -> None:
+        self._gate = gate
+        self._config = config
+        self._local = Principal(
+            org_id=LOCAL.org_id, org_name=LOCAL.org_name, plan=default_plan, scopes=LOCAL.scopes
+        )
+        self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._used: dict[str, datetime] = {}
+
+    async def identify(self, credential: str | None) -> Principal:
+        """The principal of a credential, or of none.
+
+        In local mode, whatever is not one of our keys or tokens means the local tenant: SDKs insist on a
+        key, and people write anything.
+
+        Raises:
+            ApiError: 401.
+            StorageUnavailable: The database is away.
+        """
+        local = self._config.mode == "local"
+        if credential is None or (local and not _is_ours(credential)):
+            if local:
+                return self._local
+            raise unauthorized("No API key was given: send 'Authorization: Bearer <key>'.", "missing_api_key")
+        mark = hashlib.sha256(credential.encode()).digest()
+        clock = time.monotonic()
+        known = self._known.get(mark)
+        if known is not None and known[0] > clock:
+            self._known.move_to_end(mark)
+            principal = known[1]
+        else:
+            self._known.pop(mark, None)
+            principal = await self._ask(credential)
+            self._known[mark] = (clock + self._config.cache_seconds, principal)
+            if len(self._known) > CACHED:
+                self._known.popitem(last=False)
+        if principal.key_id is not None:
+            self._used[principal.key_id] = now()
+        return principal
+
+    async def flush(self) -> None:
+        """Keep when keys were last used.
+
+        Raises:
+            StorageUnavailable: The database is away; nothing is forgotten.
+        """
+        if not self._used:
+            return
+        used, self._used = self._used, {}
+        try:
+            async with self._gate.write() as session:
+                await touch_keys(session, used)
+        except BaseException:
+            self._used = {**used, **self._used}
+            raise
+
+    async def _ask(self, credential: str) -> Principal:
+        if credential.startswith(MARK):
+            return await self._by_key(credential)
+        try:
+            claims = (await self._gate.open()).read(credential)
+        except InvalidToken as error:
+            raise unauthorized(str(error), "token_expired" if error.expired else "invalid_api_key") from error
+        async with self._gate.read() as session:
+            return await _by_claims(session, claims)
+
+    async def _by_key(self, text: str) -> Principal:
+        parts = parse_key(text)
+        if parts is None:
+            raise _wrong_key()
+        prefix, secret = parts
+        async with self._gate.read() as session:
+            key = await find_key(session, prefix)
+            if key is None or not matches(secret, key.secret_hash):
+                raise _wrong_key()
+            return await _of_key(session, key)
+
+
+def unauthorized(message: str, code: str) -> ApiError:
+    """A 401."""
+    return ApiError(401, message, code=code, headers={"www-authenticate": "Bearer"})
+
+
+def _wrong_key() -> ApiError:
+    return unauthorized("The API key is wrong.", "invalid_api_key")
+
+
+def _is_ours(credential: str) -> bool:
+    """Whether it looks like a key or a token of ours, which must then be a good one."""
+    return credential.startswith(MARK) or (credential.startswith(JWT) and credential.count(".") == DOTS)
+
+
+async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
+    if claims.key_id is not None:
+        key = await session.get(ApiKey, claims.key_id)
+        if key is None or key.org_id != claims.org_id:
+            raise _wrong_key()
+        return await _of_key(session, key)
+    org = await _open_org(session, claims.org_id)
+    member = None if claims.user_id is None else await MemberRepository(session, org.id).get(claims.user_id)
+    if member is None or member.user.disabled_at is not None:
+        raise unauthorized("The user may not use this organisation any more.", "invalid_api_key")
+    if claims.family is not None and not await TokenRepository(session).family_is_good(claims.family):
+        raise unauthorized("The session was ended.", "session_ended")
+    scopes = scopes_of(member.role, operator=member.user.operator)
+    return Principal(
+        org_id=org.id,
+        org_name=org.name,
+        plan=org.plan,
+        limits=org.limits,
+        retention=org.retention,
+        scopes=scopes,
+        user_id=member.user.id,
+        role=member.role,
+        family=claims.family,
+    )
+
+
+async def _of_key(session: AsyncSession, key: ApiKey) -> Principal:
+    if key.revoked_at is not None:
+        raise unauthorized("The API key was revoked.", "invalid_api_key")
+    if key.expires_at is not None and key.expires_at <= now():
+        raise unauthorized("The API key has expired.", "invalid_api_key")
+    org = await _open_org(session, key.org_id)
+    scopes = frozenset(scope for scope in Scope if scope in key.scopes)
+    if key.user_id is not None:
+        # A key does no more than the user it belongs to may, now.
+        member = await MemberRepository(session, org.id).get(key.user_id)
+        if member is None or member.user.disabled_at is not None:
+            raise unauthorized(
+                "The API key's user may not use this organisation any more.", "invalid_api_key"
+            )
+        scopes &= scopes_of(member.role, operator=member.user.operator)
+    return Principal(
+        org_id=org.id,
+        org_name=org.name,
+        plan=org.plan,
+        limits=org.limits,
+        retention=org.retention,
+        scopes=scopes,
+        user_id=key.user_id,
+        key_id=key.id,
+    )
+
+
+async def _open_org(session: AsyncSession, org_id: str) -> Org:
+    org = await OrgRepository(session).get(org_id)
+    if org is None or org.disabled_at is not None:
+        raise unauthorized("The organisation is not active.", "organization_disabled")
+    return org

@@ -1,0 +1,31 @@
+"""What a request brings to say who it comes from."""
+
+from collections.abc import Iterable
+from typing import Final
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+LONGEST: Final = 4_096
+"""Bytes of a key or token."""
+
+
+def credential(headers: Headers) -> str | None:
+    """The key or token of a request: ``Authorization: Bearer``, or ElevenLabs' ``xi-api-key``.
+
+    Args:
+        headers: As ASGI gives them: names in lower case.
+
+    Returns:
+        ``None`` when there is none, or an empty one, as some clients send.
+    """
+    found: str | None = None
+    for name, value in headers:
+        if len(value) > LONGEST:
+            continue
+        if name == b"authorization":
+            kind, _, rest = value.decode("latin-1").partition(" ")
+            if kind.lower() == "bearer" and rest.strip():
+                return rest.strip()
+        elif name == b"xi-api-key" and value.strip():
+            found = value.decode("latin-1").strip()
+    return found

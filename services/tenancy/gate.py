@@ -1,0 +1,102 @@
+"""The database as requests use it: once it has what this version needs."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.config import Settings
+from services.tenancy.tokens import Tokens
+from storage import migrate
+from storage.database import Database
+from storage.errors import StorageError
+from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
+from storage.repositories.secrets import server_secret
+
+PAUSE: Final = 1.0
+"""Seconds after a failure to open in which nobody tries again."""
+
+SIGNING_SECRET: Final = "signing"  # noqa: S105 - its name
+
+
+class DatabaseGate:
+    """Gives transactions on a database that has this version's tables and what every server keeps in them.
+
+    In ``env: local`` it migrates by itself. A database that is away when the server starts is no reason
+    not to start: each transaction tries again until it is there.
+
+    Args:
+        database: The database.
+        settings: The settings.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._lock = asyncio.Lock()
+        self._tokens: Tokens | None = None
+        self._refused: tuple[float, StorageError] | None = None
+
+    async def open(self) -> Tokens:
+        """Open it, if it is not open yet.
+
+        Returns:
+            What signs and reads tokens.
+
+        Raises:
+            StorageError: It cannot be opened now; with the reason.
+        """
+        if self._tokens is not None:
+            return self._tokens
+        async with self._lock:
+            if self._tokens is None:
+                # Requests that waited for this one to fail do not each try in turn.
+                if self._refused is not None and time.monotonic() < self._refused[0]:
+                    raise self._refused[1]
+                try:
+                    self._tokens = await self._prepare()
+                except StorageError as error:
+                    self._refused = (time.monotonic() + PAUSE, error)
+                    raise
+            return self._tokens
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncSession, None]:
+        """A transaction that reads; see :meth:`storage.database.Database.read`."""
+        await self.open()
+        async with self._database.read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncSession, None]:
+        """A transaction that writes; see :meth:`storage.database.Database.write`."""
+        await self.open()
+        async with self._database.write() as session:
+            yield session
+
+    async def ping(self) -> None:
+        """Ask whether the database can be used.
+
+        Raises:
+            StorageUnavailable: It cannot; with the reason.
+        """
+        await self.open()
+        await self._database.ping()
+
+    async def _prepare(self) -> Tokens:
+        auth = self._settings.auth
+        if self._settings.env == "local":
+            await migrate.upgrade(self._database)
+        else:
+            await migrate.check(self._database)
+        async with self._database.write() as session:
+            orgs = OrgRepository(session)
+            if auth.mode == "local" and await orgs.get(LOCAL_ORG_ID) is None:
+                await orgs.create("local", plan=self._settings.quota.default_plan, org_id=LOCAL_ORG_ID)
+            secret = await server_secret(session, SIGNING_SECRET)
+        if auth.jwt_secret is not None:
+            secret = auth.jwt_secret.get_secret_value()
+        return Tokens(secret, seconds=auth.access_token_minutes * 60)

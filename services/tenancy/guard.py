@@ -1,0 +1,56 @@
+"""Keeping web pages from elsewhere out of a server that asks nobody who they are.
+
+A page on the web can make its visitor's browser call ``127.0.0.1``. Two headers that pages cannot forge
+tell: ``Origin``, which browsers send with every call of another origin that can change something, and
+``Host``, which shows a page that has pointed its own name at this machine (DNS rebinding).
+"""
+
+from urllib.parse import urlsplit
+
+from services.config import Settings
+from services.config.rules import is_loopback
+from services.errors import ApiError
+from services.tenancy.credentials import Headers
+
+
+class LocalGuard:
+    """Refuses requests of web pages that are not this server's own.
+
+    Args:
+        settings: Give the hosts this server is reached by, and the origins that may call it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        server = settings.server
+        self._origins = frozenset(server.cors_origins)
+        public = urlsplit(server.public_url).hostname if server.public_url else None
+        self._hosts = frozenset(name.lower() for name in (server.host, public) if name)
+
+    def check(self, headers: Headers) -> None:
+        """Look at a request's headers.
+
+        Raises:
+            ApiError: 403.
+        """
+        for name, value in headers:
+            if name == b"host" and not self._is_here(_host_of(f"//{value.decode('latin-1')}")):
+                raise _refused("Host", "host_not_allowed")
+            if name == b"origin":
+                origin = value.decode("latin-1")
+                if origin not in self._origins and not self._is_here(_host_of(origin)):
+                    raise _refused("Origin", "origin_not_allowed")
+
+    def _is_here(self, host: str) -> bool:
+        return is_loopback(host) or host in self._hosts
+
+
+def _host_of(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _refused(header: str, code: str) -> ApiError:
+    message = f"This server is for its own machine only: the header '{header}' names another."
+    return ApiError(403, message, code=code)

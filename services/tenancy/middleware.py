@@ -1,0 +1,214 @@
+"""The tenant and quota layer: what every request passes before it reaches its route.
+
+Who is it, may it do this, and has its tenant a request and a stream left? What the route then uses is
+booked by :mod:`services.quota.meter`.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from services.config import Settings
+from services.errors import ApiError, from_storage, retry_headers
+from services.quota.counters import Counters, CountersUnavailable, StreamLease, Window
+from services.quota.limits import Allowance, allowance
+from services.tenancy.authenticator import Authenticator
+from services.tenancy.credentials import credential
+from services.tenancy.guard import LocalGuard
+from services.tenancy.principal import Principal
+from services.tenancy.scopes import Access, Scope
+from services.tenancy.table import AccessTable
+from storage.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+MINUTE: Final = 60.0
+
+SPARE: Final = 60.0
+"""Seconds that a stream's place outlives the longest request, should its Gateway die."""
+
+SIGNATURE: Final = b"signature="
+
+
+class Gatekeepers(Protocol):
+    """What the layer works with; there once the app has started."""
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Says who a request comes from."""
+        ...
+
+    @property
+    def counters(self) -> Counters:
+        """Counts requests and streams."""
+        ...
+
+
+class Tenancy:
+    """Lets through who may pass, with ``principal`` and ``allowance`` in the request's state.
+
+    Args:
+        app: What answers.
+        table: The routes and what they ask for.
+        settings: The settings.
+        keepers: Gives what it works with.
+    """
+
+    def __init__(
+        self, app: ASGIApp, table: AccessTable, settings: Settings, keepers: Callable[[], Gatekeepers]
+    ) -> None:
+        self._app = app
+        self._table = table
+        self._settings = settings
+        self._keepers = keepers
+        self._guard = LocalGuard(settings) if settings.auth.mode == "local" else None
+        self._stream_ttl = settings.server.request_timeout_seconds + SPARE
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer the request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            access = self._access(scope)
+            principal = None if access is None else await self._principal(scope, access)
+        except ApiError as error:
+            await error.response()(scope, receive, send)
+            return
+        except StorageError as error:
+            await from_storage(error).response()(scope, receive, send)
+            return
+        if access is None or principal is None:
+            await self._app(scope, receive, send)
+            return
+        allowed = allowance(principal, self._settings.quota)
+        state = scope.setdefault("state", {})
+        state["principal"], state["allowance"] = principal, allowed
+        if access.metered:
+            await self._metered(principal, allowed, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _access(self, scope: Connection) -> Access | None:
+        """What the route asks for; ``None`` when there is none, which the app says better."""
+        if self._guard is not None:
+            self._guard.check(scope["headers"])
+        found, access = self._table.find(scope)
+        if found and access is None:
+            logger.error("the route %s declares no access and is closed", scope["path"])
+            raise ApiError(
+                404, f"Unknown request URL: {scope['method']} {scope['path']}.", code="unknown_url"
+            )
+        return access
+
+    async def _principal(self, scope: Connection, access: Access) -> Principal | None:
+        """Who it is; ``None`` when nobody is asked."""
+        if access.everyone or (access.signed and SIGNATURE in scope.get("query_string", b"")):
+            return None
+        principal = await self._keepers().authenticator.identify(credential(scope["headers"]))
+        if access.scope is not None and access.scope not in principal.scopes:
+            raise forbidden(access.scope)
+        return principal
+
+    async def _metered(
+        self, principal: Principal, allowed: Allowance, scope: Connection, receive: Receive, send: Send
+    ) -> None:
+        window: Window | None = None
+        lease: StreamLease | None = None
+        try:
+            window = await self._request(principal, allowed)
+            lease = await self._stream(principal, allowed)
+        except ApiError as error:
+            await error.response()(scope, receive, send)
+            return
+
+        async def tagged(message: Message) -> None:
+            if window is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_window_headers(window))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tagged)
+        finally:
+            if lease is not None:
+                await asyncio.shield(_released(lease))
+
+    async def _request(self, principal: Principal, allowed: Allowance) -> Window | None:
+        """Count a request.
+
+        Raises:
+            ApiError: 429, or 503 when it cannot be counted and must be.
+        """
+        limit = allowed.limits.requests_per_minute
+        if limit is None:
+            return None
+        try:
+            window = await self._keepers().counters.hit(principal.org_id, "requests", limit, MINUTE)
+        except CountersUnavailable as error:
+            self._uncounted(error)
+            return None
+        if not window.allowed:
+            message = f"The organisation's limit of {limit} requests a minute is reached."
+            headers = {**retry_headers(window.retry_after), **_window_headers(window)}
+            raise ApiError(
+                429, message, kind="rate_limit_exceeded", code="rate_limit_exceeded", headers=headers
+            )
+        return window
+
+    async def _stream(self, principal: Principal, allowed: Allowance) -> StreamLease | None:
+        """Take one of the tenant's streams.
+
+        Raises:
+            ApiError: 429, or 503 when it cannot be counted and must be.
+        """
+        limit = allowed.limits.concurrent_streams
+        if limit is None:
+            return None
+        try:
+            lease = await self._keepers().counters.acquire_stream(principal.org_id, limit, self._stream_ttl)
+        except CountersUnavailable as error:
+            self._uncounted(error)
+            return None
+        if lease is None:
+            message = f"The organisation's {limit} concurrent streams are in use."
+            raise ApiError(
+                429, message, kind="rate_limit_exceeded", code="rate_limit_exceeded", headers=retry_headers(1)
+            )
+        return lease
+
+    def _uncounted(self, error: CountersUnavailable) -> None:
+        if self._settings.quota.when_counters_fail == "open":
+            logger.warning("a request is not counted: %s", error)
+            return
+        message = "The limits cannot be counted now; try again shortly."
+        headers = retry_headers(error.retry_after)
+        raise ApiError(503, message, kind="server_error", code="limits_unavailable", headers=headers)
+
+
+def forbidden(scope: Scope) -> ApiError:
+    """A 403 for who lacks a scope."""
+    return ApiError(
+        403, f"This needs the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
+    )
+
+
+def _window_headers(window: Window) -> dict[str, str]:
+    """OpenAI's headers of a window."""
+    return {
+        "x-ratelimit-limit-requests": str(window.limit),
+        "x-ratelimit-remaining-requests": str(window.remaining),
+        "x-ratelimit-reset-requests": f"{math.ceil(window.reset_seconds * 1000)}ms",
+    }
+
+
+async def _released(lease: StreamLease) -> None:
+    try:
+        await lease.release()
+    except CountersUnavailable as error:
+        logger.warning("a stream's place stays taken until it expires: %s", error)

@@ -1,0 +1,146 @@
+"""Working on the database without a server: what the command line calls."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from services.config import Settings
+from services.errors import ApiError
+from services.retention import RetentionReport, run_retention
+from services.tenancy.administration import Administration
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.origin import CLI
+from services.tenancy.passwords import Passwords
+from storage import backup, migrate
+from storage.database import Database
+from storage.errors import Conflict, StorageError
+from storage.objects.choose import open_object_store
+from storage.objects.erase import erase_org
+
+Result = TypeVar("Result")
+
+
+class Refused(Exception):  # noqa: N818 - named for the state
+    """It cannot be done, and nothing has changed. The message is for a person."""
+
+
+def administer(settings: Settings, work: Callable[[Administration], Awaitable[Result]]) -> Result:
+    """Do ``work`` in one transaction.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+
+    async def run() -> Result:
+        async with (
+            Database(_address(settings)) as database,
+            DatabaseGate(database, settings).write() as session,
+        ):
+            return await work(Administration(session, settings.quota, Passwords(), CLI))
+
+    return _run(run)
+
+
+def delete_org(settings: Settings, id_or_name: str) -> str:
+    """Remove a tenant with all of its rows and objects; gives its name.
+
+    Raises:
+        Refused: It cannot be done, or not wholly: the tenant is locked then, and it can be tried again.
+    """
+
+    async def run() -> str:
+        async with (
+            Database(_address(settings)) as database,
+            open_object_store(settings.storage.object_store) as objects,
+        ):
+            gate, passwords = DatabaseGate(database, settings), Passwords()
+            async with gate.write() as session:
+                admin = Administration(session, settings.quota, passwords, CLI)
+                org = await admin.lock_for_good((await admin.find_org(id_or_name)).id)
+            await erase_org(objects, org.id)
+            async with gate.write() as session:
+                await Administration(session, settings.quota, passwords, CLI).delete_org(org.id)
+            return org.name
+
+    return _run(run)
+
+
+def retain(settings: Settings, *, dry_run: bool) -> RetentionReport:
+    """Throw away what was kept long enough, in every tenant, or only count it.
+
+    Raises:
+        Refused: It cannot be done, or not wholly: the rest is for the next time.
+    """
+
+    async def run() -> RetentionReport:
+        async with (
+            Database(_address(settings)) as database,
+            open_object_store(settings.storage.object_store) as objects,
+        ):
+            gate = DatabaseGate(database, settings)
+            return await run_retention(gate, objects, settings.retention, dry_run=dry_run)
+
+    return _run(run)
+
+
+def upgrade(settings: Settings, revision: str) -> tuple[str | None, str | None]:
+    """Migrate up; gives the revisions before and after.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+
+    async def run() -> tuple[str | None, str | None]:
+        async with Database(_address(settings)) as database:
+            return await migrate.upgrade(database, revision), await migrate.current_revision(database)
+
+    return _run(run)
+
+
+def downgrade(settings: Settings, revision: str) -> tuple[str | None, str | None]:
+    """Migrate down; gives the revisions before and after.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+
+    async def run() -> tuple[str | None, str | None]:
+        async with Database(_address(settings)) as database:
+            return await migrate.downgrade(database, revision), await migrate.current_revision(database)
+
+    return _run(run)
+
+
+def copy(settings: Settings, target: Path) -> None:
+    """Copy the database to a file.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+
+    async def run() -> None:
+        try:
+            await backup.backup(_address(settings), target)
+        except FileExistsError as error:
+            raise Refused(f"{target} is there already.") from error
+
+    _run(run)
+
+
+def _run(work: Callable[[], Awaitable[Result]]) -> Result:
+    async def awaited() -> Result:
+        return await work()
+
+    try:
+        return asyncio.run(awaited())
+    except ApiError as error:
+        raise Refused(error.body.message) from error
+    except Conflict as error:
+        raise Refused(error.message) from error
+    except StorageError as error:
+        raise Refused(str(error)) from error
+
+
+def _address(settings: Settings) -> str:
+    return settings.storage.db_url.get_secret_value()

@@ -1,0 +1,49 @@
+"""Who a request comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from services.tenancy.scopes import Scope
+
+Limits: TypeAlias = Mapping[str, Any]
+"""A tenant's own limits, by the names of :class:`services.config.QuotaLimits`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """An authenticated caller. Everything it does, it does in one tenant.
+
+    Attributes:
+        org_id: The tenant.
+        org_name: Its name.
+        plan: Of the configured ones.
+        limits: Over the plan's.
+        retention: Days its things are kept, over the configured ones.
+        scopes: What it may do.
+        user_id: The user, if it is one, or the user a key belongs to.
+        key_id: The API key, if it came with one.
+        role: The user's in the tenant.
+        family: The login a token came from.
+    """
+
+    org_id: str
+    org_name: str
+    plan: str
+    scopes: frozenset[Scope]
+    limits: Limits = field(default_factory=dict[str, Any])
+    retention: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    user_id: str | None = None
+    key_id: str | None = None
+    role: str | None = None
+    family: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who it is in the audit log."""
+        return self.key_id or self.user_id or "local"
+
+    @property
+    def operator(self) -> bool:
+        """Whether it runs the server."""
+        return Scope.OPERATOR in self.scopes

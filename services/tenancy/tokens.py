@@ -1,0 +1,117 @@
+"""Access tokens (JWT, RFC 7519, HS256) and refresh tokens (random)."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+ISSUER: Final = "awaaztwin"
+ALGORITHM: Final = "HS256"
+REFRESH_MARK: Final = "atr_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an access token says. It is believed only together with the database.
+
+    Attributes:
+        org_id: The tenant.
+        user_id: The user, of a login.
+        family: The login it came from.
+        key_id: The API key it was made from.
+    """
+
+    org_id: str
+    user_id: str | None = None
+    family: str | None = None
+    key_id: str | None = None
+
+
+class InvalidToken(ValueError):  # noqa: N818 - named for the state
+    """The token is not ours, was changed, or is too old.
+
+    Args:
+        message: For the client.
+        expired: Whether it only came too late.
+    """
+
+    def __init__(self, message: str, *, expired: bool = False) -> None:
+        super().__init__(message)
+        self.expired = expired
+
+
+class Tokens:
+    """Signs and reads access tokens.
+
+    Args:
+        secret: At least 32 bytes.
+        seconds: How long a token is good.
+    """
+
+    def __init__(self, secret: str, *, seconds: float) -> None:
+        self._secret = secret
+        self.seconds = seconds
+
+    def sign(self, claims: Claims) -> str:
+        """A token that says so."""
+        now = int(time.time())
+        payload: dict[str, Any] = {
+            "iss": ISSUER,
+            "iat": now,
+            "exp": now + int(self.seconds),
+            "jti": secrets.token_hex(8),
+            "org": claims.org_id,
+            "sub": claims.user_id or claims.key_id or "",
+        }
+        if claims.family is not None:
+            payload["fam"] = claims.family
+        if claims.key_id is not None:
+            payload["key"] = claims.key_id
+        return jwt.encode(payload, self._secret, ALGORITHM)
+
+    def signature(self, *parts: str) -> str:
+        """The signature of a URL's parts: HMAC-SHA256, base64url."""
+        message = "\n".join(parts).encode()
+        mac = hmac.digest(self._secret.encode(), b"url\n" + message, "sha256")
+        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+    def read(self, token: str) -> Claims:
+        """What a token says.
+
+        Raises:
+            InvalidToken: It is not to be believed.
+        """
+        try:
+            payload = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                options={"require": ["exp", "iat", "iss", "sub", "org"]},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise InvalidToken("The token has expired.", expired=True) from error
+        except jwt.InvalidTokenError as error:
+            raise InvalidToken("The token is not valid.") from error
+        key_id = payload.get("key")
+        return Claims(
+            org_id=str(payload["org"]),
+            user_id=None if key_id else str(payload["sub"]),
+            family=payload.get("fam"),
+            key_id=key_id,
+        )
+
+
+def make_refresh_token() -> str:
+    """A new refresh token; its hash is kept."""
+    return REFRESH_MARK + secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """What is kept of a refresh token."""
+    return hashlib.sha256(token.encode()).hexdigest()

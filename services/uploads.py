@@ -1,0 +1,179 @@
+"""Forms with files: what a request uploads, on the disk and bounded."""
+
+import asyncio
+import hashlib
+import shutil
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Final
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect, Request
+
+from services.errors import invalid
+from storage.objects.contract import ABANDONED
+
+MAX_FIELDS: Final = 200
+MAX_FIELD_BYTES: Final = 64 * 1024
+LONGEST_NAME: Final = 200
+CHUNK: Final = 1024 * 1024
+PREFIX: Final = "awaaztwin-"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was uploaded.
+
+    Attributes:
+        path: Where it is while the request lasts.
+        filename: As the client named it, cut to what can be kept; for people only.
+        size: Bytes.
+        sha256: Hexadecimal.
+    """
+
+    path: Path
+    filename: str
+    size: int
+    sha256: str
+
+
+async def file_chunks(path: Path) -> AsyncGenerator[bytes, None]:
+    """The bytes of a file, a megabyte at a time; the event loop goes on meanwhile."""
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            yield chunk
+    finally:
+        file.close()  # at once, also while being cancelled
+
+
+class Form:
+    """A multipart form: text fields, and files in the order they came.
+
+    Args:
+        data: As it was parsed.
+        folder: For the files.
+    """
+
+    def __init__(self, data: FormData, folder: Path) -> None:
+        self._data = data
+        self._folder = folder
+
+    def texts(self, name: str) -> list[str]:
+        """The values of a field, ``name`` or ``name[]``.
+
+        Raises:
+            ApiError: 400, one of them is a file.
+        """
+        found = [value for key in (name, f"{name}[]") for value in self._data.getlist(key)]
+        if any(not isinstance(value, str) for value in found):
+            raise invalid(f"'{name}' is text, not a file.", name, "invalid_type")
+        return [value for value in found if isinstance(value, str)]
+
+    def text(self, name: str) -> str | None:
+        """The value of a field; ``None`` when it is not there or empty.
+
+        Raises:
+            ApiError: 400, it is a file.
+        """
+        found = self.texts(name)
+        return (found[-1] or None) if found else None
+
+    async def files(self, *names: str) -> list[Upload]:
+        """The files of some fields (``name`` or ``name[]``), each on the disk.
+
+        Raises:
+            ApiError: 400, one of them is text.
+        """
+        wanted = {alike for name in names for alike in (name, f"{name}[]")}
+        uploads: list[Upload] = []
+        for key, value in self._data.multi_items():
+            if key not in wanted:
+                continue
+            if isinstance(value, str):
+                raise invalid(
+                    f"'{names[0]}' is a file: send it as multipart/form-data.", names[0], "not_a_file"
+                )
+            path = self._folder / f"upload-{len(uploads)}"
+            size, digest = await asyncio.to_thread(_copy, value, path)
+            uploads.append(Upload(path, _shown(value.filename), size, digest))
+        return uploads
+
+
+@asynccontextmanager
+async def read_form(request: Request, *, max_files: int) -> AsyncGenerator[Form, None]:
+    """Read a request's form; its files are gone at the end of the block.
+
+    How many bytes there may be is the business of :class:`services.middleware.BodyLimit`.
+
+    Raises:
+        ApiError: 400, it is no form, or a broken one, or has too many parts.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
+        raise invalid("Send the request as multipart/form-data.", None, "invalid_content_type")
+    with temporary_folder() as folder:
+        async with _parsed(request, max_files) as data:
+            yield Form(data, folder)
+
+
+@asynccontextmanager
+async def _parsed(request: Request, max_files: int) -> AsyncGenerator[FormData, None]:
+    try:
+        data = await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    except ClientDisconnect as error:
+        raise invalid("The request's body is not complete.", None, "incomplete_body") from error
+    except UnicodeError as error:
+        # A part may name a charset that Python knows, and that refuses what is in it.
+        raise invalid("A field of the form is not text in its charset.", None, "invalid_form") from error
+    try:
+        yield data
+    finally:
+        await data.close()
+
+
+@contextmanager
+def temporary_folder() -> Generator[Path, None, None]:
+    """A folder that is gone at the end of the block; if the process dies, see :func:`sweep_folders`."""
+    with TemporaryDirectory(prefix=PREFIX) as folder:
+        yield Path(folder)
+
+
+def sweep_folders() -> int:
+    """Remove the folders that processes left which died; gives how many."""
+    old = time.time() - ABANDONED
+    swept = 0
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):  # another user's, or gone already
+            if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < old:
+                shutil.rmtree(folder)
+                swept += 1
+    return swept
+
+
+def is_json(request: Request) -> bool:
+    """Whether a request's body says that it is JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json"
+
+
+def _copy(upload: UploadFile, path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as target:
+        upload.file.seek(0)
+        while chunk := upload.file.read(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _shown(filename: str | None) -> str:
+    """What a file was called, without what no database or screen takes."""
+    name = (filename or "").replace("\\", "/").rpartition("/")[2]
+    name = "".join(letter for letter in name if letter.isprintable())
+    return name.encode("utf-8", "replace").decode("utf-8")[:LONGEST_NAME] or "recording"

@@ -1,0 +1,1 @@
+"""Voices of a tenant's own: made from recordings, prepared in engines that clone, allowed by a consent."""

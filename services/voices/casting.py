@@ -1,0 +1,278 @@
+"""Which voice a speech request means, and which engine speaks in it.
+
+The database is asked for every request, so that a change counts in every Gateway at once. What is found there
+wins over the engines' own voices: so a tenant's ``alloy`` can be a voice of its own.
+"""
+
+import asyncio
+import difflib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engines.contract import UnsupportedUtterance, Voice
+from engines.embedding import LARGEST
+from services.directory import EngineDirectory, find_voice
+from services.engine_client import EngineClient, VoiceReader
+from services.errors import ApiError, invalid, retry_headers
+from services.frames import EngineDescription
+from services.tenancy.gate import DatabaseGate
+from services.threads import in_thread
+from services.voices.guard import VoiceGuard
+from services.voices.objects import read_object
+from storage.columns import name_key
+from storage.errors import StorageUnavailable
+from storage.objects.contract import ObjectMissing, ObjectStore
+from storage.repositories.voices import Castable, VoiceRepository
+from storage.tables import VoiceEmbedding, VoiceProfile, VoiceState
+
+PATIENCE: Final = 20.0
+"""Seconds that a request waits for its voice to be prepared: making one takes about five."""
+
+POLL: Final = 0.25
+
+BUSY: Final = frozenset({VoiceState.PENDING, VoiceState.PROCESSING})
+
+REMEMBERED: Final = 10_000
+"""Names of tenants' own voices that are remembered while the database is away."""
+
+COMMON: Final = ("en", "hi")
+"""Of texts in the scripts that several languages share."""
+
+LONGEST: Final = 200
+"""Characters of a voice's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who speaks.
+
+    Attributes:
+        client: The engine's.
+        description: Of the engine.
+        voice: As far as planning the text needs it.
+        name: What the engine is told: a voice of its own, or the id of an embedding.
+        reader: Reads the embedding, for a voice of the tenant's own.
+        guard: Watches over a voice of the tenant's own.
+    """
+
+    client: EngineClient
+    description: EngineDescription
+    voice: Voice
+    name: str
+    reader: VoiceReader | None = None
+    guard: VoiceGuard | None = None
+
+    @property
+    def voice_id(self) -> str | None:
+        """Of a voice of the tenant's own."""
+        return None if self.guard is None else self.guard.voice_id
+
+
+class Casting:
+    """Finds who speaks.
+
+    Args:
+        gate: The database.
+        objects: The object store.
+        directory: The engines.
+        wake: Has waiting voices prepared at once.
+    """
+
+    def __init__(
+        self,
+        gate: DatabaseGate,
+        objects: ObjectStore,
+        directory: EngineDirectory,
+        wake: Callable[[], None],
+    ) -> None:
+        self._gate = gate
+        self._objects = objects
+        self._directory = directory
+        self._wake = wake
+        self._own: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    async def cast(self, org_id: str, wanted: str, *, model: str, engine: str | None) -> Cast:
+        """Who speaks for a tenant's request.
+
+        Args:
+            org_id: The tenant.
+            wanted: An id, a name or an alias of a voice.
+            model: Of the request.
+            engine: Of the request; wins over ``model``.
+
+        Raises:
+            ApiError: 400 for a voice or engine that there is not, 404 for a model, 409 for a voice not
+                ready yet.
+            EngineUnavailable: Nothing is known of the engine, and it does not answer.
+            StorageUnavailable: The voice may be the tenant's own, and the database is away.
+        """
+        client = self._directory.select(model, engine)
+        found = await self._find(org_id, wanted)
+        if found is None:
+            return await self._plain(org_id, client, wanted)
+        if not self._directory.chosen(model, engine):
+            client = None
+        row = await self._row(org_id, found, client)
+        speaker = self._directory.find(row.engine)
+        if speaker is None or row.embedding_id is None or row.key is None:
+            raise _not_ready(found.voice)
+        description = await self._directory.describe(speaker)
+        return Cast(
+            client=speaker,
+            description=description,
+            voice=Voice(
+                id=found.voice.id,
+                name=found.voice.name,
+                languages=_languages(found.voice.language, description),
+            ),
+            name=row.embedding_id,
+            reader=self._reader(row.key),
+            guard=VoiceGuard(self._gate, org_id, found.voice.id),
+        )
+
+    async def _plain(self, org_id: str, client: EngineClient, wanted: str) -> Cast:
+        description = await self._directory.describe(client)
+        try:
+            voice = find_voice(description, wanted)
+        except ApiError as error:
+            raise await self._unknown(org_id, wanted, error) from error
+        return Cast(client=client, description=description, voice=voice, name=wanted)
+
+    async def _find(self, org_id: str, wanted: str) -> Castable | None:
+        known = (org_id, name_key(wanted))
+        if len(wanted) > LONGEST or "\0" in wanted or not _encodable(wanted):
+            return None
+        try:
+            async with self._gate.read() as session:
+                voices = VoiceRepository(session, org_id)
+                found = await voices.find(wanted) if await voices.knows(wanted) else None
+        except StorageUnavailable:
+            # The engines' own voices go on speaking; but never one in place of the tenant's.
+            if known in self._own:
+                raise
+            return None
+        if found is None:
+            self._own.pop(known, None)
+        else:
+            self._own[known] = None
+            if len(self._own) > REMEMBERED:
+                self._own.popitem(last=False)
+        return found
+
+    async def _row(self, org_id: str, found: Castable, client: EngineClient | None) -> VoiceEmbedding:
+        """What the voice is in the engine that speaks, once it is prepared there."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while (row := self._prepared(found, client)) is None or await self._outdated(found, row):
+                    self._wake()
+                    await asyncio.sleep(POLL)
+                    async with self._gate.read() as session:
+                        again = await VoiceRepository(session, org_id).find(found.voice.id)
+                    if again is None:
+                        raise invalid("The voice was deleted.", "voice", "voice_not_found")
+                    found = again
+                return row
+        except TimeoutError as error:
+            raise _not_yet(found) from error
+
+    def _prepared(self, found: Castable, client: EngineClient | None) -> VoiceEmbedding | None:
+        """The engine asked for, else the default, else the first that can; ``None`` while it is prepared.
+
+        Raises:
+            ApiError: 400, it will not be, as things are.
+        """
+        voice = found.voice
+        if voice.state not in {VoiceState.READY, *BUSY} or voice.reason is not None:
+            raise _not_ready(voice)
+        rows = {row.engine: row for row in found.embeddings}
+        if client is not None:
+            names = [client.name]
+        else:
+            names = [self._directory.default.name, *(client.name for client in self._directory.clients)]
+        for row in (rows[name] for name in names if name in rows):
+            if voice.state == VoiceState.READY and row.embedding_id is not None:
+                return row
+            if row.state in BUSY:
+                # Another engine may be ready: but who speaks must not depend on who was faster.
+                return None
+        if voice.state in BUSY:
+            return None
+        raise _not_in(found, names[0])
+
+    async def _outdated(self, found: Castable, row: VoiceEmbedding) -> bool:
+        """Whether the engine has another model by now; then it is prepared again, soon.
+
+        Raises:
+            ApiError: 400, it cannot be.
+        """
+        speaker = self._directory.find(row.engine)
+        if speaker is None or (await self._directory.describe(speaker)).voice_model == row.model:
+            return False
+        if row.state == VoiceState.FAILED:
+            raise _not_in(found, row.engine)
+        return True
+
+    async def _unknown(self, org_id: str, wanted: str, error: ApiError) -> ApiError:
+        try:
+            async with self._gate.read() as session:
+                names = await VoiceRepository(session, org_id).names()
+        except StorageUnavailable:
+            return error
+        near = await in_thread(_nearest, wanted, names)
+        if not near:
+            return error
+        message = f"{error.body.message} Of your own: {', '.join(near)}."
+        return invalid(message, error.body.param, error.body.code)
+
+    def _reader(self, key: str) -> VoiceReader:
+        async def read(_embedding_id: str) -> bytes:
+            try:
+                return await read_object(self._objects, key, most=LARGEST)
+            except ObjectMissing as error:
+                raise UnsupportedUtterance("The voice was erased.", param="voice") from error
+
+        return read
+
+
+def _languages(own: str | None, description: EngineDescription) -> tuple[str, ...]:
+    """All languages of the engine: the voice's own is preferred, then the commonest."""
+    if own is None:
+        return ()
+    common = [tag for tag in COMMON if tag in description.languages]
+    return tuple(dict.fromkeys([own, *common, *description.languages]))
+
+
+def _nearest(wanted: str, names: Sequence[str]) -> list[str]:
+    keys = {name_key(name): name for name in names}
+    return [keys[key] for key in difflib.get_close_matches(name_key(wanted), keys, n=3, cutoff=0.5)]
+
+
+def _not_ready(voice: VoiceProfile) -> ApiError:
+    reason = f" {voice.reason}" if voice.reason else ""
+    return invalid(
+        f"The voice '{voice.name}' is not ready: {voice.state}.{reason}", "voice", "voice_not_ready"
+    )
+
+
+def _not_yet(found: Castable) -> ApiError:
+    message = f"The voice '{found.voice.name}' is still being prepared; try again shortly."
+    return ApiError(409, message, param="voice", code="voice_not_ready", headers=retry_headers(2.0))
+
+
+def _not_in(found: Castable, engine: str) -> ApiError:
+    reasons = [row.reason or row.state for row in found.embeddings if row.engine == engine]
+    ready = sorted(row.engine for row in found.embeddings if row.embedding_id is not None)
+    why = f" ({reasons[0]})" if reasons else ""
+    where = f"it is ready in {', '.join(ready)}" if ready else "it is ready in none"
+    message = f"The voice '{found.voice.name}' cannot be spoken by the engine {engine}{why}; {where}."
+    return invalid(message, "voice", "voice_not_ready")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

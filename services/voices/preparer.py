@@ -1,0 +1,274 @@
+"""Preparing voices in the engines, off the path of any request.
+
+Each Gateway process works, for each engine, on one voice at a time. What is to be done is in the database, so
+nothing is lost with a process: its lease ends, and another goes on.
+"""
+
+import asyncio
+import io
+import logging
+import wave
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from engines.contract import EngineError, EngineUnavailable, ReferenceSample, UnsupportedUtterance
+from engines.embedding import unpack
+from services.config import Settings
+from services.directory import EngineDirectory
+from services.engine_client import EngineClient
+from services.metrics import Metrics
+from services.tenancy.gate import DatabaseGate
+from services.threads import in_thread
+from services.voices.intake import Intake
+from services.voices.objects import read_object
+from services.voices.standing import restate
+from storage.columns import new_id, now
+from storage.errors import StorageError
+from storage.objects.contract import ObjectMissing, ObjectStore
+from storage.repositories.doomed import DoomedObjects
+from storage.repositories.embeddings import (
+    Claim,
+    claim_preparation,
+    fail_claim,
+    finish_claim,
+    preparation_is_due,
+    renew_claim,
+    want_current_models,
+)
+from storage.repositories.samples import SampleRepository
+from storage.repositories.voices import VoiceRepository
+from storage.tables import AudioSample
+
+logger = logging.getLogger(__name__)
+
+LEASE: Final = 60.0
+"""Seconds after which the work of a process that died is taken over."""
+
+RENEWAL: Final = LEASE / 3
+
+PAUSE: Final = 1.0
+"""Seconds between two looks for work that another process wanted."""
+
+MOST_SECONDS: Final = 600.0
+"""Of recordings that one preparation is given, the first ones first."""
+
+MOST_ATTEMPTS: Final = 30
+"""Failures of an engine in a row until a voice counts as failed; with the pauses between, half an hour."""
+
+LONGEST_PAUSE: Final = 60.0
+
+LARGEST_AUDIO: Final = 256 * 1024 * 1024
+"""Bytes of a canonical recording: an hour and a half."""
+
+
+class Preparer:
+    """Works on what is to be prepared.
+
+    Args:
+        gate: The database.
+        objects: The object store.
+        intake: Keeps what is prepared.
+        directory: The engines.
+        settings: The settings.
+        metrics: Counts what was prepared.
+    """
+
+    def __init__(
+        self,
+        gate: DatabaseGate,
+        objects: ObjectStore,
+        intake: Intake,
+        directory: EngineDirectory,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        self._gate = gate
+        self._intake = intake
+        self._objects = objects
+        self._directory = directory
+        self._settings = settings
+        self._metrics = metrics
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """Have it look for work at once."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for client in self._directory.clients:
+                group.create_task(self._work(client))
+
+    async def cloning(self) -> Collection[str]:
+        """The names of the engines that clone, as far as they have answered yet."""
+        return (await self.models()).keys()
+
+    async def want_current(self) -> int:
+        """Have voices prepared again whose engine has a new model, or that an engine does not have yet."""
+        if not (models := await self.models()):
+            return 0
+        async with self._gate.write() as session:
+            wanted = await want_current_models(session, models)
+        if wanted:
+            logger.info("%d voices are prepared for the engines' present models", wanted)
+            self.wake()
+        return wanted
+
+    async def forget(self, embeddings: Collection[tuple[str, str]]) -> None:
+        """Have the engines forget embeddings, by engine and id, as far as they can be reached."""
+        for engine, embedding_id in embeddings:
+            client = self._directory.find(engine)
+            if client is None:
+                continue
+            try:
+                await client.drop_voice(embedding_id)
+            except EngineError as error:
+                # It is in no other place, so the runner loses it when it needs the room or ends.
+                logger.warning("the engine %s keeps an erased voice in memory: %s", engine, error.message)
+
+    async def models(self) -> dict[str, str]:
+        """The model of each engine that clones, as far as they have answered yet."""
+        models: dict[str, str] = {}
+        for client in self._directory.clients:
+            try:
+                description = await self._directory.describe(client)
+            except EngineUnavailable:
+                continue
+            if description.license_accepted is False:
+                continue  # it is not loaded before that; then voices are wanted by themselves
+            if description.capabilities.cloning and description.voice_model is not None:
+                models[client.name] = description.voice_model
+        return models
+
+    async def _work(self, client: EngineClient) -> None:
+        while True:
+            try:
+                while await self._one(client):
+                    pass
+            except StorageError as error:
+                logger.warning("preparing voices has to wait: %s", error)
+            except Exception:  # whatever one voice raises must not end the work on the others
+                logger.exception("preparing a voice for %s failed", client.name)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await self._wanted.wait()
+            self._wanted.clear()
+
+    async def _one(self, client: EngineClient) -> bool:
+        """Work on one voice, if there is one; whether there was."""
+        # Reading first: a writing transaction each second would keep others of SQLite waiting.
+        async with self._gate.read() as session:
+            if not await preparation_is_due(session, [client.name]):
+                return False
+        async with self._gate.write() as session:
+            claim = await claim_preparation(session, [client.name], lease=new_id("lease"), seconds=LEASE)
+            if claim is None:
+                return False
+            if (voice := await VoiceRepository(session, claim.org_id).lock(claim.voice_id)) is not None:
+                await restate(session, voice, self._settings)
+        work = asyncio.create_task(self._prepare(client, claim))
+        renewal = asyncio.create_task(self._renew(claim, work))
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not work.cancelled() or (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            logger.info("a voice was changed while it was prepared for %s", client.name)
+        finally:
+            for task in (work, renewal):
+                task.cancel()
+            await asyncio.gather(work, renewal, return_exceptions=True)
+        return True
+
+    async def _renew(self, claim: Claim, work: asyncio.Task[None]) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL)
+            with suppress(StorageError):
+                async with self._gate.write() as session:
+                    if not await renew_claim(session, claim, seconds=LEASE):
+                        work.cancel()
+                        return
+
+    async def _prepare(self, client: EngineClient, claim: Claim) -> None:
+        try:
+            samples = await self._samples(claim)
+            if not samples:
+                await self._fail(claim, "Its recordings are not kept any more.", retry=False)
+                return
+            with self._metrics.preparation_seconds.labels(client.name).time():
+                data = await client.prepare(samples)
+            await self._keep(client, claim, data)
+        except UnsupportedUtterance as error:
+            await self._fail(claim, error.message, retry=False)
+        except ObjectMissing:
+            await self._fail(claim, "A recording is missing in the object store.", retry=False)
+        except StorageError:
+            # However long it is away: the recordings are as good afterwards.
+            await self._fail(claim, "A part of the server is away; it is tried again.", retry=True)
+            raise
+        except EngineError as error:
+            await self._fail(claim, error.message, retry=claim.attempts + 1 < MOST_ATTEMPTS)
+
+    async def _samples(self, claim: Claim) -> list[ReferenceSample]:
+        async with self._gate.read() as session:
+            rows = await SampleRepository(session, claim.org_id).list(claim.voice_id)
+            voice = await VoiceRepository(session, claim.org_id).get(claim.voice_id)
+        language = None if voice is None else voice.language
+        samples: list[ReferenceSample] = []
+        seconds = 0.0
+        for row in rows:
+            if row.audio_key is None or seconds >= MOST_SECONDS:
+                continue
+            data = await read_object(self._objects, row.audio_key, most=LARGEST_AUDIO)
+            sample = await in_thread(_reference, data, row, language, MOST_SECONDS - seconds)
+            samples.append(sample)
+            seconds += sample.pcm.size / sample.sample_rate
+        return samples
+
+    async def _keep(self, client: EngineClient, claim: Claim, data: bytes) -> None:
+        model = (await in_thread(unpack, data)).model
+        prepared = await self._intake.put_embedding(claim.org_id, claim.voice_id, model, data)
+        replaced: list[tuple[str, str]] = []
+        async with self._gate.write() as session:
+            voice = await VoiceRepository(session, claim.org_id).lock(claim.voice_id)
+            ours, old = await finish_claim(session, claim, prepared)
+            doomed = DoomedObjects(session)
+            if not ours or voice is None:
+                await doomed.doom([prepared.key])
+                return
+            await doomed.spare([prepared.key])
+            if old is not None:
+                await doomed.doom([old.key])
+                replaced.append((claim.engine, old.embedding_id))
+            await restate(session, voice, self._settings)
+        self._metrics.preparations.labels(client.name, "ready").inc()
+        logger.info("the voice %s is ready in %s", claim.voice_id, client.name)
+        # Requests that were cast just before still speak with the old one; a moment later nobody does.
+        await self.forget(replaced)
+
+    async def _fail(self, claim: Claim, reason: str, *, retry: bool) -> None:
+        self._metrics.preparations.labels(claim.engine, "retried" if retry else "failed").inc()
+        pause = min(2.0**claim.attempts, LONGEST_PAUSE)
+        retry_at = now() + timedelta(seconds=pause) if retry else None
+        async with self._gate.write() as session:
+            voice = await VoiceRepository(session, claim.org_id).lock(claim.voice_id)
+            if await fail_claim(session, claim, reason, retry_at=retry_at) and voice is not None:
+                await restate(session, voice, self._settings)
+        logger.warning("the voice %s could not be prepared for %s: %s", claim.voice_id, claim.engine, reason)
+
+
+def _reference(data: bytes, row: AudioSample, language: str | None, seconds: float) -> ReferenceSample:
+    with wave.open(io.BytesIO(data)) as file:
+        rate = file.getframerate()
+        pcm = np.frombuffer(file.readframes(round(seconds * rate)), "<i2").astype(np.int16, copy=False)
+        whole = pcm.size == file.getnframes()
+    # Words that are not in the part that is given would mislead.
+    transcript = row.transcript if whole else None
+    return ReferenceSample(
+        pcm=pcm, sample_rate=rate, transcript=transcript, language=row.language or language
+    )

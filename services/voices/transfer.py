@@ -1,0 +1,265 @@
+"""Voices to and from other servers, as bundles."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engines.embedding import BrokenEmbedding, unpack
+from services.config import Settings
+from services.errors import ApiError, invalid
+from services.samples.report import SampleReport
+from services.tenancy.gate import DatabaseGate
+from services.threads import in_thread
+from services.uploads import Upload, temporary_folder
+from services.voices.bundle import (
+    BadBundle,
+    Manifest,
+    read_bundle,
+    unpacked,
+    write_bundle,
+)
+from services.voices.consents import Consents
+from services.voices.gathering import Gathered
+from services.voices.intake import Described, Intake
+from services.voices.library import Owner, VoiceFields, VoiceLibrary, log, writing
+from services.voices.standing import renew, restate
+from storage.columns import new_id
+from storage.objects.contract import ObjectStore
+from storage.repositories.consents import ConsentRepository
+from storage.repositories.embeddings import EmbeddingRepository, Prepared
+from storage.repositories.samples import SampleRepository, keys_of
+from storage.repositories.stored import make_room
+from storage.repositories.voices import VoiceRepository
+from storage.tables import AudioSample, VoiceProfile, VoiceState
+
+EXPANSION: Final = 8
+"""Bytes of a bundle's files for each byte an upload may have: the canonical recordings are longer than
+compressed uploads."""
+
+
+class Transfer:
+    """Exports and imports voices.
+
+    Args:
+        gate: The database.
+        objects: The object store.
+        settings: The settings.
+        library: Makes voices.
+        consents: Keeps consents.
+        intake: Takes recordings in.
+        models: Gives the model of each engine that clones.
+    """
+
+    def __init__(
+        self,
+        gate: DatabaseGate,
+        objects: ObjectStore,
+        settings: Settings,
+        *,
+        library: VoiceLibrary,
+        consents: Consents,
+        intake: Intake,
+        models: Callable[[], Awaitable[Mapping[str, str]]],
+    ) -> None:
+        self._gate = gate
+        self._objects = objects
+        self._settings = settings
+        self._library = library
+        self._consents = consents
+        self._intake = intake
+        self._models = models
+
+    @asynccontextmanager
+    async def export(self, owner: Owner, voice_id: str) -> AsyncGenerator[Path, None]:
+        """A voice as a bundle, which is gone at the end of the block.
+
+        Raises:
+            ApiError: 404, 409 for a voice whose consent was withdrawn.
+            StorageError: A part is away.
+        """
+        voice = await self._library.get(owner, voice_id)
+        if voice.state == VoiceState.REVOKED:
+            headers = {"x-should-retry": "false"}
+            raise ApiError(409, "The voice's consent was withdrawn.", code="voice_revoked", headers=headers)
+        async with self._gate.read() as session:
+            samples = await SampleRepository(session, owner.org_id).list(voice.id)
+            rows = await EmbeddingRepository(session, owner.org_id).list([voice.id])
+            aliases = await VoiceRepository(session, owner.org_id).aliases([voice.id])
+            consent = None
+            if voice.consent_id is not None:
+                consent = await ConsentRepository(session, owner.org_id).get(voice.consent_id)
+        with temporary_folder() as folder:
+            gathered = Gathered(self._objects, folder)
+            manifest = Manifest(
+                format="awaaztwin-voice",
+                version=1,
+                name=voice.name,
+                language=voice.language,
+                description=voice.description,
+                labels=voice.labels,
+                aliases=tuple(alias.alias for alias in aliases),
+                samples=tuple([await gathered.sample(index, sample) for index, sample in enumerate(samples)]),
+                embeddings=tuple(
+                    [
+                        entry
+                        for index, row in enumerate(rows)
+                        if (entry := await gathered.embedding(index, row)) is not None
+                    ]
+                ),
+                consent=None if consent is None else await gathered.consent(consent),
+            )
+            target = folder / "bundle.zip"
+            await asyncio.to_thread(write_bundle, target, manifest, gathered.files)
+            yield target
+
+    async def import_(self, owner: Owner, upload: Upload, *, name: str | None) -> VoiceProfile:
+        """Make a voice from a bundle: all of it, or nothing.
+
+        Recordings are examined as any upload is, whatever the bundle says of them. Prepared voices are taken
+        over where an engine of the same name and model is served; for the others it is prepared anew.
+
+        Raises:
+            ApiError: 400 for the bundle, 429, 503.
+            Conflict: The name is taken.
+        """
+        most = self._settings.limits.max_upload_bytes * EXPANSION
+        with temporary_folder() as folder:
+            try:
+                manifest = await asyncio.to_thread(read_bundle, upload.path, folder, most=most)
+            except BadBundle as error:
+                raise invalid(f"{upload.filename}: {error}", "bundle", "bad_bundle") from error
+            try:
+                async with self._intake.discarding() as keys:
+                    return await self._bring_in(owner, manifest, folder, name, keys)
+            finally:
+                self._library.wake()
+
+    async def _bring_in(
+        self, owner: Owner, manifest: Manifest, folder: Path, name: str | None, keys: list[str]
+    ) -> VoiceProfile:
+        """Put what a bundle holds, and make rows of all of it at once; ``keys`` gets what was put."""
+        voice_id = new_id("voice")
+        embeddings = await self._embeddings(manifest, folder)
+        erased = _erased(owner, voice_id, manifest)
+        fields = await self._fields(owner, manifest, name)
+        await self._library.check(owner, fields)
+        engines = await self._models()
+        consent = None
+        if manifest.consent is not None:
+            recording = _upload(folder, manifest.consent.recording, manifest)
+            consent = await self._consents.arrived(owner, manifest.consent, recording)
+            fields = replace(fields, consent_id=consent.id)
+            keys.extend(filter(None, [consent.key]))
+        samples = await self._intake.take(owner.org_id, voice_id, _recordings(manifest, folder))
+        keys.extend(key for sample in samples for key in keys_of(sample))
+        prepared: dict[str, Prepared] = {}
+        for engine, model, data in embeddings:
+            prepared[engine] = await self._intake.put_embedding(owner.org_id, voice_id, model, data)
+            keys.append(prepared[engine].key)
+        async with writing(self._gate) as session:
+            if consent is not None:
+                await self._consents.keep(session, owner, consent)
+            voice = await self._library.insert(session, owner, voice_id, fields)
+            await self._library.keep(session, owner, voice, [*samples, *erased])
+            await renew(session, voice, self._settings, ())
+            if voice.state != VoiceState.FAILED:
+                await self._keep_embeddings(session, owner, voice, prepared)
+                if samples and voice.reason is None:
+                    rows = EmbeddingRepository(session, owner.org_id)
+                    await rows.want(voice, engines.keys() - prepared.keys())
+                await restate(session, voice, self._settings)
+            await log(session, owner, "voice.imported", voice.id, {"name": voice.name})
+        return voice
+
+    async def _keep_embeddings(
+        self, session: AsyncSession, owner: Owner, voice: VoiceProfile, prepared: Mapping[str, Prepared]
+    ) -> None:
+        size = sum(entry.size for entry in prepared.values())
+        await make_room(session, owner.org_id, size, most=owner.limits.stored_bytes)
+        await self._intake.claim(session, [entry.key for entry in prepared.values()])
+        for engine, entry in prepared.items():
+            await EmbeddingRepository(session, owner.org_id).put_prepared(voice, engine, entry)
+
+    async def _embeddings(self, manifest: Manifest, folder: Path) -> list[tuple[str, str, bytes]]:
+        """Engine, model and bytes of what can be taken over."""
+        models = await self._models()
+        adopted: list[tuple[str, str, bytes]] = []
+        for entry in manifest.embeddings:
+            if models.get(entry.engine) != entry.model:
+                continue
+            data = await asyncio.to_thread(unpacked(folder, entry.file).read_bytes)
+            try:
+                voice = await in_thread(unpack, data)
+            except BrokenEmbedding as error:
+                raise invalid(
+                    f"A prepared voice in it is broken: {error}.", "bundle", "bad_bundle"
+                ) from error
+            if voice.model != entry.model:
+                raise invalid("A prepared voice in it is of another model.", "bundle", "bad_bundle")
+            adopted.append((entry.engine, entry.model, data))
+        return adopted
+
+    async def _fields(self, owner: Owner, manifest: Manifest, name: str | None) -> VoiceFields:
+        async with self._gate.read() as session:
+            repository = VoiceRepository(session, owner.org_id)
+            # Names that mean something here already go on meaning that.
+            free = [alias for alias in manifest.aliases if not await repository.knows(alias)]
+        return VoiceFields(
+            name=name or manifest.name,
+            language=manifest.language,
+            description=manifest.description,
+            labels=manifest.labels,
+            aliases=free,
+        )
+
+
+def _upload(folder: Path, name: str | None, manifest: Manifest, filename: str = "recording") -> Upload | None:
+    if name is None:
+        return None
+    entry = next(entry for entry in manifest.files if entry.name == name)
+    return Upload(unpacked(folder, name), filename, entry.size, entry.sha256)
+
+
+def _recordings(manifest: Manifest, folder: Path) -> list[Described]:
+    recordings: list[Described] = []
+    for entry in manifest.samples:
+        upload = _upload(folder, entry.original or entry.audio, manifest, entry.filename)
+        if upload is not None:
+            recordings.append(Described(upload, entry.transcript, entry.language))
+    return recordings
+
+
+def _erased(owner: Owner, voice_id: str, manifest: Manifest) -> list[AudioSample]:
+    """The samples whose recordings were not kept: what is known of them."""
+    samples: list[AudioSample] = []
+    for entry in manifest.samples:
+        if entry.original is not None or entry.audio is not None:
+            continue
+        try:
+            report = SampleReport.model_validate(entry.report)
+        except ValidationError as error:
+            raise invalid("The report of a recording in it is broken.", "bundle", "bad_bundle") from error
+        samples.append(
+            AudioSample(
+                id=new_id("sample"),
+                org_id=owner.org_id,
+                voice_id=voice_id,
+                filename=entry.filename,
+                content_type=entry.content_type,
+                original_key=None,
+                audio_key=None,
+                sha256=entry.sha256,
+                size=0,
+                duration_ms=entry.duration_ms,
+                transcript=entry.transcript,
+                language=entry.language,
+                report=report.model_dump(mode="json"),
+            )
+        )
+    return samples

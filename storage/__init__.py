@@ -1,0 +1,1 @@
+"""What the server keeps: settings of the database, the cache and the object store."""

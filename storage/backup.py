@@ -1,0 +1,86 @@
+"""Copying the database while it is used."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import URL
+
+from storage.database import database_url
+from storage.errors import StorageUnavailable
+
+TIMEOUT: Final = 3_600.0
+"""Seconds a backup may take."""
+
+
+async def backup(address: str, target: Path) -> None:
+    """Copy the database to a file: SQLite's own format, or PostgreSQL's archive (``pg_restore`` reads it).
+
+    The file appears when it is complete.
+
+    Args:
+        address: The database's.
+        target: The file; it must not be there yet.
+
+    Raises:
+        FileExistsError: It is there.
+        StorageUnavailable: The database is away, or ``pg_dump`` is not installed.
+    """
+    await asyncio.to_thread(_backup, database_url(address), target)
+
+
+def _backup(url: URL, target: Path) -> None:
+    if target.exists():
+        raise FileExistsError(target)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        if url.get_backend_name() == "sqlite":
+            _copy_sqlite(Path(url.database or ""), partial)
+        else:
+            _dump_postgresql(url, partial)
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise StorageUnavailable("database", f"there is no file {source}")
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600)
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as from_,
+            closing(sqlite3.connect(target)) as to,
+        ):
+            # Pages in portions: writers get their turn between them.
+            from_.backup(to, pages=1_000)
+    except sqlite3.Error as error:
+        raise StorageUnavailable("database", str(error)) from error
+
+
+def _dump_postgresql(url: URL, target: Path) -> None:
+    command = shutil.which("pg_dump")
+    if command is None:
+        raise StorageUnavailable("database", "`pg_dump` is not installed (Debian: postgresql-client)")
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600)
+    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
+    arguments = ["--format=custom", f"--file={target}", "--no-password"]
+    where = {
+        "--host": url.host,
+        "--port": str(url.port) if url.port else None,
+        "--username": url.username,
+        "--dbname": url.database,
+    }
+    arguments += [f"{name}={value}" for name, value in where.items() if value]
+    done = subprocess.run(  # noqa: S603 - no shell, and the address is the operator's own
+        [command, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
+    if done.returncode:
+        raise StorageUnavailable("database", done.stderr.strip().splitlines()[-1][:300])

@@ -1,0 +1,107 @@
+"""Bringing the database's tables to what this version needs, and back."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+
+from storage.database import Database
+from storage.errors import StorageError, StorageUnavailable
+
+FOLDER: Final = Path(__file__).with_name("migrations")
+
+LOCK: Final = 0x4157_5A54
+"""Number of PostgreSQL's advisory lock under which migrations run."""
+
+
+def head_revision() -> str:
+    """The revision that this version's code needs."""
+    return str(ScriptDirectory(str(FOLDER)).get_current_head())
+
+
+async def current_revision(database: Database) -> str | None:
+    """The revision the database has; ``None`` when it is empty.
+
+    Raises:
+        StorageUnavailable: The database is away.
+    """
+    async with database.read() as session:
+        connection = await session.connection()
+        return await connection.run_sync(_revision)
+
+
+async def upgrade(database: Database, revision: str = "head") -> str | None:
+    """Migrate up, in one transaction; safe when several processes do it at once.
+
+    Args:
+        database: What is migrated.
+        revision: The revision to reach.
+
+    Returns:
+        The revision there was before.
+
+    Raises:
+        StorageError: There is no such revision.
+        StorageUnavailable: The database is away, or is newer than this version.
+    """
+    return await _run(database, lambda config: command.upgrade(config, revision))
+
+
+async def downgrade(database: Database, revision: str) -> str | None:
+    """Migrate down, in one transaction; ``base`` drops everything.
+
+    Returns:
+        The revision there was before.
+
+    Raises:
+        StorageUnavailable: The database is away.
+    """
+    return await _run(database, lambda config: command.downgrade(config, revision))
+
+
+async def check(database: Database) -> None:
+    """Refuse a database whose tables are not this version's.
+
+    Raises:
+        StorageUnavailable: They are older or newer, or the database is away.
+    """
+    current, head = await current_revision(database), head_revision()
+    if current != head:
+        reason = f"its tables are at revision {current or 'none'}, not {head}; run `awaaztwin db upgrade`"
+        raise StorageUnavailable("database", reason, retry_after=30.0)
+
+
+async def _run(database: Database, work: Callable[[Config], None]) -> str | None:
+    def migrate(connection: Connection) -> str | None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        before = _revision(connection)
+        known = {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
+        if before is not None and before not in known:
+            raise StorageUnavailable(
+                "database", f"its tables are of a newer version (revision {before})", retry_after=30.0
+            )
+        config = Config()
+        config.set_main_option("script_location", str(FOLDER))
+        config.attributes["connection"] = connection
+        try:
+            work(config)
+        except CommandError as error:
+            raise StorageError(str(error)) from error
+        return before
+
+    # Alembic works through a table at a time, and may take longer than a request may.
+    async with asyncio.timeout(600), database.write() as session:
+        connection = await session.connection()
+        return await connection.run_sync(migrate)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

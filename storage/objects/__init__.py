@@ -1,0 +1,1 @@
+"""Objects: recordings and finished audio, in a folder or in S3."""

@@ -1,0 +1,58 @@
+"""The audit log: added to, read, never changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.tables import AuditEvent
+
+
+class AuditRepository:
+    """The audit log of one tenant, or the server's own.
+
+    Args:
+        session: A transaction: an event is kept if and only if what it tells of is.
+        org_id: The tenant; ``None`` for what belongs to none, such as a failed login.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str | None) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def add(
+        self,
+        action: str,
+        *,
+        actor: str,
+        target: str | None = None,
+        address: str | None = None,
+        request_id: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write an event down. ``details`` hold no secrets."""
+        self._session.add(
+            AuditEvent(
+                org_id=self._org_id,
+                actor=actor,
+                action=action,
+                target=target,
+                address=address,
+                request_id=request_id,
+                details=dict(details or {}),
+            )
+        )
+        await self._session.flush()
+
+    async def list(self, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEvent]:
+        """The newest events first, those older than ``before``."""
+        query = (
+            select(AuditEvent)
+            .where(AuditEvent.org_id == self._org_id)
+            .order_by(AuditEvent.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(AuditEvent.id < before)
+        return (await self._session.scalars(query)).all()

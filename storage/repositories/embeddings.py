@@ -1,0 +1,273 @@
+"""Voices in the engines: what is prepared, what is to be, and who works on it.
+
+The row is the truth. A worker claims it with a lease, renews that while it works, and writes what came of it
+only while the lease is still its own; a worker that dies loses it when the lease ends, and another goes on.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import CursorResult, Select, and_, exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.columns import now
+from storage.tables import AudioSample, VoiceEmbedding, VoiceProfile, VoiceState
+
+LOST: Final = "It was prepared with another model of the engine, and its recordings are not kept any more."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Work on one voice in one engine.
+
+    Attributes:
+        org_id: The voice's tenant.
+        voice_id: The voice.
+        engine: By its configured name.
+        wanted: The generation to prepare.
+        attempts: That failed before.
+        lease: Says that the work is this worker's.
+    """
+
+    org_id: str
+    voice_id: str
+    engine: str
+    wanted: int
+    attempts: int
+    lease: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An embedding that is in the object store.
+
+    Attributes:
+        embedding_id: Never means another one.
+        model: What it was made with.
+        key: Where it is.
+        size: Bytes.
+    """
+
+    embedding_id: str
+    model: str
+    key: str
+    size: int
+
+
+class EmbeddingRepository:
+    """The prepared voices of one tenant.
+
+    Args:
+        session: A transaction.
+        org_id: The tenant.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def list(self, voice_ids: Sequence[str]) -> Sequence[VoiceEmbedding]:
+        """Of some voices, by voice and engine."""
+        query = (
+            select(VoiceEmbedding)
+            .where(VoiceEmbedding.org_id == self._org_id, VoiceEmbedding.voice_id.in_(voice_ids))
+            .order_by(VoiceEmbedding.voice_id, VoiceEmbedding.engine)
+        )
+        return (await self._session.scalars(query)).all()
+
+    async def want(self, voice: VoiceProfile, engines: Collection[str]) -> None:
+        """Have a voice's present samples prepared for some engines; what is ready stays until then."""
+        found = {row.engine: row for row in await self.list([voice.id])}
+        for engine in engines:
+            row = found.get(engine)
+            if row is None:
+                row = VoiceEmbedding(voice_id=voice.id, engine=engine, org_id=self._org_id)
+                self._session.add(row)
+            row.wanted = voice.generation
+            row.state, row.reason, row.attempts = VoiceState.PENDING, None, 0
+            row.due_at, row.lease = now(), None
+        await self._session.flush()
+
+    async def put_prepared(self, voice: VoiceProfile, engine: str, prepared: Prepared) -> None:
+        """Keep an embedding that came with an imported voice."""
+        row = VoiceEmbedding(
+            voice_id=voice.id,
+            engine=engine,
+            org_id=self._org_id,
+            state=VoiceState.READY,
+            wanted=voice.generation,
+            generation=voice.generation,
+            embedding_id=prepared.embedding_id,
+            model=prepared.model,
+            key=prepared.key,
+            size=prepared.size,
+            prepared_at=now(),
+        )
+        self._session.add(row)
+        await self._session.flush()
+
+    async def stop(self, voice_id: str) -> Sequence[str]:
+        """Have nobody work on a voice any more, and forget its embeddings; gives where those are."""
+        rows = await self.list([voice_id])
+        for row in rows:
+            await self._session.delete(row)
+        await self._session.flush()
+        return tuple(row.key for row in rows if row.key is not None)
+
+
+async def preparation_is_due(session: AsyncSession, engines: Collection[str]) -> bool:
+    """Whether there is work to take: for the workers alone."""
+    query = select(VoiceEmbedding.voice_id).where(
+        VoiceEmbedding.due_at <= now(), VoiceEmbedding.engine.in_(engines)
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def claim_preparation(
+    session: AsyncSession, engines: Collection[str], *, lease: str, seconds: float
+) -> Claim | None:
+    """Take the work that waits the longest, of any tenant: for the workers alone.
+
+    Args:
+        session: A transaction that writes.
+        engines: Those that the worker can prepare for.
+        lease: A new id.
+        seconds: Until another may take it, unless it is renewed.
+    """
+    query = (
+        select(VoiceEmbedding)
+        .where(VoiceEmbedding.due_at <= now(), VoiceEmbedding.engine.in_(engines))
+        .order_by(VoiceEmbedding.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = await session.scalar(query)
+    if row is None:
+        return None
+    row.state, row.lease = VoiceState.PROCESSING, lease
+    row.due_at = now() + timedelta(seconds=seconds)
+    await session.flush()
+    return Claim(
+        org_id=row.org_id,
+        voice_id=row.voice_id,
+        engine=row.engine,
+        wanted=row.wanted,
+        attempts=row.attempts,
+        lease=lease,
+    )
+
+
+async def renew_claim(session: AsyncSession, claim: Claim, *, seconds: float) -> bool:
+    """Keep work for longer; whether it is still this worker's."""
+    return await _change(session, claim, {"due_at": now() + timedelta(seconds=seconds)})
+
+
+async def finish_claim(
+    session: AsyncSession, claim: Claim, prepared: Prepared
+) -> tuple[bool, Prepared | None]:
+    """Keep what came of work.
+
+    Returns:
+        Whether it was still this worker's, and the embedding that it takes the place of.
+    """
+    row = await session.scalar(_claimed(claim).with_for_update())
+    if row is None:
+        return False, None
+    old = None
+    if row.embedding_id is not None and row.model is not None and row.key is not None:
+        old = Prepared(embedding_id=row.embedding_id, model=row.model, key=row.key, size=row.size)
+    row.embedding_id, row.model = prepared.embedding_id, prepared.model
+    row.key, row.size = prepared.key, prepared.size
+    row.generation, row.prepared_at = claim.wanted, now()
+    row.state, row.reason, row.attempts = VoiceState.READY, None, 0
+    row.due_at = row.lease = None
+    await session.flush()
+    return True, old
+
+
+async def fail_claim(session: AsyncSession, claim: Claim, reason: str, *, retry_at: datetime | None) -> bool:
+    """Note that work failed: for good, or until ``retry_at``; whether it was still this worker's."""
+    state = VoiceState.FAILED if retry_at is None else VoiceState.PENDING
+    values = {
+        "state": state,
+        "reason": reason,
+        "attempts": claim.attempts + 1,
+        "due_at": retry_at,
+        "lease": None,
+    }
+    return await _change(session, claim, values)
+
+
+async def want_current_models(session: AsyncSession, models: Mapping[str, str]) -> int:
+    """Have voices prepared that an engine has not, or with another model: for the workers alone.
+
+    Only voices whose recordings are still kept: those that are ready, and those that wait for an engine. Of
+    the others is noted that they cannot be.
+
+    Args:
+        session: A transaction that writes.
+        models: The model of each engine that clones.
+
+    Returns:
+        How many are to be prepared.
+    """
+    kept = exists().where(AudioSample.voice_id == VoiceProfile.id, AudioSample.audio_key.is_not(None))
+    wanted = 0
+    for engine, model in models.items():
+        query = (
+            select(VoiceProfile, VoiceEmbedding)
+            .outerjoin(
+                VoiceEmbedding,
+                and_(VoiceEmbedding.voice_id == VoiceProfile.id, VoiceEmbedding.engine == engine),
+            )
+            .where(
+                or_(
+                    VoiceProfile.state == VoiceState.READY,
+                    and_(VoiceProfile.state == VoiceState.PENDING, VoiceProfile.reason.is_(None)),
+                ),
+                kept,
+                or_(
+                    VoiceEmbedding.voice_id.is_(None),
+                    and_(VoiceEmbedding.state == VoiceState.READY, VoiceEmbedding.model != model),
+                ),
+            )
+            .limit(100)
+            # Another process looks for the same; it has those that it holds just now.
+            .with_for_update(of=VoiceProfile, skip_locked=True)
+        )
+        for voice, _ in (await session.execute(query)).all():
+            await EmbeddingRepository(session, voice.org_id).want(voice, [engine])
+            wanted += 1
+        lost = update(VoiceEmbedding).where(
+            VoiceEmbedding.engine == engine,
+            VoiceEmbedding.state == VoiceState.READY,
+            VoiceEmbedding.model != model,
+            ~exists().where(
+                AudioSample.voice_id == VoiceEmbedding.voice_id, AudioSample.audio_key.is_not(None)
+            ),
+        )
+        await session.execute(lost.values(state=VoiceState.FAILED, reason=LOST))
+    return wanted
+
+
+def _claimed(claim: Claim) -> Select[VoiceEmbedding]:
+    return select(VoiceEmbedding).where(
+        VoiceEmbedding.voice_id == claim.voice_id,
+        VoiceEmbedding.engine == claim.engine,
+        VoiceEmbedding.lease == claim.lease,
+    )
+
+
+async def _change(session: AsyncSession, claim: Claim, values: dict[str, Any]) -> bool:
+    changed: CursorResult[Any] = await session.execute(  # pyright: ignore[reportAssignmentType] - an UPDATE's
+        update(VoiceEmbedding)
+        .where(
+            VoiceEmbedding.voice_id == claim.voice_id,
+            VoiceEmbedding.engine == claim.engine,
+            VoiceEmbedding.lease == claim.lease,
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1

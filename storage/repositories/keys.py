@@ -1,0 +1,75 @@
+"""API keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.columns import now
+from storage.tables import ApiKey
+
+
+class KeyRepository:
+    """The keys of one tenant.
+
+    Args:
+        session: A transaction.
+        org_id: The tenant.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def create(
+        self,
+        *,
+        name: str,
+        prefix: str,
+        secret_hash: str,
+        scopes: Sequence[str],
+        user_id: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> ApiKey:
+        """Keep a new key; its secret stays with whoever made it."""
+        key = ApiKey(
+            org_id=self._org_id,
+            user_id=user_id,
+            name=name,
+            prefix=prefix,
+            secret_hash=secret_hash,
+            scopes=list(scopes),
+            expires_at=expires_at,
+        )
+        self._session.add(key)
+        await self._session.flush()
+        return key
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """The key of that id."""
+        query = select(ApiKey).where(ApiKey.org_id == self._org_id, ApiKey.id == key_id)
+        return await self._session.scalar(query)
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[ApiKey]:
+        """Keys in the order of their ids, those after ``after``; revoked ones too."""
+        query = select(ApiKey).where(ApiKey.org_id == self._org_id).order_by(ApiKey.id).limit(limit)
+        if after is not None:
+            query = query.where(ApiKey.id > after)
+        return (await self._session.scalars(query)).all()
+
+    async def revoke(self, key: ApiKey) -> None:
+        """Make a key useless from now on."""
+        key.revoked_at = key.revoked_at or now()
+        await self._session.flush()
+
+
+async def find_key(session: AsyncSession, prefix: str) -> ApiKey | None:
+    """The key of that public half, whosever it is: for authentication alone."""
+    return await session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+
+
+async def touch_keys(session: AsyncSession, used: dict[str, datetime]) -> None:
+    """Keep when keys were last used."""
+    for key_id, at in sorted(used.items()):
+        await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=at))

@@ -1,0 +1,99 @@
+"""The tenants."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.columns import name_key, new_id, now
+from storage.errors import Conflict
+from storage.tables import Org
+
+LOCAL_ORG_ID: Final = "org_local"
+"""The tenant of everybody who is not asked who they are."""
+
+
+class OrgRepository:
+    """All tenants: for the operator and for logging in, not for a tenant.
+
+    Args:
+        session: A transaction.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def create(
+        self, name: str, *, plan: str, limits: Mapping[str, Any] | None = None, org_id: str | None = None
+    ) -> Org:
+        """Make a tenant.
+
+        Raises:
+            Conflict: The name is taken.
+        """
+        org = Org(
+            id=org_id or new_id("org"),
+            name=name,
+            name_key=name_key(name),
+            plan=plan,
+            limits=dict(limits or {}),
+        )
+        self._session.add(org)
+        await self._flush(name)
+        return org
+
+    async def get(self, org_id: str) -> Org | None:
+        """The tenant of that id."""
+        return await self._session.get(Org, org_id)
+
+    async def find(self, id_or_name: str) -> Org | None:
+        """The tenant of that id, or else of that name without case."""
+        if org := await self.get(id_or_name):
+            return org
+        return await self._session.scalar(select(Org).where(Org.name_key == name_key(id_or_name)))
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Org]:
+        """Tenants in the order of their ids, those after ``after``."""
+        query = select(Org).order_by(Org.id).limit(limit)
+        if after is not None:
+            query = query.where(Org.id > after)
+        return (await self._session.scalars(query)).all()
+
+    async def update(
+        self,
+        org: Org,
+        *,
+        name: str | None = None,
+        plan: str | None = None,
+        limits: Mapping[str, Any] | None = None,
+        retention: Mapping[str, Any] | None = None,
+        disabled: bool | None = None,
+    ) -> None:
+        """Change what is given.
+
+        Raises:
+            Conflict: The new name is taken.
+        """
+        if name is not None:
+            org.name, org.name_key = name, name_key(name)
+        if plan is not None:
+            org.plan = plan
+        if limits is not None:
+            org.limits = dict(limits)
+        if retention is not None:
+            org.retention = dict(retention)
+        if disabled is not None:
+            org.disabled_at = (org.disabled_at or now()) if disabled else None
+        await self._flush(org.name)
+
+    async def delete(self, org: Org) -> None:
+        """Remove a tenant and every row of it, except its audit log."""
+        await self._session.execute(delete(Org).where(Org.id == org.id))
+
+    async def _flush(self, name: str) -> None:
+        try:
+            await self._session.flush()
+        except IntegrityError as error:
+            raise Conflict(f"There is an organisation '{name}' already.", param="name") from error

@@ -1,0 +1,90 @@
+"""Finished audio."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.repositories.stored import make_room
+from storage.tables import Output
+
+
+class OutputRepository:
+    """The finished audio of one tenant.
+
+    Args:
+        session: A transaction.
+        org_id: The tenant.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def add(  # noqa: PLR0913 - the columns of a row, by name
+        self,
+        *,
+        output_id: str,
+        key: str,
+        content_type: str,
+        size: int,
+        etag: str,
+        duration_ms: int,
+        expires_at: datetime | None,
+        most: int | None = None,
+    ) -> Output:
+        """Keep where audio is; the object itself is there already.
+
+        Raises:
+            OverQuota: The tenant would keep more than ``most`` bytes.
+        """
+        await make_room(self._session, self._org_id, size, most=most)
+        output = Output(
+            id=output_id,
+            org_id=self._org_id,
+            key=key,
+            content_type=content_type,
+            size=size,
+            etag=etag,
+            duration_ms=duration_ms,
+            expires_at=expires_at,
+        )
+        self._session.add(output)
+        await self._session.flush()
+        return output
+
+    async def get(self, output_id: str) -> Output | None:
+        """The audio of that id."""
+        query = select(Output).where(Output.org_id == self._org_id, Output.id == output_id)
+        return await self._session.scalar(query)
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Output]:
+        """Audio in the order of its ids, that after ``after``."""
+        query = select(Output).where(Output.org_id == self._org_id).order_by(Output.id).limit(limit)
+        if after is not None:
+            query = query.where(Output.id > after)
+        return (await self._session.scalars(query)).all()
+
+    async def delete(self, output_id: str) -> None:
+        """Forget audio; who calls this has deleted the object, or will."""
+        await self._session.execute(
+            delete(Output).where(Output.org_id == self._org_id, Output.id == output_id)
+        )
+
+
+async def delete_output(session: AsyncSession, output_id: str) -> None:
+    """Forget audio of any tenant: for the sweep alone."""
+    await session.execute(delete(Output).where(Output.id == output_id))
+
+
+async def expired_outputs(session: AsyncSession, before: datetime, *, limit: int = 100) -> Sequence[Output]:
+    """Audio of any tenant that retention takes away: for the sweep alone."""
+    query = select(Output).where(Output.expires_at < before).order_by(Output.expires_at).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def count_expired_outputs(session: AsyncSession, before: datetime) -> int:
+    """How many :func:`expired_outputs` there are: for the sweep alone."""
+    query = select(func.count()).select_from(Output).where(Output.expires_at < before)
+    return int(await session.scalar(query) or 0)

@@ -1,0 +1,21 @@
+"""Secrets that the server makes for itself."""
+
+import secrets
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.tables import ServerSecret
+
+BYTES: Final = 48
+
+
+async def server_secret(session: AsyncSession, name: str) -> str:
+    """The secret of that name, made at the first call; alike for all processes of a database."""
+    insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
+    made = insert(ServerSecret).values(name=name, value=secrets.token_urlsafe(BYTES))
+    await session.execute(made.on_conflict_do_nothing())
+    return (await session.scalars(select(ServerSecret.value).where(ServerSecret.name == name))).one()

@@ -1,0 +1,79 @@
+"""Refresh tokens."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.columns import now
+from storage.tables import RefreshToken
+
+
+class TokenRepository:
+    """All refresh tokens: for logging in, refreshing and logging out.
+
+    Args:
+        session: A transaction.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def create(
+        self, *, family: str, org_id: str, user_id: str, token_hash: str, expires_at: datetime
+    ) -> RefreshToken:
+        """Keep a new token of a family."""
+        token = RefreshToken(
+            family=family, org_id=org_id, user_id=user_id, token_hash=token_hash, expires_at=expires_at
+        )
+        self._session.add(token)
+        await self._session.flush()
+        return token
+
+    async def find(self, token_hash: str) -> RefreshToken | None:
+        """The token of that hash."""
+        return await self._session.scalar(select(RefreshToken).where(RefreshToken.token_hash == token_hash))
+
+    async def use(self, token: RefreshToken) -> bool:
+        """Use a token up. False if it was used or revoked before, however close together two uses are."""
+        statement = (
+            update(RefreshToken)
+            .where(
+                RefreshToken.id == token.id, RefreshToken.used_at.is_(None), RefreshToken.revoked_at.is_(None)
+            )
+            .values(used_at=now())
+            .returning(RefreshToken.id)
+        )
+        return await self._session.scalar(statement) is not None
+
+    async def revoke_family(self, family: str) -> None:
+        """Make all tokens that came from one login useless."""
+        await self._session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
+            .values(revoked_at=now())
+        )
+
+    async def revoke_user(self, user_id: str) -> None:
+        """Make all of a user's tokens useless."""
+        await self._session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
+            .values(revoked_at=now())
+        )
+
+    async def family_is_good(self, family: str) -> bool:
+        """Whether a family has a token that was not revoked."""
+        query = (
+            select(RefreshToken.id)
+            .where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
+            .limit(1)
+        )
+        return await self._session.scalar(query) is not None
+
+    async def sweep(self, before: datetime) -> int:
+        """Remove what expired before a time; gives how many."""
+        gone = await self._session.scalars(
+            delete(RefreshToken).where(RefreshToken.expires_at < before).returning(RefreshToken.id)
+        )
+        return len(gone.all())

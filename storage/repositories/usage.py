@@ -1,0 +1,87 @@
+"""What was used."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final, Literal, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.tables import UsageRecord
+
+GroupBy = Literal["day", "engine", "voice", "user", "key", "org"]
+
+_COLUMNS: Final = {
+    "day": UsageRecord.day,
+    "engine": UsageRecord.engine,
+    "voice": UsageRecord.voice,
+    # The person behind a client that speaks for many counts before the client's own user.
+    "user": func.coalesce(UsageRecord.external_user, UsageRecord.user_id, ""),
+    "key": func.coalesce(UsageRecord.key_id, ""),
+    "org": UsageRecord.org_id,
+}
+
+PAGE: Final = 1_000
+"""Records that are read at once."""
+
+
+class UsageSum(NamedTuple):
+    """The sum of a group of records."""
+
+    group: str
+    requests: int
+    characters: int
+    audio_ms: int
+
+
+_INSERT: Final = UsageRecord.metadata.tables[UsageRecord.__tablename__].insert()
+
+
+async def add_usage(session: AsyncSession, records: Sequence[Mapping[str, Any]]) -> None:
+    """Keep records, of any tenants: each with the columns of :class:`storage.tables.UsageRecord`."""
+    connection = await session.connection()
+    await connection.execute(_INSERT, list(records))
+
+
+class UsageRepository:
+    """What one tenant used, or, for the operator, what all did.
+
+    Args:
+        session: A transaction.
+        org_id: The tenant; ``None`` for all.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str | None) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def sums(self, by: GroupBy, *, first: date, last: date) -> Sequence[UsageSum]:
+        """Sums over the days from ``first`` to ``last``, both included, by a field, in its order."""
+        group = _COLUMNS[by]
+        query = (
+            select(
+                group,
+                func.count(),
+                func.coalesce(func.sum(UsageRecord.characters), 0),
+                func.coalesce(func.sum(UsageRecord.audio_ms), 0),
+            )
+            .where(UsageRecord.day >= first, UsageRecord.day <= last)
+            .group_by(group)
+            .order_by(group)
+        )
+        if self._org_id is not None:
+            query = query.where(UsageRecord.org_id == self._org_id)
+        rows = await self._session.execute(query)
+        return [UsageSum(str(name), count, int(chars), int(audio)) for name, count, chars, audio in rows]
+
+    async def page(self, *, first: date, last: date, after: int = 0) -> Sequence[UsageRecord]:
+        """At most :data:`PAGE` records of those days, oldest first, those after the id ``after``."""
+        query = (
+            select(UsageRecord)
+            .where(UsageRecord.day >= first, UsageRecord.day <= last, UsageRecord.id > after)
+            .order_by(UsageRecord.id)
+            .limit(PAGE)
+        )
+        if self._org_id is not None:
+            query = query.where(UsageRecord.org_id == self._org_id)
+        return (await self._session.scalars(query)).all()

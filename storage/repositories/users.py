@@ -1,0 +1,142 @@
+"""Users, and their places in the tenants."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.columns import now
+from storage.errors import Conflict
+from storage.tables import Membership, Org, User
+
+
+class Member(NamedTuple):
+    """A user and their role in a tenant."""
+
+    user: User
+    role: str
+
+
+class UserRepository:
+    """All users, whatever tenant they belong to: for logging in and for the operator.
+
+    Args:
+        session: A transaction.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def create(
+        self, email: str, *, password_hash: str | None, name: str = "", operator: bool = False
+    ) -> User:
+        """Make a user.
+
+        Raises:
+            Conflict: The address is taken.
+        """
+        user = User(email=email.lower(), password_hash=password_hash, name=name, operator=operator)
+        self._session.add(user)
+        try:
+            await self._session.flush()
+        except IntegrityError as error:
+            raise Conflict(f"There is a user '{email}' already.", param="email") from error
+        return user
+
+    async def get(self, user_id: str) -> User | None:
+        """The user of that id."""
+        return await self._session.get(User, user_id)
+
+    async def by_email(self, email: str) -> User | None:
+        """The user of that address, without case."""
+        return await self._session.scalar(select(User).where(User.email == email.lower()))
+
+    async def orgs_of(self, user_id: str) -> Sequence[tuple[Org, str]]:
+        """The tenants a user belongs to, oldest first, and the role in each."""
+        query = (
+            select(Org, Membership.role)
+            .join(Membership, Membership.org_id == Org.id)
+            .where(Membership.user_id == user_id)
+            .order_by(Membership.created_at, Org.id)
+        )
+        return [(org, role) for org, role in (await self._session.execute(query))]
+
+    async def set_password(self, user: User, password_hash: str) -> None:
+        """Change a user's password."""
+        user.password_hash = password_hash
+        await self._session.flush()
+
+    async def set_disabled(self, user: User, *, disabled: bool) -> None:
+        """Lock a user out, or let them in again."""
+        user.disabled_at = (user.disabled_at or now()) if disabled else None
+        await self._session.flush()
+
+    async def delete(self, user: User) -> None:
+        """Remove a user from everywhere."""
+        await self._session.execute(delete(User).where(User.id == user.id))
+
+
+class MemberRepository:
+    """The users of one tenant.
+
+    Args:
+        session: A transaction.
+        org_id: The tenant.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def get(self, user_id: str) -> Member | None:
+        """The member of that id."""
+        query = self._query().where(User.id == user_id)
+        row = (await self._session.execute(query)).first()
+        return None if row is None else Member(*row)
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Member]:
+        """Members in the order of their ids, those after ``after``."""
+        query = self._query().order_by(User.id).limit(limit)
+        if after is not None:
+            query = query.where(User.id > after)
+        return [Member(*row) for row in (await self._session.execute(query))]
+
+    async def add(self, user: User, role: str) -> None:
+        """Give a user a place.
+
+        Raises:
+            Conflict: They have one.
+        """
+        email = user.email
+        self._session.add(Membership(org_id=self._org_id, user_id=user.id, role=role))
+        try:
+            await self._session.flush()
+        except IntegrityError as error:
+            raise Conflict(f"'{email}' is a member already.", param="email") from error
+
+    async def set_role(self, user_id: str, role: str) -> None:
+        """Change a member's role."""
+        membership = await self._session.get(Membership, (self._org_id, user_id))
+        if membership is not None:
+            membership.role = role
+            await self._session.flush()
+
+    async def remove(self, user_id: str) -> None:
+        """Take a user's place away."""
+        await self._session.execute(
+            delete(Membership).where(Membership.org_id == self._org_id, Membership.user_id == user_id)
+        )
+
+    async def count(self, role: str) -> int:
+        """How many members have a role."""
+        query = select(func.count()).where(Membership.org_id == self._org_id, Membership.role == role)
+        return await self._session.scalar(query) or 0
+
+    def _query(self):  # noqa: ANN202 - a statement's type is longer than the statement
+        return (
+            select(User, Membership.role)
+            .join(Membership, Membership.user_id == User.id)
+            .where(Membership.org_id == self._org_id)
+        )

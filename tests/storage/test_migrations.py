@@ -1,0 +1,78 @@
+"""Migrations go up and down on both databases, with data in them, and end where the tables say."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from storage import migrate
+from storage.database import Database
+from storage.errors import StorageUnavailable
+from storage.repositories.audit import AuditRepository
+from storage.repositories.keys import KeyRepository
+from storage.repositories.orgs import OrgRepository
+from storage.tables import Base
+
+
+async def tables(database: Database) -> set[str]:
+    async with database.engine.connect() as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+async def test_the_migrations_make_what_the_tables_say(database: Database):
+    def differences(connection: Connection) -> Sequence[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return compare_metadata(context, Base.metadata)
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    assert await migrate.current_revision(database) == migrate.head_revision()
+    await migrate.check(database)
+
+
+async def test_down_and_up_again_with_data(database: Database):
+    async with database.write() as session:
+        org = await OrgRepository(session).create("A", plan="default")
+        await KeyRepository(session, org.id).create(name="k", prefix="p", secret_hash="h", scopes=[])
+        await AuditRepository(session, org.id).add("org.created", actor="cli")
+    assert await migrate.downgrade(database, "base") == migrate.head_revision()
+    assert await tables(database) == {"alembic_version"}
+    with pytest.raises(StorageUnavailable, match="awaaztwin db upgrade"):
+        await migrate.check(database)
+    assert await migrate.upgrade(database) is None
+    assert set(Base.metadata.tables) <= await tables(database)
+    async with database.read() as session:
+        assert await OrgRepository(session).list() == []
+
+
+async def test_several_processes_may_upgrade_at_once(address: str):
+    async def one() -> None:
+        async with Database(address) as database:
+            await migrate.upgrade(database)
+
+    await asyncio.gather(*(one() for _ in range(4)))
+    async with Database(address) as database:
+        await migrate.check(database)
+
+
+async def test_a_newer_database_is_refused_and_left_alone(database: Database):
+    async with database.write() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageUnavailable, match="newer version"):
+        await migrate.upgrade(database)
+    with pytest.raises(StorageUnavailable, match="9999"):
+        await migrate.check(database)
+    assert set(Base.metadata.tables) <= await tables(database)
+
+
+async def test_a_migration_that_fails_changes_nothing(address: str):
+    async with Database(address) as database:
+        async with database.write() as session:
+            await session.execute(text("CREATE TABLE server_secrets (name TEXT)"))
+        with pytest.raises(Exception, match="server_secrets"):
+            await migrate.upgrade(database)
+        assert await tables(database) <= {"server_secrets"}

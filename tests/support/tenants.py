@@ -1,0 +1,111 @@
+"""A server that asks for keys, with two organisations and somebody in each role."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.config import QuotaConfig
+from services.config.load import load_settings
+from services.tenancy.administration import Administration
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.origin import CLI
+from services.tenancy.passwords import Passwords
+from services.tenancy.scopes import EVERYTHING, ROLES, Scope
+from storage.database import Database
+
+from live import ENGINES, Server, start
+
+PASSWORD = "a long enough password"  # noqa: S105 - made up
+SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
+
+
+@dataclass
+class Tenant:
+    """An organisation with a key of all of its own scopes, and its users."""
+
+    id: str
+    name: str
+    key: str
+    key_id: str
+    users: dict[str, str] = field(default_factory=dict)
+
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+
+@dataclass
+class Tenants:
+    """A server and its organisations: ``a`` and ``b``, and the operator's own."""
+
+    server: Server
+    a: Tenant
+    b: Tenant
+    operator: Tenant
+    folder: Path
+
+    def client(self, tenant: Tenant | None = None, **kwargs: Any) -> httpx.Client:
+        headers = {} if tenant is None else tenant.headers()
+        return httpx.Client(base_url=self.server.url, headers=headers, timeout=60, **kwargs)
+
+
+def settings(**sections: Any) -> dict[str, Any]:
+    """Settings of a server that asks for keys."""
+    given: dict[str, Any] = {
+        "engines": ENGINES,
+        "auth": {"mode": "required", "jwt_secret": SECRET, "cache_seconds": 0},
+    }
+    for name, section in sections.items():
+        given[name] = {**given.get(name, {}), **section} if isinstance(section, dict) else section
+    return given
+
+
+def start_tenants(folder: Path, given: dict[str, Any] | None = None, plan: str = "default") -> Tenants:
+    """Start a server and make its organisations in its database."""
+    server = start(folder, given or settings())
+    a, b, operator = asyncio.run(_populate(folder / "configuration.yaml", plan))
+    return Tenants(server, a, b, operator, folder)
+
+
+async def _populate(configuration: Path, plan: str) -> tuple[Tenant, Tenant, Tenant]:
+    loaded = load_settings(configuration, environ={}).settings
+    async with Database(loaded.storage.db_url.get_secret_value()) as database:
+        gate = DatabaseGate(database, loaded)
+        made: list[Tenant] = []
+        for name in ("Asha Audio", "Bharat Books", "The Operator"):
+            async with gate.write() as session:
+                admin = Administration(session, loaded.quota, Passwords(), CLI)
+                made.append(await _tenant(admin, name, plan, loaded.quota))
+        return made[0], made[1], made[2]
+
+
+async def _tenant(admin: Administration, name: str, plan: str, quota: QuotaConfig) -> Tenant:
+    operator = name == "The Operator"
+    org = await admin.create_org(name, plan=plan if plan in quota.plans else None, limits={})
+    domain = name.rsplit(maxsplit=1)[-1].lower()
+    owner = await admin.create_owner(org.id, f"owner@{domain}.example", PASSWORD, operator=operator)
+    users = {"owner": owner.id}
+    for role in set(ROLES) - {"owner"}:
+        member = await admin.add_member(
+            org.id,
+            f"{role}@{domain}.example",
+            role=role,
+            password=PASSWORD,
+            by_owner=True,
+            by_operator=True,
+        )
+        users[role] = member.user.id
+    scopes = EVERYTHING if operator else EVERYTHING - {Scope.OPERATOR}
+    made = await admin.create_key(org.id, name="all", scopes=sorted(scopes), allowed=EVERYTHING)
+    return Tenant(org.id, name, made.text, made.key.id, users)
+
+
+def error(answer: httpx.Response) -> dict[str, Any]:
+    """The error of an answer, in OpenAI's shape or the test fails."""
+    body = json.loads(answer.content)
+    assert set(body) == {"error"}, body
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    return body["error"]

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.tenancy.gate import DatabaseGate
 from storage.errors import StorageError
 from storage.repositories.ledger import settle
+from storage.repositories.orgs import OrgRepository
 from storage.repositories.usage import add_usage
 
 logger = logging.getLogger(__name__)
@@ -109,12 +110,28 @@ class UsageWriter:
 
     async def _write_each(self, batch: list[Settlement]) -> None:
         """Write one after the other what cannot be written together, and lose what cannot be written."""
-        for settlement in batch:
+        for index, settlement in enumerate(batch):
             try:
-                await self._write([settlement])
-            except DBAPIError:
-                self._lost += 1
-                logger.exception("a usage record was lost: the database does not take it")
+                await self._write_or_drop(settlement)
+            except BaseException:
+                self._queue.extendleft(reversed(batch[index:]))
+                raise
+
+    async def _write_or_drop(self, settlement: Settlement) -> None:
+        try:
+            await self._write([settlement])
+        except DBAPIError as error:
+            if isinstance(error, IntegrityError) and await self._gone(settlement):
+                # Its usage went with it, so what was still on the way goes too.
+                logger.info("usage of a deleted organisation was dropped")
+                return
+            self._lost += 1
+            logger.exception("a usage record was lost: the database does not take it")
+
+    async def _gone(self, settlement: Settlement) -> bool:
+        """Whether the organisation was deleted since."""
+        async with self._gate.read() as session:
+            return await OrgRepository(session).get(settlement.record["org_id"]) is None
 
     async def _write(self, batch: list[Settlement]) -> None:
         spent = {entry.reservation: entry.spent for entry in batch if entry.reservation is not None}

@@ -21,37 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.xtts.attention import SlotAttention
 from engines.xtts.checkpoint import Shape
 from engines.xtts.graphs import GraphedStep
-from engines.xtts.linear import Linear, pack_linear
+from engines.xtts.layer import Layer, Norm
+from engines.xtts.linear import pack_linear
 from engines.xtts.precision import DTYPES, Precision
-
-
-@dataclass(frozen=True, slots=True)
-class _Norm:
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
-    @classmethod
-    def of(cls, module: Any, device: torch.device) -> "_Norm":  # noqa: ANN401 - coqui's modules have no types
-        return cls(
-            module.weight.detach().float().to(device), module.bias.detach().float().to(device), module.eps
-        )
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    norm: _Norm
-    qkv: Linear
-    output: Linear
-    mlp_norm: _Norm
-    mlp_in: Linear
-    mlp_out: Linear
+from engines.xtts.step import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,7 @@ class Prefix:
     """A voice as the decoder sees it.
 
     Attributes:
-        keys: ``(layers, heads, positions, width / heads)``.
+        keys: ``(layers, positions, heads, width / heads)``.
         values: The same.
     """
 
@@ -88,7 +63,7 @@ class Slots:
         self, shape: Shape, count: int, *, dtype: torch.dtype, device: torch.device, blank: bool
     ) -> None:
         self.length = shape.max_prompt + shape.max_text + 3 + shape.max_audio
-        size = (shape.layers, count, shape.heads, self.length, shape.width // shape.heads)
+        size = (shape.layers, count, self.length, shape.heads, shape.width // shape.heads)
         make = torch.zeros if blank else torch.empty
         self.keys = make(size, dtype=dtype, device=device)
         self.values = make(size, dtype=dtype, device=device)
@@ -96,7 +71,7 @@ class Slots:
     def move(self, source: int, target: int, length: int) -> None:
         """Put the first ``length`` positions of one slot into another."""
         for cache in (self.keys, self.values):
-            cache[:, target, :, :length] = cache[:, source, :, :length]
+            cache[:, target, :length] = cache[:, source, :length]
 
 
 class Decoder:
@@ -126,10 +101,9 @@ class Decoder:
         self.shape = shape
         self.precision = precision
         self.device = device or torch.device("cpu")
-        self._scale = (shape.width // shape.heads) ** -0.5
-        self._layers = [self._layer(block) for block in model.gpt.h]
-        self._norm = _Norm.of(model.gpt.ln_f, self.device)
-        self._final = _Norm.of(model.final_norm, self.device)
+        self._layers = [Layer.of(block, precision, self.device) for block in model.gpt.h]
+        self._norm = Norm.of(model.gpt.ln_f, self.device)
+        self._final = Norm.of(model.final_norm, self.device)
         self._head = pack_linear(model.mel_head.weight, model.mel_head.bias, Precision.FP32, self.device)
         self._text = self._table(model.text_embedding.weight)
         self._text_positions = self._table(model.text_pos_embedding.emb.weight)
@@ -140,7 +114,7 @@ class Decoder:
         exact = precision is Precision.FP32 or (self._together and self.device.type == "cpu")
         self._dtype = torch.float32 if exact else DTYPES.get(precision, torch.bfloat16)
         self._graphs: GraphedStep | None = None
-        self._attention: SlotAttention | None = None
+        self._step: Step | None = None
         self._allot(slots)
 
     def _allot(self, slots: int) -> None:
@@ -150,13 +124,14 @@ class Decoder:
                 self._advance, slots=slots, length=self.slots.length, device=self.device
             )
         else:
-            self._attention = SlotAttention(self.slots.keys, self.slots.values)
+            keys, values = self.slots.keys, self.slots.values
+            self._step = Step(self._layers, self._norm, self.precision, keys, values)
 
     def resize(self, slots: int) -> None:
         """Have another number of slots; nothing is in them then."""
         # Their memory first: there may be none for both.
         del self.slots
-        self._graphs = self._attention = None
+        self._graphs = self._step = None
         self._allot(slots)
 
     @torch.inference_mode()
@@ -166,7 +141,7 @@ class Decoder:
         Args:
             latents: ``(positions, width)``, see :mod:`engines.xtts.conditioning`.
         """
-        size = (self.shape.layers, self.shape.heads, latents.shape[0], self.shape.width // self.shape.heads)
+        size = (self.shape.layers, latents.shape[0], self.shape.heads, self.shape.width // self.shape.heads)
         keys = torch.empty(size, dtype=self._dtype, device=self.device)
         values = torch.empty_like(keys)
         self._run(latents.to(self.device, torch.float32), keys, values, 0)
@@ -189,10 +164,10 @@ class Decoder:
         tokens = torch.tensor([shape.start_text, *text, shape.stop_text], device=self.device)
         start = self._audio[shape.start_audio] + self._audio_positions[0]
         prompt = torch.cat([self._text[tokens] + self._text_positions[: len(tokens)], start[None]])
-        known = prefix.keys.shape[2]
+        known = prefix.keys.shape[1]
         length = known + prompt.shape[0]
-        keys, values = self.slots.keys[:, slot, :, :length], self.slots.values[:, slot, :, :length]
-        keys[:, :, :known], values[:, :, :known] = prefix.keys, prefix.values
+        keys, values = self.slots.keys[:, slot, :length], self.slots.values[:, slot, :length]
+        keys[:, :known], values[:, :known] = prefix.keys, prefix.values
         return self._run(prompt, keys, values, known)[-1], length
 
     @torch.inference_mode()
@@ -209,28 +184,26 @@ class Decoder:
         """
         if self._graphs is not None:
             return self._graphs(tokens, counts, lengths)
-        ends = torch.tensor(lengths, device=self.device)
-        return self._advance(tokens, counts, ends, max(lengths) + 1, lengths)
+        assert self._step is not None  # noqa: S101 - there is one of the two
+        return self._step(self._audio[tokens] + self._audio_positions[counts], lengths)
 
-    def _advance(
-        self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int, lengths: Sequence[int] | None = None
-    ) -> Tensor:
-        """Attention is row by row where ``lengths`` are given, else over ``span`` positions of all rows."""
+    def _advance(self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int) -> Tensor:
+        """The same in torch's operations, over ``span`` positions of all rows."""
         rows = self._audio[tokens] + self._audio_positions[counts]
         count = rows.shape[0]
         index = torch.arange(count, device=self.device)
-        mask = self._mask(ends, span) if lengths is None else None
-        seen = None if lengths is None else [length + 1 for length in lengths]
-        slots = zip(self._layers, self.slots.keys, self.slots.values, strict=True)
-        for number, (layer, keys, values) in enumerate(slots):
+        mask = (torch.arange(span, device=self.device)[None] <= ends[:, None])[:, None, None]
+        for layer, keys, values in zip(self._layers, self.slots.keys, self.slots.values, strict=True):
             query, key, value = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1).unbind(1)
-            keys[index, :, ends] = key.to(keys.dtype)
-            values[index, :, ends] = value.to(values.dtype)
-            if self._attention is not None and seen is not None:
-                attended = self._attention(number, query, seen)
-            else:
-                attended = _masked(query.to(keys.dtype), keys[:count], values[:count], mask)
-            rows = self._rest(layer, rows, attended.reshape(count, -1))
+            keys[index, ends] = key.to(keys.dtype)
+            values[index, ends] = value.to(values.dtype)
+            attended = functional.scaled_dot_product_attention(
+                query.to(keys.dtype)[:, :, None],
+                keys[:count, :span].transpose(1, 2),
+                values[:count, :span].transpose(1, 2),
+                attn_mask=mask,
+            )
+            rows = layer.finish(rows, attended.reshape(count, -1))
         return self._norm(rows)
 
     @torch.inference_mode()
@@ -247,48 +220,14 @@ class Decoder:
         # torch's attention on the CPU is slow in bfloat16.
         compute = torch.float32 if self.device.type == "cpu" else self._dtype
         for index, layer in enumerate(self._layers):
-            heads = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1)
-            query, key, value = heads.permute(1, 2, 0, 3)
-            keys[index, :, known:], values[index, :, known:] = key, value
+            query, key, value = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1).unbind(1)
+            keys[index, known:], values[index, known:] = key, value
             attended = functional.scaled_dot_product_attention(
-                query.to(compute)[None],
-                keys[index].to(compute)[None],
-                values[index].to(compute)[None],
+                *(each.to(compute).transpose(0, 1)[None] for each in (query, keys[index], values[index])),
                 attn_mask=sees,
             )
-            rows = self._rest(layer, rows, attended[0].transpose(0, 1).reshape(count, -1))
+            rows = layer.finish(rows, attended[0].transpose(0, 1).reshape(count, -1))
         return self._norm(rows)
-
-    @staticmethod
-    def _rest(layer: _Layer, rows: Tensor, attended: Tensor) -> Tensor:
-        rows = rows + layer.output(attended.float())
-        return rows + layer.mlp_out(functional.gelu(layer.mlp_in(layer.mlp_norm(rows)), approximate="tanh"))
-
-    def _mask(self, ends: Tensor, span: int) -> Tensor:
-        return (torch.arange(span, device=self.device)[None] <= ends[:, None])[:, None, None]
-
-    def _layer(self, block: Any) -> _Layer:  # noqa: ANN401 - as above
-        def linear(module: Any) -> Linear:  # noqa: ANN401 - as above
-            # Hugging Face's Conv1D holds its matrix the other way round.
-            return pack_linear(module.weight.t(), module.bias, self.precision, self.device)
-
-        return _Layer(
-            _Norm.of(block.ln_1, self.device),
-            linear(block.attn.c_attn),
-            linear(block.attn.c_proj),
-            _Norm.of(block.ln_2, self.device),
-            linear(block.mlp.c_fc),
-            linear(block.mlp.c_proj),
-        )
 
     def _table(self, weight: Tensor) -> Tensor:
         return weight.detach().float().to(self.device)
-
-
-def _masked(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention of all rows at once, over as much as the longest has."""
-    assert mask is not None  # noqa: S101 - it is made where this is called
-    span = mask.shape[-1]
-    return functional.scaled_dot_product_attention(
-        query[:, :, None], keys[:, :, :span], values[:, :, :span], attn_mask=mask
-    )

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engines.xtts.attention import SlotAttention
 from engines.xtts.checkpoint import Checkpoint, load_checkpoint
 from engines.xtts.decoder import Decoder
 from engines.xtts.generation import Generation, Row
@@ -208,23 +207,3 @@ def test_a_row_depends_on_nobody_in_any_precision(subject: Subject, precision: P
         alone = quiet.row(index, samplings[index])[0]
         decode(quiet, [alone], [0], slots=6)
         assert rows[index].tokens == alone.tokens
-
-
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-6)])
-def test_attention_over_slots_is_torchs(dtype: torch.dtype, bound: float) -> None:
-    generator = torch.Generator().manual_seed(2)
-    keys, values = (torch.randn(2, 5, 3, 40, 64, generator=generator).to(dtype) for _ in range(2))
-    queries = torch.randn(4, 3, 64, generator=generator)
-    lengths = [1, 40, 7, 23]
-    attention = SlotAttention(keys, values)
-    for layer in range(2):
-        found = attention(layer, queries, lengths)
-        for row, length in enumerate(lengths):
-            expected = torch.nn.functional.scaled_dot_product_attention(
-                queries[row, :, None],
-                keys[layer, row, :, :length].float(),
-                values[layer, row, :, :length].float(),
-            )
-            assert (found[row] - expected[:, 0]).abs().max() < bound
-    keys[1, 0], values[1, 0] = keys[1, 4], values[1, 4]  # it sees what is written later
-    assert torch.allclose(attention(1, queries[:1], [1]), values[1, 4, :, 0].float()[None])

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from engines.batcher import Batcher
 from engines.config import EngineConfig
 from engines.contract import CloningEngine, EngineError, ReferenceSample, Utterance, VoiceEmbeddingRef
 from engines.lease import ModelLease
+from engines.memory import trim
 from engines.registry import get_engine_adapter
 
 from spoken import RATE, TEXTS, Spoken, quantile, recording
@@ -132,7 +133,7 @@ class OurEngine:
     def churn(self, count: int, every: int) -> dict[str, Any]:
         """Speak ``count`` random requests by many callers, some of whom hang up.
 
-        Gives MiB of this process after each ``every``, and what is still in the batcher's hands at the end.
+        Gives MiB of this process after each ``every``, when all is quiet, and what is still in the batcher's hands at the end.
         """
         return self._loop.run(self._churn(count, every))
 
@@ -178,16 +179,18 @@ class OurEngine:
         chance = random.Random(0)  # noqa: S311 - load, not secrets
         sizes: list[float] = []
         told = {"spoken": 0, "hung up": 0, "refused": 0}
-        left = iter(range(count))
 
-        async def caller() -> None:
-            for number in left:
+        async def caller(numbers: Iterator[int]) -> None:
+            for _ in numbers:
                 told[await self._random(chance)] += 1
-                if (number + 1) % every == 0:
-                    sizes.append(resident())
 
-        await asyncio.gather(*(caller() for _ in range(MANY_CALLERS)))
-        await _settled(lambda: self._batcher.running == 0 and self._batcher.waiting == 0)
+        for _ in range(count // every):
+            numbers = iter(range(every))
+            await asyncio.gather(*(caller(numbers) for _ in range(MANY_CALLERS)))
+            await _settled(lambda: self._batcher.running == 0 and self._batcher.waiting == 0)
+            # As the engine itself does every few sentences: else it is chance what is given back by now.
+            trim()
+            sizes.append(resident())
         return {"sizes": sizes, "running": self._batcher.running, "waiting": self._batcher.waiting, **told}
 
     async def _random(self, chance: random.Random) -> str:

@@ -142,14 +142,23 @@ class XttsEngine:
         # Read when torch starts: its threads then sleep while they wait. Spinning, they took seven times as
         # long beside other work.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        # Kernels that oneDNN keeps, some 0.3 MB each. Shapes are few, so that these are enough.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
+        # Kernels that oneDNN keeps, some 0.2 MB each. Shapes are few, so that these are enough for all.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "2048")
         try:
             from engines.xtts.model import XttsModel  # noqa: PLC0415 - torch, only where and when it is needed
         except ImportError as error:
             message = f"{error}. Run `pip install 'awaaztwin[xtts]'`."
             raise EngineUnavailable(message, retry_after=60.0) from error
         return XttsModel.load(self._folder, self._options, device=self._config.device, name=self.voice_model)
+
+    async def warm_up(self) -> None:
+        """Compile what is compiled when it is first used, so that nobody's first sentence waits for it.
+
+        Raises:
+            EngineUnavailable: It cannot speak.
+        """
+        if self._model is not None:
+            await asyncio.to_thread(self._model.warm_up)
 
     async def close(self) -> None:
         """End what is spoken, and give the model up."""

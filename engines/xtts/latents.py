@@ -28,6 +28,14 @@ SLOWEST: Final = 0.05
 """Least speed, as in coqui-tts's ``Xtts.inference``."""
 
 
+def window_sizes() -> list[int]:
+    """Frames of a sentence's windows, from its first to the largest; only its last is of another size."""
+    sizes = [FIRST]
+    while sizes[-1] < LARGEST:
+        sizes.append(min(int(sizes[-1] * GROWTH), LARGEST))
+    return sizes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocoderShape:
     """How latents, frames and samples of a vocoder follow from each other.

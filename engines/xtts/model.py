@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -89,12 +90,13 @@ class XttsModel:
         self._token_samples = shape.code_stride * shape.output_rate / shape.input_rate
         gpt: Any = checkpoint.gpt
         gpt.gpt.h = nn.ModuleList()
-        renderers = options.renderers or (cores() if self.device.type == "cpu" else 1)
+        self._vocoder = parts.vocoder
+        self._renderers = options.renderers or (cores() if self.device.type == "cpu" else 1)
         self._synthesis = Synthesis(
             parts.decoder,
             parts.vocoder,
             slots=parts.slots,
-            renderers=renderers,
+            renderers=self._renderers,
             prefix_bytes=options.voice_bytes,
         )
 
@@ -164,6 +166,20 @@ class XttsModel:
     def forget(self, voice: str) -> None:
         """Give up what is kept of a voice."""
         self._synthesis.forget(voice)
+
+    def warm_up(self) -> None:
+        """Do once all that is slow when it is first done: kernels are compiled for every shape. Blocking.
+
+        Raises:
+            EngineUnavailable: It cannot speak.
+        """
+        self._synthesis.warm_up(self._text.encode("a", self.checkpoint.languages[0]))
+        if self.device.type == "cpu":
+            # Kernels belong to a number of threads, and a renderer has one.
+            with ThreadPoolExecutor(
+                self._renderers, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool:
+                list(pool.map(self._vocoder.render, ([shape] for shape in self._vocoder.every_shape())))
 
     def close(self) -> None:
         """End the threads; what is being spoken ends with ``EngineUnavailable``. Blocking."""

@@ -11,6 +11,7 @@ computes.
 """
 
 import logging
+import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import Final
 
 import torch
 
-from engines.contract import Abandoned, EngineError, EngineUnavailable
+from engines.contract import Abandoned, EngineError, EngineUnavailable, Outcome, Pcm, Speech
 from engines.memory import trim
 from engines.xtts.checks import Watch, safer
 from engines.xtts.decoder import Decoder, Prefix
@@ -27,6 +28,7 @@ from engines.xtts.findings import Finding
 from engines.xtts.generation import Generation, Row
 from engines.xtts.latents import LatentStream, Window
 from engines.xtts.prefixes import Prefixes
+from engines.xtts.sampling import Sampling
 from engines.xtts.sentence import Sentence, Take
 from engines.xtts.sound import listen
 from engines.xtts.vocoder import Vocoder
@@ -36,8 +38,15 @@ logger = logging.getLogger(__name__)
 TRIMMED: Final = 50
 """Sentences after which free memory is given back: tensors of every length leave holes between each other."""
 
+WARMING: Final = 60.0
+"""Seconds that the first sentence may take, most of them compiling."""
+
 CLOSING: Final = 30.0
 """Seconds that a thread has to end; it looks between two steps."""
+
+
+_NOBODY: Final = ""
+"""The voice of the first sentence; others have names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,41 @@ class Synthesis:
             sentence.number = self._numbers
             self._inbox.append(sentence)
             self._changed.notify_all()
+
+    def warm_up(self, tokens: Sequence[int]) -> None:
+        """Speak the beginning of a text to nobody; blocking.
+
+        Raises:
+            EngineUnavailable: It cannot be spoken.
+        """
+        outcomes: queue.SimpleQueue[Pcm | Outcome] = queue.SimpleQueue()
+        shape = self._decoder.shape
+        self.submit(
+            Sentence(
+                text="",
+                tokens=tokens,
+                voice=_NOBODY,
+                latents=torch.zeros(1, shape.width),
+                speaker=torch.zeros(self._vocoder.speaker_width, 1, device=self._decoder.device),
+                sampling=Sampling(greedy=True, max_tokens=2),
+                speed=1.0,
+                token_samples=1.0,
+                checked=False,
+                retries=0,
+                emit=outcomes.put,
+                abandoned=lambda: False,
+                awaited=lambda: True,
+            )
+        )
+        try:
+            while not isinstance(outcome := outcomes.get(timeout=WARMING), Speech | EngineError):
+                continue
+        except queue.Empty:
+            raise EngineUnavailable("The first sentence took too long.") from None
+        finally:
+            self.forget(_NOBODY)
+        if isinstance(outcome, EngineError):
+            raise EngineUnavailable(outcome.message)
 
     def forget(self, voice: str) -> None:
         """Give up what is kept of a voice."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.xtts.generator import Generator
-from engines.xtts.latents import VocoderShape, Window
+from engines.xtts.latents import VocoderShape, Window, window_sizes
 from engines.xtts.precision import Precision
 
 ENDS: Final = 16
@@ -59,9 +59,13 @@ class Vocoder:
         self, hifi: nn.Module, *, precision: Precision, device: torch.device, batched: bool | None = None
     ) -> None:
         decoder: Any = hifi
-        self._generator = Generator(decoder.waveform_decoder, precision=precision, device=device)
+        network = decoder.waveform_decoder
+        self._generator = Generator(network, precision=precision, device=device)
         alone = device.type == "cpu" if batched is None else not batched
         self._most_rows = 1 if alone or precision is Precision.INT8 else MOST_ROWS
+        self._width: int = network.conv_pre.weight.shape[1]
+        self.speaker_width: Final[int] = network.cond_layer.weight.shape[1]
+        """Of a speaker embedding."""
         stretches = [decoder.ar_mel_length_compression / decoder.output_hop_length]
         if decoder.output_sample_rate != decoder.input_sample_rate:
             stretches.append(decoder.output_sample_rate / decoder.input_sample_rate)
@@ -87,6 +91,26 @@ class Vocoder:
     def context(self) -> int:
         """Frames on either side of a window that its samples depend on."""
         return self.shape.context
+
+    def every_shape(self) -> list[Window]:
+        """A silent window of each shape that sentences come in, but for those too short for two windows."""
+        context, (first, *others) = self.context, window_sizes()
+        lengths = range(ENDS, context + others[-1] + context + ENDS, ENDS)
+        ends = [length - context for length in lengths if length > context]
+        return [
+            self._silent(0, first, context),
+            *(self._silent(context, size, context) for size in others),
+            *(self._silent(context, size, 0) for size in ends),
+        ]
+
+    def _silent(self, before: int, size: int, after: int) -> Window:
+        samples = self.samples_per_frame
+        return Window(
+            frames=torch.zeros(self._width, before + size + after),
+            speaker=torch.zeros(self.speaker_width, 1),
+            skip=before * samples,
+            keep=size * samples,
+        )
 
     def render(self, windows: Sequence[Window]) -> list[Tensor]:
         """The samples of each window, ``(keep,)`` float32 from -1 to 1, on the vocoder's device."""

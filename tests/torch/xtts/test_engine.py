@@ -26,6 +26,7 @@ from engines.contract import (
     UnsupportedUtterance,
     Utterance,
     VoiceEmbeddingRef,
+    WarmingUp,
 )
 from engines.registry import get_engine_adapter
 from engines.xtts import model as models
@@ -266,6 +267,29 @@ async def test_closing_ends_what_is_spoken(loaded: Callable[..., Any], voice: Vo
     await engine.load()
     engine._options = engine._options.model_copy(update={"max_tokens": 5})
     assert isinstance((await engine.synthesize([say(voice)]))[0], Speech | EngineError)
+
+
+async def test_after_the_warm_up_nothing_of_it_is_left(
+    loaded: Callable[..., Any], voice: VoiceEmbeddingRef
+) -> None:
+    cold, warm = await loaded(), await loaded()
+    assert isinstance(warm, WarmingUp)
+    await warm.warm_up()
+    await idle(warm)
+    assert len(warm._model._synthesis._prefixes) == 0
+    ((expected,), (found,)) = await spoken(cold, say(voice)), await spoken(warm, say(voice))
+    assert np.array_equal(found.pcm, expected.pcm)
+
+
+@pytest.mark.parametrize("broken", [(Decoder, "step"), (Vocoder, "render")])
+async def test_an_engine_that_cannot_speak_is_found_out_in_its_warm_up(
+    loaded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, broken: tuple[type, str]
+) -> None:
+    engine = await loaded()
+    monkeypatch.setattr(*broken, lambda *_: (_ for _ in ()).throw(RuntimeError("boom")))
+    with pytest.raises(EngineUnavailable, match="RuntimeError"):
+        await engine.warm_up()
+    await idle(engine)
 
 
 async def test_a_failure_reaches_those_it_concerns_and_passes(

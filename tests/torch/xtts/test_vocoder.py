@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from engines.contract import EngineUnavailable
 from engines.coqui import coqui
 from engines.xtts.convolution import pack_convolution, supported
+from engines.xtts.generator import Generator
 from engines.xtts.latents import LatentStream, Window
 from engines.xtts.precision import Precision
 from engines.xtts.vocoder import Vocoder, fidelity
@@ -245,6 +246,24 @@ def test_threads_share_a_vocoder(hifi: Any, precision: Precision):
     with ThreadPoolExecutor(4, initializer=torch.set_num_threads, initargs=(1,)) as threads:
         for rendered in threads.map(vocoder.render, [windows] * 4):
             assert all(map(torch.equal, rendered, expected))
+
+
+def test_sentences_come_in_no_other_shapes_than_those_it_names(
+    exact: Vocoder, monkeypatch: pytest.MonkeyPatch
+):
+    seen: set[int] = set()
+    samples = Generator.samples
+
+    def noted(self: Generator, frames: Tensor, *args: Any, **where: int) -> Tensor:
+        seen.add(frames.shape[-1])
+        return samples(self, frames, *args, **where)
+
+    monkeypatch.setattr(Generator, "samples", noted)
+    exact.render(exact.every_shape())
+    named = frozenset(seen)
+    for latents in range(8, 110, 3):
+        exact.render(windows_of(exact, random_latents(latents), random_speaker()))
+    assert seen == named
 
 
 def test_nothing_to_render(exact: Vocoder):

@@ -82,9 +82,8 @@ class Batcher:
         self._hold = hold
         self._config = config
         self._timeout = timeout
-        slots = engine.capabilities.slots
-        self._largest = 1 if slots else config.max_batch_size
-        self._concurrency = slots or concurrency
+        self._largest = 1 if engine.capabilities.slots else config.max_batch_size
+        self._batches = concurrency
         self._queue: FairQueue[Ticket] = FairQueue(lambda ticket: ticket.key)
         self._running: dict[asyncio.Task[None], list[Ticket]] = {}
         self._costs = CostModel()
@@ -96,6 +95,11 @@ class Batcher:
         self._changed = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def _concurrency(self) -> int:
+        # How many slots there are, an engine may only know when it is loaded, or learn when memory runs out.
+        return self._engine.capabilities.slots or self._batches
 
     @property
     def waiting(self) -> int:
@@ -194,7 +198,7 @@ class Batcher:
 
         What is queued is shared out over the free places, so that none stands idle beside a long batch.
         """
-        free = self._concurrency - len(self._running)
+        free = max(1, self._concurrency - len(self._running))
         return self._queue.take(min(self._largest, math.ceil(len(self._queue) / free)))
 
     async def _run(self, batch: list[Ticket]) -> None:

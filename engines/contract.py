@@ -232,8 +232,8 @@ class Capabilities:
         max_chars: Longest ``Utterance.text``, in characters.
         max_chars_by_language: The same by primary language subtag (``hi``), where a language differs.
         deterministic: The same utterance always gives the same samples.
-        slots: Utterances it works on at once, each of which may come and go at any time. 0: it works on
-            batches, whose utterances come together.
+        slots: Utterances it works on at once, each of which may come and go at any time; the number may
+            change, as when it is loaded. 0: it works on batches, whose utterances come together.
     """
 
     cloning: bool = False

@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from engines.batcher import Batcher
 from engines.config import BatchingConfig, EngineConfig
 from engines.contract import (
     Abandoned,
+    Capabilities,
     EngineAdapter,
     EngineOverloaded,
     EngineUnavailable,
@@ -118,6 +120,40 @@ async def test_no_batch_is_larger_than_allowed() -> None:
         engine.gate.release()
     await asyncio.gather(*(heard(ticket) for ticket in tickets))
     assert [len(batch) for batch in engine.batches] == [2, 2, 1]
+    await batcher.close()
+
+
+class Slotted(Gated):
+    """Has slots, whose number it learns as it goes along."""
+
+    slots = 1
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, slots=self.slots)
+
+
+async def test_slots_that_come_and_go_are_used_as_they_are() -> None:
+    engine = Slotted()
+    batcher = make(engine)
+    tickets = [batcher.submit(say(text)) for text in "abcdefg"]
+    await engine.entered.acquire()
+    assert engine.batches == [["a"]]
+    engine.slots = 3
+    engine.gate.release()
+    await heard(tickets[0])
+    for _ in range(3):
+        await engine.entered.acquire()
+    assert engine.batches[1:] == [["b"], ["c"], ["d"]]
+    engine.slots = 1
+    engine.gate.release()
+    await heard(tickets[1])
+    await asyncio.sleep(0.01)
+    assert batcher.running == 2
+    for _ in range(5):
+        engine.gate.release()
+    await asyncio.gather(*(heard(ticket) for ticket in tickets[2:]))
+    assert engine.batches[4:] == [["e"], ["f"], ["g"]]
     await batcher.close()
 
 

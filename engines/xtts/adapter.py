@@ -42,7 +42,7 @@ SPEED_RANGE: Final = (0.7, 1.5)
 """Rates at which stretched latents still sound like the voice; beyond it the server changes the tempo."""
 
 SLOTS: Final = 8
-"""Utterances that the engine is handed at once by default. A GPU can have more."""
+"""Utterances that the engine is handed at once while it is not known where it runs."""
 
 USUAL_LANGUAGES: Final = (
     "en", "es", "fr", "de", "it", "pt", "pl", "tr", "ru", "nl", "cs", "ar", "zh-cn", "hu", "ko", "ja", "hi",
@@ -93,7 +93,7 @@ class XttsEngine:
             speed_range=SPEED_RANGE,
             max_chars=MAX_CHARS,
             max_chars_by_language=MAX_CHARS_BY_LANGUAGE,
-            slots=self._options.slots or SLOTS,
+            slots=self._model.slots if self._model is not None else self._options.slots or SLOTS,
         )
 
     @property

@@ -106,6 +106,11 @@ class Synthesis:
             thread.start()
 
     @property
+    def slots(self) -> int:
+        """Sentences that are decoded at once, now."""
+        return self._slots
+
+    @property
     def load(self) -> Load:
         """What is going on."""
         with self._changed:

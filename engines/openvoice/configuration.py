@@ -6,13 +6,14 @@ Names are MyShell's; what only their training needs is passed over.
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from engines.contract import EngineUnavailable
-from engines.model_files import RETRY, check_file, read_json, unreadable
+from engines.model_files import RETRY, check_file, unreadable
 from engines.openvoice.base import SAMPLE_RATE
+from engines.openvoice.vits import Section, Vits, read_section
 
 CONFIGURATION: Final = "config.json"
 WEIGHTS: Final = "checkpoint.pth"
@@ -22,15 +23,8 @@ FOLDER: Final = "converter"
 _SAMPLES: Final = 64
 _SAMPLE: Final = 4_096
 
-_Width = Annotated[int, Field(ge=1, le=4_096)]
-_Kernel = Annotated[int, Field(ge=1, le=64)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-
-class Data(_Section):
+class Data(Section):
     """``data``: the spectrograms that are taken in."""
 
     sampling_rate: int
@@ -50,41 +44,13 @@ class Data(_Section):
         return self
 
 
-class Model(_Section):
+class Model(Vits):
     """``model``: the network's dimensions; those that MyShell leaves out are its own defaults."""
 
     zero_g: bool = False
-    inter_channels: _Width
-    hidden_channels: _Width
-    resblock: Literal["1"] = "1"
-    resblock_kernel_sizes: list[_Kernel] = Field(min_length=1, max_length=8)
-    resblock_dilation_sizes: list[list[_Kernel]] = Field(min_length=1, max_length=8)
-    upsample_rates: list[_Kernel] = Field(min_length=1, max_length=8)
-    upsample_initial_channel: _Width
-    upsample_kernel_sizes: list[_Kernel] = Field(min_length=1, max_length=8)
-    gin_channels: _Width = 256
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.inter_channels % 2:
-            raise ValueError("inter_channels is odd")
-        if len(self.upsample_rates) != len(self.upsample_kernel_sizes):
-            raise ValueError("upsample_rates and upsample_kernel_sizes differ in length")
-        if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
-            raise ValueError("resblock_kernel_sizes and resblock_dilation_sizes differ in length")
-        if any(len(dilations) != 3 for dilations in self.resblock_dilation_sizes):  # noqa: PLR2004 - a block of type 1
-            raise ValueError("resblock_dilation_sizes are not three each")
-        if any(size % 2 == 0 for size in self.resblock_kernel_sizes):
-            raise ValueError("resblock_kernel_sizes are not odd")
-        pairs = zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True)
-        if any(size < rate or (size - rate) % 2 for rate, size in pairs):
-            raise ValueError("upsample_kernel_sizes do not go with upsample_rates")
-        if self.upsample_initial_channel >> len(self.upsample_rates) == 0:
-            raise ValueError("upsample_initial_channel is too small for its upsample_rates")
-        return self
 
 
-class Configuration(_Section):
+class Configuration(Section):
     """The parts of ``config.json`` that matter."""
 
     data: Data
@@ -129,14 +95,7 @@ def read_configuration(folder: Path) -> Configuration:
     Raises:
         EngineUnavailable: It is missing or is not a converter's; the message names file and setting.
     """
-    path = folder / CONFIGURATION
-    try:
-        return Configuration.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise unreadable(path, f"{where}: {reason}" if where else reason) from error
+    return read_section(folder / CONFIGURATION, Configuration)
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """A converter at work: where it computes, in which numbers, and in a thread of its own."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +13,7 @@ import torch
 
 from engines.config import Device
 from engines.contract import Abandoned, EngineError, EngineUnavailable, Pcm
+from engines.fidelity import FIDELITY
 from engines.hardware import choose_device
 from engines.openvoice.base import ToneColour
 from engines.openvoice.checkpoint import load_checkpoint
@@ -20,6 +22,9 @@ from engines.openvoice.devices import dtype_for, threads_for
 from engines.openvoice.options import OpenVoiceOptions
 from engines.openvoice.pieces import cuts, groups, rounds
 from engines.openvoice.row import Row, Samples
+from engines.openvoice.self_check import fidelity
+
+logger = logging.getLogger(__name__)
 
 DECODED: Final = {"cpu": 1, "mps": 2_048, "cuda": 8_192}
 """Frames decoded at once, each 160 KB in float32; on the CPU one row after the other.
@@ -166,7 +171,15 @@ def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Mac
     """
     chosen = choose_device(device)
     dtype = dtype_for(options.precision, chosen)
-    converter = Converter(load_checkpoint(folder), dtype=dtype, device=chosen, tau=options.tau)
+    checkpoint = load_checkpoint(folder)
+    converter = Converter(checkpoint, dtype=dtype, device=chosen, tau=options.tau)
+    if options.self_check and dtype != torch.float32:
+        exact = Converter(checkpoint, device=chosen, tau=options.tau)
+        ratio = fidelity(converter, exact)
+        logger.info("the conversion in %s is within %.1f dB of fp32", dtype, ratio)
+        if not ratio >= FIDELITY:  # nor if it is no number
+            logger.warning("the conversion in %s is too far from fp32 on these weights", dtype)
+            converter = exact
     return Machine(converter, chosen, threads_for(options.threads))
 
 

@@ -30,6 +30,11 @@ class OpenVoiceOptions(StrictModel):
         default="auto",
         description="Of the decoder. `auto` takes bf16 where it is multiplied natively, else fp32.",
     )
+    self_check: bool = Field(
+        default=True,
+        description="Compare the precision with fp32 on these weights at each load, and take that where it "
+        "differs too much.",
+    )
     tau: float | None = Field(
         default=None,
         ge=0,

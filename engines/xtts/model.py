@@ -21,6 +21,7 @@ from engines.contract import (
     Utterance,
     VoiceEmbeddingRef,
 )
+from engines.fidelity import FIDELITY
 from engines.hardware import choose_device, cores
 from engines.xtts.checkpoint import Checkpoint, load_checkpoint
 from engines.xtts.conditioning import Conditioning, condition
@@ -29,7 +30,7 @@ from engines.xtts.device import FALLBACKS, decoder_precision, vocoder_precision
 from engines.xtts.options import XttsOptions
 from engines.xtts.precision import Precision
 from engines.xtts.sampling import Sampling
-from engines.xtts.self_check import FIDELITY, compare, heard
+from engines.xtts.self_check import compare, heard
 from engines.xtts.sentence import Sentence
 from engines.xtts.speaker_file import load_speakers
 from engines.xtts.synthesis import Load, Synthesis
@@ -78,7 +79,6 @@ class XttsModel:
     ) -> None:
         self.checkpoint = checkpoint
         self._speakers = speakers
-        self.slots = parts.slots
         self.device = parts.decoder.device
         self.precision = parts.decoder.precision
         self.vocoder_precision = parts.vocoder.precision
@@ -120,6 +120,11 @@ class XttsModel:
             torch.cuda.empty_cache()
             parts = _parts(checkpoint, options, torch.device("cpu"))
         return cls(checkpoint, parts, options, speakers=load_speakers(folder, checkpoint.shape), name=name)
+
+    @property
+    def slots(self) -> int:
+        """Sentences at once; fewer than at first when memory ran out."""
+        return self._synthesis.slots
 
     @property
     def load_now(self) -> Load:

@@ -31,9 +31,6 @@ AGREEMENT: Final = 0.8
 DIVERGENCE: Final = 0.1
 """Mean divergence at most, in nats; sampling at a temperature of 0.75 hides more than that."""
 
-FIDELITY: Final = 25.0
-"""Signal-to-noise ratio of the vocoder in dB, at least; µ-law on the telephone has 35 or so."""
-
 _TEXTS: Final = (("hello, how are you today?", "en"), ("नमस्ते, आप कैसे हैं?", "hi"))
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.fidelity import decibels
 from engines.xtts.generator import Generator
 from engines.xtts.latents import VocoderShape, Window, window_sizes
 from engines.xtts.precision import Precision
@@ -167,9 +168,7 @@ class Vocoder:
 
 def fidelity(vocoder: Vocoder, exact: Vocoder, windows: Sequence[Window]) -> float:
     """Signal-to-noise ratio in dB of what ``vocoder`` renders, where ``exact`` is the signal."""
-    signal = torch.cat(exact.render(windows)).double().cpu()
-    noise = torch.cat(vocoder.render(windows)).double().cpu() - signal
-    return float(10.0 * torch.log10(signal.square().sum() / noise.square().sum().clamp_min(1e-30)))
+    return decibels(torch.cat(exact.render(windows)), torch.cat(vocoder.render(windows)))
 
 
 def _padded(frames: Tensor, length: int, *, at_start: bool) -> Tensor:

@@ -30,6 +30,7 @@ import torch
 from engines.config import EngineConfig
 from engines.contract import ReferenceSample, Speech, Utterance, VoiceEmbeddingRef
 from engines.coqui import coqui
+from engines.fidelity import decibels
 from engines.openvoice.adapter import OpenVoiceEngine
 from engines.openvoice.checkpoint import load_checkpoint
 from engines.openvoice.conversion import Converter, Piece
@@ -116,7 +117,7 @@ def _conversion(folder: Path, threads: int, rounds: int) -> Iterator[Figure]:
         for name, (spent, used) in quickest.items():
             factor = spent / (count * SECONDS)
             stock = stock or factor
-            snr = _snr(reference, heard[name][: len(reference)])
+            snr = decibels(torch.as_tensor(reference), torch.as_tensor(heard[name][: len(reference)]))
             share = used / (count * SECONDS)
             yield Figure(name, count, factor, stock / factor, share, snr, others=watch.others)
 
@@ -163,7 +164,7 @@ async def _engine(folder: Path, precision: str, threads: int, rounds: int, stock
         type="OPENVOICE_V2",
         model_path=folder,
         device="cpu",
-        options={"precision": precision, "threads": threads},
+        options={"precision": precision, "threads": threads, "self_check": False},
     )
     engine = OpenVoiceEngine(config)
     await engine.load()
@@ -201,11 +202,6 @@ async def _speaking(
 def _used() -> float:
     me = psutil.Process()
     return sum(sum(one.cpu_times()[:2]) for one in (me, *me.children(recursive=True)))
-
-
-def _snr(signal: np.ndarray, other: np.ndarray) -> float:
-    noise = max(float(np.square(signal - other).mean()), 1e-30)
-    return 10 * float(np.log10(np.square(signal).mean() / noise))
 
 
 def main() -> None:

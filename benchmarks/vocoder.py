@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.coqui import coqui
+from engines.fidelity import decibels
 from engines.xtts.convolution import supported
 from engines.xtts.latents import LatentStream, Window
 from engines.xtts.precision import Precision
@@ -77,7 +78,7 @@ def _table(
     print(title)
     for name, spent in quickest.items():
         print(
-            f"    {name:24} RTF {spent / seconds:.3f}   {quickest[stock] / spent:5.2f} x   {_ratio(heard[stock], heard[name]):6.1f} dB"
+            f"    {name:24} RTF {spent / seconds:.3f}   {quickest[stock] / spent:5.2f} x   {decibels(heard[stock], heard[name]):6.1f} dB"
         )
 
 
@@ -137,11 +138,6 @@ def _sentence(hifi: Any, vocoders: dict[Precision, Vocoder]) -> tuple[float, dic
     for precision, vocoder in vocoders.items():
         renderers[f"ours {precision}"] = lambda vocoder=vocoder: streamed(vocoder)
     return len(streamed(vocoders[Precision.FP32])) / 24000, renderers
-
-
-def _ratio(signal: Tensor, other: Tensor) -> float:
-    noise = (signal - other).square().sum().clamp_min(1e-30)
-    return float(10.0 * torch.log10(signal.square().sum() / noise))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ FIDELITY: Final = 25.0
 
 
 def decibels(signal: "Tensor", found: "Tensor") -> float:
-    """The signal-to-noise ratio of ``found``, where ``signal`` is what it should be; both of one shape."""
+    """The signal-to-noise ratio of ``found``, where ``signal`` is what it should be; both ``(samples,)``.
+
+    What does not move is not heard, and does not count as signal.
+    """
     signal, found = signal.double().cpu(), found.double().cpu()
     noise = (found - signal).square().sum().clamp_min(1e-30)
-    return float(10.0 * (signal.square().sum() / noise).log10())
+    return float(10.0 * ((signal - signal.mean()).square().sum() / noise).log10())

@@ -87,6 +87,10 @@ def openvoice(folder: Path, *, size: Size = "tiny", seed: int = 0) -> Path:
     return folder
 
 
+_GAIN_UP: Final = 2.8
+"""Of a layer that takes one sample to several, so that what comes out is as loud as what went in."""
+
+
 def _weights(configuration: dict[str, Any], seed: int) -> dict[str, torch.Tensor]:
     configs: Any = coqui("vc.configs.openvoice_config")
     args = configs.OpenVoiceArgs(**configuration["model"])
@@ -97,6 +101,9 @@ def _weights(configuration: dict[str, Any], seed: int) -> dict[str, torch.Tensor
             for name, parameter in network.named_parameters():
                 if name.startswith("flow") and "post" in name:
                     parameter.normal_(0, 0.5)  # zero to begin with: the flow would do nothing
+                elif name.startswith("dec.") and name.endswith("original0"):
+                    # The gain of a weight norm. As torch makes them, layers are quieter than their biases.
+                    parameter.fill_(_GAIN_UP if ".ups." in name else 1.0)
                 elif name == "dec.conv_post.weight":
                     parameter.mul_(_LOUDNESS / _loudness(network))
     state: dict[str, torch.Tensor] = network.state_dict()

@@ -67,8 +67,8 @@ def test_a_batch_sounds_as_each_does_in_coqui(stock: Any, converter: Converter):
         }
         theirs = stock.inference(spectrogram, colours)["model_outputs"][0, 0].numpy()
         assert len(ours) == len(theirs) == len(row.samples)
-        assert theirs.std() > 1e-3
-        assert np.abs(ours - theirs).max() < 2e-6
+        assert theirs.std() > 0.05
+        assert np.abs(ours - theirs).max() < 1e-5
 
 
 @slowly
@@ -80,7 +80,7 @@ def test_company_changes_nothing(converter: Converter, lengths: list[int], data:
     for place, row in enumerate(rows):
         alone = converter.convert([row])[0]
         assert len(together[place]) == len(alone) == len(row.samples)
-        assert np.abs(together[place] - alone).max() < 2e-6
+        assert np.abs(together[place] - alone).max() < 1e-5
 
 
 @slowly
@@ -93,7 +93,7 @@ def test_pieces_join_to_the_whole(converter: Converter, frames: int, borders: li
     joined = np.concatenate(converter.decode(pieces))
     whole = converter.convert([row])[0]
     assert len(joined) == len(whole) == len(row.samples)
-    assert np.abs(joined - whole).max() < 2e-6
+    assert np.abs(joined - whole).max() < 1e-5
 
 
 def test_the_seed_is_the_only_chance(converter: Converter):

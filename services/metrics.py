@@ -6,13 +6,17 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from engines.contract import FINISH_REASONS
 from engines.lease import EngineState
-from services.frames import EngineDescription
+from services.frames import EngineDescription, Spoken
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 150.0, 300.0)
 """Bounds of the histogram of preparations."""
+
+WORDS: Final = 64
+"""Words for ends and findings that are told apart; plug-ins have their own."""
 
 
 class Metrics:
@@ -37,6 +41,25 @@ class Metrics:
         self.thrown_away = Counter(
             "awaaztwin_retention", "Things that retention took away.", ["kind"], registry=registry
         )
+        self._sentences = Counter(
+            "awaaztwin_sentences",
+            "Sentences that were spoken, by how they ended.",
+            ["engine", "finish_reason"],
+            registry=registry,
+        )
+        self._findings = Counter(
+            "awaaztwin_findings",
+            "Sentences that an engine found something wrong with, by what it found.",
+            ["engine", "finding"],
+            registry=registry,
+        )
+        self._retries = Counter(
+            "awaaztwin_retries",
+            "Times that an engine said a sentence again because of what it found.",
+            ["engine"],
+            registry=registry,
+        )
+        self._known: set[str] = set(FINISH_REASONS)
         self._state = Gauge(
             "awaaztwin_runner_state",
             "1 for the state that an engine is in, 0 for the others.",
@@ -63,6 +86,20 @@ class Metrics:
                 ("last_used", "When somebody used the engine last, in Unix seconds."),
             )
         }
+
+    def spoken(self, engine: str, sentence: Spoken) -> None:
+        """Count a sentence."""
+        self._sentences.labels(engine, self._label(sentence.finish_reason)).inc()
+        for finding in sentence.findings:
+            self._findings.labels(engine, self._label(finding)).inc()
+        if sentence.retries:
+            self._retries.labels(engine).inc(sentence.retries)
+
+    def _label(self, word: str) -> str:
+        """An engine's own word, or ``other`` when there are too many of them already."""
+        if len(self._known) < WORDS:
+            self._known.add(word)
+        return word if word in self._known else "other"
 
     def exposed(self, engines: Iterable[EngineDescription]) -> bytes:
         """All of it in Prometheus' text format.

@@ -19,9 +19,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from engines.contract import EngineError
-from services.config import LimitsConfig
+from services.config import Settings
 from services.errors import ApiError, from_engine, from_storage, retry_headers
 from services.hangup import until_hangup
+from services.metrics import Metrics
 from services.places import Place
 from services.quota.meter import Booking, Outcome
 from services.recording import Recording
@@ -53,8 +54,8 @@ class SpeechResponse(Response):
         place: Held while speaking: a place among the streams of this Gateway.
         booking: What it uses is booked here.
         recording: Keeps the audio, if it is kept.
-        limits: What a client may ask for.
-        timeout: Seconds for all of it.
+        settings: What a client may ask for, and how long all of it may take.
+        metrics: Count how sentences ended.
     """
 
     def __init__(
@@ -65,8 +66,8 @@ class SpeechResponse(Response):
         place: Place,
         booking: Booking,
         recording: Recording | None = None,
-        limits: LimitsConfig,
-        timeout: float,
+        settings: Settings,
+        metrics: Metrics,
     ) -> None:
         super().__init__()
         # Several clients choose their decoder by the content type alone: it says exactly what is sent.
@@ -75,7 +76,7 @@ class SpeechResponse(Response):
         self.headers["x-accel-buffering"] = "no"
         del self.headers["content-length"]
         self._characters = script.characters
-        self._stream = SpeechStream(script, max_seconds=limits.max_audio_seconds)
+        self._stream = SpeechStream(script, max_seconds=settings.limits.max_audio_seconds, metrics=metrics)
         self._sse = sse
         self._timings = script.call.timings
         self._place = place
@@ -86,8 +87,8 @@ class SpeechResponse(Response):
             self.headers["content-location"] = f"/audio/{recording.id}"
         self._asked = time.perf_counter()
         self._first: float | None = None
-        self._client_timeout = limits.client_stall_timeout_seconds
-        self._timeout = timeout
+        self._client_timeout = settings.limits.client_stall_timeout_seconds
+        self._timeout = settings.server.request_timeout_seconds
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

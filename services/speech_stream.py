@@ -10,6 +10,7 @@ from services.audio.encoders import AudioTooLong
 from services.audio.pipeline import AudioPipeline
 from services.errors import ApiError
 from services.frames import Spoken
+from services.metrics import Metrics
 from services.speech import Script
 from services.threads import in_thread
 
@@ -84,10 +85,12 @@ class SpeechStream:
     Args:
         script: What to say.
         max_seconds: Of audio, at most.
+        metrics: Count how sentences ended.
     """
 
-    def __init__(self, script: Script, *, max_seconds: float) -> None:
+    def __init__(self, script: Script, *, max_seconds: float, metrics: Metrics) -> None:
         self._script = script
+        self._metrics = metrics
         self._max_seconds = max_seconds
         self._seconds = 0.0
         self._characters = 0
@@ -141,6 +144,7 @@ class SpeechStream:
                         self._seconds += passage.pause_after
                         self._characters += len(passage.source)
                         self._ending = self._ending.and_then(event)
+                        self._metrics.spoken(script.cast.client.name, event)
                         self._spoken += 1
                         index, start = index + 1, None
                         yield Part(border, sentence)

@@ -124,6 +124,6 @@ async def speak(
         place=place,
         booking=booking,
         recording=recording,
-        limits=state.settings.limits,
-        timeout=state.settings.server.request_timeout_seconds,
+        settings=state.settings,
+        metrics=state.metrics,
     )

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from engines.contract import FINISH_REASONS, Speech, collect
 from engines.xtts.findings import ENDINGS, Finding
 from services.frames import Line, Spoken, SynthesisCall
+from services.metrics import Metrics
 from services.runner import create_runner_app
 from services.speech_response import FINISH_REASON_HEADER
 from services.speech_stream import Ending
@@ -56,6 +57,38 @@ def usage(client: openai.OpenAI, text: str, *, model: str = "FAULTY", voice: str
     assert sum(len(base64.b64decode(delta["audio"])) for delta in deltas) > 0
     assert done["type"] == "speech.audio.done"
     return done["usage"]
+
+
+def counted(server: Server) -> dict[str, float]:
+    """What the metrics say of how sentences of the engine that finds faults ended."""
+    lines = httpx.get(f"{server.url}/metrics", timeout=10).text.splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if "FAULTY" in line)
+    return {name: float(value) for name, value in pairs if "_total{" in name}
+
+
+def test_metrics_tell_it(server: Server, client: openai.OpenAI) -> None:
+    before = counted(server)
+    usage(client, TWO)
+    usage(client, "It was too SHORT.")
+    more = {name: value - before.get(name, 0.0) for name, value in counted(server).items()}
+    assert {name.removeprefix("awaaztwin_"): value for name, value in more.items() if value} == {
+        'sentences_total{engine="FAULTY",finish_reason="stop"}': 2,
+        'sentences_total{engine="FAULTY",finish_reason="repetition"}': 1,
+        'findings_total{engine="FAULTY",finding="repetition"}': 1,
+        'findings_total{engine="FAULTY",finding="clipping"}': 1,
+        'findings_total{engine="FAULTY",finding="early_stop"}': 1,
+        'retries_total{engine="FAULTY"}': 2,
+    }
+
+
+def test_words_of_plug_ins_do_not_grow_without_end() -> None:
+    metrics = Metrics()
+    for number in range(500):
+        metrics.spoken("plugin", Spoken(index=0, finish_reason=f"end_{number}", findings=(f"odd_{number}",)))
+    text = metrics.exposed(()).decode()
+    lines = [line for line in text.splitlines() if 'engine="plugin"' in line and "_total{" in line]
+    assert len(lines) < 80
+    assert any('finding="other"' in line and float(line.rsplit(" ", 1)[1]) > 400 for line in lines)
 
 
 @pytest.mark.parametrize(

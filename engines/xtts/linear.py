@@ -6,11 +6,11 @@ with AVX-512 BF16 and VNNI, the products of one step of the full-size decoder (t
 ========= ===== ===== ===== ===== =====
 rows          1     4     8    16
 ========= ===== ===== ===== ===== =====
-unpacked    105   164   192   254   ms
-fp32         89    66    95   134   ms
-bf16         41    35    50    73   ms
-int8         28    27    36    50   ms
-========= ===== ===== ===== ===== =====
+unpacked     70   119   146   199   ms
+fp32         47    47    57    77   ms
+bf16         24    25    30    40   ms
+int8         15    15    17    23   ms
+========= ===== ===== ===== =====
 """
 
 from typing import Any, Final, Protocol

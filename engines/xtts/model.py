@@ -178,7 +178,7 @@ class XttsModel:
         Raises:
             EngineUnavailable: It cannot speak.
         """
-        self._synthesis.warm_up(self._text.encode("a", self.checkpoint.languages[0]))
+        self._synthesis.warm_up()
         if self.device.type == "cpu":
             # Kernels belong to a number of threads, and a renderer has one.
             with ThreadPoolExecutor(

@@ -46,7 +46,10 @@ CLOSING: Final = 30.0
 
 
 _NOBODY: Final = ""
-"""The voice of the first sentence; others have names."""
+"""The voice of the sentence that nobody hears; others have names."""
+
+_LETTERS: Final = 45
+"""Tokens of its text; usual ones have as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,8 @@ class Synthesis:
             self._inbox.append(sentence)
             self._changed.notify_all()
 
-    def warm_up(self, tokens: Sequence[int]) -> None:
-        """Speak the beginning of a text to nobody; blocking.
+    def warm_up(self) -> None:
+        """Begin a sentence that nobody hears; blocking.
 
         Raises:
             EngineUnavailable: It cannot be spoken.
@@ -141,7 +144,7 @@ class Synthesis:
         self.submit(
             Sentence(
                 text="",
-                tokens=tokens,
+                tokens=[0] * min(_LETTERS, shape.max_text),  # whatever they mean
                 voice=_NOBODY,
                 latents=torch.zeros(1, shape.width),
                 speaker=torch.zeros(self._vocoder.speaker_width, 1, device=self._decoder.device),

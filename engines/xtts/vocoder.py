@@ -1,17 +1,17 @@
 """The vocoder of XTTS: windows of frames to samples, in fp32, bf16, fp16 or int8.
 
-Measured with ``benchmarks/vocoder.py`` at full size, random weights, on a core with AVX-512 BF16 and VNNI
-that was shared with other work; seconds of processor time for a second of sound:
+Measured with ``benchmarks/vocoder.py`` at full size, random weights, on a core with AVX-512 BF16 and VNNI;
+seconds of processor time for a second of sound:
 
 =================== ============== ============== ============== ================
 windows of          coqui-tts fp32 fp32           bf16           int8
 =================== ============== ============== ============== ================
-40 frames           0.70           0.59 (1.2 x)   0.30 (2.4 x)   0.22 (3.3 x)
-150 frames          0.63           0.58 (1.1 x)   0.29 (2.2 x)   0.22 (2.9 x)
-4 s, as it streams  0.73           0.64 (1.2 x)   0.32 (2.3 x)   0.24 (3.1 x)
+40 frames           0.30           0.24 (1.2 x)   0.13 (2.2 x)   0.09 (3.2 x)
+150 frames          0.27           0.23 (1.2 x)   0.12 (2.2 x)   0.09 (3.1 x)
+4 s, as it streams  0.26           0.25 (1.0 x)   0.14 (1.9 x)   0.09 (2.8 x)
 =================== ============== ============== ============== ================
 
-Against fp32, weights of unit gain give 40 dB in bf16 and 34 dB in int8; others may give less, see
+Against fp32, weights of unit gain give 35 to 37 dB in bf16 and 30 to 32 dB in int8; others may give less, see
 :func:`fidelity`.
 """
 

@@ -44,7 +44,6 @@ WARMING: Final = 60.0
 CLOSING: Final = 30.0
 """Seconds that a thread has to end; it looks between two steps."""
 
-
 _NOBODY: Final = ""
 """The voice of the sentence that nobody hears; others have names."""
 

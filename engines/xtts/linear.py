@@ -23,7 +23,7 @@ from engines.xtts.kernels import LEVELS, ZERO_POINT
 from engines.xtts.precision import DTYPES, Precision
 
 FEWEST_ROWS: Final = 4
-"""oneDNN's kernels for fewer rows are slower than those for this many; the table above has it."""
+"""oneDNN's kernels for fewer rows are slower than those for this many, so one row is filled up to it."""
 
 MANY_ROWS: Final = 16
 """Above it, rows are filled up to a multiple of it: oneDNN makes and keeps a kernel for each number."""

@@ -252,7 +252,9 @@ async def test_a_wrong_transcript_does_no_harm(engine: EspeakEngine, world: Worl
 async def test_transcripts_of_something_else_are_found_out(engine: EspeakEngine, world: World):
     recordings = world.recordings["linda"]
     right = samples(recordings, known=True)
-    mixed = [replace(s, transcript=SAID[(i + 1) % len(SAID)]) for i, s in enumerate(right)]
+    # The flutter of eSpeak NG makes it different each time. One of three may pass for the right one now and
+    # then; for the whole voice to be taken for parallel it takes two.
+    mixed = [replace(s, transcript=SAID[said]) for s, said in zip(right, (1, 0, 1), strict=True)]
 
     async def parallel(which: Sequence[ReferenceSample]) -> bool:
         """Whether the voice has frames of no more than the recordings, as those without transcripts have."""

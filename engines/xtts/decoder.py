@@ -26,7 +26,7 @@ from engines.xtts.graphs import GraphedStep
 from engines.xtts.layer import Layer, Norm
 from engines.xtts.linear import pack_linear
 from engines.xtts.precision import DTYPES, Precision
-from engines.xtts.step import Step
+from engines.xtts.step import KERNELS, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,11 @@ class Decoder:
         self._audio = self._table(model.mel_embedding.weight)
         self._audio_positions = self._table(model.mel_pos_embedding.emb.weight)
         self._together = self.device.type != "cpu" if together is None else together
-        # Of keys and values. In int8 they are kept in bfloat16: what is read is what they cost.
-        exact = precision is Precision.FP32 or (self._together and self.device.type == "cpu")
-        self._dtype = torch.float32 if exact else DTYPES.get(precision, torch.bfloat16)
+        # Of keys and values.
+        if not self._together:
+            self._dtype = KERNELS[precision].cached
+        else:
+            self._dtype = torch.float32 if self.device.type == "cpu" else DTYPES[precision]
         self._graphs: GraphedStep | None = None
         self._step: Step | None = None
         self._allot(slots)

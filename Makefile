@@ -51,9 +51,10 @@ test-base: $(VENV)/.dev system  ## the tests of all that works without torch
 test-torch: $(TORCH_VENV)/.dev  ## the tests of the engines that need torch
 	$(TORCH_BIN)/python -m pytest -m "not slow" $(TORCH_TESTS)
 
-test-all: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
-	$(TORCH_BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TORCH_TESTS)
+# A test that fails once and then passes is reported as flaky ("rerun") instead of failing everything.
+test-all: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests, with coverage; a failed one once more
+	$(BIN)/python -m pytest --reruns 1 --cov --cov-report=term:skip-covered
+	$(TORCH_BIN)/python -m pytest --reruns 1 --cov --cov-report=term:skip-covered $(TORCH_TESTS)
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff format .

@@ -379,6 +379,19 @@ class Licensed(Protocol):
 
 
 @runtime_checkable
+class Fetched(Protocol):
+    """An engine whose weights have to be fetched before it can speak."""
+
+    @property
+    def missing(self) -> str | None:
+        """What has to be fetched, and how, in a sentence; ``None`` where all is there.
+
+        Asked often, without loading anything: it looks at the disk.
+        """
+        ...
+
+
+@runtime_checkable
 class WarmingUp(Protocol):
     """An engine that is slow at first: it is warmed up after each load, before it speaks for anybody."""
 

@@ -5,10 +5,10 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
 
+from engines.child import environment
 from engines.contract import EngineUnavailable
 from engines.espeak.wire import (
     CLOSING,
@@ -28,7 +28,6 @@ FLUSH_SECONDS: Final = 1.0
 HIGH_WATER: Final = 1 << 20
 """Bytes of speech held for a slow reader; 23 s of audio. The worker waits while there are more."""
 _STDIN, _STDOUT = 0, 1
-_PASSED_ON: Final = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 _PROGRAM: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from engines.espeak.worker import main; main(*sys.argv[2:])"
 )
@@ -78,7 +77,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                     # isolated, and without site-packages: it needs nothing but the standard library
                     *("-I", "-S", "-c", _PROGRAM, *arguments),
                     stderr=asyncio.subprocess.DEVNULL,
-                    env=_environment(os.environ),
+                    env=environment(os.environ),
                 )
                 await worker._greet()
         except (OSError, TimeoutError, WorkerLost) as error:
@@ -246,8 +245,3 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._lost = True
         self._changed.set()
         self._gone.set()
-
-
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What the worker may see: no secrets, it reads text from strangers."""
-    return {name: variables[name] for name in _PASSED_ON if name in variables}

@@ -6,11 +6,11 @@ stays small. It ends with its standard input, and on Linux with its parent.
 
 import os
 import queue
-import signal
 import sys
 import threading
 from typing import BinaryIO, Final
 
+from engines.child import claim_pipes, confine, send
 from engines.espeak.library import Espeak, LibraryError
 from engines.espeak.wire import (
     HEADER,
@@ -23,11 +23,8 @@ from engines.espeak.wire import (
     unpack_header,
 )
 
-MEMORY: Final = 1 << 30
-"""Bytes of address space on Linux: eight times what it uses, little enough to stop a runaway."""
 QUEUE: Final = 64
 """Requests waiting; the engine sends fewer ahead, see ``speaking.AHEAD``."""
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Worker:
@@ -107,47 +104,6 @@ class Worker:
     def _stopped(self, request_id: int) -> bytes:
         self._forget(request_id)
         return pack_frame(Kind.ABORTED, request_id)
-
-
-def send(out: int, frame: bytes) -> None:
-    """Write all of ``frame``; the process ends when nobody can read it any more."""
-    view = memoryview(frame)
-    try:
-        while view:
-            view = view[os.write(out, view) :]
-    except OSError:  # inside a callback of the library an exception would be lost
-        os._exit(0)
-
-
-def confine(parent: int) -> None:
-    """Limit what a crash or a runaway can do, and end with the parent, where the system can."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - not on Windows
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - only needed here
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)  # the parent died before the line above
-
-
-def claim_pipes() -> tuple[BinaryIO, int]:
-    """The two pipes, with descriptor 1 pointed away from the library's own messages."""
-    out = os.dup(1)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - only on Windows
-
-        msvcrt.setmode(0, os.O_BINARY)
-        msvcrt.setmode(out, os.O_BINARY)
-    return open(0, "rb", closefd=False), out
 
 
 def main(library: str, folder: str, parent: str) -> None:

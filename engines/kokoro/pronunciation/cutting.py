@@ -1,0 +1,161 @@
+"""Where words are cut into phrases for the model."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engines.kokoro.pronunciation.phrase import Phrase, SpokenWord
+from engines.kokoro.pronunciation.reading import Word
+
+SCRAP_WORDS: Final = 4
+"""A phrase of fewer is cut off only where a sentence ends."""
+SCRAP_SYMBOLS: Final = 24
+"""So is one of fewer symbols, in which long words are counted for what they are."""
+_SENTENCE, _CLAUSE, _COMMA, _CONJUNCTION, _WORDS = 0.0, 2.0, 4.0, 12.0, 20.0
+"""What a cut costs, by what ends there."""
+_SCRAP: Final = 60.0
+_COST: Final = {".": _SENTENCE, "!": _SENTENCE, "?": _SENTENCE, "…": _SENTENCE, ";": _CLAUSE, ":": _CLAUSE,
+                "—": _CLAUSE, ",": _COMMA, "": _WORDS}  # fmt: skip
+_PHRASE: Final = 8.0
+"""What each phrase costs, so that there are few."""
+_BEFORE: Final = frozenset(
+    (
+        *[
+            "and",
+            "but",
+            "or",
+            "because",
+            "which",
+            "that",
+            "when",
+            "while",
+            "so",
+            "if",
+            "although",
+            "though",
+            "who",
+            "where",
+            "than",
+            "with",
+            "for",
+        ],
+        *["और", "लेकिन", "या", "क्योंकि", "कि", "तो", "जो", "जब", "मगर", "परंतु", "तथा", "एवं"],
+    )
+)
+"""English and Hindi words that a clause often begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pronounced:
+    """A word with its symbols.
+
+    Attributes:
+        word: The word, with the marks around it.
+        symbols: How it is said.
+    """
+
+    word: Word
+    symbols: str
+
+    @property
+    def size(self) -> int:
+        """Symbols with the marks, and the space before it."""
+        return len(self.word.before) + len(self.symbols) + len(self.word.after) + 1
+
+
+def cut(words: Sequence[Pronounced], *, limit: int, first_limit: int) -> list[Phrase]:
+    """Phrases of at most ``limit`` symbols, cut where it is heard least.
+
+    Args:
+        words: What is said.
+        limit: Symbols of a phrase.
+        first_limit: Symbols of the first one, where a clause or word ends there that makes no scrap.
+    """
+    words = [part for word in words for part in _parts(word, limit)]
+    sizes = [0]
+    for word in words:
+        sizes.append(sizes[-1] + word.size)
+    head = _head(words, sizes, min(first_limit, limit))
+    borders = [0, *([head] if head else []), *_borders(words, sizes, head, limit)]
+    return [_phrase(words[start:end]) for start, end in itertools.pairwise(borders)]
+
+
+def _parts(word: Pronounced, limit: int) -> list[Pronounced]:
+    """The word, in pieces where it is too long for one phrase."""
+    if word.size - 1 <= limit:
+        return [word]
+    room = max(1, limit - len(word.word.before) - len(word.word.after))
+    pieces = [word.symbols[at : at + room] for at in range(0, len(word.symbols), room)]
+    return [
+        Pronounced(
+            Word(
+                word.word.text,
+                word.word.offset,
+                before=word.word.before if index == 0 else "",
+                after=word.word.after if index == len(pieces) - 1 else "",
+            ),
+            piece.strip(),
+        )
+        for index, piece in enumerate(pieces)
+        if piece.strip()
+    ]
+
+
+def _head(words: Sequence[Pronounced], sizes: Sequence[int], limit: int) -> int:
+    """How many words the first phrase has; 0 where it is left to the others' rules."""
+    if sizes[-1] - 1 <= limit:
+        return 0
+    best, least = 0, math.inf
+    for end in range(SCRAP_WORDS, len(words) - SCRAP_WORDS + 1):
+        size = sizes[end] - 1
+        if size > limit:
+            break
+        if size < SCRAP_SYMBOLS or sizes[-1] - sizes[end] < SCRAP_SYMBOLS:
+            continue
+        # of two like borders the later one: what is said meanwhile hides the work on the rest
+        if (cost := _cost(words, end) - size / limit) <= least:
+            best, least = end, cost
+    return best
+
+
+def _borders(words: Sequence[Pronounced], sizes: Sequence[int], start: int, limit: int) -> list[int]:
+    """The ends of the phrases from a word on: those that cost least together."""
+    costs = {start: 0.0}
+    origin: dict[int, int] = {}
+    for end in range(start + 1, len(words) + 1):
+        best = math.inf
+        for begin in range(end - 1, start - 1, -1):
+            size = sizes[end] - sizes[begin] - 1
+            if size > limit:
+                break
+            scrap = size < SCRAP_SYMBOLS or end - begin < SCRAP_WORDS
+            cost = costs[begin] + _PHRASE + (_SCRAP if scrap and (begin or end < len(words)) else 0.0)
+            if cost < best:
+                best, origin[end] = cost, begin
+        costs[end] = best + (_cost(words, end) if end < len(words) else 0.0)
+    borders: list[int] = []
+    end = len(words)
+    while end > start:
+        borders.append(end)
+        end = origin[end]
+    return borders[::-1]
+
+
+def _cost(words: Sequence[Pronounced], end: int) -> float:
+    """What it costs to cut before the word ``end``."""
+    cost = _COST[words[end - 1].word.stop]
+    return _CONJUNCTION if cost == _WORDS and words[end].word.text.lower() in _BEFORE else cost
+
+
+def _phrase(words: Sequence[Pronounced]) -> Phrase:
+    symbols = ""
+    spoken: list[SpokenWord] = []
+    for each in words:
+        symbols += (" " if symbols else "") + each.word.before
+        start = len(symbols)
+        symbols += each.symbols
+        spoken.append(SpokenWord(each.word.text, each.word.offset, start, len(symbols)))
+        symbols += each.word.after
+    return Phrase(symbols, tuple(spoken))

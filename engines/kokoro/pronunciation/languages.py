@@ -1,0 +1,91 @@
+"""The languages that can be pronounced."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import regex
+
+from engines.contract import UnsupportedUtterance
+from engines.kokoro.pronunciation.english import AMERICAN, BRITISH, american, british
+from engines.kokoro.pronunciation.hindi import HINDI, INDIAN, hindi, hindi_spelling, indian
+from engines.kokoro.pronunciation.reading import plain
+from engines.kokoro.pronunciation.romance import ROMANCE, romance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """How words are pronounced.
+
+    Attributes:
+        voice: Of eSpeak NG.
+        symbols: From its phonemes to the model's symbols.
+        table: What ``symbols`` does to single phonemes.
+        spelling: How a word is spelt for eSpeak NG.
+    """
+
+    voice: str
+    symbols: Callable[[Sequence[str]], str]
+    table: Mapping[str, str]
+    spelling: Callable[[str], str] = field(default=plain)
+
+
+_AMERICAN: Final = Speech(voice="gmw/en-US", symbols=american, table=AMERICAN)
+_BRITISH: Final = Speech(voice="gmw/en", symbols=british, table=BRITISH)
+_INDIAN: Final = Speech(voice="gmw/en-US", symbols=indian, table=INDIAN)
+_HINDI: Final = Speech(voice="inc/hi", symbols=hindi, table=HINDI, spelling=hindi_spelling)
+_SPEECHES: Final = {
+    "en": _AMERICAN,
+    "en-US": _AMERICAN,
+    "en-GB": _BRITISH,
+    "en-IN": _INDIAN,
+    "hi": _HINDI,
+    "es": Speech(voice="roa/es", symbols=romance, table=ROMANCE),
+    "fr": Speech(voice="roa/fr", symbols=romance, table=ROMANCE),
+    "it": Speech(voice="roa/it", symbols=romance, table=ROMANCE),
+    "pt-BR": Speech(voice="roa/pt-BR", symbols=romance, table=ROMANCE),
+}
+
+LANGUAGES: Final = tuple(_SPEECHES)
+"""BCP-47 tags that can be pronounced."""
+
+_NEAREST: Final = {"en-au": "en-GB", "en-nz": "en-GB", "en-ie": "en-GB", "en-za": "en-GB", "pt": "pt-BR"}
+_ELSEWHERE: Final = {"ja": "Japanese", "zh": "Chinese", "cmn": "Chinese"}
+_DEVANAGARI: Final = regex.compile(r"\p{Script=Devanagari}")
+_LATIN: Final = regex.compile(r"\p{Script=Latin}")
+
+
+def speech_in(language: str) -> Speech:
+    """How a language is pronounced.
+
+    Args:
+        language: BCP-47 tag; of one that is not known, what is nearest in the same language.
+
+    Raises:
+        UnsupportedUtterance: It cannot be pronounced.
+    """
+    tag = language.replace("_", "-").lower()
+    subtag = tag.partition("-")[0]
+    known = {name.lower(): speech for name, speech in _SPEECHES.items()}
+    for name in (tag, _NEAREST.get(tag, ""), subtag, _NEAREST.get(subtag, "")):
+        if (speech := known.get(name.lower())) is not None:
+            return speech
+    if subtag in _ELSEWHERE:
+        message = (
+            f"KOKORO's {_ELSEWHERE[subtag]} voices need a pronunciation of their own, which is not installed"
+        )
+    else:
+        message = f"KOKORO cannot pronounce the language '{language[:40]}'"
+    raise UnsupportedUtterance(f"{message}. It speaks {', '.join(LANGUAGES)}.", param="language")
+
+
+def speech_of(word: str, speech: Speech) -> tuple[Speech, Callable[[Sequence[str]], str]]:
+    """How a word is pronounced in a text of a language: who says it, and in which symbols it is written.
+
+    An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that.
+    """
+    if speech is _HINDI and _LATIN.search(word) and not _DEVANAGARI.search(word):
+        return _INDIAN, _INDIAN.symbols
+    if speech is not _HINDI and _DEVANAGARI.search(word):
+        return _HINDI, speech.symbols
+    return speech, speech.symbols

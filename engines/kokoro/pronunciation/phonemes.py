@@ -1,0 +1,100 @@
+"""Phonemes as eSpeak NG writes them."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import regex
+
+from engines.kokoro.pronunciation.vocabulary import VOCABULARY
+from engines.phonemes.phonemizer import SEPARATOR
+
+SPACE: Final = " "
+"""Among phonemes: a word ends, and another begins."""
+STRESSES: Final = "ˈˌ"
+VOWELS: Final = frozenset("aeiouyæɐɑɒɔəɚɛɜɝɞɨɪʉɯʊʌøœɘɵɤᵻ")
+_FLAG: Final = regex.compile(r"\([a-z0-9-]+\)")
+_UNSTRESSED: Final = str.maketrans("", "", STRESSES)
+_FOLDED: Final = {
+    "g": "ɡ", "ʍ": "w", "ɫ": "l", "ɬ": "l", "ɝ": "ɜɹ", "ʉ": "u", "ɞ": "ɜ", "ɘ": "ə", "ɵ": "ə",
+    "ɱ": "m", "ɦ": "h", "ħ": "h", "ʙ": "b", "ʀ": "ʁ", "ʏ": "y", "ˑ": "ː", "ɓ": "b", "ɗ": "d",
+    "ɠ": "ɡ", "ʕ": "ʔ", "ɭ": "l", "ɮ": "l", "ʐ": "ʒ", "ʑ": "ʒ", "ɺ": "ɾ",
+}  # fmt: skip
+"""Letters of IPA that the model has not, as those that are nearest."""
+
+
+def phonemes_of(said: str) -> list[str]:
+    """The phonemes of what eSpeak NG said, with :data:`SPACE` between words."""
+    found: list[str] = []
+    for word in _FLAG.sub("", said).split():
+        own = [phoneme.replace("-", "") for phoneme in word.split(SEPARATOR)]
+        own = [phoneme for phoneme in own if phoneme]
+        if own:
+            found += [SPACE, *own] if found else own
+    return found
+
+
+def bare(phoneme: str) -> str:
+    """A phoneme without its stress."""
+    return phoneme.translate(_UNSTRESSED)
+
+
+def is_vowel(phoneme: str) -> bool:
+    """Whether it is a vowel, also with a consonant behind it (``ɑːɹ``, ``əl``)."""
+    return not VOWELS.isdisjoint(bare(phoneme)[:1])
+
+
+def symbols_of(phonemes: Sequence[str], table: Mapping[str, str]) -> str:
+    """Symbols of the vocabulary.
+
+    Args:
+        phonemes: With stress in front of the vowel that has it.
+        table: Phoneme without stress → symbols. What it lacks is taken letter by letter.
+    """
+    return "".join(_symbols(phoneme, table) for phoneme in phonemes)
+
+
+def _symbols(phoneme: str, table: Mapping[str, str]) -> str:
+    if phoneme == SPACE:
+        return SPACE
+    plain = bare(phoneme)
+    stress = next((mark for mark in phoneme if mark in STRESSES), "")
+    if (known := table.get(plain)) is not None:
+        return stress + known if known else ""
+    letters = "".join(
+        table.get(letter) or _FOLDED.get(letter, letter) for letter in unicodedata.normalize("NFD", plain)
+    )
+    kept = "".join(letter for letter in letters if letter in VOCABULARY and letter not in _MARKS)
+    return stress + kept if kept else ""
+
+
+_MARKS: Final = frozenset(';:,.!?—…"()“” ')
+"""Symbols that are no sounds."""
+
+
+def phonemes_of_ipa(ipa: str, table: Mapping[str, str]) -> list[str]:
+    """The phonemes of IPA as people write it: nothing between them, stress in front of a syllable.
+
+    Args:
+        ipa: For example ``ˈsiːkwəl``.
+        table: Of the language; its phonemes of several letters are kept together.
+    """
+    text = unicodedata.normalize("NFD", ipa.replace("'", "ˈ"))
+    text = regex.sub(r"[\u0361\u035c.‿|()]", "", text)
+    longest = sorted((unicodedata.normalize("NFD", key) for key in table), key=len, reverse=True)
+    pattern = regex.compile("|".join([*map(regex.escape, longest), r"[^\W\d_]\p{M}*[ːʰʲ]*|[ˈˌ ]"]), regex.V1)
+    found: list[str] = []
+    stress = ""
+    for match in pattern.finditer(text):
+        piece = match.group()
+        if piece in STRESSES:
+            stress = piece
+        elif piece == SPACE:
+            if found and found[-1] != SPACE:
+                found.append(SPACE)
+        elif stress and is_vowel(piece):
+            found.append(stress + piece)
+            stress = ""
+        else:
+            found.append(piece)
+    return found

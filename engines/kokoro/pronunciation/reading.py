@@ -1,0 +1,119 @@
+"""The words and the punctuation of a text."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import regex
+
+from engines.text import ipa
+from engines.text.sentences import sentences
+
+STOPS: Final = ",—:;.…!?"
+"""Marks that make a pause, the stronger ones later."""
+_ELLIPSIS: Final = regex.compile(r"\.{2,}|…+")
+_WORD: Final = regex.compile(
+    rf"(?P<spelled>{ipa.PATTERN})"
+    r"|(?P<word>(?:'(?=(?:em|tis|twas|cause|til|n)\b))?[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§--[<>|~^]]"
+    r"(?:[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§\u200c\u200d\u0970--[<>|~^]]"
+    r"|['’](?=\p{L})|[-‐‑](?=[\p{L}\p{N}])"
+    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll})\.(?=\p{Ll}))*)"
+    r"|(?P<mark>\S)",
+    regex.V1 | regex.IGNORECASE,
+)
+_MARKS: Final = {mark: mark for mark in STOPS} | {
+    "।": ".", "॥": ".", "。": ".", "؟": "?", "‽": "?", "？": "?", "！": "!", "，": ",", "、": ",", "،": ",",
+    "؛": ";", "；": ";", "：": ":", "–": "—", "―": "—",
+}  # fmt: skip
+_OPENING: Final = {"(": "(", "[": "(", "{": "(", "“": "“", "„": "“", "«": "“", "‟": "“"}
+_CLOSING: Final = {")": ")", "]": ")", "}": ")", "”": "”", "»": "”"}
+_ABBREVIATION: Final = 5
+"""Letters of the longest word whose stop may be part of it."""
+
+
+@dataclass(slots=True)
+class Word:
+    """A word, with the marks around it.
+
+    Attributes:
+        text: Its characters in the text.
+        offset: Index of the first.
+        ipa: How it is said, where the text tells.
+        before: Opening marks, as symbols.
+        after: Closing marks and its stop, as symbols.
+        abbreviated: Its own full stop follows, which is no pause.
+    """
+
+    text: str
+    offset: int
+    ipa: str = ""
+    before: str = ""
+    after: str = ""
+    abbreviated: bool = False
+
+    @property
+    def stop(self) -> str:
+        """The mark after it that makes a pause; empty where it goes on."""
+        return max((mark for mark in self.after if mark in STOPS), key=STOPS.index, default="")
+
+
+def words(text: str) -> list[Word]:
+    """The words of a text, each with the marks around it; marks that stand before any word are left out."""
+    found: list[Word] = []
+    opening = ""
+    ends = set(_sentence_ends(text))
+    for match in _WORD.finditer(text):
+        if mark := match["mark"]:
+            last = found[-1] if found else None
+            opening += _marked(text, match.start(), mark, last, ends)
+            continue
+        offset, spoken, said = match.start(), match.group(), ""
+        if match["spelled"]:
+            offset, spoken, said = match.start() + 1, match["ipa_word"], match["ipa_said"]
+        found.append(Word(spoken, offset, said, opening))
+        opening = ""
+    return found
+
+
+def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) -> str:
+    """Add a mark to the word before it; the symbol of one that belongs to the word after it is returned."""
+    if mark in _OPENING:
+        return _OPENING[mark]
+    if mark == '"' and (at == 0 or text[at - 1].isspace() or text[at - 1] in _OPENING):
+        return "“"
+    if last is None:
+        return ""
+    if mark == '"' or mark in _CLOSING:
+        last.after += _CLOSING.get(mark, "”")
+    elif mark in "-‐‑" and text[at - 1 : at].isspace() and text[at + 1 : at + 2].isspace():
+        _stop(last, "—")
+    elif mark in _MARKS:
+        if mark == "." and not ends.intersection(range(at + 1, at + 4)) and text[at + 1 : at + 2] != ".":
+            if at == last.offset + len(last.text) and len(last.text) <= _ABBREVIATION:
+                last.abbreviated = True
+            return ""
+        ellipsis = mark == "." and _ELLIPSIS.match(text, at)
+        _stop(last, "…" if ellipsis else _MARKS[mark])
+    return ""
+
+
+def _stop(word: Word, mark: str) -> None:
+    """Give a word a stop, the strongest of those that it has."""
+    if not word.stop:
+        word.after += mark
+    elif STOPS.index(mark) > STOPS.index(word.stop):
+        word.after = word.after.replace(word.stop, mark)
+
+
+def _sentence_ends(text: str) -> Iterator[int]:
+    """The index after each sentence."""
+    at = 0
+    for sentence in sentences(text):
+        at = text.find(sentence, at) + len(sentence)
+        yield at
+
+
+def plain(text: str) -> str:
+    """A word as a pronouncing dictionary has it: NFC, no joiners."""
+    return unicodedata.normalize("NFC", text).replace("\u200c", "").replace("\u200d", "")

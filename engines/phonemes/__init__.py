@@ -1,0 +1,1 @@
+"""How text sounds, in IPA: asked of eSpeak NG, which stays in a process of its own."""

@@ -1,0 +1,165 @@
+"""How text sounds, asked of eSpeak NG in a process of its own."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from engines.child import environment
+from engines.contract import EngineUnavailable
+
+SEPARATOR: Final = "_"
+"""Between the phonemes of a word; between words there is a space."""
+ANSWER_SECONDS: Final = 10.0
+"""A start takes 0.1 s, a word 20 µs; this is for a machine on its knees."""
+MEMORY: Final = 20_000
+"""Texts whose phonemes are kept."""
+REMEMBERED: Final = 100
+"""Characters of the longest text that is kept; what is longer hardly comes again."""
+LONGEST: Final = 2_000
+"""Characters of a text; the rest is cut off."""
+_ROUND: Final = 20_000
+"""Characters that are asked at once, so that no answer is too long for a line."""
+_LINE: Final = 4 << 20
+_TRIES: Final = 2
+_LOADER: Final = "espeakng_loader"
+_LIBRARIES: Final = ("libespeak-ng.so", "libespeak-ng.dylib", "espeak-ng.dll")
+_PROGRAM: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from engines.phonemes.worker import main; main(*sys.argv[2:])"
+)
+
+Question: TypeAlias = tuple[str, str]
+"""A voice by its file (``gmw/en-US``, ``inc/hi``), and the text it is to say."""
+
+
+class Phonemizer:
+    """Texts to IPA; the process starts at the first question, and again when it was lost.
+
+    Questions of many tasks are asked one after another. A question whose process is lost is asked once more.
+    """
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._asking = asyncio.Lock()
+        self._known: dict[Question, str] = {}
+        self._last_id = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process, while there is one."""
+        return self._process.pid if self._process else None
+
+    async def ipa(self, questions: Sequence[Question]) -> list[str]:
+        """How each text sounds: :data:`SEPARATOR` between phonemes, a space between words.
+
+        Raises:
+            EngineUnavailable: eSpeak NG is not installed, was lost twice, or has no such voice.
+        """
+        questions = [(voice, text[:LONGEST]) for voice, text in questions]
+        if not all(question in self._known for question in questions):
+            async with self._asking:
+                return await self._answers(questions)
+        return [self._recalled(question) for question in questions]
+
+    async def close(self) -> None:
+        """End the process. Never raises; safe to repeat."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await process.communicate()  # closes the pipes too
+
+    async def _answers(self, questions: Sequence[Question]) -> list[str]:
+        said: dict[Question, str] = {}
+        waiting: list[Question] = []
+        for question in dict.fromkeys(questions):
+            if question in self._known:
+                said[question] = self._recalled(question)
+                continue
+            if waiting and sum(len(text) for _, text in (*waiting, question)) > _ROUND:
+                said |= zip(waiting, await self._ask(waiting), strict=True)
+                waiting = []
+            waiting.append(question)
+        if waiting:
+            said |= zip(waiting, await self._ask(waiting), strict=True)
+        for question, ipa in said.items():
+            if len(question[1]) <= REMEMBERED:
+                self._known[question] = ipa
+        for question in list(self._known)[: max(0, len(self._known) - MEMORY)]:
+            del self._known[question]
+        return [said[question] for question in questions]
+
+    def _recalled(self, question: Question) -> str:
+        """What is known, which becomes the last to be forgotten."""
+        self._known[question] = ipa = self._known.pop(question)
+        return ipa
+
+    async def _ask(self, questions: Sequence[Question]) -> list[str]:
+        for tries in range(1, _TRIES + 1):
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    process = self._process or await self._start()
+                    return await self._exchange(process, questions)
+            except (OSError, ValueError, TimeoutError) as error:
+                await self.close()
+                if tries == _TRIES:
+                    reason = str(error) or f"it did not answer within {ANSWER_SECONDS:g} s"
+                    message = f"eSpeak NG, which says how words sound, was lost: {reason}."
+                    raise EngineUnavailable(message) from error
+        raise AssertionError
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        spec = importlib.util.find_spec(_LOADER)
+        folder = Path(spec.origin).parent if spec and spec.origin else None
+        library = folder and next((path for name in _LIBRARIES if (path := folder / name).is_file()), None)
+        if folder is None or library is None:
+            raise EngineUnavailable(
+                "The package espeakng-loader, which brings eSpeak NG, is not installed. "
+                "Run `pip install 'awaaztwin[server]'`.",
+                retry_after=60.0,
+            )
+        root = Path(__file__).parents[2]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            # isolated, and without site-packages: it needs nothing but the standard library
+            *("-I", "-S", "-c", _PROGRAM, str(root), str(library), str(folder), str(os.getpid())),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment(os.environ),
+            limit=_LINE,
+        )
+        self._process = process
+        await self._receive(process, 0)
+        return process
+
+    async def _exchange(
+        self, process: asyncio.subprocess.Process, questions: Sequence[Question]
+    ) -> list[str]:
+        self._last_id += 1
+        asked = {"id": self._last_id, "texts": questions}
+        if process.stdin is not None:
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            await process.stdin.drain()
+        return await self._receive(process, self._last_id)
+
+    async def _receive(self, process: asyncio.subprocess.Process, question: int) -> list[str]:
+        """The answer to a question; those that nobody waited for are passed over."""
+        while True:
+            line = await process.stdout.readline() if process.stdout else b""
+            if not line:
+                raise OSError("it ended")
+            answer: Any = json.loads(line)
+            if answer["id"] == question:
+                if "error" in answer:
+                    raise OSError(answer["error"])
+                return answer["ipa"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import regex
@@ -17,9 +17,14 @@ from engines.text.reader import Reader, with_ascii_digits
 from engines.text.scripts import language_of, primary
 from engines.text.sentences import sentences
 from engines.text.ssml import Run, is_ssml, parse
+from engines.text.stretches import Stretch, stretches
+from engines.text.traced import Traced
 
 PARAGRAPH_PAUSE: Final = 0.3
 """Seconds between paragraphs, beside the pause that ends a sentence."""
+
+LONGEST_DATE: Final = 4
+"""Digits of a day or a year."""
 
 _SPEAKABLE: Final = regex.compile(r"[\p{L}\p{N}]")
 
@@ -121,15 +126,42 @@ def _passages(piece: _Piece, options: TextOptions, lexicon: Lexicon, *, first: b
     fallback = options.languages[0] if options.languages else None
     for source in sentences(piece.text.replace("\n", " ")):
         language = piece.language or options.language or language_of(source, options.languages, fallback)
-        spoken = lexicon.apply(source)
-        if options.normalize and (reader := _reader(language)) is not None:
-            spoken = reader.read(spoken)
-        spoken = " ".join(spoken.split())
+        reader = _reader(language) if options.normalize else None
+        traced = lexicon.trace(Traced.of(source))
+        if reader is not None:
+            traced = reader.trace(traced)
+        traced = traced.tidied()
+        spoken = traced.text
+        whole = stretches(traced, source, partial(_readings, reader)) if options.stretches else ()
         limit = options.max_chars_in(language)
+        end = 0
         for part in chunks(spoken, limit, options.first_max_chars if first else None):
+            start = spoken.index(part, end)
+            end = start + len(part)
             if _SPEAKABLE.search(part):
                 first = False
-                yield Passage(text=part, source=source, language=language, rate=piece.rate)
+                yield Passage(
+                    text=part,
+                    source=source,
+                    language=language,
+                    rate=piece.rate,
+                    stretches=_within(whole, start, end),
+                )
+
+
+def _within(whole: tuple[Stretch, ...], start: int, end: int) -> tuple[Stretch, ...]:
+    return tuple(part for stretch in whole if (part := stretch.within(start, end)) is not None)
+
+
+def _readings(reader: Reader | None, word: str) -> Iterator[str]:
+    """The ways in which a word may have been read, the likeliest first."""
+    yield word if reader is None else reader.read(word)
+    digits = regex.sub(r"\D", "", with_ascii_digits(word))
+    if reader is not None and digits:
+        yield reader.digits(digits)
+        if len(digits) <= LONGEST_DATE:
+            yield reader.ordinal(int(digits))
+            yield reader.year(int(digits))
 
 
 def _reader(language: str) -> Reader | None:

@@ -6,6 +6,7 @@ from typing import Final
 import regex
 
 from engines.text.passage import TextError
+from engines.text.traced import Traced
 
 MAX_ENTRIES: Final = 10_000
 MAX_WORD: Final = 200
@@ -46,10 +47,14 @@ class Lexicon:
 
     def apply(self, text: str) -> str:
         """The text with every entry's word in its spoken form."""
+        return self.trace(Traced.of(text)).text
+
+    def trace(self, text: Traced) -> Traced:
+        """As :meth:`apply`, keeping track of where each part came from."""
         if self._pattern is None:
             return text
-        return self._pattern.sub(
-            lambda match: self._spoken.get(match.group().casefold(), match.group()), text
+        return text.replaced(
+            self._pattern, lambda match: self._spoken.get(match.group().casefold(), match.group())
         )
 
 

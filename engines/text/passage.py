@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engines.text.scripts import primary
+from engines.text.stretches import Stretch
 
 
 class TextError(ValueError):
@@ -33,6 +34,7 @@ class TextOptions:
         strip_markup: Leave out emoji, and Markdown's marks.
         normalize: Write out numbers, dates, units and the like.
         lexicon: Word or phrase → spoken form.
+        stretches: Whether passages tell what each of their words stands for in the source.
     """
 
     language: str | None = None
@@ -43,6 +45,7 @@ class TextOptions:
     strip_markup: bool = True
     normalize: bool = True
     lexicon: Mapping[str, str] = field(default_factory=dict[str, str])
+    stretches: bool = False
 
     def max_chars_in(self, language: str) -> int:
         """The longest passage in a language, which is named by its BCP-47 tag."""
@@ -60,6 +63,7 @@ class Passage:
         rate: Relative speed, from SSML.
         pause_before: Seconds of silence, from SSML.
         pause_after: Seconds of silence, at the end of a paragraph or from SSML.
+        stretches: Which part of ``source`` each word of ``text`` says, in order; empty unless asked for.
     """
 
     text: str
@@ -68,3 +72,4 @@ class Passage:
     rate: float = 1.0
     pause_before: float = 0.0
     pause_after: float = 0.0
+    stretches: tuple[Stretch, ...] = field(default=(), repr=False)

@@ -9,6 +9,8 @@ from typing import ClassVar, Final, TypeVar
 
 import regex
 
+from engines.text.traced import Traced
+
 Match = regex.Match[str]
 
 _FOREIGN_DIGIT: Final = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
@@ -149,7 +151,12 @@ class Reader(abc.ABC):
 
     def read(self, text: str) -> str:
         """The text with every written form that is known in words."""
-        text = with_ascii_digits(text)
+        return self.trace(Traced.of(text)).text
+
+    def trace(self, written: Traced) -> Traced:
+        """As :meth:`read`, keeping track of where each part came from."""
+        written = written.recoded(with_ascii_digits(written.text))
+        text = written.text
         pattern, forms = _compiled(type(self))
 
         def spoken(match: Match) -> str:
@@ -161,7 +168,7 @@ class Reader(abc.ABC):
             after = " " if _LETTER.match(text[match.end() : match.end() + 1]) else ""
             return before + words + after
 
-        return pattern.sub(spoken, text)
+        return written.replaced(pattern, spoken)
 
     # Each form is told by the name of its group; None: it only looked like one, so its numbers are read.
 

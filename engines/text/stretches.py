@@ -1,0 +1,241 @@
+"""Which words of the source each part of a spoken text says."""
+
+import bisect
+import difflib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Final, NamedTuple, TypeAlias
+
+from engines.text.traced import Traced
+
+UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, kana and Han: written without spaces, so each character counts as a word."""
+
+_WORD: Final = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+_LOOSE: Final = ",;:،、，；："
+"""Marks that end a clause and belong to no word, wherever they are read as part of one: ``15,`` in a date."""
+
+
+Readings: TypeAlias = Callable[[str], Iterable[str]]
+"""The ways to say a written word that stands by itself; at least one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of a passage's text, and the part of its source that it says.
+
+    Attributes:
+        start: Index of its first character in ``Passage.text``.
+        end: Index after its last one.
+        source_start: The same in ``Passage.source``.
+        source_end: The same.
+        literal: Both are the same characters; otherwise the source's part is one written form, as ``₹125``.
+        goes_on: The written form is not finished: the next passage begins with the rest of it.
+    """
+
+    start: int
+    end: int
+    source_start: int
+    source_end: int
+    literal: bool
+    goes_on: bool = False
+
+    def within(self, start: int, end: int) -> "Stretch | None":
+        """What ``text[start:end]`` has of it, counted from ``start``; ``None`` where that is nothing."""
+        first, last = max(start, self.start), min(end, self.end)
+        if first >= last:
+            return None
+        source_start, source_end = self.source_start, self.source_end
+        if self.literal:
+            source_start, source_end = source_start + first - self.start, source_end - (self.end - last)
+        return replace(
+            self,
+            start=first - start,
+            end=last - start,
+            source_start=source_start,
+            source_end=source_end,
+            goes_on=not self.literal and last < self.end,
+        )
+
+
+def stretches(spoken: Traced, source: str, readings: Readings) -> tuple[Stretch, ...]:
+    """The stretches of a spoken text, in order; together they hold every word of it.
+
+    Args:
+        spoken: The text, traced to ``source``.
+        source: The sentence it was made from.
+        readings: Of a written word; where several were read as one form, they tell which words say which.
+    """
+    if spoken.text == source:
+        return (_literal(0, 0, len(source)),) if source else ()
+    found: list[Stretch] = []
+    for group in _groups(spoken, source):
+        for stretch in _stretches(group, spoken.text, source, readings):
+            if found and _joins(found[-1], stretch, spoken.text, source):
+                found[-1] = replace(found[-1], end=stretch.end, source_end=stretch.source_end)
+            else:
+                found.append(stretch)
+    return tuple(found)
+
+
+class _Span(NamedTuple):
+    """A word: its first character, and the one after its last."""
+
+    start: int
+    end: int
+
+
+class _Group(NamedTuple):
+    """Spoken words, and the written words that they say; neither list is empty."""
+
+    spoken: Sequence[_Span]
+    written: Sequence[_Span]
+
+
+def _literal(start: int, source_start: int, length: int) -> Stretch:
+    return Stretch(
+        start=start,
+        end=start + length,
+        source_start=source_start,
+        source_end=source_start + length,
+        literal=True,
+    )
+
+
+def _groups(spoken: Traced, source: str) -> Iterator[_Group]:
+    """The smallest groups of words that nothing reaches out of."""
+    written = [_Span(*match.span()) for match in _WORD.finditer(source)]
+    words: list[_Span] = []
+    first = last = at = 0
+    for match in _WORD.finditer(spoken.text):
+        start, end = spoken.origin(*match.span())
+        while at + 1 < len(written) and written[at].end <= start:
+            at += 1
+        until = at + 1
+        while until < len(written) and written[until].start < end:
+            until += 1
+        if words and at >= last:
+            yield _Group(words, written[first:last])
+            words = []
+        if not words:
+            first = at
+        last = max(until, last)
+        words.append(_Span(*match.span()))
+    if words:
+        yield _Group(words, written[first:last])
+
+
+def _stretches(group: _Group, text: str, source: str, readings: Readings) -> Iterator[Stretch]:
+    for spoken, written in _split(group, text, source, readings):
+        start, end = spoken[0].start, spoken[-1].end
+        source_start, source_end = written[0].start, written[-1].end
+        if text[start:end] == source[source_start:source_end]:
+            yield _literal(start, source_start, end - start)
+            continue
+        before = _marks(text[start:end], source[source_start:source_end])
+        after = _marks(text[start + before : end][::-1], source[source_start + before : source_end][::-1])
+        if before:
+            yield _literal(start, source_start, before)
+        yield Stretch(
+            start=end - after - len(text[start + before : end - after].lstrip()),
+            end=start + before + len(text[start + before : end - after].rstrip()),
+            source_start=source_start + before,
+            source_end=source_start + before + _tight(source[source_start + before : source_end - after]),
+            literal=False,
+        )
+        if after:
+            yield _literal(end - after, source_end - after, after)
+
+
+def _tight(written: str) -> int:
+    """The length of a written form without the marks that only end a clause; something is left of it."""
+    return len(written.rstrip(_LOOSE)) or len(written)
+
+
+def _marks(text: str, source: str) -> int:
+    """How many punctuation marks both begin with, while something is left of both."""
+    count = 0
+    most = min(len(text), len(source)) - 1
+    while count < most and text[count] == source[count] and unicodedata.category(text[count])[0] == "P":
+        count += 1
+    return count
+
+
+def _joins(before: Stretch, after: Stretch, text: str, source: str) -> bool:
+    """Whether two stretches that follow each other are the same characters, those between them included."""
+    between = text[before.end : after.start]
+    return before.literal and after.literal and between == source[before.source_end : after.source_start]
+
+
+def _split(group: _Group, text: str, source: str, readings: Readings) -> Iterator[_Group]:
+    """The parts of a group, each with one written word, or with more where there are too few spoken ones."""
+    if len(group.written) == 1:
+        yield group
+        return
+    if len(group.written) == len(group.spoken):
+        for one, other in zip(group.spoken, group.written, strict=True):
+            yield _Group([one], [other])
+        return
+    said = [_plain(text[start:end]) for start, end in group.spoken]
+    written = [source[start:end] for start, end in group.written]
+    owners = _owners(said, [_likeliest(readings(word), said) for word in written], written)
+    done = taken = 0
+    for at, owner in enumerate(owners):
+        if at + 1 < len(owners) and owners[at + 1] == owner:
+            continue
+        # Written words that nothing was said for are said by what comes next, or came last.
+        until = len(written) if at + 1 == len(owners) else owner + 1
+        yield _Group(group.spoken[done : at + 1], group.written[taken:until])
+        done, taken = at + 1, until
+
+
+def _owners(said: list[str], readings: list[list[str]], written: list[str]) -> list[int]:
+    """For each word that is said the index of the written one, ascending.
+
+    Words that a reading of one written word holds are its; those between go to the written words between, in
+    shares by their length, or else to a neighbour.
+    """
+    flat = [(word, owner) for owner, reading in enumerate(readings) for word in reading]
+    matcher = difflib.SequenceMatcher(None, said, [word for word, _ in flat], autojunk=False)
+    literal = [reading == [_plain(word)] for reading, word in zip(readings, written, strict=True)]
+    owners: list[int] = []
+    for at, other, size in matcher.get_matching_blocks():
+        previous = owners[-1] if owners else -1
+        following = flat[other][1] if size else len(written)
+        between = range(previous + 1, following)
+        if between:
+            owners += _shares(at - len(owners), between, written)
+        else:
+            # A word that is said as it is written has nothing more to say.
+            later = previous < 0 or (following < len(written) and literal[previous])
+            owners += [following if later else previous] * (at - len(owners))
+        owners += [owner for _, owner in flat[other : other + size]]
+    return owners
+
+
+def _shares(count: int, between: Sequence[int], written: list[str]) -> list[int]:
+    """Owners of ``count`` words that nothing else tells."""
+    borders = list(accumulate(len(written[owner]) for owner in between))
+    middles = [(number + 0.5) / count * borders[-1] for number in range(count)]
+    return [between[bisect.bisect(borders, middle)] for middle in middles]
+
+
+def _likeliest(readings: Iterable[str], said: Sequence[str]) -> list[str]:
+    """The words of the reading of which most was said."""
+    heard = Counter(said)
+    candidates = [[_plain(word) for word in reading.split()] for reading in readings]
+    return max(candidates, key=lambda words: (Counter(words) & heard).total() / max(1, len(words)))
+
+
+def _plain(word: str) -> str:
+    """The word as it is compared: without case, and without punctuation around it."""
+    start, end = 0, len(word)
+    while start < end and unicodedata.category(word[start])[0] == "P":
+        start += 1
+    while start < end and unicodedata.category(word[end - 1])[0] == "P":
+        end -= 1
+    return word[start:end].casefold()

@@ -204,7 +204,12 @@ def _timestamps(sentence: Sentence) -> dict[str, Any]:
         "start": round(sentence.start, 3),
         "end": round(sentence.end, 3),
         "words": [
-            {"word": word.word, "start": round(word.start, 3), "end": round(word.end, 3)}
+            {
+                "word": word.word,
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "offset": word.offset,
+            }
             for word in sentence.words
         ],
     }

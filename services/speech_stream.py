@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from engines.contract import FINISH_REASONS, Pcm, WordTiming
+from engines.contract import FINISH_REASONS, Pcm
 from services.audio.encoders import AudioTooLong
 from services.audio.pipeline import AudioPipeline
 from services.errors import ApiError
@@ -13,6 +13,7 @@ from services.frames import Spoken
 from services.metrics import Metrics
 from services.speech import Script
 from services.threads import in_thread
+from services.word_timings import HeardWord, WordTimings
 
 FIRST_PIECE: Final = 0.2
 """Seconds of audio encoded first, and at once on the event loop, so that the first bytes leave early."""
@@ -33,14 +34,14 @@ class Sentence:
         source: The piece of the request's input behind it.
         start: Its first sound.
         end: Its last sound.
-        words: The engine's word timings, moved to the whole audio.
+        words: The words of ``source`` that are complete with it.
     """
 
     text: str
     source: str
     start: float
     end: float
-    words: tuple[WordTiming, ...]
+    words: tuple[HeardWord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class SpeechStream:
         self._characters = 0
         self._spoken = 0
         self._ending = Ending()
+        self._timings = WordTimings(script.passages)
 
     @property
     def complete(self) -> bool:
@@ -177,8 +179,9 @@ class SpeechStream:
     def _sentence(self, spoken: Spoken, start: float) -> Sentence:
         passage = self._script.passages[spoken.index]
         tempo = self._script.tempo
-        words = tuple(
-            WordTiming(word.word, start + word.start / tempo, start + word.end / tempo, word.offset)
+        words = [
+            replace(word, start=start + word.start / tempo, end=start + word.end / tempo)
             for word in spoken.words
-        )
-        return Sentence(passage.text, passage.source, start, self._seconds, words)
+        ]
+        heard = self._timings.heard(spoken.index, words)
+        return Sentence(passage.text, passage.source, start, self._seconds, heard)

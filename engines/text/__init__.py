@@ -2,5 +2,6 @@
 
 from engines.text.frontend import plan
 from engines.text.passage import Passage, TextError, TextOptions
+from engines.text.stretches import Stretch
 
-__all__ = ["Passage", "TextError", "TextOptions", "plan"]
+__all__ = ["Passage", "Stretch", "TextError", "TextOptions", "plan"]

@@ -5,6 +5,8 @@ from typing import Final
 
 import regex
 
+from engines.text import ipa
+
 _CLAUSES: Final = (
     regex.compile(r"(?:[;:؛—–…](?=\s)|[；：])\s*"),
     regex.compile(r"(?:[,،](?=\s)|[，、])\s*"),
@@ -50,7 +52,8 @@ def _cut(text: str, start: int, limit: int, boundaries: tuple[regex.Pattern[str]
     for pattern in boundaries:
         best = 0
         for match in pattern.finditer(text, start, min(len(text), start + limit + 1)):
-            if start + EARLIEST * limit < match.end() and match.start() - start <= limit:
+            fits = start + EARLIEST * limit < match.end() and match.start() - start <= limit
+            if fits and not ipa.inside(text, match.end()):
                 best = match.end()
         if best:
             return min(best, start + limit)

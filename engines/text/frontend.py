@@ -7,6 +7,7 @@ from typing import Final
 
 import regex
 
+from engines.text import ipa
 from engines.text.chunks import chunks
 from engines.text.cleaning import PARAGRAPH, clean, tidy, without_emoji, without_markdown
 from engines.text.english import English
@@ -18,7 +19,6 @@ from engines.text.scripts import language_of, primary
 from engines.text.sentences import sentences
 from engines.text.ssml import Run, is_ssml, parse
 from engines.text.stretches import Stretch, stretches
-from engines.text.traced import Traced
 
 PARAGRAPH_PAUSE: Final = 0.3
 """Seconds between paragraphs, beside the pause that ends a sentence."""
@@ -98,10 +98,15 @@ def _marked(text: str, options: TextOptions, lexicon: Lexicon) -> Iterator[_Piec
     language = options.language or language_of(everything, options.languages, (*options.languages, "en")[0])
     for index, run in enumerate(runs):
         following = runs[index + 1] if index + 1 < len(runs) else None
-        whole += _interpreted(run, run.language or language, lexicon) if run.interpret else run.text
+        if run.ipa and options.ipa:
+            whole += ipa.marked(" ".join(clean(run.text).split()), run.ipa)
+        elif run.interpret:
+            whole += _interpreted(run, run.language or language, lexicon)
+        else:
+            whole += ipa.unmarked(run.text)
         goes_on = following is not None and (following.rate, following.language) == (run.rate, run.language)
         if run.pause or run.ends or not goes_on:
-            cleaned = clean(whole)
+            cleaned = ipa.cleaned(whole, clean)
             if options.strip_markup:
                 cleaned = without_emoji(cleaned)
             yield _Piece(" ".join(cleaned.split()), run.rate, run.language, run.pause)
@@ -124,13 +129,16 @@ def _interpreted(run: Run, language: str, lexicon: Lexicon) -> str:
 
 def _passages(piece: _Piece, options: TextOptions, lexicon: Lexicon, *, first: bool) -> Iterator[Passage]:
     fallback = options.languages[0] if options.languages else None
-    for source in sentences(piece.text.replace("\n", " ")):
+    for sentence in sentences(piece.text.replace("\n", " ")):
+        source = ipa.without_ipa(sentence)
         language = piece.language or options.language or language_of(source, options.languages, fallback)
         reader = _reader(language) if options.normalize else None
-        traced = lexicon.trace(Traced.of(source))
+        hidden = ipa.Hidden()
+        traced = lexicon.trace(hidden.hide(ipa.traced(sentence)), sounds=options.ipa)
+        traced = hidden.hide(traced)
         if reader is not None:
             traced = reader.trace(traced)
-        traced = traced.tidied()
+        traced = hidden.show(traced.tidied())
         spoken = traced.text
         whole = stretches(traced, source, partial(_readings, reader)) if options.stretches else ()
         limit = options.max_chars_in(language)

@@ -5,12 +5,13 @@ cleaning takes out of every text that comes in, so nobody can forge them. Engine
 (``capabilities.ipa``) find them in ``Utterance.text``; for others the word stands there alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final
 
 import regex
 
 from engines.text.passage import TextError
+from engines.text.traced import Traced
 
 OPEN: Final = "\ue000"
 SAID: Final = "\ue001"
@@ -72,24 +73,59 @@ def without_ipa(text: str) -> str:
     return _SPELLED.sub(lambda match: match["ipa_word"], text) if OPEN in text else text
 
 
-def hide(text: str) -> tuple[str, Sequence[str]]:
-    """The text with one private character for each marked word, and what they stand for."""
-    hidden: list[str] = []
+def cleaned(text: str, clean: Callable[[str], str]) -> str:
+    """The text cleaned, except where a word is marked.
 
-    def placeholder(match: "regex.Match[str]") -> str:
-        if _HIDDEN + len(hidden) > _HIDDEN_LAST:
+    Args:
+        text: What stands in it of the three private characters marks words.
+        clean: Cleans text that has none of them.
+    """
+    parts: list[str] = []
+    done = 0
+    for match in _SPELLED.finditer(text):
+        parts += (clean(text[done : match.start()]), match.group())
+        done = match.end()
+    return "".join((*parts, clean(text[done:])))
+
+
+def traced(text: str) -> Traced:
+    """A text with marked words, traced to the same without the marks."""
+    if OPEN not in text:
+        return Traced.of(text)
+    starts: list[int] = []
+    ends: list[int] = []
+    at = done = 0
+    for match in _SPELLED.finditer(text):
+        before, length = match.start() - done, len(match["ipa_word"])
+        starts += [*range(at, at + before), *[at + before] * len(match.group())]
+        ends += [*range(at + 1, at + before + 1), *[at + before + length] * len(match.group())]
+        at += before + length
+        done = match.end()
+    rest = len(text) - done
+    return Traced(text, [*starts, *range(at, at + rest)], [*ends, *range(at + 1, at + rest + 1)])
+
+
+class Hidden:
+    """Marked words that one private character each stands for, so that nobody reads them meanwhile."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def hide(self, text: Traced) -> Traced:
+        """The text with a placeholder for each marked word."""
+        return text.replaced(_SPELLED, self._placeholder) if OPEN in text.text else text
+
+    def show(self, text: Traced) -> Traced:
+        """The text with the marked words in their places again."""
+        if not self._words:
+            return text
+        return text.replaced(_PLACEHOLDER, lambda match: self._words[ord(match.group()) - _HIDDEN])
+
+    def _placeholder(self, match: "regex.Match[str]") -> str:
+        if _HIDDEN + len(self._words) > _HIDDEN_LAST:
             return match["ipa_word"]
-        hidden.append(match.group())
-        return chr(_HIDDEN + len(hidden) - 1)
-
-    return (_SPELLED.sub(placeholder, text), hidden) if OPEN in text else (text, hidden)
-
-
-def show(text: str, hidden: Sequence[str]) -> str:
-    """The text of :func:`hide` with the marked words in their places."""
-    if not hidden:
-        return text
-    return _PLACEHOLDER.sub(lambda match: hidden[ord(match.group()) - _HIDDEN], text)
+        self._words.append(match.group())
+        return chr(_HIDDEN + len(self._words) - 1)
 
 
 def inside(text: str, at: int) -> bool:

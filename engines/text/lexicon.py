@@ -5,6 +5,7 @@ from typing import Final
 
 import regex
 
+from engines.text import ipa
 from engines.text.passage import TextError
 from engines.text.traced import Traced
 
@@ -19,16 +20,17 @@ class Lexicon:
     """Replaces whole words and phrases, the longest first, without regard to case.
 
     Args:
-        entries: Word or phrase → spoken form.
+        entries: Word or phrase → spoken form, or how it sounds: IPA between slashes.
 
     Raises:
-        TextError: An entry is empty or too long, or there are too many.
+        TextError: An entry is empty, too long or wrong, or there are too many.
     """
 
     def __init__(self, entries: Mapping[str, str]) -> None:
         if len(entries) > MAX_ENTRIES:
             raise TextError(f"The lexicon has {len(entries)} entries; the limit is {MAX_ENTRIES}.", "lexicon")
         self._spoken: dict[str, str] = {}
+        self._sounds: dict[str, str] = {}
         for word, spoken in entries.items():
             if not word.strip() or len(word) > MAX_WORD or len(spoken) > MAX_SPOKEN:
                 message = (
@@ -37,8 +39,11 @@ class Lexicon:
                 raise TextError(message, "lexicon")
             if any("\ud800" <= character <= "\udfff" for character in word + spoken):
                 raise TextError("The lexicon holds lone surrogates.", "lexicon")
-            self._spoken[word.strip().casefold()] = spoken
-        ordered = sorted(self._spoken, key=len, reverse=True)
+            if (sound := ipa.from_spoken(spoken)) is not None:
+                self._sounds[word.strip().casefold()] = sound
+            else:
+                self._spoken[word.strip().casefold()] = ipa.unmarked(spoken)
+        ordered = sorted(self._spoken | self._sounds, key=len, reverse=True)
         self._pattern = (
             regex.compile("|".join(_bounded(word) for word in ordered), regex.IGNORECASE | regex.FULLCASE)
             if ordered
@@ -49,13 +54,23 @@ class Lexicon:
         """The text with every entry's word in its spoken form."""
         return self.trace(Traced.of(text)).text
 
-    def trace(self, text: Traced) -> Traced:
-        """As :meth:`apply`, keeping track of where each part came from."""
+    def trace(self, text: Traced, *, sounds: bool = False) -> Traced:
+        """As :meth:`apply`, keeping track of where each part came from.
+
+        Args:
+            text: The text.
+            sounds: Whether words whose sound is given are marked with it; otherwise they stay as they are.
+        """
         if self._pattern is None:
             return text
-        return text.replaced(
-            self._pattern, lambda match: self._spoken.get(match.group().casefold(), match.group())
-        )
+
+        def spoken(match: regex.Match[str]) -> str:
+            word = match.group()
+            if sounds and (sound := self._sounds.get(word.casefold())) is not None:
+                return ipa.marked(word, sound)
+            return self._spoken.get(word.casefold(), word)
+
+        return text.replaced(self._pattern, spoken)
 
 
 def _bounded(word: str) -> str:

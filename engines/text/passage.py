@@ -33,7 +33,8 @@ class TextOptions:
         first_max_chars: The longest first passage, where it can be cut at a clause.
         strip_markup: Leave out emoji, and Markdown's marks.
         normalize: Write out numbers, dates, units and the like.
-        lexicon: Word or phrase → spoken form.
+        lexicon: Word or phrase → spoken form, or IPA between slashes.
+        ipa: Whether the engine takes IPA (``capabilities.ipa``). Otherwise words that have some are spoken as written.
         stretches: Whether passages tell what each of their words stands for in the source.
     """
 
@@ -45,6 +46,7 @@ class TextOptions:
     strip_markup: bool = True
     normalize: bool = True
     lexicon: Mapping[str, str] = field(default_factory=dict[str, str])
+    ipa: bool = False
     stretches: bool = False
 
     def max_chars_in(self, language: str) -> int:

@@ -1,4 +1,4 @@
-"""A safe subset of SSML: ``speak``, ``p``, ``s``, ``break``, ``prosody rate``, ``say-as``, ``sub``.
+"""A safe subset of SSML: ``speak``, ``p``, ``s``, ``break``, ``prosody rate``, ``say-as``, ``sub``, ``phoneme``.
 
 After the W3C's Speech Synthesis Markup Language 1.1. Engines never see markup. Documents with a
 declaration of types or entities are refused, as is everything that is not named here.
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from xml.parsers import expat
 
+from engines.text import ipa
 from engines.text.passage import TextError
 
 MAX_DEPTH: Final = 16
@@ -48,6 +49,7 @@ _ELEMENTS: Final = {
     "prosody": {"rate"},
     "say-as": {"interpret-as", "format"},
     "sub": {"alias"},
+    "phoneme": {"alphabet", "ph"},
 }
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,3}")
 _TIME: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
@@ -63,6 +65,7 @@ class Run:
         rate: Relative speed.
         language: Of ``xml:lang``.
         interpret: Of ``say-as``.
+        ipa: Of ``phoneme``.
         pause: Seconds of silence after it.
         ends: A sentence or paragraph ends with it.
     """
@@ -71,6 +74,7 @@ class Run:
     rate: float = 1.0
     language: str | None = None
     interpret: str | None = None
+    ipa: str | None = None
     pause: float = 0.0
     ends: bool = False
 
@@ -80,6 +84,7 @@ class _Scope:
     rate: float = 1.0
     language: str | None = None
     interpret: str | None = None
+    ipa: str | None = None
     alias: bool = False
 
 
@@ -104,6 +109,7 @@ class _Parser:
         self._elements = 0
         self._silence = 0.0
         self._expat = expat.ParserCreate()
+        self._expat.buffer_text = True  # so that the word of a <phoneme> comes as one
         self._expat.StartElementHandler = self._start
         self._expat.EndElementHandler = self._end
         self._expat.CharacterDataHandler = self._characters
@@ -143,6 +149,8 @@ class _Parser:
                     raise self._error("<sub> needs an alias")
                 self._add(attributes["alias"], scope)
                 scope = replace(scope, alias=True)
+            case "phoneme":
+                scope = replace(scope, ipa=self._sound(attributes), interpret=None)
             case "p" | "s":
                 self._close_sentence()
             case _:
@@ -157,6 +165,8 @@ class _Parser:
             raise self._error(
                 f"More than {MAX_ELEMENTS} elements, or more than {MAX_DEPTH} inside each other"
             )
+        if self._scopes[-1].ipa is not None:
+            raise self._error(f"<phoneme> holds a word and no <{name}>")
         if (name == "speak") != (len(self._scopes) == 1):
             raise self._error("<speak> stands around everything, once")
         for attribute in attributes:
@@ -170,6 +180,14 @@ class _Parser:
             raise self._error(f"say-as interpret-as '{wanted[:40]}' is not supported; {known} are")
         return wanted
 
+    def _sound(self, attributes: dict[str, str]) -> str:
+        if (alphabet := attributes.get("alphabet", "ipa")) != "ipa":
+            raise self._error(f"The alphabet '{alphabet[:40]}' of a phoneme is not supported; ipa is")
+        try:
+            return ipa.checked(attributes.get("ph", ""), "input")
+        except TextError as error:
+            raise self._error(error.message.removesuffix(".")) from error
+
     def _end(self, name: str) -> None:
         self._scopes.pop()
         if name in {"p", "s"}:
@@ -182,13 +200,13 @@ class _Parser:
 
     def _add(self, text: str, scope: _Scope) -> None:
         last = self._runs[-1] if self._runs else None
-        same = last is not None and (last.rate, last.language, last.interpret) == (
-            scope.rate, scope.language, scope.interpret,
+        same = last is not None and (last.rate, last.language, last.interpret, last.ipa) == (
+            scope.rate, scope.language, scope.interpret, None,
         )  # fmt: skip
         if last is not None and same and not last.pause and not last.ends and scope.interpret is None:
             last.text += text
         else:
-            self._runs.append(Run(text, scope.rate, scope.language, scope.interpret))
+            self._runs.append(Run(text, scope.rate, scope.language, scope.interpret, scope.ipa))
 
     def _close_sentence(self) -> None:
         if self._runs:

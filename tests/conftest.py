@@ -4,8 +4,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from weights import kokoro_folder, whisper_folder
 
 from live import ENGINES, Server, start
+
+__all__ = ["kokoro_folder", "whisper_folder"]
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,20 @@ class MemoryConfig(StrictModel):
     )
 
 
+class ModelsConfig(StrictModel):
+    """Weights of engines, as `awaaztwin models` fetches them."""
+
+    folder: Path = Field(
+        default=Path("data/models"),
+        description="Folder with a folder for each model; `AWAAZTWIN_MODELS` is another name of this key.",
+    )
+    manifests: Path | None = Field(
+        default=None,
+        description="Folder with manifests of models of your own; those in `manifests` below `folder` are "
+        "read too.",
+    )
+
+
 class LimitsConfig(StrictModel):
     """What one request, and all of them together, may ask for."""
 

@@ -13,6 +13,7 @@ from services.config.sections import (
     ConsentConfig,
     LimitsConfig,
     MemoryConfig,
+    ModelsConfig,
     RetentionConfig,
     ServerConfig,
     TextConfig,
@@ -44,6 +45,9 @@ class Settings(StrictModel):
     )
     memory: MemoryConfig = Field(
         default=MemoryConfig(), description="What the engines of this host may take together."
+    )
+    models: ModelsConfig = Field(
+        default=ModelsConfig(), description="Weights of engines, as `awaaztwin models` fetches them."
     )
     limits: LimitsConfig = Field(
         default=LimitsConfig(), description="What one request, and all of them together, may ask for."

@@ -28,6 +28,9 @@ FILE_VARIABLE: Final = "AWAAZTWIN_CONFIG"
 CLIENT_VARIABLES: Final = frozenset({"AWAAZTWIN_BASE_URL", "AWAAZTWIN_API_KEY"})
 """Belong to the command line's client side and say nothing about the server."""
 
+SHORT: Final[Mapping[str, str]] = {"AWAAZTWIN_MODELS": "AWAAZTWIN_MODELS__FOLDER"}
+"""Variables that name a section and hold no JSON mean its main key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -90,7 +93,9 @@ def to_layer(variables: Iterable[Variable], problems: list[Problem]) -> Node:
     for variable in variables:
         if variable.name in CLIENT_VARIABLES:
             continue
-        target = _target(variable.name, targets)
+        plain = not variable.value.lstrip().startswith("{")
+        name = SHORT.get(variable.name, variable.name) if plain else variable.name
+        target = _target(name, targets)
         if target is None:
             problems.append(_unknown(variable, targets))
         else:

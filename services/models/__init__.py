@@ -1,0 +1,1 @@
+"""Weights of engines: which there are, where they lie, and how they come."""

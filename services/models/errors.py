@@ -1,0 +1,19 @@
+"""What goes wrong with models."""
+
+
+class ModelError(Exception):
+    """A model cannot be had, or is not as it should be.
+
+    Args:
+        message: What happened.
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SourceError(Exception):
+    """A source does not give what it should; another may. The message says why, in one line."""

@@ -1,0 +1,116 @@
+"""Models on the disk: a folder of each, all below one."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from services.models.errors import ModelError
+from services.models.manifest import Manifest, ModelFile
+
+PIECE: Final = 1_048_576
+"""Bytes read at once."""
+
+
+class ModelState(StrEnum):
+    """How much of a model is there, by the sizes of its files."""
+
+    ABSENT = "absent"
+    INCOMPLETE = "incomplete"
+    PRESENT = "present"
+
+
+class ModelFolder:
+    """Where models lie.
+
+    Args:
+        root: The folder, ``models.folder``; need not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    def path(self, manifest: Manifest) -> Path:
+        """The model's folder, whether it is there or not."""
+        return self.root / manifest.name
+
+    def staging(self, manifest: Manifest) -> Path:
+        """What has come of a model that is being pulled, or whose pull was cut off."""
+        return self.root / f".partial-{manifest.name}"
+
+    def lacking(self, manifest: Manifest) -> tuple[ModelFile, ...]:
+        """Its files that are not there, or of another size; looks at the disk, reads nothing."""
+        folder = self.path(manifest)
+        return tuple(file for file in manifest.files if not _of_size(folder / file.path, file.size))
+
+    def state(self, manifest: Manifest) -> ModelState:
+        """How much of it is there; optional files do not count."""
+        if not any(not file.optional for file in self.lacking(manifest)):
+            return ModelState.PRESENT
+        return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
+
+    def damaged(self, manifest: Manifest) -> Iterator[tuple[ModelFile, str]]:
+        """Its files that are not as the manifest says, each with what is wrong; every byte is read.
+
+        Raises:
+            ModelError: A file cannot be read.
+        """
+        for file in manifest.files:
+            path = self.path(manifest) / file.path
+            try:
+                if not path.is_file():
+                    if not file.optional:
+                        yield file, "is not there"
+                elif path.stat().st_size != file.size:
+                    yield file, f"has {path.stat().st_size:,} bytes instead of {file.size:,}"
+                elif sha256_of(path) != file.sha256:
+                    yield file, "has other contents than it should"
+            except OSError as error:
+                raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+
+    def remove(self, manifest: Manifest) -> int:
+        """Remove the model and what is left of a pull; gives the bytes that were freed.
+
+        Raises:
+            ModelError: It cannot be removed.
+        """
+        freed = 0
+        for folder in (self.path(manifest), self.staging(manifest)):
+            if not folder.exists():
+                continue
+            freed += size_of(folder)
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise ModelError(f"{folder} cannot be removed: {error.strerror}.") from error
+        return freed
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's contents, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder; of those that vanish meanwhile, none."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue
+    return total
+
+
+def _of_size(path: Path, size: int) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == size
+    except OSError:
+        return False

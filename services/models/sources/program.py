@@ -1,0 +1,117 @@
+"""Running a package manager that downloads, seeing how far it is, and ending it when it goes astray."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from services.models.errors import SourceError
+from services.models.folder import size_of
+
+POLL: Final = 0.1
+"""Seconds between two looks at what has come."""
+
+STALL: Final = 90.0
+"""Seconds without a byte after which it is ended; an index that mirrors another may fetch a file first."""
+
+MAX_REASON: Final = 200
+"""Characters of what it said."""
+
+_END_TIMEOUT: Final = 10.0
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_PREFIX: Final = re.compile(r"^(error|npm error|npm ERR!):?\s*", re.IGNORECASE)
+
+
+def run(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    limit: int,
+    arrived: Callable[[int], None],
+    environment: Mapping[str, str],
+    stall: float = STALL,
+) -> None:
+    """Run a program that downloads into ``folder``, which is its working directory.
+
+    Args:
+        command: The program and its arguments.
+        folder: Where all that it downloads appears, temporary files too.
+        limit: Bytes that may appear there.
+        arrived: Told how many bytes there are.
+        environment: Of the program.
+        stall: Seconds that may pass without a byte more.
+
+    Raises:
+        SourceError: It failed, brought too much, or stood still.
+        OSError: It cannot be started.
+    """
+    name = Path(command[0]).stem if command[1:2] != ["-m"] else command[2]
+    log = folder / ".said"
+    with log.open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - a package manager, with our own arguments
+            command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            # Its children too can be ended.
+            start_new_session=os.name == "posix",
+        )
+        try:
+            _watch(process, name, folder, limit, arrived, stall)
+        finally:
+            _end(process)
+    if process.returncode:
+        raise SourceError(f"{name} says: {_reason(log)}")
+
+
+def _watch(
+    process: "subprocess.Popen[bytes]",
+    name: str,
+    folder: Path,
+    limit: int,
+    arrived: Callable[[int], None],
+    stall: float,
+) -> None:
+    most, since = 0, time.monotonic()
+    while process.poll() is None:
+        size = size_of(folder)
+        if size > limit:
+            raise SourceError(f"{name} brought more than the {limit:,} bytes that were expected")
+        if size > most:
+            most, since = size, time.monotonic()
+            arrived(size)
+        elif time.monotonic() - since > stall:
+            raise SourceError(f"{name} stood still for {stall:g} s")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(POLL)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is not None:
+        return
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait(_END_TIMEOUT)
+
+
+def _reason(log: Path) -> str:
+    """The line that tells most: the last that calls itself an error, else the last."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 65_536))
+        text = _COLOUR.sub("", file.read().decode("utf-8", "replace"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _PREFIX.match(line) and _PREFIX.sub("", line)]
+    # npm's first line of an error is its cause, and the last where the log is; pip's last one is the cause.
+    told = [line for line in errors if "complete log of this run" not in line] or lines or ["nothing"]
+    best = told[0] if told[0].lower().startswith("npm") else told[-1]
+    return _PREFIX.sub("", best)[:MAX_REASON].rstrip(".")

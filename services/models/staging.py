@@ -1,0 +1,143 @@
+"""Where a model's files are gathered before they take their place; the next try goes on from there."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from services.models.errors import SourceError
+from services.models.folder import sha256_of, size_of
+from services.models.manifest import ModelFile
+
+
+class Staging:
+    """A folder of files on their way.
+
+    ``files`` has those that are complete and right, ``parts`` those that are half there, ``archives`` what
+    they are taken from, ``tmp`` what programs leave while they work.
+
+    Args:
+        folder: The folder; made when it is not there.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = folder / "files"
+        self.parts = folder / "parts"
+        self.archives = folder / "archives"
+        self.tmp = folder / "tmp"
+        # Of a program that was killed.
+        shutil.rmtree(self.tmp, ignore_errors=True)
+        for place in (self.files, self.parts, self.archives, self.tmp):
+            place.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def size(self) -> int:
+        """What is there already."""
+        return size_of(self.folder)
+
+    def has(self, file: ModelFile) -> bool:
+        """Whether the file has come, complete and right; one that is not is removed."""
+        path = self.files / file.path
+        if not path.is_file():
+            return False
+        if path.stat().st_size == file.size and sha256_of(path) == file.sha256:
+            return True
+        path.unlink()
+        return False
+
+    def put(self, file: ModelFile, pieces: Iterable[bytes]) -> None:
+        """Write a file; it takes its name when it is complete and right.
+
+        Args:
+            file: What it must be.
+            pieces: Its contents; no more of them are taken than it is large.
+
+        Raises:
+            SourceError: They are something else.
+            OSError: The disk does not take it.
+        """
+        part = self.part(file)
+        part.unlink(missing_ok=True)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with part.open("wb") as target:
+                for piece in bounded(pieces, file):
+                    size += len(piece)
+                    digest.update(piece)
+                    target.write(piece)
+                target.flush()
+                os.fsync(target.fileno())
+            self.check(file, size, digest.hexdigest())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        self.accept(file)
+
+    def part(self, file: ModelFile) -> Path:
+        """Where a file is while it is not complete."""
+        part = self.parts / f"{file.path}.part"
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return part
+
+    def check(self, file: ModelFile, size: int, sha256: str) -> None:
+        """See that contents of that size and hash are the file's.
+
+        Raises:
+            SourceError: They are not.
+        """
+        if size != file.size:
+            raise SourceError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
+        if sha256 != file.sha256:
+            raise SourceError(f"{file.path} is another file there (wrong SHA-256)")
+
+    def accept(self, file: ModelFile) -> None:
+        """Give the complete part its name."""
+        path = self.files / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.part(file).replace(path)
+
+    def move_to(self, folder: Path) -> None:
+        """Put the files in their place and remove the rest.
+
+        A new folder comes into being whole. In one that is there, each file is replaced by itself, so that no
+        reader finds half of one.
+
+        Raises:
+            OSError: It cannot be done.
+        """
+        if not folder.exists():
+            self.files.rename(folder)
+        else:
+            for path in sorted(path for path in self.files.rglob("*") if path.is_file()):
+                target = folder / path.relative_to(self.files)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove all that is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def bounded(pieces: Iterable[bytes], file: ModelFile, before: int = 0) -> Iterator[bytes]:
+    """The contents of a file as they come, until they are more than it is large.
+
+    Args:
+        pieces: The contents.
+        file: What they should be.
+        before: Bytes of it that came before.
+
+    Raises:
+        SourceError: They are more.
+    """
+    size = before
+    for piece in pieces:
+        size += len(piece)
+        if size > file.size:
+            raise SourceError(f"{file.path} is larger there than the {file.size:,} bytes it should have")
+        yield piece

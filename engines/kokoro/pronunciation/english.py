@@ -7,6 +7,8 @@ Those are the ones of the author's pronouncing library, misaki: one letter for a
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import regex
+
 from engines.kokoro.pronunciation.phonemes import symbols_of
 
 _SHARED: Final = {
@@ -27,13 +29,18 @@ _BRITISH: Final = _SHARED | {
     "əʊ": "Q", "oʊ": "Q", "eə": "ɛː", "iə": "ɪə", "ɚ": "ə", "ɾ": "t", "oː": "ɔː", "o": "Q",
     "æ": "a", "ᵻ": "ɪ", "aː": "ɑː", "ɑ": "ɒ",
 }  # fmt: skip
+_REDUCED: Final = regex.compile("ᵻ(?![zd](?: |$))")
+"""The author's dictionary has this vowel in endings as in ``boxes`` and ``wanted`` alone."""
 _ARTICLE: Final = "ɐ"
 """What the model was trained on for ``a``, and for nothing else."""
 
 
 def american(phonemes: Sequence[str]) -> str:
     """Symbols of American English."""
-    return _ARTICLE if list(phonemes) == [_ARTICLE] else symbols_of(phonemes, _AMERICAN)
+    if list(phonemes) == [_ARTICLE]:
+        return _ARTICLE
+    symbols = symbols_of(phonemes, _AMERICAN).replace("ɹɹ", "ɹ")
+    return _REDUCED.sub("ə", symbols)
 
 
 def british(phonemes: Sequence[str]) -> str:

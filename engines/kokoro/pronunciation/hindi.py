@@ -6,7 +6,7 @@ from typing import Final
 
 import regex
 
-from engines.kokoro.pronunciation.phonemes import symbols_of
+from engines.kokoro.pronunciation.phonemes import bare, is_vowel, stress_of, symbols_of
 
 HINDI: Final[Mapping[str, str]] = {"r.": "ɽ", "r.h": "ɽʰ"}
 INDIAN: Final[Mapping[str, str]] = {
@@ -19,23 +19,93 @@ INDIAN: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Phonemes of American English, which keeps its r's as India does, in the symbols of Hindi."""
 
+_SPLIT: Final = frozenset({"ɑː", "æ"})
+"""American vowels that are two in Britain and India: ``lot`` and ``father``, ``cat`` and ``ask``."""
 _NASALS: Final = {"कखगघ": "ङ", "चछजझ": "ञ", "टठडढ": "ण", "तथदध": "न", "पफबभ": "म"}
 _NASAL_BEFORE: Final = {stop: nasal for stops, nasal in _NASALS.items() for stop in stops}
-_ANUSVARA: Final = regex.compile("\u0902(?=([कखगघचछजझटठडढतथदधपफबभ]))")
+_SHORT: Final = "[\u0905\u0907\u0909\u0915-\u0939\u093c\u093f\u0941\u0943]"
+"""What a short vowel ends with: the independent ones, a consonant with its own, and their signs."""
+_NASAL: Final = regex.compile(rf"(?:\u0902|(?<={_SHORT})\u0901)(?=([कखगघचछजझटठडढतथदधपफबभ])(?!\u093c))|\u0901")
+_VISARGA: Final = regex.compile("\u0903(?=[खशषस])")
 _DROPPED: Final = dict.fromkeys(map(ord, "\u200c\u200dऽ"), None)
+_VIRAMA: Final = "\u094d"
+_AKSHARA: Final = regex.compile(
+    "(?P<consonants>(?:[\u0915-\u0939]\u093c?\u094d)*[\u0915-\u0939]\u093c?)"
+    "(?P<vowel>[\u093e-\u094c]?[\u0900-\u0903]?)(?P<virama>\u094d?)"
+    "|[\u0904-\u0914\u0960\u0961][\u0900-\u0903]?"
+)
+_KEPT: Final = "यरव"
+"""What eSpeak NG reads right by itself, or keeps its vowel before another."""
+_LEAST: Final = 3
+"""Aksharas of the shortest word that loses a vowel inside."""
+_SPELLINGS: Final = {
+    "ताजमहल": "ताज्महल", "उपकरण": "उप्करण", "समझदार": "समझदार", "ॐ": "ओम", "छह": "छे", "छः": "छे",
+}  # fmt: skip
+"""Words that the rules get wrong, as they sound."""
+_ASPIRATES: Final = regex.compile("([kɡcɟʈɖtdpb])ʰ(?:\u02d0|\\1ʰ)")
+_FALSE_DOUBLE: Final = regex.compile("(^[ˈˌ]?|(?<=[mnŋɲɳ]))([kɡcɟʈɖtdpb])\u02d0")
 
 
 def hindi_spelling(word: str) -> str:
     """A word spelt so that eSpeak NG reads it right."""
     word = unicodedata.normalize("NFC", word).translate(_DROPPED)
-    return _ANUSVARA.sub(lambda match: _NASAL_BEFORE[match[1]] + "\u094d", word)
+    if (known := _SPELLINGS.get(word)) is not None:
+        return known
+    return _NASAL.sub(lambda match: _nasal(match[1]), _without_schwas(_VISARGA.sub("", word)))
 
 
 def hindi(phonemes: Sequence[str]) -> str:
     """Symbols of Hindi."""
-    return symbols_of(phonemes, HINDI)
+    symbols = symbols_of(phonemes, HINDI)
+    symbols = _ASPIRATES.sub(r"\1\1ʰ", symbols)
+    return _FALSE_DOUBLE.sub(r"\1\2", symbols)
 
 
 def indian(phonemes: Sequence[str]) -> str:
     """Symbols of English as it is spoken in India, from American phonemes."""
-    return symbols_of(phonemes, INDIAN)
+    return symbols_of(phonemes, INDIAN).replace("ɾɾ", "ɾ")
+
+
+def both(american: Sequence[str], british: Sequence[str]) -> list[str]:
+    """The phonemes of an English word as India has them: the r of America, and the vowels of Britain.
+
+    Args:
+        american: In its clause.
+        british: Said alone; where it has another number of phonemes it does not count.
+    """
+    if len(american) != len(british):
+        return list(american)
+    return [
+        stress_of(one) + bare(other) if bare(one) in _SPLIT and is_vowel(other) else one
+        for one, other in zip(american, british, strict=True)
+    ]
+
+
+def _nasal(stop: str | None) -> str:
+    """How a nasal is spelt before a stop: as its consonant; elsewhere the vowel is nasal."""
+    return _NASAL_BEFORE[stop] + _VIRAMA if stop else "\u0902"
+
+
+def _without_schwas(word: str) -> str:
+    """The word with a virama where its inherent vowel is silent: between two syllables that are said.
+
+    From the end, each vowel is dropped that stands alone between single consonants and whose neighbours keep
+    theirs (``मतलब`` is ``mətləb``, ``समझदार`` ``səməɟʰdaːr``), as Ohala describes it.
+    """
+    parts = list(_AKSHARA.finditer(word))
+    if len(parts) < _LEAST or sum(len(part.group()) for part in parts) != len(word):
+        return word
+    spelt = [part.group() for part in parts]
+    heard = [not part["virama"] for part in parts]
+    single = [bool(part["consonants"]) and _VIRAMA not in part["consonants"] for part in parts]
+    inherent = [bool(part["consonants"]) and not part["vowel"] and not part["virama"] for part in parts]
+    if inherent[-1] and single[-1]:
+        heard[-1] = False
+    for at in range(len(parts) - 2, 0, -1):
+        between = heard[at - 1] and heard[at + 1] and single[at] and single[at + 1]
+        if not (between and inherent[at]) or parts[at + 1].group()[0] in "य" + spelt[at]:
+            continue
+        heard[at] = False
+        if spelt[at] not in _KEPT:
+            spelt[at] += _VIRAMA
+    return "".join(spelt)

@@ -1,12 +1,13 @@
 """The languages that can be pronounced."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import regex
 
 from engines.contract import UnsupportedUtterance
+from engines.kokoro.pronunciation.acronyms import english_spelling, indian_spelling
 from engines.kokoro.pronunciation.english import AMERICAN, BRITISH, american, british
 from engines.kokoro.pronunciation.hindi import HINDI, INDIAN, hindi, hindi_spelling, indian
 from engines.kokoro.pronunciation.reading import plain
@@ -22,17 +23,22 @@ class Speech:
         symbols: From its phonemes to the model's symbols.
         table: What ``symbols`` does to single phonemes.
         spelling: How a word is spelt for eSpeak NG.
+        vowels: A second voice, which some of the vowels are taken from; empty for none.
     """
 
     voice: str
     symbols: Callable[[Sequence[str]], str]
     table: Mapping[str, str]
     spelling: Callable[[str], str] = field(default=plain)
+    vowels: str = ""
 
 
-_AMERICAN: Final = Speech(voice="gmw/en-US", symbols=american, table=AMERICAN)
-_BRITISH: Final = Speech(voice="gmw/en", symbols=british, table=BRITISH)
-_INDIAN: Final = Speech(voice="gmw/en-US", symbols=indian, table=INDIAN)
+_AMERICAN: Final = Speech(voice="gmw/en-US", symbols=american, table=AMERICAN, spelling=english_spelling)
+_BRITISH: Final = Speech(voice="gmw/en", symbols=british, table=BRITISH, spelling=english_spelling)
+_INDIAN: Final = Speech(
+    voice="gmw/en-US", symbols=indian, table=INDIAN, spelling=english_spelling, vowels="gmw/en-GB-x-rp"
+)
+_HINGLISH: Final = replace(_INDIAN, spelling=indian_spelling)
 _HINDI: Final = Speech(voice="inc/hi", symbols=hindi, table=HINDI, spelling=hindi_spelling)
 _SPEECHES: Final = {
     "en": _AMERICAN,
@@ -85,7 +91,7 @@ def speech_of(word: str, speech: Speech) -> tuple[Speech, Callable[[Sequence[str
     An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that.
     """
     if speech is _HINDI and _LATIN.search(word) and not _DEVANAGARI.search(word):
-        return _INDIAN, _INDIAN.symbols
+        return _HINGLISH, _HINGLISH.symbols
     if speech is not _HINDI and _DEVANAGARI.search(word):
         return _HINDI, speech.symbols
     return speech, speech.symbols

@@ -39,6 +39,11 @@ def bare(phoneme: str) -> str:
     return phoneme.translate(_UNSTRESSED)
 
 
+def stress_of(phoneme: str) -> str:
+    """The stress of a phoneme, or nothing."""
+    return next((mark for mark in phoneme if mark in STRESSES), "")
+
+
 def is_vowel(phoneme: str) -> bool:
     """Whether it is a vowel, also with a consonant behind it (``ɑːɹ``, ``əl``)."""
     return not VOWELS.isdisjoint(bare(phoneme)[:1])
@@ -58,7 +63,7 @@ def _symbols(phoneme: str, table: Mapping[str, str]) -> str:
     if phoneme == SPACE:
         return SPACE
     plain = bare(phoneme)
-    stress = next((mark for mark in phoneme if mark in STRESSES), "")
+    stress = stress_of(phoneme)
     if (known := table.get(plain)) is not None:
         return stress + known if known else ""
     letters = "".join(

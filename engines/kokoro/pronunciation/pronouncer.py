@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from engines.contract import UnsupportedUtterance
 from engines.kokoro.pronunciation.alignment import by_word
 from engines.kokoro.pronunciation.cutting import Pronounced, cut
+from engines.kokoro.pronunciation.hindi import both
 from engines.kokoro.pronunciation.languages import Speech, speech_in, speech_of
 from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
@@ -72,9 +73,13 @@ class Pronouncer:
         ):
             run = list(group)
             spelt = [speaker.spelling(word.text) + "." * word.abbreviated for word in run]
-            voiced = [(speaker.voice, each) for each in (" ".join(spelt), *spelt)]
-            whole, *alone = map(phonemes_of, await self._phonemizer.ipa(voiced))
-            symbols += [write(phonemes).strip() for phonemes in by_word(whole, alone)]
+            asked = [(speaker.voice, each) for each in (" ".join(spelt), *spelt)]
+            asked += [(speaker.vowels, each) for each in spelt if speaker.vowels]
+            whole, *alone = map(phonemes_of, await self._phonemizer.ipa(asked))
+            said = by_word(whole, alone[: len(run)])
+            if speaker.vowels:
+                said = map(both, said, alone[len(run) :])
+            symbols += [write(phonemes).strip() for phonemes in said]
         for index, word in enumerate(clause):
             if word.ipa:
                 own = speech.symbols(phonemes_of_ipa(word.ipa, speech.table)).strip()

@@ -2,18 +2,19 @@
 
 import asyncio
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engines.contract import Voice
 from engines.text import Passage, TextError, TextOptions, plan
+from engines.text.scripts import primary, readable
 from services.audio.formats import AudioFormat, SampleRateError, UnknownFormat, find_format
 from services.config import Settings
-from services.errors import invalid
-from services.frames import EngineDescription, Line, SynthesisCall
+from services.errors import ApiError, invalid
+from services.frames import Line, SynthesisCall
 from services.voices.casting import Cast, Casting
 
 SLOWEST: Final = 0.25
@@ -88,7 +89,8 @@ class SpeechRequest(BaseModel):
         description="Makes engines that sample say the same again, whatever else they speak at the time.",
     )
     timestamps: bool = Field(
-        default=False, description="Word timings, as `speech.audio.timestamps` events; needs `sse`."
+        default=False,
+        description="When each word of the input is heard, as `speech.audio.timestamps` events; needs `sse`.",
     )
     lexicon: dict[str, str] | None = Field(
         default=None, description="Word → spoken form, on top of the configured lexicon."
@@ -172,25 +174,13 @@ async def write_script(
     audio_format = _format(request)
     if request.timestamps and request.stream_format != "sse":
         raise invalid("Timestamps are sent as events: set 'stream_format' to 'sse'.", "timestamps")
-    cast = await casting.cast(tenant, request.voice_id, model=request.model, engine=request.engine)
-    description, voice = cast.description, cast.voice
-    wanted = request.language or settings.text.default_language
-    languages = _languages(description, voice, wanted)
     entries = len(request.lexicon or {})
     if entries > settings.limits.max_lexicon_entries:
         message = f"The lexicon has {entries} entries; the limit is {settings.limits.max_lexicon_entries}."
         raise invalid(message, "lexicon", "too_many_entries")
-    options = TextOptions(
-        language=languages[0] if wanted else None,
-        languages=languages,
-        max_chars=description.capabilities.max_chars,
-        max_chars_by_language=description.capabilities.max_chars_by_language,
-        first_max_chars=settings.text.first_max_chars,
-        strip_markup=settings.text.strip_markup,
-        normalize=settings.text.normalize,
-        lexicon={**settings.text.lexicon, **(request.lexicon or {})},
-    )
-    passages = await _plan(request.input, options)
+    reading = await _rehearse(request, casting, settings, tenant)
+    cast, passages = reading.cast, reading.passages
+    description = cast.description
     slow, fast = description.capabilities.speed_range
     tempo = request.speed / min(max(request.speed, slow), fast)
     lines = tuple(
@@ -230,24 +220,94 @@ def _format(request: SpeechRequest) -> AudioFormat:
     return audio_format
 
 
-def _languages(description: EngineDescription, voice: Voice, wanted: str | None) -> tuple[str, ...]:
-    """The languages the text may be in: the one asked for, or the voice's, or any (empty)."""
-    if wanted is None:
-        return voice.languages
-    tag = wanted.replace("_", "-").lower()
-    offered = voice.languages or description.languages
-    primary = tag.partition("-")[0]
-    if any(tag == known.lower() or primary == known.lower().partition("-")[0] for known in offered):
-        return (tag,)
-    if voice.languages:
-        speaks = ", ".join(voice.languages)
-        raise invalid(
-            f"The voice '{voice.id}' speaks {speaks}, not '{wanted}'.", "language", "language_not_supported"
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A text as one candidate would speak it."""
+
+    cast: Cast
+    passages: tuple[Passage, ...]
+
+    def suits(self, languages: Sequence[str]) -> bool:
+        """Whether one who speaks these languages speaks every passage's, and reads its script."""
+        known = {primary(tag) for tag in languages}
+        return all(
+            primary(passage.language) in known and readable(passage.source, languages)
+            for passage in self.passages
         )
+
+
+async def _rehearse(request: SpeechRequest, casting: Casting, settings: Settings, tenant: str) -> _Reading:
+    """Who speaks, and the text made ready for them: the first candidate whose voice speaks all its languages.
+
+    Where there is none it is the first whose engine does, or else the first who may be asked at all.
+    """
+    readings: list[_Reading] = []
+    refusals: list[ApiError] = []
+    candidates = casting.candidates(tenant, request.voice_id, model=request.model, engine=request.engine)
+    async with aclosing(candidates):
+        async for cast in candidates:
+            try:
+                languages = _languages(cast, _wanted(request, settings))
+            except ApiError as error:
+                refusals.append(error)
+                continue
+            reading = _Reading(cast, await _plan(request.input, _options(request, settings, cast, languages)))
+            if reading.suits(_offered(cast)):
+                return reading
+            readings.append(reading)
+    if not readings:
+        raise refusals[0]
+    return max(readings, key=lambda reading: reading.suits(reading.cast.description.languages))
+
+
+def _wanted(request: SpeechRequest, settings: Settings) -> str | None:
+    """The language that is asked for."""
+    return request.language or settings.text.default_language
+
+
+def _languages(cast: Cast, wanted: str | None) -> tuple[str, ...]:
+    """The languages the text may be in: the one asked for, or the voice's, or any (empty).
+
+    Raises:
+        ApiError: 400, the voice does not speak the one asked for.
+    """
+    if wanted is None:
+        return cast.voice.languages
+    tag = wanted.replace("_", "-").lower()
+    offered = _offered(cast)
+    if any(tag == known.lower() or primary(tag) == primary(known) for known in offered):
+        return (tag,)
+    if cast.voice.languages:
+        speaks = ", ".join(cast.voice.languages)
+        message = f"The voice '{cast.voice.id}' speaks {speaks}, not '{wanted}'."
+        raise invalid(message, "language", "language_not_supported")
     near = difflib.get_close_matches(tag, offered, n=3, cutoff=0.3)
     hint = f" Nearest: {', '.join(near)}." if near else ""
-    message = f"The engine {description.name} does not speak '{wanted}'.{hint}"
+    message = f"The engine {cast.description.name} does not speak '{wanted}'.{hint}"
     raise invalid(message, "language", "language_not_supported")
+
+
+def _offered(cast: Cast) -> tuple[str, ...]:
+    """The languages that the voice speaks."""
+    return cast.voice.languages or cast.description.languages
+
+
+def _options(
+    request: SpeechRequest, settings: Settings, cast: Cast, languages: tuple[str, ...]
+) -> TextOptions:
+    capabilities = cast.description.capabilities
+    return TextOptions(
+        language=languages[0] if _wanted(request, settings) else None,
+        languages=languages,
+        max_chars=capabilities.max_chars,
+        max_chars_by_language=capabilities.max_chars_by_language,
+        first_max_chars=settings.text.first_max_chars,
+        strip_markup=settings.text.strip_markup,
+        normalize=settings.text.normalize,
+        lexicon={**settings.text.lexicon, **(request.lexicon or {})},
+        ipa=capabilities.ipa,
+        stretches=request.timestamps,
+    )
 
 
 async def _plan(text: str, options: TextOptions) -> tuple[Passage, ...]:

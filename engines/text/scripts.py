@@ -1,6 +1,7 @@
 """Which language a sentence is in, told by its script."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 import regex
@@ -49,21 +50,32 @@ def language_of(sentence: str, languages: tuple[str, ...], fallback: str | None 
         languages: Those to choose from, the first preferred; empty is any.
         fallback: For a sentence without letters.
     """
-    words = Counter(_script(word) for word in _WORD.findall(sentence))
-    others = Counter({script: count for script, count in words.items() if script != _LATIN})
-    script = _LATIN
-    if others:
-        likeliest, count = others.most_common(1)[0]
-        if count >= MINORITY * words.total():
-            script = likeliest
-    if not words and fallback is not None:
+    script = _script_of(sentence)
+    if script is None and fallback is not None:
         return fallback
-    return _choose(script, languages)
+    return _choose(script or _LATIN, languages)
+
+
+def readable(sentence: str, languages: Iterable[str]) -> bool:
+    """Whether one of the languages is written in the script of a sentence; Latin letters everybody reads."""
+    script = _script_of(sentence) or _LATIN
+    return script == _LATIN or any(primary(tag) in SCRIPTS[script] for tag in languages)
 
 
 def primary(tag: str) -> str:
     """The language of a tag, without script and region."""
     return tag.partition("-")[0].lower()
+
+
+def _script_of(sentence: str) -> str | None:
+    """The script that tells the language of a sentence; ``None`` where it has no letters."""
+    words = Counter(_script(word) for word in _WORD.findall(sentence))
+    others = Counter({script: count for script, count in words.items() if script != _LATIN})
+    if others:
+        likeliest, count = others.most_common(1)[0]
+        if count >= MINORITY * words.total():
+            return likeliest
+    return _LATIN if words else None
 
 
 def _choose(script: str, languages: tuple[str, ...]) -> str:

@@ -7,11 +7,11 @@ wins over the engines' own voices: so a tenant's ``alloy`` can be a voice of its
 import asyncio
 import difflib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engines.contract import UnsupportedUtterance, Voice
+from engines.contract import EngineUnavailable, UnsupportedUtterance, Voice
 from engines.embedding import LARGEST
 from services.directory import EngineDirectory, find_voice
 from services.engine_client import EngineClient, VoiceReader
@@ -93,8 +93,13 @@ class Casting:
         self._wake = wake
         self._own: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def cast(self, org_id: str, wanted: str, *, model: str, engine: str | None) -> Cast:
-        """Who speaks for a tenant's request.
+    async def candidates(
+        self, org_id: str, wanted: str, *, model: str, engine: str | None
+    ) -> AsyncGenerator[Cast, None]:
+        """Who may speak for a tenant's request, at least one; the first is who should.
+
+        There are others where the request names neither an engine nor a voice of the tenant's own: the
+        engines that have a voice of that name, in order. They are asked only as they are needed.
 
         Args:
             org_id: The tenant.
@@ -109,11 +114,43 @@ class Casting:
             StorageUnavailable: The voice may be the tenant's own, and the database is away.
         """
         client = self._directory.select(model, engine)
+        chosen = self._directory.chosen(model, engine)
         found = await self._find(org_id, wanted)
-        if found is None:
-            return await self._plain(org_id, client, wanted)
-        if not self._directory.chosen(model, engine):
-            client = None
+        if found is not None:
+            yield await self._own_voice(org_id, found, client if chosen else None)
+            return
+        clients = [client]
+        if not chosen:
+            clients += [other for other in self._directory.clients if other is not client]
+        asked: list[EngineDescription] = []
+        unknown = True
+        async for one, description in self._described(clients):
+            asked.append(description)
+            if (voice := _voice_of(description, wanted)) is not None:
+                unknown = False
+                yield Cast(client=one, description=description, voice=voice, name=wanted)
+        if unknown:
+            raise await self._unknown(org_id, wanted, _no_voice(wanted, asked))
+
+    async def _described(
+        self, clients: Sequence[EngineClient]
+    ) -> AsyncGenerator[tuple[EngineClient, EngineDescription], None]:
+        """The engines that can be asked; of those after the first only what could speak.
+
+        Raises:
+            EngineUnavailable: The first does not answer.
+        """
+        for client in clients:
+            try:
+                description = await self._directory.describe(client)
+            except EngineUnavailable:
+                if client is clients[0]:
+                    raise
+                continue
+            if client is clients[0] or description.license_accepted is not False:
+                yield client, description
+
+    async def _own_voice(self, org_id: str, found: Castable, client: EngineClient | None) -> Cast:
         row = await self._row(org_id, found, client)
         speaker = self._directory.find(row.engine)
         if speaker is None or row.embedding_id is None or row.key is None:
@@ -131,14 +168,6 @@ class Casting:
             reader=self._reader(row.key),
             guard=VoiceGuard(self._gate, org_id, found.voice.id),
         )
-
-    async def _plain(self, org_id: str, client: EngineClient, wanted: str) -> Cast:
-        description = await self._directory.describe(client)
-        try:
-            voice = find_voice(description, wanted)
-        except ApiError as error:
-            raise await self._unknown(org_id, wanted, error) from error
-        return Cast(client=client, description=description, voice=voice, name=wanted)
 
     async def _find(self, org_id: str, wanted: str) -> Castable | None:
         known = (org_id, name_key(wanted))
@@ -242,6 +271,23 @@ def _languages(own: str | None, description: EngineDescription) -> tuple[str, ..
         return ()
     common = [tag for tag in COMMON if tag in description.languages]
     return tuple(dict.fromkeys([own, *common, *description.languages]))
+
+
+def _voice_of(description: EngineDescription, wanted: str) -> Voice | None:
+    try:
+        return find_voice(description, wanted)
+    except ApiError:
+        return None
+
+
+def _no_voice(wanted: str, asked: Sequence[EngineDescription]) -> ApiError:
+    """That none of the engines has the voice, with the nearest names of all of them."""
+    ids = list(dict.fromkeys(voice.id for description in asked for voice in description.voices))
+    near = difflib.get_close_matches(wanted.lower(), ids, n=5, cutoff=0.5) or ids[:5]
+    names = ", ".join(description.name for description in asked)
+    engines = f"the engine {names}" if len(asked) == 1 else f"the engines {names}"
+    message = f"There is no voice '{wanted}' in {engines}. Nearest: {', '.join(near)}."
+    return invalid(message, "voice", "voice_not_found")
 
 
 def _nearest(wanted: str, names: Sequence[str]) -> list[str]:

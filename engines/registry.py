@@ -21,6 +21,7 @@ GROUP: Final = "awaaztwin.engines"
 
 BUILT_IN: Final[dict[str, str]] = {
     "ESPEAK": "engines.espeak.adapter:EspeakEngine",
+    "KOKORO": "engines.kokoro.adapter:KokoroEngine",
     "OPENVOICE_V2": "engines.openvoice.adapter:OpenVoiceEngine",
     "SYNTHETIC": "engines.synthetic:SyntheticEngine",
     "XTTS_HI": "engines.xtts.adapter:XttsEngine",

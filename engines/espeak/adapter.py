@@ -30,7 +30,6 @@ from engines.contract import (
 )
 from engines.espeak.adaptation.preparing import prepare
 from engines.espeak.adaptation.speech import Adapted, transformed
-from engines.espeak.adaptation.threads import use_one_core
 from engines.espeak.adaptation.voice import AdaptedVoice
 from engines.espeak.catalogue import Casting, Catalogue
 from engines.espeak.pool import Pool
@@ -38,6 +37,7 @@ from engines.espeak.process import WorkerProcess
 from engines.espeak.rate import SPEED_RANGE, words_per_minute
 from engines.espeak.speaking import Job, render, speak
 from engines.espeak.wire import Request
+from engines.one_core import use_one_core
 
 SAMPLE_RATE: Final = 22_050
 MAX_CHARS: Final = 1_000

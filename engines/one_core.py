@@ -1,4 +1,4 @@
-"""Numpy's threads."""
+"""Numpy's threads: none beside those that engines have."""
 
 from importlib import import_module
 

@@ -1,0 +1,1 @@
+"""KOKORO: Kokoro-82M, natural speech on the CPU."""

@@ -1,0 +1,307 @@
+"""The engine: Kokoro-82M, a phrase at a time in each of its threads."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from engines.config import EngineConfig
+from engines.contract import (
+    Abandoned,
+    Capabilities,
+    EngineError,
+    EngineUnavailable,
+    Outcome,
+    Speech,
+    Streamed,
+    Utterance,
+    Voice,
+    WordTiming,
+    collect,
+)
+from engines.kokoro.catalogue import Casting, Catalogue
+from engines.kokoro.options import KokoroOptions
+from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Phrase, Pronouncer
+from engines.model_files import RETRY, check_file, pretends, unreadable
+from engines.one_core import use_one_core
+
+if TYPE_CHECKING:
+    from engines.kokoro.backend import Backend
+    from engines.kokoro.speech import Heard
+    from engines.kokoro.styles import Styles
+
+SAMPLE_RATE: Final = 24_000
+SPEED_RANGE: Final = (0.5, 2.0)
+"""What the model renders itself; beyond it the server changes the tempo."""
+MAX_CHARS: Final = 400
+PHRASE: Final = 200
+"""Symbols of a phrase, at most: 12 s of speech. Nearer to the model's 510 it hurries, and memory grows."""
+FIRST_PHRASE: Final = 90
+"""Of the first phrase, where it can be cut: it is heard sooner."""
+TAKEN: Final = 600_000_000
+"""Bytes that the libraries, and two threads' arrays at their longest, take beside the weights."""
+WARM_UP: Final = ("en-US", "This is how it sounds, and it sounds well.")
+_NICENESS: Final = 5
+_MODEL_FILE: Final = "model.onnx"
+
+
+class KokoroEngine:
+    """Natural speech in English, Hindi, Spanish, French, Italian and Portuguese, on the CPU.
+
+    Nothing heavy is imported before it is loaded.
+
+    Args:
+        config: The engine's settings. ``model_path`` is the folder with the export;
+            ``max_concurrent_jobs`` is the number of threads, each of which speaks one utterance.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._options = KokoroOptions.model_validate(config.options)
+        self._catalogue = Catalogue(self._options.voices)
+        self._changing = asyncio.Lock()
+        self._pronouncer = Pronouncer()
+        self._threads: ThreadPoolExecutor | None = None
+        self._backend: Backend | None = None
+        self._styles: Styles | None = None
+
+    @property
+    def name(self) -> str:
+        """The configured name."""
+        return self._config.name
+
+    @property
+    def sample_rate(self) -> int:
+        """24 kHz."""
+        return SAMPLE_RATE
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Those that can be pronounced."""
+        return LANGUAGES
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Streams a phrase at a time, times words, and says the same again for the same text."""
+        return Capabilities(
+            streaming=True,
+            word_timings=True,
+            speed_range=SPEED_RANGE,
+            max_chars=MAX_CHARS,
+            deterministic=True,
+            slots=self._config.max_concurrent_jobs,
+            ipa=True,
+        )
+
+    @property
+    def license(self) -> str:
+        """The weights'."""
+        return "Apache-2.0"
+
+    @property
+    def missing(self) -> str | None:
+        """The export, where it is not in its folder."""
+        try:
+            self._export()
+        except EngineUnavailable as error:
+            return error.message
+        return None
+
+    @property
+    def memory_needed(self) -> int:
+        """Bytes: the weights as in the file, once more as they are computed with, and all else."""
+        try:
+            return TAKEN + 2 * self._export().stat().st_size
+        except (EngineUnavailable, OSError):
+            return 0
+
+    @property
+    def helper(self) -> int | None:
+        """Process id of the process that knows how words are said, while it runs."""
+        return self._pronouncer.pid
+
+    def voices(self) -> Sequence[Voice]:
+        """OpenAI's names, which are a voice in each language, and the model's own."""
+        return self._catalogue.voices
+
+    async def load(self) -> None:
+        """Load the model, in a thread.
+
+        Raises:
+            EngineUnavailable: A library is not installed, or the export is missing or is not one.
+        """
+        async with self._changing:
+            if self._backend is None:
+                self._backend, self._styles = await asyncio.to_thread(self._load)
+                self._threads = ThreadPoolExecutor(
+                    self._config.max_concurrent_jobs,
+                    thread_name_prefix=self.name,
+                    initializer=_step_back if self._options.low_priority else None,
+                )
+
+    def _load(self) -> "tuple[Backend, Styles]":
+        path = self._export()
+        kind = pretends(path)
+        if kind is not None:
+            raise unreadable(path, f"it is {kind}")
+        # Read when libgomp starts; threads that wait by spinning would take the Gateway's time.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        try:
+            # The libraries come with the server, and only this engine needs them.
+
+            from engines.kokoro.backend import BackendError, open_backend  # noqa: PLC0415
+            from engines.kokoro.styles import Styles  # noqa: PLC0415
+        except ImportError as error:
+            message = f"{error}. Run `pip install 'awaaztwin[server]'`."
+            raise EngineUnavailable(message, retry_after=RETRY) from error
+        # Its matrix products, too, are each thread's own.
+        use_one_core()
+        try:
+            backend = open_backend(path, self._options.backend, self._config.device)
+        except BackendError as error:
+            raise EngineUnavailable(f"{error}.", retry_after=RETRY) from error
+        except ValueError as error:
+            raise unreadable(path, str(error)) from error
+        return backend, Styles(path.parent)
+
+    async def warm_up(self) -> None:
+        """Compile what is compiled when it is first used, in each thread, and start the pronouncing process.
+
+        Raises:
+            EngineUnavailable: It cannot speak.
+        """
+        language, text = WARM_UP
+        utterance = Utterance(text=text, voice="alloy", language=language)
+        outcomes = await asyncio.gather(
+            *(self.synthesize([utterance]) for _ in range(self._config.max_concurrent_jobs))
+        )
+        for (outcome,) in outcomes:
+            if isinstance(outcome, EngineError):
+                raise EngineUnavailable(outcome.message)
+
+    async def close(self) -> None:
+        """End what is spoken, and give the model up."""
+        async with self._changing:
+            threads, self._threads = self._threads, None
+            self._backend = self._styles = None
+            if threads is not None:
+                await asyncio.to_thread(threads.shutdown)
+            await self._pronouncer.close()
+
+    def batch_key(self, utterance: Utterance) -> Hashable:
+        """Utterances run side by side, whatever they are."""
+        del utterance
+        return None
+
+    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
+        """Speak a batch, see :meth:`stream`."""
+        async with aclosing(self.stream(batch)) as stream:
+            return await collect(stream, len(batch))
+
+    async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
+        """Speak utterances one after the other, handing out a phrase at a time; calls run side by side.
+
+        Raises:
+            EngineUnavailable: The engine is not loaded.
+        """
+        if self._backend is None:
+            raise EngineUnavailable("The engine is not loaded.")
+        for index, utterance in enumerate(batch):
+            try:
+                async with aclosing(self._speak(utterance)) as items:
+                    async for item in items:
+                        yield index, item
+            except EngineError as error:
+                yield index, error
+
+    async def _speak(self, utterance: Utterance) -> "AsyncGenerator[Outcome | np.ndarray, None]":
+        """The PCM of an utterance, a phrase at a time, and what closes it.
+
+        Raises:
+            EngineError: It cannot be spoken.
+        """
+        casting = self._catalogue.cast(utterance.voice, utterance.language)
+        phrases = await self._pronouncer.phrases(
+            utterance.text, casting.language, limit=PHRASE, first_limit=FIRST_PHRASE
+        )
+        words: list[WordTiming] = []
+        seconds = 0.0
+        for number, phrase in enumerate(phrases, 1):
+            if utterance.abandoned():
+                raise Abandoned("The utterance was abandoned.")
+            heard, pause = await self._in_thread(phrase, casting, utterance.speed)
+            words += [
+                replace(word, start=word.start + seconds, end=word.end + seconds) for word in heard.words
+            ]
+            pcm = heard.pcm if number == len(phrases) else np.concatenate([heard.pcm, pause])
+            seconds += pcm.size / SAMPLE_RATE
+            yield pcm
+        timings = tuple(words) if utterance.timings else ()
+        yield Speech(pcm=np.zeros(0, np.int16), words=timings)
+
+    async def _in_thread(self, phrase: Phrase, casting: Casting, speed: float) -> "tuple[Heard, np.ndarray]":
+        backend, styles, threads = self._backend, self._styles, self._threads
+        if backend is None or styles is None or threads is None:
+            raise EngineUnavailable("The engine is shutting down.")
+        work = partial(_say, backend, styles, phrase, casting, speed)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+        except RuntimeError as error:  # the threads were shut down between the two lines
+            raise EngineUnavailable("The engine is shutting down.") from error
+
+    def _export(self) -> Path:
+        """The export's file.
+
+        Raises:
+            EngineUnavailable: It is not there; the message says how to get it.
+        """
+        folder = self._config.model_path
+        if folder is None:
+            raise EngineUnavailable(
+                f"The engine {self.name} needs `model_path`: the folder with Kokoro's {_MODEL_FILE}.",
+                retry_after=RETRY,
+            )
+        named = self._options.model_file
+        path = folder / (named or _MODEL_FILE)
+        if named is None and not path.is_file():
+            others = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+            if len(others) == 1:
+                return others[0]
+            if not others:
+                raise EngineUnavailable(
+                    f"The weights of {self.name} are not in {folder}. "
+                    "`awaaztwin models pull kokoro` fetches them.",
+                    retry_after=RETRY,
+                )
+        check_file(path)
+        return path
+
+
+def _say(
+    backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting, speed: float
+) -> "tuple[Heard, np.ndarray]":
+    """Say a phrase, in one of the engine's threads."""
+    from engines.kokoro.backend import BackendError  # noqa: PLC0415 - as when it was loaded
+    from engines.kokoro.pauses import pause_after  # noqa: PLC0415
+    from engines.kokoro.speech import finish  # noqa: PLC0415
+
+    style = styles.style(casting.mix, len(phrase.symbols))
+    symbols = [VOCABULARY[symbol] for symbol in phrase.symbols]
+    try:
+        return finish(backend.speak(symbols, style, speed), phrase), pause_after(phrase.symbols)
+    except BackendError as error:
+        raise EngineUnavailable(str(error)) from error
+
+
+def _step_back() -> None:
+    """Let others have the processor first; on Linux a thread has a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)

@@ -1,0 +1,36 @@
+"""``options`` of an engine of type ``KOKORO``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engines.config import StrictModel
+
+BackendChoice = Literal["auto", "onednn", "onnxruntime"]
+
+
+class KokoroOptions(StrictModel):
+    """How Kokoro runs, and voices mixed from its own."""
+
+    backend: BackendChoice = Field(
+        default="auto",
+        description="What computes. `onednn`: the decoder in kernels of its own, on x86-64 with VNNI; "
+        "`onnxruntime`: the whole graph, on any processor and on CUDA; `auto`: the first that works here.",
+    )
+    model_file: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="The `.onnx` file in `model_path`; by default `model.onnx`, or the only one there is.",
+    )
+    voices: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")], Annotated[str, Field(max_length=500)]
+    ] = Field(
+        default_factory=dict[str, str],
+        max_length=1_000,
+        description="Names for mixes of voices: `asha: hf_alpha(2)+hf_beta(1)`.",
+    )
+    low_priority: bool = Field(
+        default=True,
+        description="Whether speech leaves the processor to the Gateway when both want it (Linux).",
+    )

@@ -15,6 +15,9 @@ from services.frames import EngineDescription
 FRESH: Final = 10.0
 """Seconds a runner's description is believed without asking again."""
 
+WATCH: Final = 3.0
+"""Seconds between two looks whether an engine's weights have been fetched."""
+
 OPENAI_MODELS: Final = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15")
 """OpenAI's speech models, listed so that clients which check the list find theirs."""
 
@@ -27,12 +30,13 @@ class EngineDirectory:
 
     Args:
         clients: One for each enabled engine, in order.
-        default: The name of the engine that OpenAI's model names mean.
+        default: The name of the engine that OpenAI's model names mean, unless its weights are missing.
     """
 
     def __init__(self, clients: Sequence[EngineClient], default: str) -> None:
         self._clients = {client.name.lower(): client for client in clients}
-        self._default = self._clients[default.lower()]
+        first = self._clients[default.lower()]
+        self._order = [first, *(client for client in clients if client is not first)]
         self._known: dict[str, tuple[float, EngineDescription]] = {}
         self._locks = {name: asyncio.Lock() for name in self._clients}
 
@@ -43,8 +47,27 @@ class EngineDirectory:
 
     @property
     def default(self) -> EngineClient:
-        """The engine of OpenAI's model names."""
-        return self._default
+        """The engine of OpenAI's model names: the first whose weights are not known to be missing."""
+        for client in self._order:
+            known = self._known.get(client.name.lower())
+            if known is None or known[1].missing is None:
+                return client
+        return self._order[0]
+
+    async def watch(self) -> None:
+        """Ask the engines up to the default one again and again, until cancelled.
+
+        So weights that are fetched later are found without a restart.
+        """
+        while True:
+            for client in self._order:
+                try:
+                    description = await self.describe(client, max_age=WATCH)
+                except EngineUnavailable:
+                    break
+                if description.missing is None:
+                    break
+            await asyncio.sleep(WATCH)
 
     def select(self, model: str, engine: str | None = None) -> EngineClient:
         """The engine that ``engine``, or else ``model``, names.
@@ -71,7 +94,7 @@ class EngineDirectory:
         """The engine that ``model`` means, if any."""
         if client := self._clients.get(model.lower()):
             return client
-        return self._default if _OPENAI_MODEL.fullmatch(model) else None
+        return self.default if _OPENAI_MODEL.fullmatch(model) else None
 
     async def describe(self, client: EngineClient, *, max_age: float = FRESH) -> EngineDescription:
         """The engine as it was at most ``max_age`` seconds ago; older when its runner is away.

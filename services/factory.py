@@ -21,6 +21,9 @@ from services.app import create_app
 from services.config import LoadedSettings, Settings
 from services.host_memory import HostMemory
 from services.middleware import TakeOver
+from services.models.catalogue import catalogue
+from services.models.folder import ModelFolder
+from services.models.placing import with_model
 from services.parent import end_with_parent
 from services.runner import RunnerToken, create_runner_app
 from services.runtime_folder import RuntimeFolderError, runtime_folder
@@ -36,14 +39,17 @@ def make_services(loaded: LoadedSettings) -> tuple[Service[Any], dict[str, Servi
 
     Raises:
         RuntimeFolderError: The engines have a budget of memory, and no folder to keep count in.
+        ModelError: The manifest of a model is wrong.
     """
     config = loaded.settings
+    models, places = catalogue(config), ModelFolder(config.models.folder)
     traffic.TimeoutMiddleware = _Untimed
     folder = _runtime_folder(config)
     runners: dict[str, Service[Any]] = {}
     for engine in config.enabled_engines:
         if engine.url is None:
-            runners[service_name(engine)] = _runner(engine, config, folder, runners)
+            placed = with_model(engine, models, places)
+            runners[service_name(engine)] = _runner(placed, config, folder, runners)
     return _gateway(loaded, runners), runners
 
 

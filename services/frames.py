@@ -240,6 +240,7 @@ class EngineDescription(_Message):
         voices: What it offers.
         state: Of the model lease.
         reason: Why it is not well, when it is not.
+        missing: What has to be fetched before it can speak, and how; none where all is there.
         waiting: Utterances in its queue.
         running: Utterances it is speaking.
         voice_model: Model and version of its prepared voices; none when it does not clone.
@@ -269,6 +270,7 @@ class EngineDescription(_Message):
     voices: tuple[Voice, ...]
     state: EngineState
     reason: str | None = None
+    missing: str | None = None
     waiting: int = 0
     running: int = 0
     voice_model: str | None = None

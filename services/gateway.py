@@ -121,7 +121,7 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             await gate.open()
         except StorageError as error:
             logger.error("starting without the database: %s", error)  # noqa: TRY400 - the reason is the message
-        works = (writer.run(), preparer.run(), eraser.run(), keep_house(_chores(state)))
+        works = (directory.watch(), writer.run(), preparer.run(), eraser.run(), keep_house(_chores(state)))
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield state

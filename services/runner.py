@@ -30,11 +30,12 @@ from engines.contract import (
     EngineAdapter,
     EngineError,
     EngineUnavailable,
+    Fetched,
     UnsupportedUtterance,
     Utterance,
     VoiceEmbeddingRef,
 )
-from engines.lease import ModelLease
+from engines.lease import EngineState, ModelLease
 from engines.load_record import LoadRecord
 from engines.memory import Room
 from engines.registry import get_engine_adapter
@@ -63,6 +64,9 @@ logger = logging.getLogger(__name__)
 
 AHEAD: Final = 2
 """Utterances of one call in the engine's hands at once: one being heard, one being spoken."""
+
+FETCH: Final = 30.0
+"""Seconds after which weights that are missing may have been fetched."""
 
 MAX_CALL: Final = 16 * 1024 * 1024
 """Bytes of a call's JSON."""
@@ -106,9 +110,14 @@ class Runner:
         self.preparer = Preparer(self.engine, self.lease.hold)
         self._calls = 0  # between two sentences of a call nobody holds the engine
 
+    @property
+    def missing(self) -> str | None:
+        """What has to be fetched before the engine can speak, and how."""
+        return self.engine.missing if isinstance(self.engine, Fetched) else None
+
     async def start(self) -> None:
         """Load the engine now when it is configured ``warm``; a failure is kept in the lease's state."""
-        if self.config.warm:
+        if self.config.warm and self.missing is None:
             try:
                 async with self.lease.hold():
                     pass
@@ -134,6 +143,7 @@ class Runner:
             voices=tuple(engine.voices()),
             state=self.lease.state,
             reason=self.lease.reason,
+            missing=self.missing,
             waiting=self.batcher.waiting,
             running=self.batcher.running,
             voice_model=self.voices.model,
@@ -202,6 +212,9 @@ class Runner:
                 tickets.append(ticket)
 
         try:
+            # Said at once, and forgotten at once: a load that fails would hold off the next ones.
+            if self.lease.state is not EngineState.WARM and (missing := self.missing) is not None:
+                raise EngineUnavailable(missing, retry_after=FETCH)
             submit()
             while tickets:
                 async with aclosing(tickets[0].chunks()) as chunks:

@@ -12,6 +12,7 @@ from services.cli import (
     engines,
     init,
     key,
+    models,
     org,
     retention,
     say,
@@ -34,6 +35,7 @@ app.command("say")(say.say)
 app.command("voices")(voices.voices)
 app.add_typer(voice.app, name="voice")
 app.command("engines")(engines.engines)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("init")(init.init)
 app.add_typer(org.app, name="org")

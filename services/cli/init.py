@@ -9,8 +9,10 @@ import typer
 from rich.text import Text
 
 from services.cli.console import CommandError, messages, reported
+from services.cli.models_pull import offer
 from services.cli.offline import administer
 from services.cli.user import ask_password
+from services.config import load_settings
 from services.config.load import FILE_NAME
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def init(
     messages().print(Text(f"Made the organisation {org} and its owner {email}."))
     messages().print(Text("This key is shown once. Start the server with: awaaztwin serve"))
     typer.echo(made.text)
+    offer(load_settings(settings).settings)
 
 
 async def _first(admin: "Administration", org: str, email: str, password: str) -> "MadeKey":

@@ -14,6 +14,7 @@ import typer
 
 from services.cli.config import ConfigOption
 from services.cli.console import INTERRUPTED, CommandError, reported
+from services.cli.models_pull import offer
 from services.cli.port import AddressError, check_free, owner, readiness, resolve
 from services.cli.requirements import INSTALL_SERVER, missing
 from services.cli.url import server_url
@@ -52,6 +53,7 @@ def serve(
         check_free(address, settings.server.port)
     except AddressError as error:
         raise _unusable(error, settings) from error
+    offer(settings)
     # BentoML takes no names of hosts, neither here nor in a service's own settings.
     environment[_HOST] = address
     _announce(address, settings, environment)

@@ -7,12 +7,14 @@ class ModelError(Exception):
     Args:
         message: What happened.
         hint: What to do about it.
+        reason: The cause alone, where the message is longer.
     """
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, *, reason: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.reason = reason or message
 
 
 class SourceError(Exception):

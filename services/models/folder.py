@@ -40,6 +40,10 @@ class ModelFolder:
         """What has come of a model that is being pulled, or whose pull was cut off."""
         return self.root / f".partial-{manifest.name}"
 
+    def mark(self, manifest: Manifest) -> Path:
+        """A file that is there once the model was offered, or fetched in vain: nobody is asked twice."""
+        return self.root / f".offered-{manifest.name}"
+
     def lacking(self, manifest: Manifest) -> tuple[ModelFile, ...]:
         """Its files that are not there, or of another size; looks at the disk, reads nothing."""
         folder = self.path(manifest)

@@ -125,6 +125,7 @@ class _Pull:
         fetched = len(self._wanted) - len(left)
         if fetched:
             staging.move_to(place)
+        self._folder.mark(self._manifest).unlink(missing_ok=True)
         return Pulled(place, fetched, left, tuple(self._reasons))
 
     def _try(self, source: Source, staging: Staging) -> None:
@@ -162,9 +163,8 @@ class _Pull:
         lacking = next(file.path for file in left if not file.optional)
         message = f"{self._manifest.name} cannot be fetched, {lacking} is missing ({told})."
         again = f"Try again later with `awaaztwin models pull {self._manifest.name}`: it goes on where it was"
-        return ModelError(
-            message, f"{again}; or put the files into {self._folder.path(self._manifest)} yourself."
-        )
+        hint = f"{again}; or put the files into {self._folder.path(self._manifest)} yourself."
+        return ModelError(message, hint, reason=told)
 
 
 def _fetch(

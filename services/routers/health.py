@@ -94,9 +94,9 @@ async def _part(client: EngineClient) -> dict[str, Any]:
     except EngineUnavailable as error:
         return {"ready": False, "state": "unreachable", "reason": error.message}
     return {
-        "ready": engine.state is not EngineState.FAILED,
+        "ready": engine.state is not EngineState.FAILED and engine.missing is None,
         "state": engine.state,
-        "reason": engine.reason,
+        "reason": engine.missing or engine.reason,
         "waiting": engine.waiting,
         "running": engine.running,
         "last_used": engine.last_used,

@@ -59,6 +59,7 @@ async def _model(state: GatewayState, name: str, client: EngineClient) -> dict[s
         "state": engine.state,
         "license": engine.license,
         **({} if engine.license_accepted is None else {"license_accepted": engine.license_accepted}),
+        **({} if engine.missing is None else {"missing": engine.missing}),
         "languages": engine.languages,
         "sample_rate": engine.sample_rate,
         "capabilities": engine.capabilities,

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 from engines.acceptance import accepted, notice_of
 from engines.config import EngineConfig
-from engines.contract import EngineAdapter
+from engines.contract import EngineAdapter, Fetched
 from engines.registry import UnknownEngineType, get_engine_adapter
-from services.cli.checkup.finding import Finding, ok, problem, skipped, warning
+from services.cli.checkup.finding import Finding, Level, ok, problem, skipped, warning
 from services.cli.requirements import missing
 from services.config import Settings
+from services.models.catalogue import catalogue
+from services.models.errors import ModelError
+from services.models.folder import ModelFolder
+from services.models.placing import with_model
 
 
 def engines(settings: Settings) -> Iterator[Finding]:
@@ -16,9 +20,14 @@ def engines(settings: Settings) -> Iterator[Finding]:
     if missing():
         yield skipped("Engines", "a client needs none; the packages of the server are not installed")
         return
+    try:
+        models, folder = catalogue(settings), ModelFolder(settings.models.folder)
+    except ModelError as error:
+        yield problem("Models", error.message, error.hint or "Correct the manifest, or remove it.")
+        return
     for engine in settings.enabled_engines:
         if engine.url is None:
-            yield _engine(engine)
+            yield _engine(with_model(engine, models, folder))
 
 
 def _engine(config: EngineConfig) -> Finding:
@@ -33,7 +42,10 @@ def _engine(config: EngineConfig) -> Finding:
         )
     except Exception as error:  # noqa: BLE001 - a plug-in's defect is a finding, whatever it raises
         return problem(subject, f"cannot be made: {error}", f"Correct the settings of engines.{config.name}.")
-    return _license(subject, engine, config.accept_license)
+    found = _license(subject, engine, config.accept_license)
+    if found.level is Level.OK and isinstance(engine, Fetched) and (missing := engine.missing) is not None:
+        return warning(subject, missing, "`awaaztwin models list` shows which models are there.")
+    return found
 
 
 def _license(subject: str, engine: EngineAdapter, accept: str | None) -> Finding:

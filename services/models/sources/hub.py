@@ -138,7 +138,7 @@ class _Download:
             if length is not None and length != str(self._file.size - size):
                 raise SourceError(f"{self._file.path} is another file there ({size + int(length):,} bytes)")
             with self._part.open("ab" if rest else "wb") as part:
-                for piece in bounded(answer.iter_raw(PIECE), self._file, size):
+                for piece in bounded(answer.iter_raw(), self._file, size):
                     part.write(piece)
                     yield
 

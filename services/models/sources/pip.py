@@ -19,7 +19,7 @@ from services.models.staging import Staging
 
 OPTIONS: Final = (
     *("--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input", "--no-cache-dir"),
-    *("--disable-pip-version-check", "--progress-bar=off", "--retries=2", "--timeout=30"),
+    *("--disable-pip-version-check", "--progress-bar=off", "--retries=1", "--timeout=30"),
 )
 """Wheels only, whose download runs nothing; a large file is not kept a second time in pip's cache."""
 

@@ -1,0 +1,174 @@
+"""``awaaztwin models``: weights of engines, fetched, checked and removed."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.config import ConfigOption
+from services.cli.console import FAILED, CommandError, messages, output, print_json, reported
+from services.cli.models_pull import fetch, later, model_errors, put_off
+from services.config import load_settings
+from services.models.catalogue import Catalogue, catalogue
+from services.models.errors import ModelError
+from services.models.folder import ModelFolder, ModelState
+from services.models.manifest import Manifest
+
+app = typer.Typer(help="Fetch, check and remove the weights of engines.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The model; `awaaztwin models list` lists them.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+STYLES = {ModelState.PRESENT: "green", ModelState.INCOMPLETE: "yellow", ModelState.ABSENT: ""}
+
+
+@app.command("list")
+@reported()
+def list_(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the models: which engine speaks with each, and whether it is here."""
+    models, folder = _opened(config)
+    if as_json:
+        print_json([_facts(manifest, folder) for manifest in models])
+        return
+    table = Table("Model", "What", "Engine", "Licence", "Size", "State")
+    for manifest in models:
+        state = folder.state(manifest)
+        table.add_row(
+            Text(manifest.name),
+            Text(manifest.title),
+            Text(manifest.engine or ""),
+            Text(manifest.license + (" (to be accepted)" if manifest.notice else "")),
+            Text(f"{manifest.size / 1e6:,.0f} MB"),
+            Text(state, STYLES[state]),
+        )
+    output().print(table)
+    messages().print(Text(f"They are kept in {folder.root}."))
+
+
+@app.command()
+@reported()
+def pull(
+    name: NameArgument,
+    *,
+    accept_license: Annotated[
+        str | None,
+        typer.Option("--accept-license", help="Name of its licence, where that has to be accepted."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Fetch what is here, too.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Try only if it was neither fetched nor tried before; never fails. For scripts."
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing unless it fails.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch a model. What was fetched before a break is not fetched again; every file is checked."""
+    models, folder = _opened(config)
+    with model_errors():
+        manifest = models.find(name)
+    if once and (folder.mark(manifest).exists() or folder.state(manifest) is ModelState.PRESENT):
+        return
+    try:
+        done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
+    except ModelError as error:
+        if not once:
+            raise CommandError(error.message, error.hint) from error
+        put_off(manifest, folder)
+        messages().print(Text(later(manifest, error.reason)))
+        return
+    if as_json:
+        print_json({**_facts(manifest, folder), "fetched": done.fetched, "reasons": list(done.reasons)})
+        return
+    if quiet:
+        return
+    told = f"Fetched {done.fetched} files" if done.fetched else "All was here"
+    messages().print(Text(f"{told}: {done.folder}"))
+    if done.lacking:
+        why = f" ({'; '.join(done.reasons)})" if done.reasons else ""
+        messages().print(Text(f"{len(done.lacking)} files that it works without did not come{why}."))
+
+
+@app.command()
+@reported()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="The model; without it all that are here.")] = None,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read every byte of models, and compare it with what it should be; damage makes the exit status 1."""
+    models, folder = _opened(config)
+    with model_errors():
+        if name is not None:
+            wanted = [models.find(name)]
+        else:
+            wanted = [manifest for manifest in models if folder.state(manifest) is not ModelState.ABSENT]
+        damaged = {
+            manifest.name: [{"path": f.path, "problem": p} for f, p in folder.damaged(manifest)]
+            for manifest in wanted
+        }
+    if as_json:
+        print_json(damaged)
+    else:
+        _tell(damaged)
+    if any(damaged.values()):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@reported()
+def remove(name: NameArgument, *, config: ConfigOption = None) -> None:
+    """Remove a model, and what is left of an attempt to fetch it."""
+    models, folder = _opened(config)
+    with model_errors():
+        freed = folder.remove(models.find(name))
+    messages().print(Text(f"Freed {freed / 1e6:,.0f} MB." if freed else f"{name} was not here."))
+
+
+@app.command()
+@reported()
+def path(
+    name: Annotated[str | None, typer.Argument(help="The model; without it the folder of all.")] = None,
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Print the folder of a model, whether it is here or not."""
+    models, folder = _opened(config)
+    with model_errors():
+        typer.echo(folder.root if name is None else folder.path(models.find(name)))
+
+
+def _opened(config: ConfigOption) -> tuple[Catalogue, ModelFolder]:
+    settings = load_settings(config).settings
+    with model_errors():
+        return catalogue(settings), ModelFolder(settings.models.folder)
+
+
+def _facts(manifest: Manifest, folder: ModelFolder) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "title": manifest.title,
+        "engine": manifest.engine,
+        "license": manifest.license,
+        "notice": manifest.notice,
+        "bytes": manifest.size,
+        "state": folder.state(manifest),
+        "folder": str(folder.path(manifest)),
+        "lacking": [file.path for file in folder.lacking(manifest)],
+    }
+
+
+def _tell(damaged: dict[str, list[dict[str, str]]]) -> None:
+    for name, problems in damaged.items():
+        if not problems:
+            output().print(Text(f"{name}: as it should be", "green"))
+            continue
+        for problem in problems:
+            output().print(Text(f"{name}: {problem['path']} {problem['problem']}", "red"))
+        messages().print(Text(f"Fetch it again: awaaztwin models pull {name} --force"))
+    if not damaged:
+        messages().print(Text("No model is here."))

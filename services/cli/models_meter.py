@@ -1,0 +1,74 @@
+"""How far a download is: a bar on a terminal, lines elsewhere."""
+
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+STEP: Final = 25
+"""Per cent after which there is another line."""
+
+
+class Bar:
+    """A bar for each source, with speed and time left. Use as a context manager.
+
+    Args:
+        console: Where it is drawn; without a terminal there is a line for each quarter.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._total = 0
+        self._told = 0
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bars as they are."""
+        self._progress.stop()
+
+    def begin(self, what: str, total: int) -> None:
+        """A bar, or a line, for the next source."""
+        self._total, self._told = total, 0
+        if self._console.is_terminal:
+            self._task = self._progress.add_task(what, total=total)
+        else:
+            self.say(f"Fetching {_mb(total)} from {what}")
+
+    def at(self, done: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done)
+        elif (percent := 100 * done // self._total // STEP * STEP) > self._told:
+            self._told = percent
+            self.say(f"  {percent} %")
+
+    def say(self, line: str) -> None:
+        """A line above the bars."""
+        self._console.print(Text(line))
+
+
+def _mb(size: int) -> str:
+    return f"{max(1, round(size / 1e6)):,} MB"

@@ -203,7 +203,8 @@ class _Parser:
         same = last is not None and (last.rate, last.language, last.interpret, last.ipa) == (
             scope.rate, scope.language, scope.interpret, None,
         )  # fmt: skip
-        if last is not None and same and not last.pause and not last.ends and scope.interpret is None:
+        alone = scope.interpret is not None or scope.ipa is not None
+        if last is not None and same and not last.pause and not last.ends and not alone:
             last.text += text
         else:
             self._runs.append(Run(text, scope.rate, scope.language, scope.interpret, scope.ipa))

@@ -27,7 +27,7 @@ _AMERICAN: Final = _SHARED | {
 }  # fmt: skip
 _BRITISH: Final = _SHARED | {
     "əʊ": "Q", "oʊ": "Q", "eə": "ɛː", "iə": "ɪə", "ɚ": "ə", "ɾ": "t", "oː": "ɔː", "o": "Q",
-    "æ": "a", "ᵻ": "ɪ", "aː": "ɑː", "ɑ": "ɒ",
+    "æ": "a", "ᵻ": "ɪ", "aː": "ɑː", "ɑ": "ɒ", "ɑː": "ɑː",
 }  # fmt: skip
 _REDUCED: Final = regex.compile("ᵻ(?![zd](?: |$))")
 """The author's dictionary has this vowel in endings as in ``boxes`` and ``wanted`` alone."""

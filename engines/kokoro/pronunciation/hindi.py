@@ -35,7 +35,7 @@ _AKSHARA: Final = regex.compile(
     "|[\u0904-\u0914\u0960\u0961][\u0900-\u0903]?"
 )
 _KEPT: Final = "यरव"
-"""What eSpeak NG reads right by itself, or keeps its vowel before another."""
+"""What eSpeak NG reads right by itself, but before another inherent vowel."""
 _LEAST: Final = 3
 """Aksharas of the shortest word that loses a vowel inside."""
 _SPELLINGS: Final = {
@@ -106,6 +106,6 @@ def _without_schwas(word: str) -> str:
         if not (between and inherent[at]) or parts[at + 1].group()[0] in "य" + spelt[at]:
             continue
         heard[at] = False
-        if spelt[at] not in _KEPT:
+        if spelt[at] not in _KEPT or inherent[at + 1]:
             spelt[at] += _VIRAMA
     return "".join(spelt)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Final
 
 from engines.contract import UnsupportedUtterance
 from engines.kokoro.pronunciation.alignment import by_word
@@ -12,6 +13,9 @@ from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
 from engines.kokoro.pronunciation.reading import Word, words
 from engines.phonemes.phonemizer import Phonemizer
+
+LONGEST_WORD: Final = 80
+"""Characters. eSpeak NG leaves out the end of words of twice the length."""
 
 
 class Pronouncer:
@@ -72,7 +76,7 @@ class Pronouncer:
             clause, key=lambda word: speech_of(word.text, speech)
         ):
             run = list(group)
-            spelt = [speaker.spelling(word.text) + "." * word.abbreviated for word in run]
+            spelt = [_broken(speaker.spelling(word.text)) + "." * word.abbreviated for word in run]
             asked = [(speaker.voice, each) for each in (" ".join(spelt), *spelt)]
             asked += [(speaker.vowels, each) for each in spelt if speaker.vowels]
             whole, *alone = map(phonemes_of, await self._phonemizer.ipa(asked))
@@ -85,6 +89,13 @@ class Pronouncer:
                 own = speech.symbols(phonemes_of_ipa(word.ipa, speech.table)).strip()
                 symbols[index] = own or symbols[index]
         return symbols
+
+
+def _broken(word: str) -> str:
+    """The word, in pieces where it is too long for eSpeak NG."""
+    if len(word) <= LONGEST_WORD:
+        return word
+    return " ".join(word[at : at + LONGEST_WORD] for at in range(0, len(word), LONGEST_WORD))
 
 
 def _clauses(spoken: Sequence[Word]) -> list[list[Word]]:

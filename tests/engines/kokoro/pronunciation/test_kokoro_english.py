@@ -1,0 +1,145 @@
+"""English and the Romance languages, and what the model is never given."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engines.contract import UnsupportedUtterance
+from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Pronouncer
+from engines.text import ipa
+
+
+@pytest.fixture
+async def pronouncer() -> AsyncGenerator[Pronouncer, None]:
+    pronouncer = Pronouncer()
+    yield pronouncer
+    await pronouncer.close()
+
+
+async def said(pronouncer: Pronouncer, text: str, language: str = "en-US") -> str:
+    return " ".join(
+        phrase.symbols for phrase in await pronouncer.phrases(text, language, limit=250, first_limit=250)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sounds"),
+    [
+        ("Hello, world!", "həlˈO, wˈɜɹld!"),
+        ("the apple", "ðɪ ˈæpᵊl"),
+        ("the pear", "ðə pˈɛɹ"),
+        ("a cat", "ɐ kˈæt"),
+        ("of the people", "ʌv ðə pˈipᵊl"),
+        ("They don't know John's dogs.", "ðA dˈOnt nˈO ʤˈɑnz dˈɑɡz."),
+        ("button, battery, boxes", "bˈʌtᵊn, bˈæTəɹi, bˈɑksᵻz"),
+        ("nature and choice", "nˈAʧəɹ ænd ʧˈYs"),
+        ("Hi", "hˈI"),
+        ("5", "fˈIv"),
+        ("ok", "ˌOkˈA"),
+    ],
+)
+async def test_american(pronouncer: Pronouncer, text: str, sounds: str):
+    assert await said(pronouncer, text) == sounds
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "sounds"),
+    [
+        ("en-GB", "I can't go home to the square.", "I kˈɑːnt ɡˌQ hˈQm tə ðə skwˈɛː."),
+        ("en-GB", "hot nurse", "hˈɒt nˈɜːs"),
+        ("es", "¿Hola, qué tal? La niña come.", "ˈola, kˈe tˈal? la nˈiɲa kˈome."),
+        ("fr", "«Bonjour», le vin blanc.", "“bɔ̃ʒˈuʁ”, lə vˈɛ̃ blˈɑ̃."),
+        ("it", "Ciao, la pizza.", "ʧˈao, la pˈiʦːa."),
+        ("pt-BR", "bom dia", "bˈoŋ ʤˈiæ"),
+        ("pt-PT", "bom dia", "bˈoŋ ʤˈiæ"),
+    ],
+)
+async def test_others(pronouncer: Pronouncer, language: str, text: str, sounds: str):
+    assert await said(pronouncer, text, language) == sounds
+
+
+@pytest.mark.parametrize("language", ["ja", "zh", "ta", "de", "xx-YY"])
+async def test_a_language_it_cannot_pronounce(pronouncer: Pronouncer, language: str):
+    with pytest.raises(UnsupportedUtterance) as caught:
+        await said(pronouncer, "abc", language)
+    assert caught.value.param == "language"
+    assert "hi" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "—", "“”", "\u200d"])
+async def test_nothing_to_say(pronouncer: Pronouncer, text: str):
+    with pytest.raises(UnsupportedUtterance) as caught:
+        await said(pronouncer, text)
+    assert caught.value.param == "input"
+
+
+async def test_punctuation_reaches_the_model_and_makes_no_sound(pronouncer: Pronouncer):
+    text = 'He said: "go" (now) — or wait... Why?! Yes; no, fine.'
+    assert [mark for mark in await said(pronouncer, text) if mark in ';:,.!?—…"()“”'] == list(":“”()—…?;,.")
+    plain = "he said go now or wait why yes no fine"
+    silent = str.maketrans("", "", ';:,.!?—…"()“”ˈˌ')
+    without = (await said(pronouncer, text)).translate(silent).split()
+    assert without == (await said(pronouncer, plain)).translate(silent).split()
+
+
+async def test_abbreviations_make_no_pause(pronouncer: Pronouncer):
+    assert await said(pronouncer, "Dr. Smith met St. Peter.") == "dˈɑktəɹ smˈɪθ mˈɛt sənt pˈiTəɹ."
+
+
+async def test_words_map_to_the_text(pronouncer: Pronouncer):
+    text = "Of the 25 apples — “well-known” ones — I don't eat 3.5 of them."
+    (phrase,) = await pronouncer.phrases(text, "en", limit=250, first_limit=250)
+    words = [(word.word, phrase.symbols[word.start : word.end]) for word in phrase.words]
+    assert ("Of", "ʌv") in words
+    assert ("the", "ðə") in words
+    assert ("25", "twˈɛnti fˈIv") in words
+    assert ("well-known", "wˈɛlnˈOn") in words
+    assert [word for word, _ in words] == [
+        *("Of", "the", "25", "apples", "well-known", "ones", "I", "don't", "eat", "3.5", "of", "them")
+    ]
+    assert all(text[word.offset :].startswith(word.word) for word in phrase.words)
+
+
+async def test_ipa_in_the_text_is_what_is_said(pronouncer: Pronouncer):
+    text = f"My {ipa.marked('SQL', 'ˈsiːkwəl')} database, {ipa.marked('tomato', 'təˈmeɪtoʊ')}."
+    (phrase,) = await pronouncer.phrases(text, "en", limit=250, first_limit=250)
+    assert phrase.symbols == "mI sˈikwᵊl dˈATəbˌAs, təmˈATO.".replace("mˈATO", "mˈAtO")
+    assert [word.word for word in phrase.words] == ["My", "SQL", "database", "tomato"]
+    assert all(text[word.offset :].startswith(word.word) for word in phrase.words)
+
+
+async def test_a_word_whose_ipa_has_no_sound_the_model_knows_is_read(pronouncer: Pronouncer):
+    assert await said(pronouncer, ipa.marked("cat", "ʘ")) == "kˈæt"
+
+
+ODD = (
+    "aZ5 .,!?;:—…\"'()“”«»[]{}-_/\\|<>*#@&%$€₹°²½ßéñçığ"
+    "नमस्तेड़ढ़ं॥।०१日本語あ한مرحباПривет😀\u200d\u200c\u00ad\x01\x00"
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])), max_size=120),
+    language=st.sampled_from(LANGUAGES),
+    limit=st.integers(8, 250),
+)
+async def test_whatever_the_text(pronouncer: Pronouncer, text: str, language: str, limit: int):
+    try:
+        phrases = await pronouncer.phrases(text, language, limit=limit, first_limit=limit // 2)
+    except UnsupportedUtterance:
+        return
+    assert phrases
+    offsets = [word.offset for phrase in phrases for word in phrase.words]
+    assert offsets == sorted(offsets)
+    for phrase in phrases:
+        assert set(phrase.symbols) <= set(VOCABULARY)
+        assert 0 < len(phrase.symbols) <= limit
+        assert phrase.words
+        at = 0
+        for word in phrase.words:
+            assert at <= word.start < word.end <= len(phrase.symbols)
+            assert text[word.offset :].startswith(word.word)
+            at = word.end

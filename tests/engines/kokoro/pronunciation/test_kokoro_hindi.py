@@ -1,0 +1,94 @@
+"""Hindi: a table of words, what is easily said wrong, and English words in between."""
+
+import unicodedata
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from engines.kokoro.pronunciation import VOCABULARY, Pronouncer
+
+WORDS = [
+    (word, sounds)
+    for line in (Path(__file__).parent / "hindi_words.tsv").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+    for word, _, sounds in [line.partition("\t")]
+]
+LIGHT = str.maketrans({"ˈ": "", "ˌ": "", "ʌ": "ə"})
+
+
+@pytest.fixture
+async def pronouncer() -> AsyncGenerator[Pronouncer, None]:
+    pronouncer = Pronouncer()
+    yield pronouncer
+    await pronouncer.close()
+
+
+async def said(pronouncer: Pronouncer, text: str) -> str:
+    (phrase,) = await pronouncer.phrases(text, "hi", limit=250, first_limit=250)
+    assert set(phrase.symbols) <= set(VOCABULARY)
+    return phrase.symbols
+
+
+async def test_two_hundred_words(pronouncer: Pronouncer):
+    assert len(WORDS) >= 200
+    heard = {word: (await said(pronouncer, word)).translate(LIGHT) for word, _ in WORDS}
+    assert heard == dict(WORDS)
+
+
+async def test_a_word_sounds_the_same_in_a_sentence(pronouncer: Pronouncer):
+    for word, right in WORDS[::7]:
+        phrases = await pronouncer.phrases(f"उसने कहा, {word}।", "hi", limit=250, first_limit=250)
+        last = phrases[-1].words[-1]
+        assert last.word == word
+        assert phrases[-1].symbols[last.start : last.end].translate(LIGHT) == right
+
+
+async def test_nuktas_and_joiners_make_no_difference(pronouncer: Pronouncer):
+    for word in ("ज़रा", "फ़ोन", "ख़त", "ग़म", "क़लम", "लड़का", "पढ़ाई"):
+        composed = word.translate({}).replace("ज\u093c", "\u095b").replace("ड\u093c", "\u095c")
+        decomposed = unicodedata.normalize("NFD", word)
+        assert await said(pronouncer, composed) == await said(pronouncer, decomposed)
+    assert await said(pronouncer, "क्\u200dया") == await said(pronouncer, "क्या")
+    assert await said(pronouncer, "राम\u200c") == await said(pronouncer, "राम")
+    assert await said(pronouncer, "सोऽहम") == await said(pronouncer, "सोहम")
+
+
+async def test_the_danda_ends_a_sentence(pronouncer: Pronouncer):
+    assert (await said(pronouncer, "वह आया।")).endswith(".")
+    assert (await said(pronouncer, "वह आया॥")).endswith(".")
+    assert await said(pronouncer, "लड़का पढ़ता है") == (await said(pronouncer, "लड़का पढ़ता है।"))[:-1]
+
+
+async def test_no_word_brings_punctuation_along(pronouncer: Pronouncer):
+    for word, _ in WORDS:
+        assert not set(await said(pronouncer, word)) & set('.,!?;:—…"()“” ')
+
+
+@pytest.mark.parametrize(
+    ("text", "sounds"),
+    [
+        ("order", "ˈɔɾɖəɾ"),
+        ("cancel", "kˈɛːnsəl"),
+        ("block", "blˈɔk"),
+        ("doctor", "ɖˈɔkʈəɾ"),
+        ("password", "pˈaːsʋʌɾɖ"),
+        ("three", "tʰɾˈi"),
+        ("SBI", "ˌɛsbˌiˈaːɪ"),
+        ("OTP", "ˌoːʈˌipˈi"),
+        ("NASA", "nˈɛːsə"),
+    ],
+)
+async def test_english_words_have_the_sounds_of_india(pronouncer: Pronouncer, text: str, sounds: str):
+    phrases = await pronouncer.phrases(f"मेरा {text} नहीं आया", "hi", limit=250, first_limit=250)
+    word = next(word for word in phrases[0].words if word.word == text)
+    assert phrases[0].symbols[word.start : word.end] == sounds
+
+
+async def test_digits_that_are_left_are_read(pronouncer: Pronouncer):
+    assert (await said(pronouncer, "१२ घर")) == (await said(pronouncer, "12 घर"))
+
+
+@pytest.mark.parametrize("text", ["हाँ", "न", "जी", "५", "ok"])
+async def test_very_short_texts(pronouncer: Pronouncer, text: str):
+    assert await said(pronouncer, text)

@@ -135,20 +135,26 @@ class Casting:
     async def _described(
         self, clients: Sequence[EngineClient]
     ) -> AsyncGenerator[tuple[EngineClient, EngineDescription], None]:
-        """The engines that can be asked; of those after the first only what could speak.
+        """The engines with what is known of them, those without their weights last.
 
         Raises:
             EngineUnavailable: The first does not answer.
         """
+        bare: list[tuple[EngineClient, EngineDescription]] = []
         for client in clients:
+            first = client is clients[0]
             try:
                 description = await self._directory.describe(client)
             except EngineUnavailable:
-                if client is clients[0]:
+                if first:
                     raise
                 continue
-            if client is clients[0] or description.license_accepted is not False:
+            if description.missing is not None:
+                bare.append((client, description))
+            elif first or description.license_accepted is not False:
                 yield client, description
+        for one in bare:
+            yield one
 
     async def _own_voice(self, org_id: str, found: Castable, client: EngineClient | None) -> Cast:
         row = await self._row(org_id, found, client)

@@ -1,6 +1,6 @@
 """A request by one of OpenAI's model names: who speaks it when the default engine cannot."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from engines.config import EngineConfig
+from engines.contract import Voice
+from engines.synthetic import SyntheticEngine
 from engines.text.scripts import readable
 from services.app import create_app
 from services.config import LoadedSettings, Settings
@@ -30,7 +32,7 @@ def settings(tmp_path: Path, **sections: Any) -> LoadedSettings:
         db_url=SecretStr(f"sqlite:///{tmp_path}/awaaztwin.db"),
         object_store=ObjectStoreConfig(path=tmp_path / "objects"),
     )
-    return LoadedSettings(Settings(engines=list(ENGINES), storage=kept, **sections))
+    return LoadedSettings(Settings.model_validate({"engines": ENGINES, "storage": kept, **sections}))
 
 
 @pytest.fixture
@@ -143,6 +145,30 @@ async def test_an_engine_that_is_away_is_passed_over(runners: dict[str, str], tm
         assert await speaker(gateway, TAMIL) == "TONE"
         refused = await ask(gateway, ENGLISH, language="de")
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "language_not_supported")
+
+
+class Unfetched(SyntheticEngine):
+    """Has a voice of its own, and no weights."""
+
+    missing = "The weights are not here; fetch them."
+
+    def voices(self) -> Sequence[Voice]:
+        return (*super().voices(), Voice(id="bella", name="Bella"))
+
+
+async def test_an_engine_without_its_weights_comes_last(runners: dict[str, str], tmp_path: Path) -> None:
+    bare = create_runner_app(ENGINES[0], lambda _, config: Unfetched(config))
+    async with served(bare) as runner:
+        where = {**runners, "TONE": runner}
+        engines = [ENGINES[0], ENGINES[2]]
+        app = create_app(settings(tmp_path, engines=engines), lambda config: where[config.name])
+        async with served(app) as address, httpx.AsyncClient(base_url=address, timeout=30) as gateway:
+            assert await speaker(gateway, ENGLISH) == "BROAD"
+            assert await speaker(gateway, ENGLISH, voice="echo") == "BROAD"
+            for fields in ({"voice": "bella"}, {"model": "TONE"}):
+                answer = await ask(gateway, ENGLISH, **fields)
+                assert answer.status_code == 503, answer.text
+                assert answer.json()["error"]["message"] == Unfetched.missing
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,7 @@ class Capabilities:
         max_chars: Longest ``Utterance.text``, in characters.
         max_chars_by_language: The same by primary language subtag (``hi``), where a language differs.
         deterministic: The same utterance always gives the same samples.
+        trimmed: Its audio begins and ends with speech: who joins utterances makes the pauses between them.
         ipa: It takes words whose sound is given in IPA, as :mod:`engines.text.ipa` marks them in
             ``Utterance.text``.
         slots: Utterances it works on at once, each of which may come and go at any time; the number may
@@ -246,6 +247,7 @@ class Capabilities:
     max_chars_by_language: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
     deterministic: bool = False
     ipa: bool = False
+    trimmed: bool = False
     slots: int = 0
 
     def max_chars_in(self, language: str) -> int:

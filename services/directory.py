@@ -136,8 +136,9 @@ def find_voice(description: EngineDescription, wanted: str) -> Voice:
             return voice
         ids.append(voice.id)
     base, plus, variant = wanted.partition("+")
+    base = base.partition("(")[0].strip()  # a weight, in a mix of voices
     if plus and variant and base:
-        # A variant of a voice is the engine's own business; it says so when it has none.
+        # Variants and mixes of voices are the engine's own business; it says so when it has none.
         return find_voice(description, base)
     near = difflib.get_close_matches(key, ids, n=5, cutoff=0.5) or ids[:5]
     message = f"There is no voice '{wanted}' in the engine {description.name}. Nearest: {', '.join(near)}."

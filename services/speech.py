@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engines.text import Passage, TextError, TextOptions, plan
+from engines.text.pauses import paced
 from engines.text.scripts import primary, readable
 from services.audio.formats import AudioFormat, SampleRateError, UnknownFormat, find_format
 from services.config import Settings
@@ -179,8 +180,9 @@ async def write_script(
         message = f"The lexicon has {entries} entries; the limit is {settings.limits.max_lexicon_entries}."
         raise invalid(message, "lexicon", "too_many_entries")
     reading = await _rehearse(request, casting, settings, tenant)
-    cast, passages = reading.cast, reading.passages
-    description = cast.description
+    cast, description = reading.cast, reading.cast.description
+    trimmed = description.capabilities.trimmed
+    passages = paced(reading.passages, request.speed) if trimmed else reading.passages
     slow, fast = description.capabilities.speed_range
     tempo = request.speed / min(max(request.speed, slow), fast)
     lines = tuple(

@@ -32,6 +32,7 @@ from engines.kokoro.options import KokoroOptions
 from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Phrase, Pronouncer
 from engines.model_files import RETRY, check_file, pretends, unreadable
 from engines.one_core import use_one_core
+from engines.text.pauses import pause_after
 
 if TYPE_CHECKING:
     from engines.kokoro.backend import Backend
@@ -99,6 +100,7 @@ class KokoroEngine:
             deterministic=True,
             slots=self._config.max_concurrent_jobs,
             ipa=True,
+            trimmed=True,
         )
 
     @property
@@ -237,17 +239,20 @@ class KokoroEngine:
         for number, phrase in enumerate(phrases, 1):
             if utterance.abandoned():
                 raise Abandoned("The utterance was abandoned.")
-            heard, pause = await self._in_thread(phrase, casting, utterance.speed)
+            heard = await self._in_thread(phrase, casting, utterance.speed)
             words += [
                 replace(word, start=word.start + seconds, end=word.end + seconds) for word in heard.words
             ]
-            pcm = heard.pcm if number == len(phrases) else np.concatenate([heard.pcm, pause])
+            pcm = heard.pcm
+            if number < len(phrases):
+                pause = np.zeros(round(pause_after(phrase.symbols) / utterance.speed * SAMPLE_RATE), np.int16)
+                pcm = np.concatenate([pcm, pause])
             seconds += pcm.size / SAMPLE_RATE
             yield pcm
         timings = tuple(words) if utterance.timings else ()
         yield Speech(pcm=np.zeros(0, np.int16), words=timings)
 
-    async def _in_thread(self, phrase: Phrase, casting: Casting, speed: float) -> "tuple[Heard, np.ndarray]":
+    async def _in_thread(self, phrase: Phrase, casting: Casting, speed: float) -> "Heard":
         backend, styles, threads = self._backend, self._styles, self._threads
         if backend is None or styles is None or threads is None:
             raise EngineUnavailable("The engine is shutting down.")
@@ -285,18 +290,15 @@ class KokoroEngine:
         return path
 
 
-def _say(
-    backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting, speed: float
-) -> "tuple[Heard, np.ndarray]":
+def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting, speed: float) -> "Heard":
     """Say a phrase, in one of the engine's threads."""
     from engines.kokoro.backend import BackendError  # noqa: PLC0415 - as when it was loaded
-    from engines.kokoro.pauses import pause_after  # noqa: PLC0415
     from engines.kokoro.speech import finish  # noqa: PLC0415
 
     style = styles.style(casting.mix, len(phrase.symbols))
     symbols = [VOCABULARY[symbol] for symbol in phrase.symbols]
     try:
-        return finish(backend.speak(symbols, style, speed), phrase), pause_after(phrase.symbols)
+        return finish(backend.speak(symbols, style, speed), phrase)
     except BackendError as error:
         raise EngineUnavailable(str(error)) from error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engines.contract import FINISH_REASONS, Pcm
+from engines.text.ipa import without_ipa
 from services.audio.encoders import AudioTooLong
 from services.audio.pipeline import AudioPipeline
 from services.errors import ApiError
@@ -184,4 +185,4 @@ class SpeechStream:
             for word in spoken.words
         ]
         heard = self._timings.heard(spoken.index, words)
-        return Sentence(passage.text, passage.source, start, self._seconds, heard)
+        return Sentence(without_ipa(passage.text), passage.source, start, self._seconds, heard)

@@ -3,6 +3,7 @@
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from engines.contract import WordTiming
 from engines.text import Passage, Stretch
@@ -52,15 +53,16 @@ class WordTimings:
             current = passage.stretches[0]
             self._held = None
         for timing in spoken:
-            stretch = _stretch_of(timing, passage)
-            if stretch is None or stretch.literal:
-                found.append(_as_spoken(timing, stretch))
-            elif stretch is current:
-                found[-1] = replace(found[-1], end=max(found[-1].end, timing.end))
+            first, last = _stretches_of(timing, passage)
+            if first is None or last is None or first.literal:
+                found.append(_as_spoken(timing, first))
+            elif first is current and (offset := found[-1].offset) is not None:
+                written = passage.source[offset : last.source_end]
+                found[-1] = replace(found[-1], word=written, end=max(found[-1].end, timing.end))
             else:
-                written = passage.source[stretch.source_start : stretch.source_end]
-                found.append(HeardWord(written, timing.start, timing.end, stretch.source_start))
-            current = stretch
+                written = passage.source[first.source_start : last.source_end]
+                found.append(HeardWord(written, timing.start, timing.end, first.source_start))
+            current = last
         if found and current is not None and current.goes_on and self._finished_by_next(index):
             self._held = found.pop()
         return tuple(found)
@@ -78,13 +80,14 @@ class WordTimings:
         )
 
 
-def _stretch_of(timing: WordTiming, passage: Passage) -> Stretch | None:
-    """Where a timed word stands: in a written form if any of it does, whatever marks are around it."""
+def _stretches_of(timing: WordTiming, passage: Passage) -> tuple[Stretch | None, Stretch | None]:
+    """Where a timed word stands, from first to last: the written forms in it, without the marks around."""
     stretches = passage.stretches
     at = bisect.bisect_right(stretches, timing.offset, key=lambda stretch: stretch.end)
     end = timing.offset + max(1, len(timing.word))
-    touched = [stretch for stretch in stretches[at : at + 3] if stretch.start < end]
-    return next((stretch for stretch in touched if not stretch.literal), touched[0] if touched else None)
+    touched = list(takewhile(lambda stretch: stretch.start < end, stretches[at:]))
+    written = [stretch for stretch in touched if not stretch.literal] or touched[:1]
+    return (written[0], written[-1]) if written else (None, None)
 
 
 def _as_spoken(timing: WordTiming, stretch: Stretch | None) -> HeardWord:

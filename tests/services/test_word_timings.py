@@ -39,7 +39,7 @@ WORDS = (
     "—",
     "1947.",
 )
-LEXICON = {"AI": "artificial intelligence"}
+LEXICON = {"AI": "artificial intelligence", "new york": "/nuː jɔːk/"}
 
 
 def timed(passages: Sequence[Passage], *, marks: bool) -> list[list[WordTiming]]:
@@ -108,6 +108,15 @@ def test_an_engine_that_counts_wrong_is_passed_through() -> None:
     odd = [WordTiming("x", 0.0, 0.1, 99), WordTiming("", 0.1, 0.2, -3), WordTiming("y", 0.2, 0.3, 8)]
     words = WordTimings(planned("Hello ₹5")).heard(0, odd)
     assert [(word.word, word.offset) for word in words] == [("x", None), ("", None), ("₹5", 6)]
+
+
+def test_words_that_an_engine_times_as_one_are_one() -> None:
+    (passage,) = passages = planned("New York ₹5.", ipa=True)
+    assert passage.source == "New York ₹5."
+    one = passage.text.index("New York")
+    spoken = [WordTiming("New York", 0.0, 0.5, one), WordTiming("five", 0.5, 0.7, passage.text.index("five"))]
+    words = told(passages, [spoken])
+    assert [(word.word, word.offset) for word in words] == [("New York", 0), ("₹5", 9)]
 
 
 @given(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import regex
 
@@ -12,6 +12,9 @@ from engines.kokoro.pronunciation.english import AMERICAN, BRITISH, american, br
 from engines.kokoro.pronunciation.hindi import HINDI, INDIAN, hindi, hindi_spelling, indian
 from engines.kokoro.pronunciation.reading import plain
 from engines.kokoro.pronunciation.romance import ROMANCE, romance
+
+Write: TypeAlias = Callable[[Sequence[str]], str]
+"""From phonemes to the model's symbols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Speech:
     """
 
     voice: str
-    symbols: Callable[[Sequence[str]], str]
+    symbols: Write
     table: Mapping[str, str]
     spelling: Callable[[str], str] = field(default=plain)
     vowels: str = ""
@@ -85,7 +88,7 @@ def speech_in(language: str) -> Speech:
     raise UnsupportedUtterance(f"{message}. It speaks {', '.join(LANGUAGES)}.", param="language")
 
 
-def speech_of(word: str, speech: Speech) -> tuple[Speech, Callable[[Sequence[str]], str]]:
+def speech_of(word: str, speech: Speech) -> tuple[Speech, Write]:
     """How a word is pronounced in a text of a language: who says it, and in which symbols it is written.
 
     An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that.

@@ -1,18 +1,19 @@
 """From text to what the model is given."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 from engines.contract import UnsupportedUtterance
 from engines.kokoro.pronunciation.alignment import by_word
 from engines.kokoro.pronunciation.cutting import Pronounced, cut
 from engines.kokoro.pronunciation.hindi import both
-from engines.kokoro.pronunciation.languages import Speech, speech_in, speech_of
+from engines.kokoro.pronunciation.languages import Speech, Write, speech_in, speech_of
 from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
 from engines.kokoro.pronunciation.reading import Word, words
-from engines.phonemes.phonemizer import Phonemizer
+from engines.phonemes.phonemizer import Phonemizer, Question
 
 LONGEST_WORD: Final = 80
 """Characters. eSpeak NG leaves out the end of words of twice the length."""
@@ -43,9 +44,17 @@ class Pronouncer:
             EngineUnavailable: eSpeak NG is not installed, or was lost.
         """
         speech = speech_in(language)
-        said: list[Pronounced] = []
-        for clause in _clauses(words(text)):
-            said += await self._clause(clause, speech)
+        found = words(text)
+        runs = [run for clause in _clauses(found) for run in _runs(clause, speech)]
+        answers = iter(await self._phonemizer.ipa([question for run in runs for question in run.questions]))
+        symbols: list[str] = []
+        for run in runs:
+            symbols += run.symbols([phonemes_of(next(answers)) for _ in run.questions])
+        for index, word in enumerate(found):
+            if word.ipa:
+                own = speech.symbols(phonemes_of_ipa(word.ipa, speech.table)).strip()
+                symbols[index] = own or symbols[index]
+        said = _audible(found, symbols)
         if not said:
             raise UnsupportedUtterance("There is nothing to speak in the text.", param="input")
         return cut(said, limit=limit, first_limit=first_limit)
@@ -54,41 +63,62 @@ class Pronouncer:
         """End the process. Never raises; safe to repeat."""
         await self._phonemizer.close()
 
-    async def _clause(self, clause: Sequence[Word], speech: Speech) -> list[Pronounced]:
-        said: list[Pronounced] = []
-        pending = ""
-        for word, symbols in zip(clause, await self._symbols(clause, speech), strict=True):
-            if not symbols:
-                # the marks around what is not said go to its neighbours
-                pending += word.before
-                if said and word.stop and not said[-1].word.stop:
-                    said[-1].word.after += word.stop
-                continue
+
+class _Run:
+    """Words of one clause that the same voice of eSpeak NG says.
+
+    Args:
+        words: The words.
+        speech: How they are pronounced.
+        write: Gives the symbols of their phonemes.
+    """
+
+    def __init__(self, words: Sequence[Word], speech: Speech, write: Write) -> None:
+        self._words = words
+        self._speech = speech
+        self._write = write
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        """The clause, each word alone, and each alone in the second voice."""
+        speech = self._speech
+        spelt = [_broken(speech.spelling(word.text)) + "." * word.abbreviated for word in self._words]
+        asked = [(speech.voice, text) for text in (" ".join(spelt), *spelt)]
+        return asked + [(speech.vowels, text) for text in spelt if speech.vowels]
+
+    def symbols(self, answers: Sequence[Sequence[str]]) -> list[str]:
+        """The symbols of each word.
+
+        Args:
+            answers: Phonemes, one list for each of the questions.
+        """
+        whole, *alone = answers
+        count = len(self._words)
+        said = by_word(whole, alone[:count])
+        if self._speech.vowels:
+            said = [both(*pair) for pair in zip(said, alone[count:], strict=True)]
+        return [self._write(phonemes).strip() for phonemes in said]
+
+
+def _runs(clause: Sequence[Word], speech: Speech) -> Iterator[_Run]:
+    for (speaker, write), group in itertools.groupby(clause, key=lambda word: speech_of(word.text, speech)):
+        yield _Run(list(group), speaker, write)
+
+
+def _audible(found: Sequence[Word], symbols: Sequence[str]) -> list[Pronounced]:
+    """The words that are heard; the marks around the others go to their neighbours."""
+    said: list[Pronounced] = []
+    pending = ""
+    for word, sounds in zip(found, symbols, strict=True):
+        if sounds:
             word.before = pending + word.before
             pending = ""
-            said.append(Pronounced(word, symbols))
-        return said
-
-    async def _symbols(self, clause: Sequence[Word], speech: Speech) -> list[str]:
-        """The symbols of each word."""
-        symbols: list[str] = []
-        for (speaker, write), group in itertools.groupby(
-            clause, key=lambda word: speech_of(word.text, speech)
-        ):
-            run = list(group)
-            spelt = [_broken(speaker.spelling(word.text)) + "." * word.abbreviated for word in run]
-            asked = [(speaker.voice, each) for each in (" ".join(spelt), *spelt)]
-            asked += [(speaker.vowels, each) for each in spelt if speaker.vowels]
-            whole, *alone = map(phonemes_of, await self._phonemizer.ipa(asked))
-            said = by_word(whole, alone[: len(run)])
-            if speaker.vowels:
-                said = map(both, said, alone[len(run) :])
-            symbols += [write(phonemes).strip() for phonemes in said]
-        for index, word in enumerate(clause):
-            if word.ipa:
-                own = speech.symbols(phonemes_of_ipa(word.ipa, speech.table)).strip()
-                symbols[index] = own or symbols[index]
-        return symbols
+            said.append(Pronounced(word, sounds))
+            continue
+        pending += word.before
+        if said and word.stop and not said[-1].word.stop:
+            said[-1].word.after += word.stop
+    return said
 
 
 def _broken(word: str) -> str:

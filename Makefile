@@ -37,7 +37,9 @@ $(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/p
 system:
 	@bash scripts/system_packages.sh ffmpeg espeak-ng redis-server
 
+# The first start fetches KOKORO's weights; where it cannot, the server speaks without, and later starts don't try.
 serve: $(VENV)/.server  ## start the server, ready to speak
+	@$(BIN)/awaaztwin models pull kokoro --once
 	$(BIN)/awaaztwin serve
 
 serve-torch: $(TORCH_VENV)/.dev  ## start the server with the engines that need torch installed

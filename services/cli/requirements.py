@@ -1,6 +1,7 @@
 """What the server needs beside the base installation: the extra ``server``."""
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import Final
 
@@ -16,7 +17,11 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "emoji": "emoji",
     "espeakng-loader": "espeakng_loader",
     "fastapi": "fastapi",
+    "huggingface_hub": "huggingface_hub",
     "markdown-it-py": "markdown_it",
+    "numba": "numba",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
     "prometheus-client": "prometheus_client",
     "psutil": "psutil",
     "pyjwt": "jwt",
@@ -30,16 +35,30 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
 }
 """Distribution → the module it brings; a test keeps it and the next like ``pyproject.toml``."""
 
-FASTER_MODULES: Final[Mapping[str, str]] = {"httptools": "httptools", "uvloop": "uvloop"}
-"""Those that the server is only slower without; not every platform has them."""
+FASTER_MODULES: Final[Mapping[str, str | None]] = {
+    "httptools": "httptools",
+    "onednn-cpu-gomp": None,
+    "uvloop": "uvloop",
+}
+"""Those that the server is only slower without; not every platform has them. ``None``: no module."""
 
 INSTALL_SERVER: Final = 'Install it with: pip install "awaaztwin[server]"'
 
 
-def missing(modules: Mapping[str, str] = SERVER_MODULES) -> list[str]:
+def missing(modules: Mapping[str, str | None] = SERVER_MODULES) -> list[str]:
     """The distributions that are not installed.
 
     Args:
-        modules: Distribution → the module it brings.
+        modules: Distribution → the module it brings, if any.
     """
-    return [name for name, module in modules.items() if find_spec(module) is None]
+    return [name for name, module in modules.items() if not _installed(name, module)]
+
+
+def _installed(name: str, module: str | None) -> bool:
+    if module is not None:
+        return find_spec(module) is not None
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

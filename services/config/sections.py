@@ -26,7 +26,8 @@ class ServerConfig(StrictModel):
     workers: int = Field(default=1, ge=1, le=64, description="Gateway processes; engines are not multiplied.")
     default_engine: EngineName | None = Field(
         default=None,
-        description="The engine that OpenAI's model names mean; `null` is the first that is enabled.",
+        description="The engine that OpenAI's model names mean; `null` is the first that is enabled. While "
+        "its weights are missing, it is the next.",
     )
     request_timeout_seconds: float = Field(
         default=600.0, gt=0, le=86_400, description="The longest one request may take from start to end."

@@ -39,9 +39,9 @@ class Settings(StrictModel):
         default=StorageConfig(), description="Where everything that outlives a request is kept."
     )
     engines: list[EngineConfig] = Field(
-        default=[EngineConfig(name="ESPEAK")],
+        default=[EngineConfig(name="KOKORO", type="KOKORO"), EngineConfig(name="ESPEAK")],
         max_length=64,
-        description="The engines; the first that is enabled is the default one.",
+        description="The engines; the first that is enabled and has its weights is the default one.",
     )
     memory: MemoryConfig = Field(
         default=MemoryConfig(), description="What the engines of this host may take together."

@@ -33,8 +33,8 @@ def test_without_anything_the_defaults_hold(tmp_path: Path):
     assert loaded.settings == Settings()
     assert set(loaded.sources.values()) == {"default"}
     assert loaded.files == ()
-    assert [engine.name for engine in loaded.settings.enabled_engines] == ["ESPEAK"]
-    assert loaded.settings.default_engine_name == "ESPEAK"
+    assert [engine.name for engine in loaded.settings.enabled_engines] == ["KOKORO", "ESPEAK"]
+    assert loaded.settings.default_engine_name == "KOKORO"
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "---\n", "server:\nengines:\ntext:\n  lexicon:\n"])
@@ -147,8 +147,8 @@ def test_overlays_and_variables_change_engines_by_name(tmp_path: Path):
 
 def test_an_overlay_alone_changes_the_default_engine_and_a_file_replaces_it(tmp_path: Path):
     overlay = {"configuration.local.yaml": "engines: [{name: espeak, warm: true}]"}
-    engine = load(tmp_path, overlay).settings.engines[0]
-    assert (engine.name, engine.warm) == ("ESPEAK", True)
+    engines = load(tmp_path, overlay).settings.engines
+    assert [(engine.name, engine.warm) for engine in engines] == [("KOKORO", False), ("ESPEAK", True)]
     listed = {"configuration.yaml": "engines: [{name: mine}]", "configuration.local.yaml": ""}
     assert [engine.name for engine in load(tmp_path, listed).settings.engines] == ["mine"]
 
@@ -172,6 +172,21 @@ def test_mappings_are_merged(tmp_path: Path):
     assert loaded.sources["text.lexicon.GST"] == "AWAAZTWIN_TEXT__LEXICON"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"AWAAZTWIN_MODELS": "/srv/weights"},
+        {"AWAAZTWIN_MODELS__FOLDER": "/srv/weights"},
+        {"AWAAZTWIN_MODELS": '{"folder": "/srv/weights"}'},
+    ],
+)
+def test_the_folder_of_models_has_a_short_variable(tmp_path: Path, given: Mapping[str, str]):
+    (name,) = given
+    loaded = load(tmp_path, {"configuration.yaml": "models: {folder: elsewhere}"}, **given)
+    assert loaded.settings.models.folder == Path("/srv/weights")
+    assert loaded.sources["models.folder"] == name
+
+
 def test_the_client_side_variables_are_left_alone(tmp_path: Path):
     loaded = load(tmp_path, AWAAZTWIN_BASE_URL="http://127.0.0.1:8000/v1", AWAAZTWIN_API_KEY="x")
     assert loaded.settings == Settings()
@@ -184,6 +199,7 @@ def test_get_config_reads_once_until_its_cache_is_cleared(tmp_path: Path, monkey
         first = get_config()
         monkeypatch.setenv("AWAAZTWIN_ENGINES__OTHER__TYPE", "ESPEAK")
         monkeypatch.setenv("AWAAZTWIN_ENGINES__ESPEAK__ENABLED", "off")
+        monkeypatch.setenv("AWAAZTWIN_ENGINES__KOKORO__ENABLED", "off")
         assert get_config() is first
         get_config.cache_clear()
         assert [engine.name for engine in get_engine_configs()] == ["OTHER"]

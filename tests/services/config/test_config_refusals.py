@@ -238,8 +238,9 @@ def test_a_broken_rule_is_told_at_its_line_or_its_section(tmp_path: Path, text: 
 
 
 def test_a_rule_broken_by_variables_alone_is_told_at_the_variable(tmp_path: Path):
-    (line,) = refusal(tmp_path, AWAAZTWIN_ENGINES__ESPEAK__ENABLED="off")
-    assert line == "AWAAZTWIN_ENGINES__ESPEAK__ENABLED: engines: at least one engine needs to be enabled"
+    off = '[{"name": "KOKORO", "enabled": false}, {"name": "ESPEAK", "enabled": false}]'
+    (line,) = refusal(tmp_path, AWAAZTWIN_ENGINES=off)
+    assert line == "AWAAZTWIN_ENGINES: engines: at least one engine needs to be enabled"
     (line,) = refusal(tmp_path, AWAAZTWIN_SERVER__HOST="example.com")
     assert line.startswith("AWAAZTWIN_SERVER__HOST: server.host: ")
 

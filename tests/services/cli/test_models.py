@@ -1,0 +1,170 @@
+"""``models``, and what `serve` and `init` offer of it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from model_sources import REVISION, Hub, described, hub
+from typer.testing import CliRunner
+
+from services.cli.app import app
+from services.cli.models_pull import offer
+from services.config import load_settings
+
+WEIGHTS = os.urandom(300_000)
+
+
+@pytest.fixture
+def hub_(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        running.files = {"weights.bin": WEIGHTS}
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def mine(elsewhere: Path) -> Path:
+    """The manifest of a model of one's own, for tones; gives the folder of models."""
+    folder = elsewhere / "data" / "models"
+    (folder / "manifests").mkdir(parents=True)
+    source = {"type": "hub", "repo": "o/mine", "revision": REVISION, "folders": {".": "."}}
+    manifest = {
+        "name": "mine",
+        "title": "My tones",
+        "engine": "SYNTHETIC",
+        "default": True,
+        "license": "CC0-1.0",
+        "files": [described("weights.bin", WEIGHTS)],
+        "sources": [source],
+    }
+    (folder / "manifests" / "mine.yaml").write_text(yaml.safe_dump(manifest))
+    (elsewhere / "configuration.yaml").write_text("engines: [{name: T, type: SYNTHETIC}]")
+    return folder
+
+
+def facts(cli: CliRunner, name: str) -> dict[str, object]:
+    listed = json.loads(cli.invoke(app, ["models", "list", "--json"]).stdout)
+    return next(model for model in listed if model["name"] == name)
+
+
+@pytest.mark.usefixtures("hub_")
+def test_a_model_from_first_to_last(cli: CliRunner, mine: Path) -> None:
+    assert facts(cli, "mine")["state"] == "absent"
+    pulled = cli.invoke(app, ["models", "pull", "mine"])
+    assert pulled.exit_code == 0, pulled.stderr
+    assert "100 %" in pulled.stderr
+    assert not pulled.stdout
+    assert facts(cli, "mine") == {
+        "name": "mine",
+        "title": "My tones",
+        "engine": "SYNTHETIC",
+        "license": "CC0-1.0",
+        "notice": None,
+        "bytes": len(WEIGHTS),
+        "state": "present",
+        "folder": str(mine / "mine"),
+        "lacking": [],
+    }
+    assert cli.invoke(app, ["models", "path", "mine"]).stdout == f"{mine / 'mine'}\n"
+    assert cli.invoke(app, ["models", "path"]).stdout == f"{mine}\n"
+    assert cli.invoke(app, ["models", "verify"]).exit_code == 0
+    (mine / "mine" / "weights.bin").write_bytes(bytes(len(WEIGHTS)))
+    damaged = cli.invoke(app, ["models", "verify", "mine"])
+    assert (damaged.exit_code, "--force" in damaged.stderr) == (1, True)
+    assert cli.invoke(app, ["models", "pull", "mine", "--force", "--quiet"]).stderr == ""
+    assert cli.invoke(app, ["models", "verify", "--json"]).stdout == '{\n  "mine": []\n}\n'
+    assert cli.invoke(app, ["models", "remove", "mine"]).exit_code == 0
+    assert facts(cli, "mine")["state"] == "absent"
+
+
+@pytest.mark.usefixtures("hub_")
+def test_json_of_a_pull(cli: CliRunner) -> None:
+    pulled = cli.invoke(app, ["models", "pull", "mine", "--json"])
+    assert json.loads(pulled.stdout)["fetched"] == 1
+    assert not pulled.stderr
+
+
+def test_the_models_of_the_package(cli: CliRunner) -> None:
+    shown = cli.invoke(app, ["models", "list"])
+    assert shown.exit_code == 0
+    for name in ("kokoro", "kokoro-fp32", "kokoro-fp16", "xtts-v2", "openvoice-v2", "whisper-base"):
+        assert f" {name} " in shown.stdout
+
+
+def test_a_name_that_is_none(cli: CliRunner) -> None:
+    result = cli.invoke(app, ["models", "pull", "kokro"])
+    assert result.exit_code == 1
+    assert "Did you mean kokoro" in result.stderr
+
+
+def test_a_licence_is_asked_for_by_its_name(cli: CliRunner) -> None:
+    result = cli.invoke(app, ["models", "pull", "xtts-v2"])
+    assert result.exit_code == 1
+    assert "non-commercial" in result.stderr
+    assert '--accept-license "CPML"' in result.stderr
+
+
+def test_a_manifest_that_is_wrong(cli: CliRunner, mine: Path) -> None:
+    wrong = mine / "manifests" / "wrong.yaml"
+    wrong.write_text("name: wrong\nfiles: []\n")
+    result = cli.invoke(app, ["models", "list"])
+    assert result.exit_code == 1
+    assert "manifests/wrong.yaml: title: Field required" in result.stderr
+    assert "manifests/wrong.yaml" in cli.invoke(app, ["doctor"]).stdout
+
+
+def test_once_tries_once(cli: CliRunner, hub_: Hub) -> None:
+    """For scripts: one line, and no second look at the network."""
+    hub_.files = {}
+    first = cli.invoke(app, ["models", "pull", "mine", "--once", "--quiet"])
+    assert first.exit_code == 0
+    assert first.stderr.count("\n") == 1
+    assert "`awaaztwin models pull mine` fetches it" in first.stderr
+    asked = len(hub_.asked)
+    assert cli.invoke(app, ["models", "pull", "mine", "--once"]).stderr == ""
+    assert len(hub_.asked) == asked
+    hub_.files = {"weights.bin": WEIGHTS}
+    assert cli.invoke(app, ["models", "pull", "mine"]).exit_code == 0
+
+
+def test_nothing_is_fetched_unasked(hub_: Hub, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal there is a line, and no download."""
+    offer(load_settings().settings)
+    assert "`awaaztwin models pull mine` fetches it" in capfd.readouterr().err
+    assert not hub_.asked
+
+
+@pytest.mark.usefixtures("hub_")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("answer", "fetched"), [("y", True), ("n", False)])
+def test_it_is_offered_on_a_terminal(mine: Path, answer: str, fetched: bool) -> None:
+    code = "from services.cli.models_pull import offer; from services.config import load_settings as s"
+    command = [sys.executable, "-c", f"{code}; offer(s().settings); offer(s().settings)"]
+    said = _on_a_terminal(command, f"{answer}\n")
+    assert said.count("Fetch it now") == 1
+    assert "My tones (CC0-1.0)" in said
+    assert (mine / "mine" / "weights.bin").exists() == fetched
+
+
+def _on_a_terminal(command: list[str], typed: str) -> str:
+    """What a command says on a terminal of its own, with something typed."""
+    import pty  # noqa: PLC0415 - not on Windows
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        said = bytearray()
+        try:
+            while piece := os.read(ours, 65_536):
+                said += piece
+        except OSError:
+            pass  # Linux' way to say that the other side is closed
+        process.wait(60)
+    os.close(ours)
+    return said.decode("utf-8", "replace")

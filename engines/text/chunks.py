@@ -53,7 +53,7 @@ def _cut(text: str, start: int, limit: int, boundaries: tuple[regex.Pattern[str]
         best = 0
         for match in pattern.finditer(text, start, min(len(text), start + limit + 1)):
             fits = start + EARLIEST * limit < match.end() and match.start() - start <= limit
-            if fits and not ipa.inside(text, match.end()):
+            if fits and not ipa.inside(text, start, match.end()):
                 best = match.end()
         if best:
             return min(best, start + limit)

@@ -128,6 +128,6 @@ class Hidden:
         return chr(_HIDDEN + len(self._words) - 1)
 
 
-def inside(text: str, at: int) -> bool:
-    """Whether a cut at this index would go through a marked word."""
-    return text.rfind(OPEN, 0, at) > text.rfind(CLOSE, 0, at)
+def inside(text: str, start: int, at: int) -> bool:
+    """Whether a cut at ``at`` would go through a marked word; ``start`` is an index before, and in none."""
+    return text.rfind(OPEN, start, at) > text.rfind(CLOSE, start, at)

@@ -62,6 +62,9 @@ def pull(
             was there before is as it was.
     """
     _check_license(manifest, accept)
+    if not force and not folder.lacking(manifest):
+        # No lock: what is there may be on a disk that cannot be written.
+        return Pulled(folder.path(manifest), 0, (), ())
     lock = FileLock(folder.root / f".lock-{manifest.name}")
     try:
         folder.root.mkdir(parents=True, exist_ok=True)

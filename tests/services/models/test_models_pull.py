@@ -383,3 +383,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "models").touch()
     with pytest.raises(ModelError, match="cannot be written"):
         pulled(manifest(from_hub()), ModelFolder(tmp_path / "models"))
+
+
+def test_what_is_there_is_not_written(folder: ModelFolder) -> None:
+    """Weights may be mounted read-only."""
+    model = manifest(files=[described("model.onnx", WHOLE)])
+    folder.path(model).mkdir(parents=True)
+    (folder.path(model) / "model.onnx").write_bytes(WHOLE)
+    assert pulled(model, folder).fetched == 0
+    assert [path.name for path in folder.root.iterdir()] == ["m"]

@@ -175,6 +175,11 @@ def pack_voices(folder: Path, archive: Path) -> None:
     np.savez(archive, **voices)
 
 
+def kokoro(folder: Path) -> dict[str, object]:
+    """The entry of ``engines`` in the configuration that serves the weights in a folder."""
+    return {"name": "KOKORO", "type": "KOKORO", "model_path": str(folder.resolve())}
+
+
 def models_path(name: str) -> Path:
     """The folder of a model that ``awaaztwin models pull`` fetched.
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psutil
-from contestants import RATE, Contestant, Served, Weights, models_path, stock
+from contestants import RATE, Contestant, Served, Weights, kokoro, models_path, stock
 from judge import Judge
 from listening_texts import ENGLISH, HINDI, PAIRS
 from spelling import english_words, hindi_letters, letter_errors, word_errors
@@ -179,30 +179,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--stock-python", type=Path, help="of an environment with kokoro-onnx; without it, stock is left out"
     )
-    parser.add_argument("--model", type=Path, help="stock's model.onnx; without it, of the model kokoro")
-    parser.add_argument("--voices", type=Path, help="stock's folder of voices; without it, beside its model")
+    parser.add_argument("--kokoro", type=Path, help="folder with model.onnx; without it, of the model kokoro")
+    parser.add_argument("--voices", type=Path, help="stock's folder of voices; without it, in the model's")
     parser.add_argument("--only-stock", action="store_true", help="no engine of ours")
     parser.add_argument("--share", type=float, default=1.0, help="of the sentences, 0 to 1")
     parser.add_argument("--json", type=Path, help="write all that was heard into this file")
     return parser.parse_args()
 
 
-def stock_weights(given: argparse.Namespace) -> Weights:
-    """What stock runs with, by what was asked for."""
-    model = given.model or models_path("kokoro") / "model.onnx"
-    return Weights(given.stock_python, model, given.voices or model.parent / "voices")
-
-
 def open_contestants(given: argparse.Namespace, stack: ExitStack) -> list[Contestant]:
     """Everybody who was asked for, started."""
     names = () if given.only_stock else tuple(given.engine or ENGINES)
+    folder: Path | None = given.kokoro
+    if folder is None and (given.stock_python or ("KOKORO" in names and not given.url)):
+        folder = models_path("kokoro")
     found: list[Contestant] = []
     if names:
-        settings: dict[str, object] = {"engines": [{"name": name, "type": name} for name in names]}
-        address = given.url or stack.enter_context(serve(settings))[0]
+        known = {"ESPEAK": {"name": "ESPEAK", "type": "ESPEAK"}, "KOKORO": kokoro(folder) if folder else {}}
+        address = given.url or stack.enter_context(serve({"engines": [known[name] for name in names]}))[0]
         found += [Served(address, name) for name in names]
-    if given.stock_python:
-        found.append(stack.enter_context(stock(stock_weights(given))))
+    if given.stock_python and folder is not None:
+        weights = Weights(given.stock_python, folder / "model.onnx", given.voices or folder / "voices")
+        found.append(stack.enter_context(stock(weights)))
     else:
         print("Stock kokoro-onnx is left out: --stock-python names no environment that has it.\n")
     return found

@@ -1,6 +1,8 @@
 """Models on the disk: a folder of each, all below one."""
 
+import contextlib
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from enum import StrEnum
@@ -103,13 +105,13 @@ def sha256_of(path: Path) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder; of those that vanish meanwhile, none."""
+    """Bytes of all files in a folder; of what vanishes meanwhile, none."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
+    # Unlike pathlib's own, this walk takes it that a folder is gone when its turn comes.
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(where) / name).lstat().st_size
     return total
 
 

@@ -115,7 +115,9 @@ class _Pull:
         staging = Staging(self._folder.staging(self._manifest))
         self._check_room(staging)
         try:
-            for source in self._manifest.sources:
+            for number, source in enumerate(self._manifest.sources):
+                if self._hopeless(self._manifest.sources[number:], staging):
+                    break
                 self._try(source, staging)
         except OSError as error:
             if error.errno in _FULL:
@@ -145,6 +147,11 @@ class _Pull:
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
                 raise OSError(errno.ENOSPC, "No space left on device") from error
 
+    def _hopeless(self, sources: Sequence[Source], staging: Staging) -> bool:
+        """Whether a file that is needed is in none of the sources: the rest would be fetched for nothing."""
+        needed = [file.path for file in self._left(staging) if not file.optional]
+        return any(not any(source.members(path) for source in sources) for path in needed)
+
     def _left(self, staging: Staging) -> tuple[ModelFile, ...]:
         return tuple(file for file in self._wanted if not staging.has(file))
 
@@ -160,6 +167,7 @@ class _Pull:
             )
 
     def _failed(self, staging: Staging, left: Sequence[ModelFile]) -> ModelError:
+        shutil.rmtree(staging.tmp, ignore_errors=True)
         if not staging.size:
             staging.clear()
         told = "; ".join(self._reasons) or "no source has it"

@@ -26,6 +26,9 @@ _END_TIMEOUT: Final = 10.0
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX: Final = re.compile(r"^(error|npm error|npm ERR!):?\s*", re.IGNORECASE)
 
+_NO_REASON: Final = re.compile(r"(code|errno|syscall|type) \S+$|A complete log of this run")
+"""Lines of npm's that tell people nothing."""
+
 
 def run(
     command: Sequence[str],
@@ -111,7 +114,7 @@ def _reason(log: Path) -> str:
         text = _COLOUR.sub("", file.read().decode("utf-8", "replace"))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if _PREFIX.match(line) and _PREFIX.sub("", line)]
-    # npm's first line of an error is its cause, and the last where the log is; pip's last one is the cause.
-    told = [line for line in errors if "complete log of this run" not in line] or lines or ["nothing"]
+    # npm's first line in words is its cause, and the last where the log is; pip's last one is the cause.
+    told = [line for line in errors if not _NO_REASON.match(_PREFIX.sub("", line))] or lines or ["nothing"]
     best = told[0] if told[0].lower().startswith("npm") else told[-1]
     return _PREFIX.sub("", best)[:MAX_REASON].rstrip(".")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from model_sources import REVISION, Hub, described, make_tarball, make_wheel, registry
 
 from services.models.errors import ModelError
-from services.models.folder import ModelFolder, ModelState
+from services.models.folder import ModelFolder, ModelState, size_of
 from services.models.manifest import Manifest
 from services.models.meter import Quiet
 from services.models.pull import Pulled, pull
@@ -293,6 +294,39 @@ def test_no_source_has_it(folder: ModelFolder) -> None:
     assert "cannot be reached" in failed.value.message
     assert "\n" not in failed.value.message
     assert nothing_half(folder)
+
+
+def test_nothing_is_fetched_for_nothing(hub_: Hub, folder: ModelFolder) -> None:
+    """Once a file that is needed can be had nowhere, those beside it are not asked for."""
+    hub_.files = {"v/a.bin": VOICE}
+    away = {
+        "type": "pip",
+        "packages": [{"name": "m-nowhere", "version": "1.0.0", "size": 9}],
+        "folders": {".": "x"},
+    }
+    with pytest.raises(ModelError, match="m-nowhere"):
+        pulled(manifest(away, from_hub(folders={"voices": "v"})), folder)
+    assert not hub_.asked
+    assert {path.name for path in folder.root.iterdir()} == {".lock-m"}
+
+
+def test_a_folder_that_changes_while_it_is_measured(tmp_path: Path) -> None:
+    """Package managers make and remove folders all the time."""
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            (tmp_path / "a" / "b").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "a" / "b" / "file").write_bytes(b"12")
+            shutil.rmtree(tmp_path / "a")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        assert {size_of(tmp_path) for _ in range(1_000)} <= {0, 2}
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_licence_has_to_be_accepted(hub_: Hub, folder: ModelFolder) -> None:

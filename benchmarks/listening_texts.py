@@ -85,7 +85,7 @@ ENGLISH: Final = (
     # Explanations, and sounds that are easily lost
     "A battery stores energy by chemical means and gives it back as electricity.",
     "Plants use sunlight, water and carbon dioxide to make sugar.",
-    "The sixth sheik's sixth sheep is sick, or so the old rhyme says.",
+    "She sells fresh fish and cheese in the sixth shop on the left.",
     "You should back up your files before you install the update.",
     "The length of the shadow depends on the height of the sun.",
     "Three thin thieves thought a thousand thoughts.",

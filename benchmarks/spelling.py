@@ -14,6 +14,14 @@ from engines.text.english import English
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _GROUPED: Final = re.compile(r"(?<=\d),(?=\d{2,3}\b)")
 _CLOCK: Final = re.compile(r"\b(\d{1,2})[:.](\d{2})\b")
+_MONTHS: Final = "(january|february|march|april|may|june|july|august|september|october|november|december)"
+_DAYS: Final = (
+    (re.compile(rf"\b{_MONTHS} (\d{{1,2}})(?:st|nd|rd|th)?\b"), r"\2th \1"),
+    (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTHS}\b"), r"\1th \2"),
+    (re.compile(rf"\bthe (\S+) of {_MONTHS}\b"), r"\1 \2"),
+    (re.compile(rf"\bthe (\d+th {_MONTHS})\b"), r"\1"),
+)
+"""The fourteenth of March, 14 March, March 14th."""
 _SIGNS: Final = (
     (re.compile(r"%"), " percent "),
     (re.compile(r"&"), " and "),
@@ -30,8 +38,7 @@ _VARIANTS: Final[dict[str, str]] = {
     "plow": "plough", "license": "licence", "practice": "practise", "meter": "metre", "meters": "metres",
     "kilometer": "kilometre", "kilometers": "kilometres", "liter": "litre", "liters": "litres", "mom": "mum",
     "ok": "okay", "mr": "mister", "mrs": "missus", "dr": "doctor", "alright": "all right", "sara": "sarah",
-    "ana": "anna", "johnston": "johnson", "jonson": "johnson", "sheikh": "sheik", "sheikhs": "sheiks",
-    "sheikh's": "sheik's", "percent": "per cent", "i'm": "i am", "didn't": "did not", "that's": "that is", "let's": "let us",
+    "ana": "anna", "johnston": "johnson", "jonson": "johnson", "percent": "per cent", "i'm": "i am", "didn't": "did not", "that's": "that is", "let's": "let us",
 }  # fmt: skip
 """Spellings of one sound, the American one first where there are two; and short forms, which Whisper writes in full."""
 
@@ -52,7 +59,7 @@ def english_words(text: str, reference: Sequence[str] = ()) -> list[str]:
     """
     text = _GROUPED.sub("", text.lower().replace("’", "'"))
     text = _CLOCK.sub(r"\1 \2", text)
-    for pattern, name in (*_MONEY, *_SIGNS):
+    for pattern, name in (*_DAYS, *_MONEY, *_SIGNS):
         text = pattern.sub(name, text)
     found: list[str] = []
     words: list[str] = _WORD.findall(text)

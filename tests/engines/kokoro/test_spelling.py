@@ -8,6 +8,8 @@ from judging import english_words, hindi_letters, letter_errors, word_errors
     ("said", "heard"),
     [
         ("The twenty-third of March, nineteen eighty seven", "the 23rd of March 1987"),
+        ("on the fourteenth of March, at ten", "on 14th March at 10"),
+        ("on the fourteenth of March, at ten", "on March 14, at 10"),
         ("two thousand five hundred rupees", "₹2,500"),
         ("one hundred and sixty two pages", "162 pages"),
         ("at half past ten, or ten thirty", "at half past 10 or 10:30"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from engines.kokoro.pronunciation.hindi import FLAP
 from engines.kokoro.pronunciation.phrase import Phrase, SpokenWord
 from engines.kokoro.pronunciation.reading import Word
 
@@ -18,6 +19,8 @@ _SENTENCE, _CLAUSE, _COMMA, _CONJUNCTION, _WORDS = 0.0, 2.0, 4.0, 12.0, 20.0
 _SCRAP: Final = 60.0
 _COST: Final = {".": _SENTENCE, "!": _SENTENCE, "?": _SENTENCE, "…": _SENTENCE, ";": _CLAUSE, ":": _CLAUSE,
                 "—": _CLAUSE, ",": _COMMA, "": _WORDS}  # fmt: skip
+_ALONE: Final = "ɽ"
+"""What stands for :data:`FLAP` at the end of a phrase that goes on: it would end a sentence there."""
 _PHRASE: Final = 8.0
 """What each phrase costs, so that there are few."""
 _BEFORE: Final = frozenset(
@@ -155,7 +158,13 @@ def _phrase(words: Sequence[Pronounced]) -> Phrase:
     for each in words:
         symbols += (" " if symbols else "") + each.word.before
         start = len(symbols)
-        symbols += each.symbols
+        ends = each is words[-1] and not each.word.after
+        symbols += _at_end(each.symbols) if ends else each.symbols
         spoken.append(SpokenWord(each.word.text, each.word.offset, start, len(symbols)))
         symbols += each.word.after
     return Phrase(symbols, tuple(spoken))
+
+
+def _at_end(symbols: str) -> str:
+    """A word's symbols where its phrase ends without a stop."""
+    return symbols.removesuffix(FLAP) + _ALONE if symbols.endswith(FLAP) else symbols

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.kokoro import kernels
-from engines.kokoro.graph import Floats, Graph, Kernel, quantised
+from engines.kokoro.graph import Floats, Graph
 from engines.kokoro.onednn import Bound, Convolution, Onednn, Worker
 
 SAMPLES: Final = 600
@@ -38,8 +38,8 @@ _PITCH_STEP: Final = 300
 """Samples for each value of the pitch."""
 _NO_FLOATS: Final = np.zeros(0, np.float32)
 _NO_ROWS: Final = np.zeros((0, 0), np.float32)
-_CHUNK: Final = 4_096
-"""Rows of the last convolution at once."""
+_CHUNK: Final = 512
+"""Rows of matrix products at once: their results stay in the cache."""
 _ROUNDED: Final = 64
 """Channels that convolutions read are padded to a multiple of this; others are slow."""
 
@@ -65,19 +65,6 @@ class Layer:
     pad: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Upsampling:
-    """A transposed convolution whose kernel is twice its stride: two taps that give a whole stride at once.
-
-    Attributes:
-        layer: Filters are the stride's moments times the channels.
-        stride: Rows for each row.
-    """
-
-    layer: Layer
-    stride: int
-
-
 class Decoder:
     """The decoder's weights, ready to run; shared by all threads.
 
@@ -99,7 +86,9 @@ class Decoder:
         self.alphas: dict[str, Floats] = {}
         for name in ("encode", *(f"decode.{number}" for number in range(4))):
             self._residual(name)
-        self.upsamplings = [self._upsampling(index, tile) for index, tile in enumerate((32, 128))]
+        self.upsamplings = [
+            _spread(*graph.convolution(f"generator/ups.{stage}", "ConvTranspose")) for stage in (0, 1)
+        ]
         for stage, tile in enumerate((128, 512)):
             noise = f"generator/noise_res.{stage}"
             for name in (noise, *(f"generator/resblocks.{3 * stage + index}" for index in range(3))):
@@ -145,30 +134,16 @@ class Decoder:
                 self.alphas[f"{name}/{part}.{index}"] = alpha.reshape(-1)
 
     def _layer(self, name: str, *, tile: int, dilation: int = 1, adds: bool = False) -> None:
-        self._layers[name] = self._made(self._graph.kernel(name), tile, dilation, adds=adds)
-
-    def _made(self, kernel: Kernel, tile: int, dilation: int, *, adds: bool = False) -> Layer:
+        kernel = self._graph.kernel(name)
         filters, channels, taps = kernel.weights.shape
         weights = np.zeros((filters, -channels % _ROUNDED + channels, taps), np.int8)
         weights[:, :channels] = kernel.weights
         sums = kernel.weights.sum((1, 2), np.int64).astype(np.float32)
-        return Layer(
+        self._layers[name] = Layer(
             Convolution(self.onednn, weights, dilation=dilation, tile=tile, adds=adds),
             np.stack([kernel.scales, sums, kernel.bias]),
             pad=(taps - 1) * dilation // 2,
         )
-
-    def _upsampling(self, index: int, tile: int) -> Upsampling:
-        weights, bias = self._graph.convolution(f"generator/ups.{index}", "ConvTranspose")
-        channels, filters, taps = weights.shape
-        stride = taps // 2
-        # Moment m of the stride hears the row before it through tap stride + m, and its own through tap m.
-        own, before = weights[:, :, :stride], weights[:, :, stride:]
-        both = np.stack([before, own], -1).transpose(2, 1, 0, 3).reshape(stride * filters, channels, 2)
-        made = self._made(quantised(both, np.tile(bias, stride)), tile, 1)
-        layer = Layer(made.convolution, made.table, pad=1)
-        self._layers[f"generator/ups.{index}"] = layer
-        return Upsampling(layer, stride)
 
     def _norm(self, name: str) -> None:
         self._fc.append((name, *self._graph.linear(f"{name}/fc")))
@@ -200,6 +175,27 @@ class Decoder:
         self.basis[bins] = self.basis[-1] = 0
         # What overlapping windows add up to: the sum of their squares, and the transform's own scale.
         self.gain = np.float32(size / _HOP / (window**2).reshape(-1, _HOP).sum(0).mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upsampling:
+    """A transposed convolution whose kernel is twice its stride.
+
+    Attributes:
+        matrix: From a row to all that it becomes, shape ``(channels, 2 · stride · filters)``.
+        bias: One for each filter.
+        stride: Rows for each row.
+    """
+
+    matrix: Floats
+    bias: Floats
+    stride: int
+
+
+def _spread(weights: Floats, bias: Floats) -> Upsampling:
+    """The weights of a transposed convolution, shape ``(channels, filters, taps)``, as one matrix."""
+    channels, _, taps = weights.shape
+    return Upsampling(weights.transpose(0, 2, 1).reshape(channels, -1), bias, taps // 2)
 
 
 class Arena:
@@ -326,13 +322,24 @@ class Speaker:
         return sums
 
     def _upsampled(self, stage: int, x: Floats) -> Floats:
-        """A transposed convolution of what the rectifier leaves; the second stage gains a row in front."""
-        name, up = f"generator/ups.{stage}", self._decoder.upsamplings[stage]
-        rows = x.shape[0]
-        y = self._rows(name, "up", rows + 1)
-        self._convolve(name, x, rows, None, y, slope=np.float32(0.1))
+        """A transposed convolution of what the rectifier leaves; the second stage gains a row in front.
+
+        In float32: there is little of it, and what it loses by integers is heard most.
+        """
+        up = self._decoder.upsamplings[stage]
+        rows, channels = x.shape[0], up.bias.size
+        # A kernel is two strides long: each row's first half falls on the second half of the row before.
+        y = self._arena.floats("up", (rows + 1) * up.stride, channels).reshape(rows + 1, up.stride * channels)
+        y[0] = 0
+        for first in range(0, rows, _CHUNK):
+            part = x[first : first + _CHUNK]
+            last = first + len(part)
+            each = (np.maximum(part, 0) + np.float32(0.1) * np.minimum(part, 0)) @ up.matrix
+            y[first + 1 : last + 1] = each[:, up.stride * channels :]
+            y[first:last] += each[:, : up.stride * channels]
+        y += np.tile(up.bias, up.stride)
         half = up.stride // 2
-        spread = y[: rows + 1].reshape((rows + 1) * up.stride, -1)
+        spread = y.reshape(-1, channels)
         if stage == 0:
             return spread[half:-half]
         # Reflected, so that there are as many rows as the noise has.

@@ -17,6 +17,7 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "emoji": "emoji",
     "espeakng-loader": "espeakng_loader",
     "fastapi": "fastapi",
+    "filelock": "filelock",
     "huggingface_hub": "huggingface_hub",
     "markdown-it-py": "markdown_it",
     "numba": "numba",

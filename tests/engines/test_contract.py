@@ -32,12 +32,15 @@ from engines.contract import (
 )
 from engines.registry import get_engine_adapter
 
+from weights import weights
+
 
 @dataclass(frozen=True)
 class Case:
     """How to make an engine, and a voice and language it must speak.
 
     ``checkpoint`` is the script and function that make its weights; such an engine is left out without torch.
+    ``weights`` is a model that is pulled; such an engine is left out where it cannot be had.
     """
 
     type: str
@@ -45,6 +48,8 @@ class Case:
     language: str = "en"
     options: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     checkpoint: str | None = None
+    weights: str | None = None
+    quick: bool = True
     model_path: Path | None = None
 
     def make(self, jobs: int = 1) -> EngineAdapter:
@@ -80,6 +85,8 @@ class Case:
 CASES = [
     Case("ESPEAK", voice="alloy"),
     Case("SYNTHETIC", voice="tone", options={"base_ms": 2, "item_ms": 0.1}),
+    Case("KOKORO", voice="alloy", weights="kokoro", quick=False),
+    Case("KOKORO", voice="af_heart", weights="kokoro", quick=False, options={"backend": "onnxruntime"}),
     Case("OPENVOICE_V2", voice="alloy", options={"threads": 1}, checkpoint="random_openvoice:openvoice"),
 ]
 TORCH = all(importlib.util.find_spec(name) for name in ("torch", "TTS"))
@@ -87,9 +94,14 @@ TORCH = all(importlib.util.find_spec(name) for name in ("torch", "TTS"))
 TEXT = "The quick brown fox jumps over the lazy dog."
 
 
-@pytest.fixture(params=[case for case in CASES if TORCH or not case.checkpoint], ids=lambda case: case.type)
+@pytest.fixture(
+    params=[case for case in CASES if TORCH or not case.checkpoint],
+    ids=lambda case: "-".join([case.type, *(str(value) for value in case.options.values())][:2]),
+)
 def case(request: pytest.FixtureRequest, checkpoints: Callable[[str], Path]) -> Case:
     case: Case = request.param
+    if case.weights:
+        return replace(case, model_path=weights(case.weights))
     return replace(case, model_path=checkpoints(case.checkpoint)) if case.checkpoint else case
 
 
@@ -339,7 +351,7 @@ async def test_batches_wait_for_a_slow_reader_without_loss(case: Case, engine: E
 
 
 async def test_a_thousand_utterances_leave_no_memory_behind(case: Case, engine: EngineAdapter):
-    batch = [case.say(f"Number {n}.", timings=True) for n in range(20)]
+    batch = [case.say(f"Number {n}.", timings=True) for n in range(20 if case.quick else 2)]
 
     def used() -> int:
         gc.collect()

@@ -9,7 +9,7 @@ import regex
 from engines.kokoro.pronunciation.phonemes import bare, is_vowel, stress_of, symbols_of
 
 FLAP: Final = "r."
-"""ड़, as the model learned it from eSpeak NG: with the token that ends a sentence. ``ɽ`` is heard less well."""
+"""ड़, as the model learned it from eSpeak NG: with the token that ends a sentence. ``ɽ`` is heard worse."""
 HINDI: Final[Mapping[str, str]] = {"r.": FLAP, "ɽ": FLAP}
 INDIAN: Final[Mapping[str, str]] = {
     "t": "ʈ", "d": "ɖ", "θ": "tʰ", "ð": "d", "ɹ": "ɾ", "r": "ɾ", "v": "ʋ", "w": "ʋ", "ɾ": "ʈ",

@@ -4,9 +4,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from weights import kokoro_folder, whisper_folder
 
 from live import ENGINES, Server, start
+from weights import kokoro_folder, whisper_folder
 
 __all__ = ["kokoro_folder", "whisper_folder"]
 

@@ -282,7 +282,7 @@ class KokoroEngine:
                 return others[0]
             if not others:
                 raise EngineUnavailable(
-                    f"The weights of {self.name} are not in {folder}. "
+                    f"The weights of {self.name} have not been fetched. "
                     "`awaaztwin models pull kokoro` fetches them.",
                     retry_after=RETRY,
                 )

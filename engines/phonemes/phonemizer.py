@@ -148,7 +148,10 @@ class Phonemizer:
         self._last_id += 1
         asked = {"id": self._last_id, "texts": questions}
         if process.stdin is not None:
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            try:
+                process.stdin.write(json.dumps(asked).encode() + b"\n")
+            except RuntimeError as error:  # uvloop's, of a pipe whose reader is gone
+                raise OSError("it ended") from error
             await process.stdin.drain()
         return await self._receive(process, self._last_id)
 

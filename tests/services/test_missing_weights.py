@@ -109,7 +109,7 @@ async def test_the_engine_named_says_what_is_missing(tmp_path: Path) -> None:
             answer = await speak(client, "FIRST")
             assert answer.status_code == 503
             assert answer.json()["error"]["message"] == SENTENCE
-        assert "retry-after" in answer.headers
+            assert "retry-after" in answer.headers
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "weights").touch()
         assert (await speak(client, "FIRST")).status_code == 200

@@ -86,7 +86,7 @@ def hub() -> Generator[Hub, None, None]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
 
         def do_GET(self) -> None:
@@ -142,7 +142,7 @@ def registry(name: str, version: str, tarball: bytes) -> Generator[str, None, No
     integrity = "sha512-" + base64.b64encode(hashlib.sha512(tarball).digest()).decode()
 
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
 
         def do_GET(self) -> None:

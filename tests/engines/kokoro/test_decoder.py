@@ -57,7 +57,8 @@ class Tapped:
             "speed": np.array([speed], np.float32),
         }
         audio, frames, heard = self._session.run(["audio", DURATIONS, EXCITATION], feeds)
-        return Spoken(np.asarray(audio).ravel() / 1.5, np.asarray(frames).ravel()), np.asarray(heard)[0].T
+        samples = np.asarray(audio, np.float32).ravel() / np.float32(1.5)
+        return Spoken(samples, np.asarray(frames).ravel()), np.asarray(heard)[0].T
 
 
 @pytest.fixture(scope="module")

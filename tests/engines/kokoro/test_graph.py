@@ -18,7 +18,7 @@ def export(
     speed: int = TensorProto.FLOAT,
     weights: dict[str, np.ndarray] | None = None,
 ) -> Graph:
-    """A graph whose audio is each symbol's id, 600 times, divided by the speed; durations as Kokoro has them."""
+    """A graph whose audio is each symbol's id divided by the speed; durations as Kokoro has them."""
     nodes = [
         helper.make_node("Cast", [tokens], ["ids"], to=TensorProto.FLOAT),
         helper.make_node("Cast", ["speed"], ["rate"], to=TensorProto.FLOAT),

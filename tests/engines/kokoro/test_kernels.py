@@ -99,7 +99,7 @@ def test_a_convolution_is_that_of_numpy(library: Onednn, rows: int, taps: int, d
 
 def test_rows_are_normalised_and_go_through_the_snake(library: Onednn) -> None:
     x, weights = 3 * random(200, 64) + 5, weights_of(64, 64, 3)
-    style, alpha = 0.3 * random(2, 64, seed=1), np.abs(random(64, seed=2)) + 0.3
+    style, alpha = 0.3 * random(2, 64, seed=1), np.abs(random(64, seed=2)) + np.float32(0.3)
     given, _ = convolved(library, x, weights, style=style, alpha=alpha)
     normal = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) * (1 + style[0]) + style[1]
     wanted = reference(normal + np.sin(alpha * normal) ** 2 / alpha, weights)

@@ -1,6 +1,7 @@
 """The process that says how text sounds: what it costs to lose it, and what it never does."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -52,8 +53,10 @@ async def test_it_is_lost_while_many_ask(phonemizer: Phonemizer):
     async def hit() -> None:
         for _ in range(3):
             await asyncio.sleep(0.05)
+            # it may have ended already, and not been noticed yet
             if phonemizer.pid:
-                psutil.Process(phonemizer.pid).kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    psutil.Process(phonemizer.pid).kill()
 
     asked = [phonemizer.ipa([(EN, f"number {number}")]) for number in range(30)]
     answers = await asyncio.gather(hit(), *asked, return_exceptions=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from model_sources import REVISION, Hub, described, hub
 from typer.testing import CliRunner
 
 from services.cli.app import app
 from services.cli.models_pull import offer
 from services.config import load_settings
+
+from model_sources import REVISION, Hub, described, hub
 
 WEIGHTS = os.urandom(300_000)
 

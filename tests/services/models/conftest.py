@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from model_sources import Hub, hub
 
 from services.models.folder import ModelFolder
+
+from model_sources import Hub, hub
 
 
 @pytest.fixture(autouse=True)

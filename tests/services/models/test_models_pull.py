@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_sources import REVISION, Hub, described, make_tarball, make_wheel, registry
 
 from services.models.errors import ModelError
 from services.models.folder import ModelFolder, ModelState, size_of
 from services.models.manifest import Manifest
 from services.models.meter import Quiet
 from services.models.pull import Pulled, pull
+
+from model_sources import REVISION, Hub, described, make_tarball, make_wheel, registry
 
 FIRST, SECOND = os.urandom(3_000_000), os.urandom(2_000_000)
 WHOLE = FIRST + SECOND

@@ -1,11 +1,12 @@
 """The package's own manifests, and the real packages, where they can be had."""
 
 import pytest
-from weights import weights
 
 from services.models.catalogue import shipped
 from services.models.folder import ModelFolder
 from services.models.manifest import Manifest
+
+from weights import weights
 
 MODELS = list(shipped())
 

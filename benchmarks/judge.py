@@ -97,9 +97,16 @@ class Hearing:
         (aligned,) = model.align(self._encoded, self._tokenizer.sot_sequence, [tokens], self._frames)
         return float(np.log(np.maximum(aligned.text_token_probs, 1e-10)).sum()), len(tokens)
 
-    def likelier(self, texts: Sequence[str]) -> int:
-        """The index of the text that is most probable."""
-        return int(np.argmax([self.log_probability(text)[0] for text in texts]))
+    def likelier(self, texts: Sequence[str], before: "Hearing | None" = None) -> int:
+        """The index of the text that is most probable.
+
+        Args:
+            texts: Among which to choose.
+            before: Of silence: how probable each text is before anything is heard, which then does not count.
+        """
+        expected = [before.log_probability(text)[0] if before else 0.0 for text in texts]
+        heard = [self.log_probability(text)[0] for text in texts]
+        return int(np.argmax(np.subtract(heard, expected)))
 
     def _tokens(self, text: str) -> list[int]:
         """Whisper's words begin with a space, the first too."""

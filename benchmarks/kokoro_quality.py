@@ -39,6 +39,9 @@ FRAME: Final = RATE // 200
 QUIET_DB: Final = -40.0
 """A frame is silence when its level is so far below the loudest."""
 
+LEAD, TAIL = 0.06, 0.12
+"""Seconds of silence before and after, at most."""
+
 GAP: Final = 12
 """Frames of silence that part two words: 60 ms, which few stops inside a word have."""
 
@@ -170,6 +173,9 @@ def bench_silence(speaker: Speaker, judge: Judge) -> None:
     ]
     print(f"\n## Silence around {len(clips)} sentences in {len({clip.voice for clip in clips})} voices, ms\n")
     print_table(["", "median", "95 %", "longest", "aim"], rows)
+    for clip, (lead, tail) in zip(clips, around, strict=True):
+        if lead > LEAD or tail > TAIL:
+            print(f"- {clip.voice}, {1_000 * lead:.0f} before and {1_000 * tail:.0f} after: {clip.text}")
     full = sum(int((np.abs(clip.pcm.astype(np.int32)) >= 32_767).sum()) for clip in clips)
     peak = max(int(np.abs(clip.pcm.astype(np.int32)).max()) for clip in clips)
     print(f"Samples at full scale: {full}; the highest peak is {peak / 32_768:.3f}.\n")

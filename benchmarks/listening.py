@@ -6,7 +6,8 @@
 
 English: the share of words that were heard as others (WER), spellings folded. Hindi: the share of letters heard as others
 (CER), the mean log probability of the right text, a token, and how often the judge finds the sentence that was said likelier
-than one that differs in one word. The judge is small and its Hindi is weak: read the contestants beside each other.
+than one that differs in one word. Close pairs differ in one sound: there, what the judge expects before it hears anything is
+taken away, and still it tells few of any voice. The judge is small and its Hindi is weak: read the contestants beside each other.
 """
 
 import argparse
@@ -14,17 +15,19 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import numpy as np
 import psutil
 from contestants import RATE, Contestant, Served, Weights, kokoro, models_path, stock
-from judge import Judge
-from listening_texts import ENGLISH, HINDI, PAIRS
+from judge import Judge, Sound
+from listening_texts import CLOSE, ENGLISH, HINDI, PAIRS
 from spelling import english_words, hindi_letters, letter_errors, word_errors
 
 from serving import serve
@@ -33,7 +36,7 @@ from spoken import print_table, processor
 ENGINES: Final = ("KOKORO", "ESPEAK")
 PARTS: Final = ("english", "hindi", "pairs")
 HEAD: Final = (
-    "", "voice", "WER", "CER median", "CER mean", "log p a token", "pairs told apart",
+    "", "voice", "WER", "CER median", "CER mean", "log p a token", "pairs told apart", "close ones",
 )  # fmt: skip
 T = TypeVar("T")
 
@@ -66,6 +69,7 @@ class Scores:
     english: list[Heard] = field(default_factory=list[Heard])
     hindi: list[Heard] = field(default_factory=list[Heard])
     pairs: list[Heard] = field(default_factory=list[Heard])
+    close: list[Heard] = field(default_factory=list[Heard])
 
     def figures(self) -> dict[str, float | None]:
         """The figures of the table; None where nothing was heard."""
@@ -77,7 +81,8 @@ class Scores:
             "log_probability": statistics.fmean(one.log_probability for one in self.hindi)
             if letters
             else None,
-            "told_apart": 1 - wrong if (wrong := _rate(self.pairs)) is not None else None,
+            "told_apart": _right(self.pairs),
+            "close_told_apart": _right(self.close),
         }
 
     def row(self) -> list[str]:
@@ -91,11 +96,17 @@ class Scores:
             *shown,
             _shown(seen["log_probability"], ".2f"),
             _shown(seen["told_apart"], ".1%"),
+            _shown(seen["close_told_apart"], ".1%"),
         ]
 
 
 def _rate(heard: Sequence[Heard]) -> float | None:
     return sum(one.errors for one in heard) / sum(one.size for one in heard) if heard else None
+
+
+def _right(heard: Sequence[Heard]) -> float | None:
+    wrong = _rate(heard)
+    return None if wrong is None else 1 - wrong
 
 
 def _shown(value: float | None, form: str) -> str:
@@ -119,10 +130,25 @@ def hear_hindi(judge: Judge, speaker: Contestant, voice: str, text: str, referen
     return Heard(text, heard, errors, len(said), total / tokens)
 
 
-def hear_pair(judge: Judge, speaker: Contestant, voice: str, said: str, other: str) -> Heard:
-    """Speak one of two sentences and ask which of them it was."""
-    hearing = judge.listen(speaker.speak(said, voice), RATE, "hi")
-    return Heard(said, "", hearing.likelier([said, other]), 1)
+def hear_pairs(
+    judge: Judge, speak: Callable[[str], Sound], pairs: Sequence[tuple[str, str]], turn: int, *, close: bool
+) -> list[Heard]:
+    """Speak one sentence of each pair and ask which of the two it was.
+
+    Args:
+        judge: Who hears.
+        speak: Speaks, in some voice.
+        pairs: Of sentences.
+        turn: Number of the voice: half of them say the one and half the other, so that what the judge expects helps nobody.
+        close: Whether what the judge expects is taken away: next to it, one sound weighs little.
+    """
+    silence = judge.listen(np.zeros(2 * RATE, np.float32), RATE, "hi") if close else None
+    found: list[Heard] = []
+    for at, pair in enumerate(pairs):
+        said, other = pair if (at + turn) % 2 == 0 else pair[::-1]
+        hearing = judge.listen(speak(said), RATE, "hi")
+        found.append(Heard(said, "", hearing.likelier([said, other], silence), 1))
+    return found
 
 
 def listen(judge: Judge, speaker: Contestant, parts: Sequence[str], share: float) -> list[Scores]:
@@ -146,16 +172,15 @@ def listen(judge: Judge, speaker: Contestant, parts: Sequence[str], share: float
                     for line in some(HINDI, share)
                 ]
             if "pairs" in parts and language == "hi":
-                # Half of the voices say the one, half the other: what the judge expects anyway helps nobody.
-                turned = [
-                    pair[:: -1 if (at + number) % 2 else 1] for at, pair in enumerate(some(PAIRS, share))
-                ]
-                row.pairs += [hear_pair(judge, speaker, voice, said, other) for said, other in turned]
+                speak = partial(speaker.speak, voice=voice)
+                row.pairs += hear_pairs(judge, speak, some(PAIRS, share), number, close=False)
+                row.close += hear_pairs(judge, speak, some(CLOSE, share), number, close=True)
     whole = Scores(speaker.name, "**all**")
     for row in rows.values():
         whole.english += row.english
         whole.hindi += row.hindi
         whole.pairs += row.pairs
+        whole.close += row.close
     return [*rows.values(), whole]
 
 

@@ -47,10 +47,10 @@ class EngineDirectory:
 
     @property
     def default(self) -> EngineClient:
-        """The engine of OpenAI's model names: the first whose weights are not known to be missing."""
+        """The engine of OpenAI's model names: the first that is not known to lack its weights."""
         for client in self._order:
             known = self._known.get(client.name.lower())
-            if known is None or known[1].missing is None:
+            if known is None or self._serves(client, known[1]):
                 return client
         return self._order[0]
 
@@ -65,7 +65,7 @@ class EngineDirectory:
                     description = await self.describe(client, max_age=WATCH)
                 except EngineUnavailable:
                     break
-                if description.missing is None:
+                if self._serves(client, description):
                     break
             await asyncio.sleep(WATCH)
 
@@ -115,6 +115,11 @@ class EngineDirectory:
                 return known[1]
             self._known[name] = (time.monotonic(), description)
             return description
+
+    def _serves(self, client: EngineClient, description: EngineDescription) -> bool:
+        """Whether an engine can be the default one: one that only stands in needs its licence accepted too."""
+        stands_in = client is not self._order[0]
+        return description.missing is None and not (stands_in and description.license_accepted is False)
 
     def _names(self, wanted: str) -> str:
         names = [client.name for client in self.clients]

@@ -45,22 +45,23 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def gateway(tmp_path: Path, default: str | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """A Gateway of FIRST, whose weights are missing, and SECOND, which needs none."""
-    first = engine("FIRST", model_path=tmp_path / "model", warm=True)
-    second = engine("SECOND")
+async def gateway(
+    tmp_path: Path, default: str | None = None, *between: EngineConfig
+) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """A Gateway of FIRST, whose weights are missing, others, and SECOND, which needs none."""
+    engines = [engine("FIRST", model_path=tmp_path / "model", warm=True), *between, engine("SECOND")]
     kept = StorageConfig(
         db_url=SecretStr(f"sqlite:///{tmp_path}/awaaztwin.db"),
         object_store=ObjectStoreConfig(path=tmp_path / "objects"),
     )
     server = ServerConfig(default_engine=default)
-    loaded = LoadedSettings(Settings(engines=[first, second], storage=kept, server=server))
+    loaded = LoadedSettings(Settings(engines=engines, storage=kept, server=server))
     async with AsyncExitStack() as stack:
         addresses = {
             each.name: await stack.enter_async_context(
                 served(create_runner_app(each, make), tmp_path / f"{each.name}.sock")
             )
-            for each in (first, second)
+            for each in engines
         }
         url = await stack.enter_async_context(served(create_app(loaded, lambda each: addresses[each.name])))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
@@ -100,6 +101,17 @@ async def test_another_engine_speaks_until_they_are_fetched(tmp_path: Path, defa
 
         await eventually(first)
         assert (await speak(client, "FIRST")).status_code == 200
+
+
+async def test_no_engine_stands_in_whose_licence_is_not_accepted(tmp_path: Path) -> None:
+    licensed = engine("LICENSED", options={"license": "CPML", "license_notice": "Not for sale."})
+    async with gateway(tmp_path, None, licensed) as client:
+
+        async def second() -> bool:
+            return await speaker(client) == "SECOND"
+
+        await eventually(second)
+        assert (await speak(client, "tts-1")).status_code == 200
 
 
 async def test_the_engine_named_says_what_is_missing(tmp_path: Path) -> None:

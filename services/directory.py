@@ -117,7 +117,7 @@ class EngineDirectory:
             return description
 
     def _serves(self, client: EngineClient, description: EngineDescription) -> bool:
-        """Whether an engine can be the default one: one that only stands in needs its licence accepted too."""
+        """Whether an engine can be the default; one that only stands in needs its licence accepted too."""
         stands_in = client is not self._order[0]
         return description.missing is None and not (stands_in and description.license_accepted is False)
 

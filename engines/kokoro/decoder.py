@@ -29,8 +29,8 @@ STYLE: Final = 128
 """Values of a style that the decoder reads; the others are the front's."""
 _HOP: Final = 5
 _SLOPE: Final = np.float32(0.2)
-_BLOCKS: Final = (3, 7, 11)
-"""Taps of the three residual blocks of a stage."""
+_BRANCHES: Final = 3
+"""Residual blocks of a stage, whose mean is taken."""
 _DILATIONS: Final = (1, 3, 5)
 _ALL: Final = np.float32(1)
 _HALF: Final = np.float32(1 / np.sqrt(2))
@@ -91,7 +91,10 @@ class Decoder:
         ]
         for stage, tile in enumerate((128, 512)):
             noise = f"generator/noise_res.{stage}"
-            for name in (noise, *(f"generator/resblocks.{3 * stage + index}" for index in range(3))):
+            for name in (
+                noise,
+                *(f"generator/resblocks.{_BRANCHES * stage + index}" for index in range(_BRANCHES)),
+            ):
                 self._snakes(name, tile)
         self.pooling = graph.convolution("decode.3/pool", "ConvTranspose")
         self.halving = [graph.convolution(f"{name}_conv") for name in ("F0", "N")]
@@ -161,8 +164,8 @@ class Decoder:
         self._fc.clear()
 
     def _read_source(self, graph: Graph) -> None:
-        self.harmonics = graph.tensor("onnx::MatMul_6993").reshape(-1)
-        self.harmonics_bias = float(graph.tensor("decoder.decoder.generator.m_source.l_linear.bias")[0])
+        matrix, bias = graph.linear("generator/m_source/l_linear")
+        self.harmonics, self.harmonics_bias = matrix.reshape(-1), float(bias[0])
         self.inverse = graph.tensor("decoder.decoder.generator.stft.istft.stft.inverse_basis")[:, 0]
         bins, size = self.inverse.shape[0] // 2, self.inverse.shape[1]
         moments = np.arange(size, dtype=np.float64)
@@ -293,7 +296,7 @@ class Speaker:
         for stage, (weights, bias) in enumerate(decoder.noise):
             x = self._upsampled(stage, x)
             rows, channels = x.shape
-            names = [f"generator/resblocks.{3 * stage + index}" for index in range(len(_BLOCKS))]
+            names = [f"generator/resblocks.{_BRANCHES * stage + index}" for index in range(_BRANCHES)]
             noise = self._rows(f"{names[0]}/convs1.0", "noise", rows)
             noise[:rows] = _moments(heard, weights) @ weights.reshape(channels, -1).T + bias
             sums = self._snakes(f"generator/noise_res.{stage}", noise, rows, _sums(noise, rows), styles)
@@ -330,14 +333,14 @@ class Speaker:
         rows, channels = x.shape[0], up.bias.size
         # A kernel is two strides long: each row's first half falls on the second half of the row before.
         y = self._arena.floats("up", (rows + 1) * up.stride, channels).reshape(rows + 1, up.stride * channels)
-        y[0] = 0
+        tiled = np.tile(up.bias, up.stride)
+        y[0] = tiled
         for first in range(0, rows, _CHUNK):
             part = x[first : first + _CHUNK]
             last = first + len(part)
             each = (np.maximum(part, 0) + np.float32(0.1) * np.minimum(part, 0)) @ up.matrix
-            y[first + 1 : last + 1] = each[:, up.stride * channels :]
+            np.add(each[:, up.stride * channels :], tiled, out=y[first + 1 : last + 1])
             y[first:last] += each[:, : up.stride * channels]
-        y += np.tile(up.bias, up.stride)
         half = up.stride // 2
         spread = y.reshape(-1, channels)
         if stage == 0:

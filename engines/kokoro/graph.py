@@ -167,10 +167,12 @@ class Graph:
             UnknownLayout: It is not there.
         """
         path = f"/decoder/decoder/{module}/Gemm"
+        bias = f"decoder.decoder.{module.replace('/', '.')}.bias"
+        if node := self._nodes.get(f"/decoder/decoder/{module}/MatMul"):
+            return self.tensor(node.input[1]), self.tensor(bias)
         if node := self._nodes.get(f"{path}_MatMul_quant"):
             weights, scale = self._around_zero(node.input[1], node.input[3], axis=1)
-            bias = self.tensor(f"decoder.decoder.{module.replace('/', '.')}.bias")
-            return weights.astype(np.float32) * scale, bias
+            return weights.astype(np.float32) * scale, self.tensor(bias)
         if node := self._nodes.get(path):
             return np.ascontiguousarray(self.tensor(node.input[1]).T), self.tensor(node.input[2])
         raise UnknownLayout(f"there is no linear layer {module}")

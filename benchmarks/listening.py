@@ -163,6 +163,7 @@ def listen(judge: Judge, speaker: Contestant, parts: Sequence[str], share: float
     rows: dict[str, Scores] = {}
     for language, wanted in (("en", {"english"}), ("hi", {"hindi", "pairs"})):
         for number, voice in enumerate(speaker.voices[language] if wanted & set(parts) else ()):
+            print(f"{speaker.name}, {voice} …", file=sys.stderr, flush=True)
             row = rows.setdefault(f"{voice} {language}", Scores(speaker.name, voice))
             if language == "en":
                 row.english += [hear_english(judge, speaker, voice, text) for text in some(ENGLISH, share)]

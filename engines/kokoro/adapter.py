@@ -51,6 +51,9 @@ TAKEN: Final = 600_000_000
 """Bytes that the libraries, and two threads' arrays at their longest, take beside the weights."""
 WARM_UP: Final = ("en-US", "This is how it sounds, and it sounds well.")
 _NICENESS: Final = 5
+_QUICK, _QUICKER = 1.5, 0.3
+"""A symbol has whole frames, one at least, so that quick speech is slower than it was asked for: by 6 % at
+twice the speed, in four voices. From 1.5 on the model is asked for so much more."""
 _MODEL_FILE: Final = "model.onnx"
 
 
@@ -296,9 +299,10 @@ def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting,
     from engines.kokoro.speech import finish  # noqa: PLC0415
 
     style = styles.style(casting.mix, len(phrase.symbols))
+    asked = speed + _QUICKER * max(0.0, speed - _QUICK)
     symbols = [VOCABULARY[symbol] for symbol in phrase.symbols]
     try:
-        return finish(backend.speak(symbols, style, speed), phrase)
+        return finish(backend.speak(symbols, style, asked), phrase)
     except BackendError as error:
         raise EngineUnavailable(str(error)) from error
 

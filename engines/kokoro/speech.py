@@ -17,13 +17,13 @@ from engines.kokoro.pronunciation import Phrase
 SAMPLE_RATE: Final = 24_000
 BEFORE: Final = 0.02
 """Seconds kept before the first sound."""
-AFTER: Final = 0.06
+AFTER: Final = 0.045
 """Seconds kept after the last one, which fades out."""
 _FADE: Final = 0.005
 """Seconds in which the edges are faded, so that none clicks."""
 _WINDOW: Final = 120
 """Samples in which loudness is measured: 5 ms."""
-_QUIET: Final = 0.003
+_QUIET: Final = 0.005
 """Of the loudest window: what is quieter is silence. The model's own silence is
 far below it, the weakest ``f`` above."""
 _PAUSE: Final = 0.01

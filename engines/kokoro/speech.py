@@ -23,9 +23,11 @@ _FADE: Final = 0.005
 """Seconds in which the edges are faded, so that none clicks."""
 _WINDOW: Final = 120
 """Samples in which loudness is measured: 5 ms."""
+_FAINT: Final = 0.003
+"""Of the loudest window: what is quieter before speech is silence. The model's own is far below it; at 0.005 the
+judge missed an unstressed “and”."""
 _QUIET: Final = 0.005
-"""Of the loudest window: what is quieter is silence. The model's own silence is
-far below it, the weakest ``f`` above."""
+"""The same after speech, where a fading vowel is not missed."""
 _PAUSE: Final = 0.01
 """The same between words, where it is not as silent."""
 _SHORTEST_PAUSE: Final = 0.04
@@ -77,8 +79,9 @@ def _loudness(samples: Floats) -> Floats:
 
 def _audible(loudness: Floats) -> tuple[int, int]:
     """The first window that is heard, and the one after the last."""
-    heard = np.flatnonzero(loudness > _QUIET * loudness.max(initial=0.0))
-    return (int(heard[0]), int(heard[-1]) + 1) if heard.size else (0, loudness.size)
+    loudest = loudness.max(initial=0.0)
+    faint, heard = (np.flatnonzero(loudness > level * loudest) for level in (_FAINT, _QUIET))
+    return (int(faint[0]), int(heard[-1]) + 1) if heard.size else (0, loudness.size)
 
 
 def _levelled(samples: Floats) -> Pcm:

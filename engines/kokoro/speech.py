@@ -24,8 +24,8 @@ _FADE: Final = 0.005
 _WINDOW: Final = 120
 """Samples in which loudness is measured: 5 ms."""
 _FAINT: Final = 0.003
-"""Of the loudest window: what is quieter before speech is silence. The model's own is far below it; at 0.005 the
-judge missed an unstressed “and”."""
+"""Of the loudest window: what is quieter before speech is silence. The model's own is far below it; at 0.005
+the judge missed an unstressed “and”."""
 _QUIET: Final = 0.005
 """The same after speech, where a fading vowel is not missed."""
 _PAUSE: Final = 0.01

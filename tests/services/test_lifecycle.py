@@ -154,8 +154,9 @@ def test_an_engine_larger_than_the_budget_says_so_and_disturbs_nobody(crowded: S
 def test_cold_start_and_memory_are_exported(crowded: Server) -> None:
     assert speaks(crowded, "A")
     told = crowded.engine("A")["loading"]
-    assert told["seconds"] >= 0.1
-    assert told["warm_up_seconds"] >= 0.05
+    # What was slept: timers of an event loop count whole milliseconds and may end one early.
+    assert told["seconds"] >= 0.1 - 0.002
+    assert told["warm_up_seconds"] >= 0.05 - 0.002
     lines = httpx.get(f"{crowded.url}/metrics", timeout=10).text.splitlines()
     values = {
         name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if "{" in line)

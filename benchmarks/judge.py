@@ -19,8 +19,6 @@ RATE: Final = 16_000
 FILES: Final = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
 BEAMS: Final = 5
 MAX_TOKENS: Final = 224
-ONCE: Final = 8
-"""So many tokens in a row are never written twice: where Whisper does not understand, it goes round in circles."""
 QUIET_SECONDS: Final = 0.2
 """Silence put before and after, so that no contestant gains from its own."""
 
@@ -88,11 +86,7 @@ class Hearing:
         before = self._tokens(PROMPTS.get(self._tokenizer.language_code, ""))
         prompt = self._whisper.get_prompt(self._tokenizer, before, without_timestamps=True)
         (found,) = self._whisper.model.generate(
-            self._encoded,
-            [prompt],
-            beam_size=BEAMS,
-            max_length=MAX_TOKENS + len(prompt),
-            no_repeat_ngram_size=ONCE,
+            self._encoded, [prompt], beam_size=BEAMS, max_length=MAX_TOKENS + len(prompt)
         )
         return self._tokenizer.decode(found.sequences_ids[0]).strip()
 

@@ -8,8 +8,8 @@
 
 ONNX Runtime spends 95 % of its time on it. Everything is rows of channels, one row a moment: 40 rows a second
 where it begins, 80 after ``decode.3``, 800 and 4,800 in the generator. Modules are named as in the author's
-code (``istftnet.py`` of Kokoro, Apache-2.0), whose arithmetic this is. Convolutions multiply 8-bit integers, as
-those of the commonest export do, and each has a range of its own for what it reads.
+code (``istftnet.py`` of Kokoro, Apache-2.0), whose arithmetic this is. Convolutions multiply 8-bit integers,
+as those of the commonest export do, and each has a range of its own for what it reads.
 """
 
 from dataclasses import dataclass, field

@@ -19,11 +19,13 @@ RATE: Final = 24_000
 REQUEST_TIMEOUT: Final = 120.0
 STOP_TIMEOUT: Final = 20.0
 SCRIPT: Final = Path(__file__).with_name("kokoro_stock.py")
+_KOKORO: Final = {
+    "en": ("af_heart", "af_bella", "am_michael", "bf_emma"),
+    "hi": ("hf_alpha", "hf_beta", "hm_omega", "hm_psi"),
+}
 VOICES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "KOKORO": {
-        "en": ("af_heart", "af_bella", "am_michael", "bf_emma"),
-        "hi": ("hf_alpha", "hf_beta", "hm_omega", "hm_psi"),
-    },
+    "KOKORO": _KOKORO,
+    "KOKORO_ONNXRUNTIME": _KOKORO,
     "ESPEAK": {"en": ("en-us", "en-gb", "onyx", "nova"), "hi": ("hi", "alloy", "onyx", "nova")},
 }
 """Four voices for each language, by engine; stock has KOKORO's."""
@@ -97,7 +99,7 @@ class Stock:
     """
 
     name = "kokoro-onnx"
-    voices = VOICES["KOKORO"]
+    voices = _KOKORO
 
     def __init__(self, weights: Weights, folder: Path) -> None:
         archive = folder / "voices.npz"
@@ -175,9 +177,14 @@ def pack_voices(folder: Path, archive: Path) -> None:
     np.savez(archive, **voices)
 
 
-def kokoro(folder: Path) -> dict[str, object]:
+def kokoro(folder: Path, name: str = "KOKORO", backend: str = "auto") -> dict[str, object]:
     """The entry of ``engines`` in the configuration that serves the weights in a folder."""
-    return {"name": "KOKORO", "type": "KOKORO", "model_path": str(folder.resolve())}
+    return {
+        "name": name,
+        "type": "KOKORO",
+        "model_path": str(folder.resolve()),
+        "options": {"backend": backend},
+    }
 
 
 def models_path(name: str) -> Path:

@@ -2,6 +2,7 @@
 
     python benchmarks/listening.py
     python benchmarks/listening.py --stock-python venv/bin/python --share 0.25
+    python benchmarks/listening.py --engine KOKORO --engine KOKORO_ONNXRUNTIME
     python benchmarks/listening.py --url http://127.0.0.1:3000 --engine KOKORO --json heard.json
 
 English: the share of words that were heard as others (WER), spellings folded. Hindi: the share of letters heard as others
@@ -25,7 +26,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import psutil
-from contestants import RATE, Contestant, Served, Weights, kokoro, models_path, stock
+from contestants import RATE, VOICES, Contestant, Served, Weights, kokoro, models_path, stock
 from judge import Judge, Sound
 from listening_texts import CLOSE, ENGLISH, HINDI, PAIRS
 from spelling import english_words, hindi_letters, letter_errors, word_errors
@@ -34,6 +35,8 @@ from serving import serve
 from spoken import print_table, processor
 
 ENGINES: Final = ("KOKORO", "ESPEAK")
+BACKENDS: Final = {"KOKORO": "auto", "KOKORO_ONNXRUNTIME": "onnxruntime"}
+"""Engines of the type KOKORO, and what computes them."""
 PARTS: Final = ("english", "hindi", "pairs")
 HEAD: Final = (
     "", "voice", "WER", "CER median", "CER mean", "log p a token", "pairs told apart", "close ones",
@@ -196,7 +199,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", action="append", choices=ENGINES, help="this one alone; may be repeated")
+    parser.add_argument(
+        "--engine", action="append", choices=sorted(VOICES), help="this one alone; may be repeated"
+    )
     parser.add_argument("--part", action="append", choices=PARTS, help="this part alone; may be repeated")
     parser.add_argument("--url", help="of a server that runs; without it one is started")
     parser.add_argument(
@@ -217,11 +222,13 @@ def open_contestants(given: argparse.Namespace, stack: ExitStack) -> list[Contes
     """Everybody who was asked for, started."""
     names = () if given.only_stock else tuple(given.engine or ENGINES)
     folder: Path | None = given.kokoro
-    if folder is None and (given.stock_python or ("KOKORO" in names and not given.url)):
+    if folder is None and (given.stock_python or (BACKENDS.keys() & set(names) and not given.url)):
         folder = models_path("kokoro")
     found: list[Contestant] = []
     if names:
-        known = {"ESPEAK": {"name": "ESPEAK", "type": "ESPEAK"}, "KOKORO": kokoro(folder) if folder else {}}
+        known: dict[str, dict[str, object]] = {"ESPEAK": {"name": "ESPEAK", "type": "ESPEAK"}}
+        if folder is not None:
+            known |= {name: kokoro(folder, name, backend) for name, backend in BACKENDS.items()}
         address = given.url or stack.enter_context(serve({"engines": [known[name] for name in names]}))[0]
         found += [Served(address, name) for name in names]
     if given.stock_python and folder is not None:
@@ -230,6 +237,13 @@ def open_contestants(given: argparse.Namespace, stack: ExitStack) -> list[Contes
     else:
         print("Stock kokoro-onnx is left out: --stock-python names no environment that has it.\n")
     return found
+
+
+def write(rows: Sequence[Scores], path: Path) -> None:
+    """Write all that was heard so far into a file."""
+    heard: list[dict[str, Any]] = [{**asdict(row), "figures": row.figures()} for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(heard, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def main() -> None:
@@ -248,11 +262,9 @@ def main() -> None:
                 rows += listen(judge, speaker, parts, given.share)
             except RuntimeError as error:
                 print(f"{speaker.name} did not come to its end: {error}\n", flush=True)
+            if given.json:
+                write(rows, given.json)
     print_table(HEAD, [row.row() for row in rows])
-    if given.json:
-        heard: list[dict[str, Any]] = [{**asdict(row), "figures": row.figures()} for row in rows]
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(heard, ensure_ascii=False, indent=1), encoding="utf-8")
     print(f"All of it took {(time.monotonic() - begin) / 60:.1f} minutes.")
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
 from engines.config import Device
-from engines.kokoro import onednn
+from engines.kokoro import cuda, onednn
 from engines.kokoro.decoder import STYLE, Decoder, Speaker
 from engines.kokoro.graph import DURATIONS, Floats, Graph, UnknownLayout
 from engines.kokoro.onednn import Onednn, OnednnError
@@ -21,8 +21,13 @@ ort: Any = onnxruntime
 logger = logging.getLogger(__name__)
 
 _TOKENS: Final = ("tokens", "input_ids")
-_CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
+_TYPES: Final = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
 
 
 class BackendError(Exception):
@@ -77,21 +82,35 @@ def open_backend(path: Path, choice: BackendChoice, device: Device) -> Backend:
         ValueError: The file is not an export of Kokoro.
     """
     graph = Graph(path)
-    cuda = _CUDA in ort.get_available_providers()
-    if device == "cuda" and not cuda:
-        message = (
-            "ONNX Runtime has no CUDA here. Install `onnxruntime-gpu`, or set the engine's device to cpu"
-        )
-        raise BackendError(message)
-    on_cuda = cuda and device in {"auto", "cuda"}
-    if choice == "onednn" or (choice == "auto" and not on_cuda):
+    if device == "cuda" or (device == "auto" and choice != "onednn"):
+        try:
+            return _on_cuda(graph, choice)
+        except BackendError as error:
+            if device == "cuda":
+                raise BackendError(f"{error}, or set the engine's device to cpu") from error
+            logger.info("KOKORO is computed on the CPU: %s", error)
+    if choice in {"auto", "onednn"}:
         try:
             return OnednnBackend(graph)
         except (OnednnError, UnknownLayout) as error:
             if choice == "onednn":
                 raise BackendError(f"oneDNN cannot compute this model here: {error}") from error
             logger.info("KOKORO is computed by ONNX Runtime alone: %s", error)
-    return OnnxRuntimeBackend(graph, cuda=on_cuda)
+    return OnnxRuntimeBackend(graph)
+
+
+def _on_cuda(graph: Graph, choice: BackendChoice) -> "OnnxRuntimeBackend":
+    if choice == "onednn":
+        raise BackendError("oneDNN computes on the CPU. Set the engine's backend to auto")
+    if (reason := cuda.lacking()) is not None:
+        raise BackendError(reason)
+    if graph.has_integers:
+        raise BackendError(
+            "This export multiplies 8-bit integers, which ONNX Runtime does on the CPU only. Take "
+            "float16: `awaaztwin models pull kokoro-fp16`, and its folder as the engine's `model_path`"
+        )
+    cuda.load_libraries()
+    return OnnxRuntimeBackend(graph, on_cuda=True)
 
 
 class _Session:
@@ -99,10 +118,14 @@ class _Session:
 
     Args:
         contents: The graph.
-        cuda: Whether it runs on a GPU.
+        on_cuda: Whether it runs on a GPU.
+
+    Raises:
+        BackendError: There is no CUDA that works.
+        ValueError: It is not an export of Kokoro.
     """
 
-    def __init__(self, contents: bytes, *, cuda: bool = False) -> None:
+    def __init__(self, contents: bytes, *, on_cuda: bool = False) -> None:
         options = ort.SessionOptions()
         # Threads are ours: one phrase each. Its own would spin beside them.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -111,27 +134,31 @@ class _Session:
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
-        providers = [_CUDA, _CPU] if cuda else [_CPU]
+        providers = [(cuda.PROVIDER, cuda.SETTINGS), _CPU] if on_cuda else [_CPU]
         try:
             self._session = ort.InferenceSession(contents, options, providers=providers)
         except Exception as error:  # onnxruntime's own classes, which it does not export
             raise ValueError(f"ONNX Runtime cannot load it: {error}") from error
+        if on_cuda and cuda.PROVIDER not in self._session.get_providers():
+            raise BackendError("ONNX Runtime cannot load CUDA or cuDNN (its log says which). Install them")
         types: dict[str, str] = {given.name: given.type for given in self._session.get_inputs()}
         self._tokens = next((name for name in _TOKENS if name in types), "")
         if not self._tokens or not {"style", "speed"} <= set(types):
             raise ValueError(f"it is not an export of Kokoro: its inputs are {', '.join(types)}")
-        self._whole_speeds = "int" in types["speed"]
+        try:
+            self._style, self._speed = _TYPES[types["style"]], _TYPES[types["speed"]]
+        except KeyError as error:
+            raise ValueError(f"it is not an export of Kokoro: an input is a {error.args[0]}") from error
         self.outputs: list[str] = [made.name for made in self._session.get_outputs()]
 
     def run(self, symbols: list[int], style: Floats, speed: float) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name."""
+        # Some exports take whole speeds only.
+        asked = max(1, round(speed)) if np.issubdtype(self._speed, np.integer) else speed
         feeds = {
             self._tokens: np.array([[0, *symbols, 0]], np.int64),
-            "style": style.reshape(1, -1),
-            # Some exports take whole speeds only.
-            "speed": np.array([max(1, round(speed))], np.int32)
-            if self._whole_speeds
-            else np.array([speed], np.float32),
+            "style": style.reshape(1, -1).astype(self._style),
+            "speed": np.array([asked], self._speed),
         }
         try:
             values: list[npt.NDArray[Any]] = self._session.run(None, feeds)
@@ -145,17 +172,18 @@ class OnnxRuntimeBackend:
 
     Args:
         graph: The export.
-        cuda: Whether it runs on a GPU.
+        on_cuda: Whether it runs on a GPU.
 
     Raises:
+        BackendError: There is no CUDA that works.
         ValueError: It is not an export of Kokoro.
     """
 
-    def __init__(self, graph: Graph, *, cuda: bool = False) -> None:
-        self._session = _Session(graph.whole(), cuda=cuda)
+    def __init__(self, graph: Graph, *, on_cuda: bool = False) -> None:
+        self._session = _Session(graph.whole(), on_cuda=on_cuda)
         self._gain = np.float32(graph.gain)
         self._timed = DURATIONS in self._session.outputs
-        self.name = "ONNX Runtime on CUDA" if cuda else "ONNX Runtime"
+        self.name = "ONNX Runtime on CUDA" if on_cuda else "ONNX Runtime"
 
     def speak(self, symbols: list[int], style: Floats, speed: float) -> Spoken:
         """See :meth:`Backend.speak`."""

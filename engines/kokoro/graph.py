@@ -25,6 +25,7 @@ ALIGNED, PITCH, ENERGY = (
     "/encoder/Reshape_1_output_0",
 )
 """What the decoder reads: the text's features, a column a frame; pitch and energy, two values a frame."""
+_INTEGER_OPERATORS: Final = frozenset({"ConvInteger", "MatMulInteger"})
 _LEVELS: Final = 127
 _WINDOW: Final = 20
 """Samples of the inverse transform's window."""
@@ -82,6 +83,11 @@ class Graph:
     def has_durations(self) -> bool:
         """Whether durations are computed under the name that is known here."""
         return any(DURATIONS in node.output for node in self.model.graph.node)
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether it multiplies 8-bit integers."""
+        return any(node.op_type in _INTEGER_OPERATORS for node in self.model.graph.node)
 
     @property
     def gain(self) -> float:

@@ -30,7 +30,16 @@ def test_the_bento_installs_what_the_server_extra_does() -> None:
     assert isinstance(extras, dict)
     base = metadata["dependencies"]
     assert isinstance(base, list)
-    assert sorted(recipe["python"]["packages"]) == sorted([*base, *extras["server"]])
+    server = [line for line in extras["server"] if line != "awaaztwin[server-core]"]
+    assert sorted(recipe["python"]["packages"]) == sorted([*base, *extras["server-core"], *server])
+
+
+def test_the_server_for_a_gpu_has_one_build_of_onnx_runtime() -> None:
+    extras = project()["optional-dependencies"]
+    assert isinstance(extras, dict)
+    cpu, gpu = (set(extras[name]) for name in ("server", "server-cuda"))
+    assert not [line for line in extras["server-core"] if line.startswith("onnxruntime")]
+    assert {line.partition(">")[0] for line in cpu ^ gpu} == {"onnxruntime", "onnxruntime-gpu[cuda,cudnn]"}
 
 
 def test_the_base_needs_nothing_heavy() -> None:

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from engines.kokoro import cuda
 from engines.kokoro.backend import BackendError, OnnxRuntimeBackend, open_backend
 from engines.kokoro.graph import DURATIONS, Graph, UnknownLayout, quantised
 
@@ -43,7 +44,9 @@ def export(
 
 
 @pytest.mark.parametrize("tokens", ["tokens", "input_ids"])
-@pytest.mark.parametrize("speed", [TensorProto.FLOAT, TensorProto.INT32])
+@pytest.mark.parametrize(
+    "speed", [TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64]
+)
 def test_names_and_types_of_inputs_are_the_export_s(tmp_path: Path, tokens: str, speed: int) -> None:
     backend = OnnxRuntimeBackend(export(tmp_path / "m.onnx", tokens=tokens, speed=speed))
     samples, frames = backend.speak([3, 4], np.zeros(256, np.float32), 2.0)
@@ -65,9 +68,42 @@ def test_an_export_laid_out_otherwise_is_computed_by_onnx_runtime(tmp_path: Path
 
 
 def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
+    if cuda.lacking() is None:
+        pytest.skip("there is CUDA here")
     export(tmp_path / "m.onnx")
-    with pytest.raises(BackendError, match="onnxruntime-gpu"):
+    with pytest.raises(BackendError, match=r"server-cuda|driver"):
         open_backend(tmp_path / "m.onnx", "auto", "cuda")
+    with pytest.raises(BackendError, match="oneDNN computes on the CPU"):
+        open_backend(tmp_path / "m.onnx", "onednn", "cuda")
+
+
+def test_cuda_without_a_driver_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As ONNX Runtime's build for GPUs has it, on any machine.
+    monkeypatch.setattr(cuda.ort, "get_available_providers", lambda: [cuda.PROVIDER, "CPUExecutionProvider"])
+    monkeypatch.setattr(cuda, "_driver_is_here", lambda: False)
+    export(tmp_path / "m.onnx")
+    assert open_backend(tmp_path / "m.onnx", "auto", "auto").name == "ONNX Runtime"
+    with pytest.raises(BackendError, match="driver"):
+        open_backend(tmp_path / "m.onnx", "auto", "cuda")
+
+
+def test_cuda_that_does_not_load_is_not_taken_for_cuda(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime goes on with the CPU then, and says so in its log only."""
+    if cuda.lacking() is None or cuda.PROVIDER not in cuda.ort.get_available_providers():
+        pytest.skip("needs the extra server-cuda on a machine without a GPU")
+    monkeypatch.setattr(cuda, "lacking", lambda: None)
+    export(tmp_path / "m.onnx")
+    assert open_backend(tmp_path / "m.onnx", "auto", "auto").name == "ONNX Runtime"
+    with pytest.raises(BackendError, match="cannot load CUDA or cuDNN"):
+        open_backend(tmp_path / "m.onnx", "auto", "cuda")
+
+
+def test_an_export_in_integers_stays_on_the_cpu(kokoro_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "lacking", lambda: None)
+    with pytest.raises(BackendError, match="kokoro-fp16"):
+        open_backend(kokoro_folder / "model.onnx", "auto", "cuda")
 
 
 @pytest.mark.parametrize("contents", [b"", b"no protobuf at all", b"\x08\x07"])

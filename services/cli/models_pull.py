@@ -11,6 +11,7 @@ from rich.text import Text
 from services.cli.console import CommandError, messages
 from services.cli.models_meter import Bar
 from services.cli.requirements import INSTALL_SERVER, missing
+from services.cli.sink import terminable
 from services.config import Settings
 from services.models.errors import ModelError
 from services.models.folder import ModelFolder, ModelState
@@ -44,10 +45,12 @@ def fetch(
         raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
     from services.models.pull import pull  # noqa: PLC0415 - in the extra `server`
 
-    if quiet:
-        return pull(manifest, folder, Quiet(), accept=accept, force=force)
-    with Bar(messages()) as bar:
-        return pull(manifest, folder, bar, accept=accept, force=force)
+    # A package manager that downloads is a process of its own, which would outlive this one.
+    with terminable():
+        if quiet:
+            return pull(manifest, folder, Quiet(), accept=accept, force=force)
+        with Bar(messages()) as bar:
+            return pull(manifest, folder, bar, accept=accept, force=force)
 
 
 def offer(settings: Settings) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Final, Protocol, Self
 
 from services.cli.audio import settle_wav
 from services.cli.console import CommandError
+
+_ENDING: Final = (signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
 
 
 class Sink(Protocol):
@@ -123,15 +125,21 @@ class OutputSink:
 
 @contextmanager
 def terminable() -> Generator[None, None, None]:
-    """Makes SIGTERM end the block as an exception does, so that nothing half done is left."""
+    """Makes SIGTERM and SIGHUP end the block as an exception does, so that nothing half done is left."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _end)
+    # One that is ignored, as under nohup, stays so.
+    before = {
+        signum: handler for signum in _ENDING if (handler := signal.getsignal(signum)) != signal.SIG_IGN
+    }
+    for signum in before:
+        signal.signal(signum, _end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _end(signum: int, _frame: FrameType | None) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -15,6 +17,7 @@ from services.cli.app import app
 from services.cli.models_pull import offer
 from services.config import load_settings
 
+from live import eventually
 from model_sources import REVISION, Hub, described, hub
 
 WEIGHTS = os.urandom(300_000)
@@ -169,3 +172,26 @@ def _on_a_terminal(command: list[str], typed: str) -> str:
         process.wait(60)
     os.close(ours)
     return said.decode("utf-8", "replace")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("signum", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_pull_that_is_ended_leaves_no_download_behind(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: str
+) -> None:
+    """A package manager runs in a process of its own, which nothing else would end."""
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    package = {"name": "mine", "version": "1.0.0", "size": len(WEIGHTS)}
+    manifest["sources"] = [{"type": "npm", "package": package, "folders": {".": "."}}]
+    (mine / "manifests" / "mine.yaml").write_text(yaml.safe_dump(manifest))
+    npm, seen = tmp_path / "bin" / "npm", tmp_path / "pid"
+    npm.parent.mkdir()
+    npm.write_text(f"#!/bin/sh\necho $$ > {seen}.new && mv {seen}.new {seen}\nexec sleep 600\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}{os.pathsep}{os.environ['PATH']}")
+    command = [sys.executable, "-c", "from services.cli import main; main()", "models", "pull", "mine"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        eventually(seen.exists)
+        process.send_signal(getattr(signal, signum))
+        assert process.wait(30) != 0
+    eventually(lambda: not psutil.pid_exists(int(seen.read_text())))

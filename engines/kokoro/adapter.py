@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,19 +26,19 @@ from engines.contract import (
     WordTiming,
     collect,
 )
-from engines.kokoro.catalogue import Casting, Catalogue
+from engines.kokoro.catalogue import IDS, PACKAGED_IDS, Casting, Catalogue, voice_file
 from engines.kokoro.options import KokoroOptions
 from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Phrase, Pronouncer
+from engines.kokoro.rates import SAMPLE_RATE
 from engines.model_files import RETRY, check_file, pretends, unreadable
 from engines.one_core import use_one_core
 from engines.text.pauses import pause_after
 
 if TYPE_CHECKING:
-    from engines.kokoro.backend import Backend
+    from engines.kokoro.session import Backend
     from engines.kokoro.speech import Heard
     from engines.kokoro.styles import Styles
 
-SAMPLE_RATE: Final = 24_000
 SPEED_RANGE: Final = (0.5, 2.0)
 """What the model renders itself; beyond it the server changes the tempo."""
 MAX_CHARS: Final = 400
@@ -47,8 +46,10 @@ PHRASE: Final = 200
 """Symbols of a phrase, at most: 12 s of speech. Nearer to the model's 510 it hurries, and memory grows."""
 FIRST_PHRASE: Final = 90
 """Of the first phrase, where it can be cut: it is heard sooner."""
-TAKEN: Final = 600_000_000
-"""Bytes that the libraries, and two threads' arrays at their longest, take beside the weights."""
+TAKEN: Final = 230_000_000
+"""Bytes that the libraries take beside the weights."""
+THREAD_TAKES: Final = 350_000_000
+"""Bytes that a thread takes for the longest phrase at half the speed, 21 s; at normal speed, 215 million."""
 WARM_UP: Final = ("en-US", "This is how it sounds, and it sounds well.")
 _NICENESS: Final = 5
 _QUICK, _QUICKER = 1.5, 0.3
@@ -122,20 +123,23 @@ class KokoroEngine:
 
     @property
     def memory_needed(self) -> int:
-        """Bytes: the weights as in the file, once more as they are computed with, and all else."""
+        """Bytes: the weights as in the file, again as they are computed with, and what each thread takes."""
         try:
-            return TAKEN + 2 * self._export().stat().st_size
+            threads = self._config.max_concurrent_jobs * THREAD_TAKES
+            return TAKEN + threads + 2 * self._export().stat().st_size
         except (EngineUnavailable, OSError):
             return 0
 
-    @property
-    def helper(self) -> int | None:
-        """Process id of the process that knows how words are said, while it runs."""
-        return self._pronouncer.pid
-
     def voices(self) -> Sequence[Voice]:
-        """OpenAI's names, which are a voice in each language, and the model's own."""
-        return self._catalogue.voices
+        """OpenAI's names, which are a voice in each language, and those of the model's own that are here."""
+        folder = self._config.model_path
+        return [
+            voice
+            for voice in self._catalogue.voices
+            if voice.id not in IDS
+            or voice.id in PACKAGED_IDS
+            or (folder and voice_file(folder, voice.id).is_file())
+        ]
 
     async def load(self) -> None:
         """Load the model, in a thread.
@@ -149,7 +153,7 @@ class KokoroEngine:
                 self._threads = ThreadPoolExecutor(
                     self._config.max_concurrent_jobs,
                     thread_name_prefix=self.name,
-                    initializer=_step_back if self._options.low_priority else None,
+                    initializer=step_back if self._options.low_priority else None,
                 )
 
     def _load(self) -> "tuple[Backend, Styles]":
@@ -162,7 +166,8 @@ class KokoroEngine:
         try:
             # The libraries come with the server, and only this engine needs them.
 
-            from engines.kokoro.backend import BackendError, open_backend  # noqa: PLC0415
+            from engines.kokoro.backend import open_backend  # noqa: PLC0415
+            from engines.kokoro.session import BackendError  # noqa: PLC0415
             from engines.kokoro.styles import Styles  # noqa: PLC0415
         except ImportError as error:
             message = f"{error}. Run `pip install 'awaaztwin[server]'`."
@@ -259,11 +264,11 @@ class KokoroEngine:
         backend, styles, threads = self._backend, self._styles, self._threads
         if backend is None or styles is None or threads is None:
             raise EngineUnavailable("The engine is shutting down.")
-        work = partial(_say, backend, styles, phrase, casting, speed)
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
-        except RuntimeError as error:  # the threads were shut down between the two lines
+            spoken = threads.submit(_say, backend, styles, phrase, casting, speed)
+        except RuntimeError as error:  # they were shut down between the two lines
             raise EngineUnavailable("The engine is shutting down.") from error
+        return await asyncio.wrap_future(spoken)
 
     def _export(self) -> Path:
         """The export's file.
@@ -295,7 +300,7 @@ class KokoroEngine:
 
 def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting, speed: float) -> "Heard":
     """Say a phrase, in one of the engine's threads."""
-    from engines.kokoro.backend import BackendError  # noqa: PLC0415 - as when it was loaded
+    from engines.kokoro.session import BackendError  # noqa: PLC0415 - as when it was loaded
     from engines.kokoro.speech import finish  # noqa: PLC0415
 
     style = styles.style(casting.mix, len(phrase.symbols))
@@ -307,7 +312,8 @@ def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting,
         raise EngineUnavailable(str(error)) from error
 
 
-def _step_back() -> None:
+def step_back() -> None:
     """Let others have the processor first; on Linux a thread has a priority of its own."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+        # It cannot be raised, and need not be: the whole process may run at a low one.
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)

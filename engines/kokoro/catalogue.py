@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from engines.contract import UnsupportedUtterance, Voice
@@ -81,6 +82,11 @@ CHARACTERS: Final = (
 """OpenAI's names. English voices are those that were trained longest (the author's grades C and better), so
 some names are mixes of two of them."""
 
+PACKAGED_IDS: Final = frozenset(
+    part.partition("(")[0] for each in CHARACTERS for mix in each.voices.values() for part in mix.split("+")
+)
+"""The voices behind OpenAI's names, which are in the package."""
+
 _LANGUAGE_VOICES: Final = {"en": "alloy", "hi": "alloy"}
 """Names that only say a language, as ESPEAK has them."""
 
@@ -103,7 +109,7 @@ class Catalogue:
     """The voices, and names for mixes of them.
 
     Args:
-        mixes: Names that the operator gave to mixes.
+        mixes: Names that the operator gave to mixes, see :func:`checked_mixes`.
     """
 
     mixes: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -119,7 +125,7 @@ class Catalogue:
             for tag in _LANGUAGE_VOICES
         ]
         mixed = [
-            Voice(id=name, name=name, languages=_spoken_by(_own_language(self._parsed(mix, name))))
+            Voice(id=name, name=name, languages=_spoken_by(_own_language(_parsed(mix, name))))
             for name, mix in self.mixes.items()
         ]
         own = [
@@ -149,33 +155,57 @@ class Catalogue:
         wanted = voice.lower()
         named = {name.lower(): mix for name, mix in self.mixes.items()}
         if wanted in named:
-            mix = self._parsed(named[wanted], voice)
+            mix = _parsed(named[wanted], voice)
         else:
             characters = {each.id: each for each in CHARACTERS}
             character = characters.get(_LANGUAGE_VOICES.get(wanted, wanted))
             if character is not None:
                 subtag = language.partition("-")[0].lower()
                 wanted = character.voices.get(subtag, character.voices["en"])
-            mix = self._parsed(wanted, voice)
+            mix = _parsed(wanted, voice)
         return Casting(mix, _accent(language, _own_language(mix)))
 
-    def _parsed(self, mix: str, name: str) -> tuple[tuple[str, float], ...]:
-        weights: dict[str, float] = {}
-        parts = mix.lower().replace(" ", "").split("+")
-        for part in parts:
-            match = _PART.fullmatch(part)
-            if match is None or match["id"] not in IDS or len(parts) > _MOST_PARTS:
-                message = (
-                    f"There is no voice '{name[:100]}'. A mix is up to {_MOST_PARTS} voices with weights, "
-                    "such as af_heart(2)+am_onyx(1)."
-                )
-                raise UnsupportedUtterance(message, param="voice")
-            weight = 1.0 if match["weight"] is None else float(match["weight"])
-            weights[match["id"]] = weights.get(match["id"], 0.0) + weight
-        whole = sum(weights.values())
-        if whole <= 0:
-            raise UnsupportedUtterance(f"The weights of '{name[:100]}' add up to nothing.", param="voice")
-        return tuple((each, weight / whole) for each, weight in weights.items() if weight > 0)
+
+def _parsed(mix: str, name: str) -> tuple[tuple[str, float], ...]:
+    weights: dict[str, float] = {}
+    parts = mix.lower().replace(" ", "").split("+")
+    for part in parts:
+        match = _PART.fullmatch(part)
+        if match is None or match["id"] not in IDS or len(parts) > _MOST_PARTS:
+            message = (
+                f"There is no voice '{name[:100]}'. A mix is up to {_MOST_PARTS} voices with weights, "
+                "such as af_heart(2)+am_onyx(1)."
+            )
+            raise UnsupportedUtterance(message, param="voice")
+        weight = 1.0 if match["weight"] is None else float(match["weight"])
+        weights[match["id"]] = weights.get(match["id"], 0.0) + weight
+    whole = sum(weights.values())
+    if whole <= 0:
+        raise UnsupportedUtterance(f"The weights of '{name[:100]}' sum to zero.", param="voice")
+    return tuple((each, weight / whole) for each, weight in weights.items() if weight > 0)
+
+
+def checked_mixes(mixes: Mapping[str, str]) -> Mapping[str, str]:
+    """Names for mixes, as they are.
+
+    Raises:
+        ValueError: A mix is none, or its name is another voice's.
+    """
+    taken = {*IDS, *(each.id for each in CHARACTERS), *_LANGUAGE_VOICES}
+    for name, mix in mixes.items():
+        if name.lower() in taken:
+            raise ValueError(f"'{name}' is the name of another voice (names are compared without case)")
+        taken.add(name.lower())
+        try:
+            _parsed(mix, mix)
+        except UnsupportedUtterance as error:
+            raise ValueError(f"the mix of '{name}': {error.message}") from error
+    return mixes
+
+
+def voice_file(folder: Path, voice: str) -> Path:
+    """Where a voice that is not in the package lies in the model's folder."""
+    return folder / "voices" / f"{voice}.bin"
 
 
 def _own_language(mix: tuple[tuple[str, float], ...]) -> str:
@@ -190,4 +220,4 @@ def _accent(language: str, own: str) -> str:
 
 def _spoken_by(own: str) -> tuple[str, ...]:
     """All languages, a voice's own first: it speaks the others with its accent."""
-    return tuple(dict.fromkeys([own, *LANGUAGES]))
+    return tuple(dict.fromkeys(language for language in (own, *LANGUAGES) if language in LANGUAGES))

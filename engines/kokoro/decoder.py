@@ -23,10 +23,10 @@ from engines.kokoro import kernels
 from engines.kokoro.graph import Floats, Graph
 from engines.kokoro.onednn import Bound, Convolution, Onednn, Worker
 
-SAMPLES: Final = 600
-"""Of a frame, at 24 kHz."""
 STYLE: Final = 128
 """Values of a style that the decoder reads; the others are the front's."""
+KEPT: Final = 500
+"""Frames, 12.5 s, for which a thread keeps its arrays; what longer speech took is given back."""
 _HOP: Final = 5
 _SLOPE: Final = np.float32(0.2)
 _BRANCHES: Final = 3
@@ -202,7 +202,7 @@ def _spread(weights: Floats, bias: Floats) -> Upsampling:
 
 
 class Arena:
-    """Arrays that a thread uses again and again; they grow to the longest text and stay."""
+    """Arrays that a thread uses again and again; they grow to the longest text."""
 
     def __init__(self) -> None:
         self._floats: dict[str, Floats] = {}
@@ -247,6 +247,13 @@ class Speaker:
             energy: Shape ``(2 · frames,)``.
             style: Shape ``(128,)``.
         """
+        try:
+            return self._spoken(aligned, pitch, energy, style)
+        finally:
+            if aligned.shape[1] > KEPT:
+                self._arena = Arena()
+
+    def _spoken(self, aligned: Floats, pitch: Floats, energy: Floats, style: Floats) -> Floats:
         decoder = self._decoder
         styles = decoder.styles(style)
         text = np.ascontiguousarray(aligned.T)

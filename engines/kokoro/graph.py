@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, utils
 
 Floats = npt.NDArray[np.float32]
 
+SPEED: Final = "speed"
 DURATIONS: Final = "/encoder/Cast_output_0"
 """Frames of each symbol, int64; a frame has 600 samples."""
 ALIGNED, PITCH, ENERGY = (
@@ -70,6 +71,14 @@ class Graph:
             self.model: onnx.ModelProto = library.load(str(path))
         except Exception as error:  # protobuf's own classes; whatever it raises, the file is at fault
             raise ValueError(f"it is not an ONNX file: {error}") from error
+        self._take_any_speed()
+
+    def _take_any_speed(self) -> None:
+        """Take fractions for whole speeds, which the author's export takes and makes floats of."""
+        for given in self.model.graph.input:
+            readers = [node for node in self.model.graph.node if given.name in node.input]
+            if given.name == SPEED and readers and all(node.op_type == "Cast" for node in readers):
+                given.type.tensor_type.elem_type = TensorProto.FLOAT
 
     @cached_property
     def _nodes(self) -> Mapping[str, onnx.NodeProto]:

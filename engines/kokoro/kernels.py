@@ -8,6 +8,8 @@ activate and quantise, and once to convolve and gather.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numba  # pyright: ignore[reportMissingTypeStubs] - it ships none
@@ -18,8 +20,23 @@ Array: TypeAlias = npt.NDArray[Any]
 _Number: TypeAlias = Any
 """A float32; numba would make a Python number a float64, and what it touches too."""
 
-_compile: Any = numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-_compile_exactly: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+def compiler(**options: object) -> Any:  # noqa: ANN401 - numba's decorators have no types
+    """A decorator that compiles at the first call, and keeps the code where a folder can be written."""
+    compile_: Any = partial(numba.njit, nogil=True, error_model="numpy", **options)
+
+    def compiled(function: Callable[..., object]) -> Any:  # noqa: ANN401
+        try:
+            return compile_(cache=True)(function)
+        except RuntimeError:
+            # No folder that can be written, neither beside the code nor of the user.
+            return compile_()(function)
+
+    return compiled
+
+
+_compile: Any = compiler(fastmath=True)
+_compile_exactly: Any = compiler()
 """Infinities and signs of zero keep their meaning."""
 _types: Any = numba.types
 

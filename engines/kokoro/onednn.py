@@ -7,6 +7,8 @@ shared by all threads; what a thread writes to (:class:`Worker`, :class:`Bound`)
 
 import ctypes
 import sys
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +45,23 @@ def installed() -> Path | None:
     return path if path.is_file() else None
 
 
+class Handle:
+    """An object of the library, which is destroyed with this one. ctypes takes it as an argument.
+
+    Args:
+        value: Its address.
+        destroy: The library's function for that.
+        keeps: What must not go before it: the library's engine.
+    """
+
+    def __init__(self, value: int, destroy: Callable[[ctypes.c_void_p], int], keeps: object) -> None:
+        self.value = value
+        self._as_parameter_ = ctypes.c_void_p(value)
+        self._keeps = keeps
+        # When Python ends, other threads may still compute.
+        weakref.finalize(self, destroy, self._as_parameter_).atexit = False
+
+
 class Onednn:
     """The loaded library and its engine for the CPU.
 
@@ -60,8 +79,8 @@ class Onednn:
             self._threads = ctypes.CDLL("libgomp.so.1")
         except OSError as error:
             raise OnednnError(f"oneDNN does not load: {error}") from error
-        self.engine = ctypes.c_void_p()
-        self.call("dnnl_engine_create", ctypes.byref(self.engine), _CPU, ctypes.c_size_t(0))
+        self.engine: Handle | None = None
+        self.engine = self.make("engine", "dnnl_engine_create", _CPU, ctypes.c_size_t(0))
 
     @property
     def quick_at_int8(self) -> bool:
@@ -82,60 +101,56 @@ class Onednn:
         if status:
             raise OnednnError(f"{name} gave the status {status}.")
 
-    def query(self, descriptor: ctypes.c_void_p, what: int) -> ctypes.c_void_p:
-        """A memory descriptor of a primitive's."""
+    def make(self, kind: str, function: str, *arguments: object) -> Handle:
+        """What a function of the library makes, through its first argument.
+
+        Args:
+            kind: ``dnnl_<kind>_destroy`` destroys it.
+            function: Its name.
+            arguments: The others.
+
+        Raises:
+            OnednnError: The status is not success.
+        """
+        made = ctypes.c_void_p()
+        self.call(function, ctypes.byref(made), *arguments)
+        return Handle(made.value or 0, getattr(self._lib, f"dnnl_{kind}_destroy"), self.engine)
+
+    def query(self, descriptor: Handle, what: int) -> ctypes.c_void_p:
+        """A memory descriptor of a primitive's; it goes when ``descriptor`` does."""
         function = self._lib.dnnl_primitive_desc_query_md
         function.restype = ctypes.c_void_p
         return ctypes.c_void_p(function(descriptor, what, 0))
 
-    def size(self, descriptor: ctypes.c_void_p) -> int:
+    def size(self, descriptor: Handle | ctypes.c_void_p) -> int:
         """Bytes that a memory descriptor describes."""
         function = self._lib.dnnl_memory_desc_get_size
         function.restype = ctypes.c_size_t
         return int(function(descriptor))
 
-    def described(
-        self, shape: tuple[int, ...], kind: int, strides: tuple[int, ...] | None = None
-    ) -> ctypes.c_void_p:
+    def described(self, shape: tuple[int, ...], kind: int, strides: tuple[int, ...] | None = None) -> Handle:
         """A memory descriptor; without strides the library chooses the layout."""
-        made = ctypes.c_void_p()
-        dims = _Dims(*shape)
-        if strides is None:
-            self.call("dnnl_memory_desc_create_with_tag", ctypes.byref(made), len(shape), dims, kind, _ANY)
-        else:
-            self.call(
-                "dnnl_memory_desc_create_with_strides",
-                ctypes.byref(made),
-                len(shape),
-                dims,
-                kind,
-                _Dims(*strides),
-            )
-        return made
+        how: tuple[str, object] = ("tag", _ANY) if strides is None else ("strides", _Dims(*strides))
+        function = f"dnnl_memory_desc_create_with_{how[0]}"
+        return self.make("memory_desc", function, len(shape), _Dims(*shape), kind, how[1])
 
-    def memory(self, descriptor: ctypes.c_void_p, address: int) -> ctypes.c_void_p:
+    def memory(self, descriptor: Handle | ctypes.c_void_p, address: int) -> Handle:
         """A memory object over bytes that somebody else keeps."""
-        made = ctypes.c_void_p()
-        self.call("dnnl_memory_create", ctypes.byref(made), descriptor, self.engine, ctypes.c_void_p(address))
-        return made
+        return self.make("memory", "dnnl_memory_create", descriptor, self.engine, ctypes.c_void_p(address))
 
-    def stream(self) -> int:
-        """The handle of a new stream, for one thread."""
-        made = ctypes.c_void_p()
-        self.call("dnnl_stream_create", ctypes.byref(made), self.engine, 1)
-        return made.value or 0
+    def stream(self) -> Handle:
+        """A new stream, for one thread."""
+        return self.make("stream", "dnnl_stream_create", self.engine, 1)
 
-    def execute(self, primitive: ctypes.c_void_p, stream: int, arguments: dict[int, ctypes.c_void_p]) -> None:
+    def execute(self, primitive: Handle, stream: Handle, arguments: dict[int, Handle]) -> None:
         """Run a primitive once."""
         array = arguments_of(arguments)
         pointer = ctypes.c_void_p(array.ctypes.data)
-        self.call(
-            "dnnl_primitive_execute", primitive, ctypes.c_void_p(stream), ctypes.c_int(len(array)), pointer
-        )
-        self.call("dnnl_stream_wait", ctypes.c_void_p(stream))
+        self.call("dnnl_primitive_execute", primitive, stream, ctypes.c_int(len(array)), pointer)
+        self.call("dnnl_stream_wait", stream)
 
 
-def arguments_of(arguments: dict[int, ctypes.c_void_p]) -> npt.NDArray[np.int64]:
+def arguments_of(arguments: dict[int, Handle]) -> npt.NDArray[np.int64]:
     """``dnnl_exec_arg_t[]``: an index and a memory handle for each."""
     return np.array([(index, memory.value) for index, memory in arguments.items()], np.int64)
 
@@ -196,19 +211,16 @@ class Convolution:
         self.source = onednn.described((1, channels, rows), _U8, (rows * channels, 1, channels))
         self.result = onednn.described((1, filters, tile), _F32, (tile * filters, 1, filters))
         self.line = onednn.described((filters,), _F32, (1,))
-        attributes = ctypes.c_void_p()
-        onednn.call("dnnl_primitive_attr_create", ctypes.byref(attributes))
+        attributes = onednn.make("primitive_attr", "dnnl_primitive_attr_create")
         onednn.call("dnnl_primitive_attr_set_scratchpad_mode", attributes, _USER)
         onednn.call("dnnl_primitive_attr_set_scales_mask", attributes, _WEIGHTS, _EACH_CHANNEL)
         if adds:
-            after = ctypes.c_void_p()
-            onednn.call("dnnl_post_ops_create", ctypes.byref(after))
+            after = onednn.make("post_ops", "dnnl_post_ops_create")
             onednn.call("dnnl_post_ops_append_sum", after, ctypes.c_float(1.0), 0, 0)
             onednn.call("dnnl_primitive_attr_set_post_ops", attributes, after)
-        chosen = ctypes.c_void_p()
-        onednn.call(
+        self._chosen = chosen = onednn.make(
+            "primitive_desc",
             "dnnl_convolution_forward_primitive_desc_create",
-            ctypes.byref(chosen),
             onednn.engine,
             *(_INFERENCE, _DIRECT),
             self.source,
@@ -218,8 +230,7 @@ class Convolution:
             *(_Dims(1), _Dims(dilation - 1), _Dims(0), _Dims(0)),
             attributes,
         )
-        self.primitive = ctypes.c_void_p()
-        onednn.call("dnnl_primitive_create", ctypes.byref(self.primitive), chosen)
+        self.primitive = onednn.make("primitive", "dnnl_primitive_create", chosen)
         self.scratchpad = onednn.query(chosen, _QUERY_SCRATCHPAD)
         self.scratchpad_bytes = onednn.size(self.scratchpad)
         self._pack(onednn.query(chosen, _QUERY_WEIGHTS), weights)
@@ -232,13 +243,12 @@ class Convolution:
         plain = onednn.described(weights.shape, _S8, (channels * taps, taps, 1))
         self._packed = aligned(onednn.size(layout))
         self.weights = onednn.memory(layout, self._packed.ctypes.data)
-        how, reorder = ctypes.c_void_p(), ctypes.c_void_p()
-        onednn.call(
+        how = onednn.make(
+            "primitive_desc",
             "dnnl_reorder_primitive_desc_create",
-            ctypes.byref(how),
             *(plain, onednn.engine, layout, onednn.engine, None),
         )
-        onednn.call("dnnl_primitive_create", ctypes.byref(reorder), how)
+        reorder = onednn.make("primitive", "dnnl_primitive_create", how)
         given = onednn.memory(plain, weights.ctypes.data)
         onednn.execute(reorder, onednn.stream(), {_SRC: given, _DST: self.weights})
 
@@ -268,12 +278,13 @@ class Bound:
     def __init__(self, convolution: Convolution, worker: Worker) -> None:
         onednn, filters = convolution.onednn, convolution.shape.filters
         self.shape = convolution.shape
-        self._convolution, self._worker = convolution, worker  # kept: handles below point into them
+        # Kept, as the handles below are addresses of what is in them.
+        self._convolution, self._worker = convolution, worker
         self.scales: Floats = np.ones(filters, np.float32)
         self.bias: Floats = np.zeros(filters, np.float32)
         source = onednn.memory(convolution.source, 0)
         result = onednn.memory(convolution.result, 0)
-        arguments = {
+        self._memories = arguments = {
             _SRC: source,
             _WEIGHTS: convolution.weights,
             _BIAS: onednn.memory(convolution.line, self.bias.ctypes.data),
@@ -284,12 +295,12 @@ class Bound:
         self._arguments = arguments_of(arguments)
         self.handles = np.array(
             [
-                convolution.primitive.value or 0,
-                worker.stream,
+                convolution.primitive.value,
+                worker.stream.value,
                 self._arguments.ctypes.data,
                 len(self._arguments),
-                source.value or 0,
-                result.value or 0,
+                source.value,
+                result.value,
             ],
             np.int64,
         )

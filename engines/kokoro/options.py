@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from engines.config import StrictModel
+from engines.kokoro.catalogue import checked_mixes
 
 BackendChoice = Literal["auto", "onednn", "onnxruntime"]
 
@@ -14,7 +15,7 @@ class KokoroOptions(StrictModel):
 
     backend: BackendChoice = Field(
         default="auto",
-        description="What computes. `onednn`: the decoder in kernels of its own, on x86-64 with VNNI; "
+        description="Inference backend. `onednn`: the decoder in kernels of its own, on x86-64 with VNNI; "
         "`onnxruntime`: the whole graph, on any processor and on CUDA; `auto`: the first that works here.",
     )
     model_file: str | None = Field(
@@ -23,8 +24,9 @@ class KokoroOptions(StrictModel):
         max_length=200,
         description="The `.onnx` file in `model_path`; by default `model.onnx`, or the only one there is.",
     )
-    voices: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")], Annotated[str, Field(max_length=500)]
+    voices: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")], Annotated[str, Field(max_length=500)]],
+        AfterValidator(checked_mixes),
     ] = Field(
         default_factory=dict[str, str],
         max_length=1_000,

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.contract import Pcm, WordTiming
-from engines.kokoro.backend import Spoken
-from engines.kokoro.decoder import SAMPLES
 from engines.kokoro.graph import Floats
 from engines.kokoro.pronunciation import Phrase
+from engines.kokoro.rates import FRAME, SAMPLE_RATE
+from engines.kokoro.session import Spoken
 
-SAMPLE_RATE: Final = 24_000
 BEFORE: Final = 0.02
 """Seconds kept before the first sound."""
 AFTER: Final = 0.045
@@ -64,7 +63,7 @@ def finish(spoken: Spoken, phrase: Phrase) -> Heard:
     first, last = _audible(loudness)
     # A symbol's sound begins before it does, never after: its time bounds what is cut.
     if spoken.frames is not None:
-        first = min(first, int(spoken.frames[0]) * SAMPLES // _WINDOW)
+        first = min(first, int(spoken.frames[0]) * FRAME // _WINDOW)
     start = max(0, first * _WINDOW - round(BEFORE * SAMPLE_RATE))
     end = min(samples.size, last * _WINDOW + round(AFTER * SAMPLE_RATE))
     words = _timed(spoken.frames, phrase, loudness, first, last, start) if spoken.frames is not None else ()
@@ -103,7 +102,7 @@ def _timed(
     """The words' times, in seconds from the sample ``start``."""
     if not phrase.words or frames.size != len(phrase.symbols) + 2:
         return ()
-    ends = np.cumsum(frames) * SAMPLES / SAMPLE_RATE
+    ends = np.cumsum(frames) * FRAME / SAMPLE_RATE
     # The symbol before a word's first ends where the word begins; one more stands before all of them.
     borders = [[float(ends[word.start]) - _EARLY, float(ends[word.end]) - _EARLY] for word in phrase.words]
     for before, after in itertools.pairwise(borders):

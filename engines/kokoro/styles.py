@@ -9,6 +9,7 @@ import numpy.typing as npt
 from safetensors import numpy as safetensors
 
 from engines.contract import EngineUnavailable, UnsupportedUtterance
+from engines.kokoro.catalogue import voice_file
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,7 +27,7 @@ class Styles:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "voices"
+        self._folder = folder
         self._packs: dict[str, Floats] = {}
 
     def style(self, mix: tuple[tuple[str, float], ...], symbols: int) -> Floats:
@@ -55,7 +56,7 @@ class Styles:
     def _read(self, voice: str) -> Floats:
         if voice in self._packaged:
             return self._packaged[voice].astype(np.float32)
-        path = self._folder / f"{voice}.bin"
+        path = voice_file(self._folder, voice)
         try:
             values = np.fromfile(path, "<f4", count=LENGTHS * VALUES + 1)
         except FileNotFoundError:

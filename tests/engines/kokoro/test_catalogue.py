@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from engines.contract import EngineUnavailable, UnsupportedUtterance
-from engines.kokoro.catalogue import CHARACTERS, IDS, Catalogue, Character
-from engines.kokoro.styles import Styles
+from engines.kokoro.catalogue import CHARACTERS, IDS, PACKAGED_IDS, Catalogue, Character
+from engines.kokoro.pronunciation import LANGUAGES
+from engines.kokoro.styles import PACKAGED, Styles
 
 OPENAI_NAMES = "alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar"
 OPENAI = set(OPENAI_NAMES.split())
@@ -101,3 +103,12 @@ def test_a_damaged_voice_is_named(tmp_path: Path) -> None:
     (tmp_path / "voices" / "am_onyx.bin").write_bytes(b"1234" * 100)
     with pytest.raises(EngineUnavailable, match=r"am_onyx\.bin"):
         Styles(tmp_path).style((("am_onyx", 1.0),), 10)
+
+
+def test_the_voices_of_the_package_are_those_behind_the_names() -> None:
+    assert set(load_file(PACKAGED)) == PACKAGED_IDS
+
+
+def test_no_language_is_offered_that_is_not_spoken() -> None:
+    (asha,) = (voice for voice in Catalogue({"asha": "jf_alpha"}).voices if voice.id == "asha")
+    assert asha.languages == LANGUAGES

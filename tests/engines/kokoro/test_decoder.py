@@ -10,11 +10,12 @@ import onnxruntime
 import pytest
 
 from engines.kokoro import onednn
-from engines.kokoro.backend import OnednnBackend, Spoken
 from engines.kokoro.decoder import Speaker
 from engines.kokoro.graph import DURATIONS, PITCH, Graph
 from engines.kokoro.onednn import Onednn
+from engines.kokoro.onednn_backend import OnednnBackend
 from engines.kokoro.pronunciation import VOCABULARY
+from engines.kokoro.session import Spoken
 from engines.kokoro.styles import Styles
 
 EXCITATION = "/decoder/decoder/generator/Concat_3_output_0"

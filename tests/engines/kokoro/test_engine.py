@@ -1,14 +1,19 @@
 """The engine beside what every engine must do: what is missing, and both of its backends."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from engines.config import EngineConfig
 from engines.contract import EngineUnavailable, Fetched, Speech, Utterance
-from engines.kokoro.adapter import KokoroEngine
+from engines.kokoro.adapter import THREAD_TAKES, KokoroEngine, step_back
+from engines.kokoro.graph import Floats
+from engines.kokoro.options import KokoroOptions
+from engines.kokoro.session import Spoken
 
 
 def engine(folder: Path | None, **options: str) -> KokoroEngine:
@@ -58,6 +63,76 @@ async def test_the_only_export_is_taken_and_of_several_the_one_that_is_named(tmp
     (tmp_path / "fp32.onnx").write_bytes(b"1")
     assert engine(tmp_path).missing
     assert engine(tmp_path, model_file="fp32.onnx").missing is None
+
+
+def test_a_low_priority_is_below_the_process_s_own() -> None:
+    def stepped_back() -> int:
+        step_back()
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
+        assert [pool.submit(stepped_back).result() for _ in range(2)] == [
+            min(19, before + 5),
+            min(19, before + 10),
+        ]
+
+
+class Defective:
+    """A backend with a defect."""
+
+    name = "defective"
+
+    def speak(self, symbols: list[int], style: Floats, speed: float) -> Spoken:
+        raise RuntimeError(f"a defect at {speed} with {len(symbols)} and {style.size}")
+
+
+async def test_a_defect_is_not_taken_for_the_end(
+    kokoro_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.kokoro.backend.open_backend", lambda *_: Defective())
+    speaker = engine(kokoro_folder)
+    await speaker.load()
+    try:
+        with pytest.raises(RuntimeError, match="a defect"):
+            await speaker.synthesize([Utterance(text="Hello.", voice="alloy", language="en")])
+    finally:
+        await speaker.close()
+
+
+def test_each_thread_needs_memory(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"1")
+    few, many = (
+        KokoroEngine(
+            EngineConfig(name="KOKORO", type="KOKORO", model_path=tmp_path, max_concurrent_jobs=jobs)
+        ).memory_needed
+        for jobs in (1, 3)
+    )
+    assert many - few == 2 * THREAD_TAKES
+
+
+def test_voices_are_offered_when_they_are_there(tmp_path: Path) -> None:
+    speaker = engine(tmp_path)
+    assert {"af_heart", "alloy"} <= {voice.id for voice in speaker.voices()}
+    assert "af_sky" not in {voice.id for voice in speaker.voices()}
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices" / "af_sky.bin").write_bytes(b"1")
+    assert "af_sky" in {voice.id for voice in speaker.voices()}
+
+
+@pytest.mark.parametrize(
+    ("mixes", "reason"),
+    [
+        ({"asha": "nobody"}, "no voice 'nobody'"),
+        ({"asha": "af_heart(0)"}, "sum to zero"),
+        ({"Alloy": "af_heart"}, "another voice"),
+        ({"af_heart": "af_sky"}, "another voice"),
+        ({"asha": "af_sky", "Asha": "af_heart"}, "another voice"),
+    ],
+)
+def test_mixes_are_examined_with_the_settings(mixes: dict[str, str], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        KokoroOptions(voices=mixes)
 
 
 async def test_both_backends_say_the_same(kokoro_folder: Path) -> None:

@@ -1,12 +1,16 @@
 """The compiled passes against numpy, on made-up arrays."""
 
+import gc
+import weakref
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+from numba.core.caching import CompileResultCacheImpl
 
 from engines.kokoro import kernels, onednn
 from engines.kokoro.decoder import load_symbols
-from engines.kokoro.onednn import Bound, Convolution, Onednn, Worker
+from engines.kokoro.onednn import Bound, Convolution, Handle, Onednn, Worker
 
 Floats = npt.NDArray[np.float32]
 
@@ -176,3 +180,47 @@ def test_resynthesis_adds_what_overlaps() -> None:
     for frame, piece in enumerate(pieces):
         wanted[5 * frame : 5 * frame + 20] += piece
     np.testing.assert_allclose(wave, wanted[10:210], rtol=1e-3, atol=1e-3)
+
+
+def test_what_the_library_makes_goes_with_its_owner() -> None:
+    path = onednn.installed()
+    if path is None:
+        pytest.skip("onednn-cpu-gomp is not installed; it has wheels for Linux on x86-64 alone")
+    gone: list[int] = []
+    made: list[int] = []
+
+    class Counting(Onednn):
+        def make(self, kind: str, function: str, *arguments: object) -> Handle:
+            handle = super().make(kind, function, *arguments)
+            made.append(handle.value)
+            weakref.finalize(handle, gone.append, handle.value)
+            return handle
+
+    library = Counting(path)
+    library.one_thread()
+    weights = np.ones((16, 16, 3), np.int8)
+    convolution = Convolution(library, weights, dilation=1, tile=16, adds=True)
+    bound = Bound(convolution, Worker(library, convolution.scratchpad_bytes))
+    assert len(made) > len(gone) > 0
+    del bound, convolution, library
+    gc.collect()
+    assert sorted(made) == sorted(gone)
+
+
+def test_a_handle_is_destroyed_once() -> None:
+    destroyed: list[int | None] = []
+    handle = Handle(7, lambda address: destroyed.append(address.value) or 0, None)
+    assert not destroyed
+    del handle
+    assert destroyed == [7]
+
+
+def test_passes_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose disk cannot be written."""
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+
+    @kernels.compiler()
+    def double(value: float) -> float:
+        return value * 2
+
+    assert double(4.0) == 8.0

@@ -4,11 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engines.kokoro.backend import Spoken
 from engines.kokoro.pronunciation import Phrase, SpokenWord
-from engines.kokoro.speech import AFTER, BEFORE, SAMPLE_RATE, finish
-
-FRAME = 600
+from engines.kokoro.rates import FRAME, SAMPLE_RATE
+from engines.kokoro.session import Spoken
+from engines.kokoro.speech import AFTER, BEFORE, finish
 
 
 def tone(frames: int, loudness: float = 0.3) -> npt.NDArray[np.float32]:

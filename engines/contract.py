@@ -391,7 +391,7 @@ class Fetched(Protocol):
     def missing(self) -> str | None:
         """What has to be fetched, and how, in a sentence; ``None`` where all is there.
 
-        Asked often, without loading anything: it looks at the disk.
+        Asked often, without loading anything: it looks at the disk. Raises nothing.
         """
         ...
 

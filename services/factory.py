@@ -23,7 +23,8 @@ from services.host_memory import HostMemory
 from services.middleware import TakeOver
 from services.models.catalogue import catalogue
 from services.models.folder import ModelFolder
-from services.models.placing import with_model
+from services.models.placing import weights_of
+from services.models.weights import Weights
 from services.parent import end_with_parent
 from services.runner import RunnerToken, create_runner_app
 from services.runtime_folder import RuntimeFolderError, runtime_folder
@@ -48,8 +49,8 @@ def make_services(loaded: LoadedSettings) -> tuple[Service[Any], dict[str, Servi
     runners: dict[str, Service[Any]] = {}
     for engine in config.enabled_engines:
         if engine.url is None:
-            placed = with_model(engine, models, places)
-            runners[service_name(engine)] = _runner(placed, config, folder, runners)
+            weights = weights_of(engine, models, places)
+            runners[service_name(engine)] = _runner(engine, weights, config, folder, runners)
     return _gateway(loaded, runners), runners
 
 
@@ -86,8 +87,14 @@ def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]]) -> Ser
 
 
 def _runner(
-    engine: EngineConfig, config: Settings, folder: Path | None, runners: Mapping[str, Service[Any]]
+    engine: EngineConfig,
+    weights: Weights | None,
+    config: Settings,
+    folder: Path | None,
+    runners: Mapping[str, Service[Any]],
 ) -> Service[Any]:
+    if weights is not None:
+        engine = weights.placed(engine)
     members: dict[str, Any] = {"__init__": _start, "__doc__": f"The runner of the engine {engine.name}."}
     memory = config.memory
     budget = Budget(ram=memory.ram_bytes, vram=memory.vram_bytes)
@@ -103,7 +110,7 @@ def _runner(
             engines=config.engines,
             address=lambda: runners[service_name(engine)].url,
         )
-    app = create_runner_app(engine, room=room, record=record)
+    app = create_runner_app(engine, weights=weights, room=room, record=record)
     inner = bentoml.asgi_app(app, path="/")(type(service_name(engine), (), members))
     runner = bentoml.service(name=service_name(engine), **_options(workers=1))(inner)
     if engine.token is not None:

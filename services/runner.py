@@ -57,6 +57,7 @@ from services.frames import (
     frame,
 )
 from services.held_voices import HeldVoices, Voices
+from services.models.weights import Weights
 from services.preparing import Preparer
 from services.voice_routes import voice_routes
 
@@ -78,6 +79,7 @@ class Runner:
     Args:
         config: The engine's settings.
         make: Makes the engine; the registry's by default.
+        weights: Its model, where its settings name none; else the engine itself says what is missing.
         room: Where memory is asked for before the engine is loaded; without it there is enough.
         record: Remembers loads that end the process.
     """
@@ -87,11 +89,14 @@ class Runner:
         config: EngineConfig,
         make: Callable[[str, EngineConfig], EngineAdapter] = get_engine_adapter,
         *,
+        weights: Weights | None = None,
         room: Room | None = None,
         record: LoadRecord | None = None,
     ) -> None:
         self.config = config
         self.engine = make(config.type, config)
+        # Whether it is one is asked once: it looks at the disk.
+        self._weights = weights or (self.engine if isinstance(self.engine, Fetched) else None)
         self.lease = ModelLease(
             self.engine,
             idle_seconds=config.idle_unload_seconds,
@@ -113,7 +118,7 @@ class Runner:
     @property
     def missing(self) -> str | None:
         """What has to be fetched before the engine can speak, and how."""
-        return self.engine.missing if isinstance(self.engine, Fetched) else None
+        return None if self._weights is None else self._weights.missing
 
     async def start(self) -> None:
         """Load the engine now when it is configured ``warm``; a failure is kept in the lease's state."""
@@ -284,6 +289,7 @@ def create_runner_app(
     config: EngineConfig,
     make: Callable[[str, EngineConfig], EngineAdapter] = get_engine_adapter,
     *,
+    weights: Weights | None = None,
     room: Room | None = None,
     record: LoadRecord | None = None,
 ) -> Starlette:
@@ -292,13 +298,14 @@ def create_runner_app(
     Args:
         config: The engine's settings.
         make: Makes the engine; the registry's by default.
+        weights: Its model, where its settings name none; else the engine itself says what is missing.
         room: Where memory is asked for before the engine is loaded; without it there is enough.
         record: Remembers loads that end the process.
 
     Raises:
         UnknownEngineType: There is no engine of the configured type.
     """
-    runner = Runner(config, make, room=room, record=record)
+    runner = Runner(config, make, weights=weights, room=room, record=record)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:

@@ -282,20 +282,28 @@ class KokoroEngine:
                 f"The engine {self.name} needs `model_path`: the folder with Kokoro's {_MODEL_FILE}.",
                 retry_after=RETRY,
             )
-        named = self._options.model_file
-        path = folder / (named or _MODEL_FILE)
-        if named is None and not path.is_file():
-            others = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
-            if len(others) == 1:
-                return others[0]
-            if not others:
-                raise EngineUnavailable(
-                    f"The weights of {self.name} have not been fetched. "
-                    "`awaaztwin models pull kokoro` fetches them.",
-                    retry_after=RETRY,
-                )
+        try:
+            path = self._found(folder)
+        except OSError as error:
+            raise EngineUnavailable(
+                f"{folder} cannot be read: {error.strerror or error}.", retry_after=RETRY
+            ) from error
         check_file(path)
         return path
+
+    def _found(self, folder: Path) -> Path:
+        named = self._options.model_file
+        path = folder / (named or _MODEL_FILE)
+        if named is not None or path.is_file():
+            return path
+        others = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+        if not others:
+            raise EngineUnavailable(
+                f"{folder} has no {_MODEL_FILE}. `awaaztwin models pull kokoro` fetches Kokoro's into "
+                "the folder that `awaaztwin models path kokoro` prints.",
+                retry_after=RETRY,
+            )
+        return others[0] if len(others) == 1 else path
 
 
 def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting, speed: float) -> "Heard":

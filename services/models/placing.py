@@ -7,12 +7,13 @@ from services.config import Settings
 from services.models.catalogue import Catalogue, catalogue
 from services.models.folder import ModelFolder
 from services.models.manifest import Manifest
+from services.models.weights import Weights
 
 
-def with_model(engine: EngineConfig, models: Catalogue, folder: ModelFolder) -> EngineConfig:
-    """The engine with the folder of its type's model, whether that is there or not; its own folder wins."""
+def weights_of(engine: EngineConfig, models: Catalogue, folder: ModelFolder) -> Weights | None:
+    """The model of the engine's type; None where there is none, or its settings name another folder."""
     manifest = models.of_engine(engine.type) if engine.model_path is None else None
-    return engine if manifest is None else engine.model_copy(update={"model_path": folder.path(manifest)})
+    return None if manifest is None else Weights(manifest, folder.path(manifest))
 
 
 def models_of_engines(settings: Settings) -> Iterator[tuple[EngineConfig, Manifest]]:

@@ -14,6 +14,8 @@ from engines.config import EngineConfig
 from engines.synthetic import SyntheticEngine
 from services.app import create_app
 from services.config import LoadedSettings, ServerConfig, Settings
+from services.models.manifest import Manifest, ModelFile
+from services.models.weights import Weights
 from services.runner import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
@@ -46,10 +48,21 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def gateway(
-    tmp_path: Path, default: str | None = None, *between: EngineConfig
+    tmp_path: Path,
+    default: str | None = None,
+    *between: EngineConfig,
+    weights: Weights | None = None,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """A Gateway of FIRST, whose weights are missing, others, and SECOND, which needs none."""
-    engines = [engine("FIRST", model_path=tmp_path / "model", warm=True), *between, engine("SECOND")]
+    """A Gateway of FIRST, whose weights are missing, others, and SECOND, which needs none.
+
+    Args:
+        tmp_path: Of the database, and of the folder ``model``.
+        default: ``server.default_engine``.
+        between: The others.
+        weights: FIRST's, where it does not itself say what is missing.
+    """
+    path = None if weights else tmp_path / "model"
+    engines = [engine("FIRST", model_path=path, warm=True), *between, engine("SECOND")]
     kept = StorageConfig(
         db_url=SecretStr(f"sqlite:///{tmp_path}/awaaztwin.db"),
         object_store=ObjectStoreConfig(path=tmp_path / "objects"),
@@ -59,7 +72,10 @@ async def gateway(
     async with AsyncExitStack() as stack:
         addresses = {
             each.name: await stack.enter_async_context(
-                served(create_runner_app(each, make), tmp_path / f"{each.name}.sock")
+                served(
+                    create_runner_app(each, make, weights=weights if each.name == "FIRST" else None),
+                    tmp_path / f"{each.name}.sock",
+                )
             )
             for each in engines
         }
@@ -101,6 +117,33 @@ async def test_another_engine_speaks_until_they_are_fetched(tmp_path: Path, defa
 
         await eventually(first)
         assert (await speak(client, "FIRST")).status_code == 200
+
+
+async def test_weights_that_are_being_copied_are_waited_for(tmp_path: Path) -> None:
+    """An engine that does not say itself what is missing, as most."""
+    folder = tmp_path / "model"
+    weights = Weights(
+        Manifest(
+            name="first",
+            title="First",
+            license="CC0-1.0",
+            files=[ModelFile(path="weights", size=8, sha256="0" * 64)],
+        ),
+        folder,
+    )
+    async with gateway(tmp_path, weights=weights) as client:
+        folder.mkdir()
+        (folder / "weights").write_bytes(bytes(4))
+        answer = await speak(client, "FIRST")
+        assert answer.status_code == 503
+        assert "weights has 4 bytes instead of 8" in answer.json()["error"]["message"]
+        assert await speaker(client) == "SECOND"
+        (folder / "weights").write_bytes(bytes(8))
+
+        async def first() -> bool:
+            return await speaker(client) == "FIRST"
+
+        await eventually(first)
 
 
 async def test_no_engine_stands_in_whose_licence_is_not_accepted(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from services.config import Settings
 from services.models.catalogue import catalogue
 from services.models.errors import ModelError
 from services.models.folder import ModelFolder
-from services.models.placing import with_model
+from services.models.placing import weights_of
+from services.models.weights import Weights
 
 
 def engines(settings: Settings) -> Iterator[Finding]:
@@ -27,11 +28,13 @@ def engines(settings: Settings) -> Iterator[Finding]:
         return
     for engine in settings.enabled_engines:
         if engine.url is None:
-            yield _engine(with_model(engine, models, folder))
+            yield _engine(engine, weights_of(engine, models, folder))
 
 
-def _engine(config: EngineConfig) -> Finding:
+def _engine(config: EngineConfig, weights: Weights | None) -> Finding:
     subject = f"Engine {config.name}"
+    if weights is not None:
+        config = weights.placed(config)
     try:
         engine = get_engine_adapter(config.type, config)
     except UnknownEngineType as error:
@@ -43,7 +46,8 @@ def _engine(config: EngineConfig) -> Finding:
     except Exception as error:  # noqa: BLE001 - a plug-in's defect is a finding, whatever it raises
         return problem(subject, f"cannot be made: {error}", f"Correct the settings of engines.{config.name}.")
     found = _license(subject, engine, config.accept_license)
-    if found.level is Level.OK and isinstance(engine, Fetched) and (missing := engine.missing) is not None:
+    fetched = weights or (engine if isinstance(engine, Fetched) else None)
+    if found.level is Level.OK and fetched is not None and (missing := fetched.missing) is not None:
         return warning(subject, missing, "`awaaztwin models list` shows which models are there.")
     return found
 

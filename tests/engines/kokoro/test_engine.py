@@ -37,6 +37,8 @@ async def test_what_is_missing_is_said_until_it_is_there(tmp_path: Path) -> None
         await speaker.load()
     (tmp_path / "model.onnx").write_bytes(b"1")
     assert speaker.missing is None
+    # What cannot be read is missing, and breaks nothing.
+    assert "cannot be read" in (engine(tmp_path / ("x" * 300)).missing or "")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Whether the weights of an engine are there, and what to do where they are not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.config import EngineConfig
+from services.models.manifest import Manifest, ModelFile
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The model that an engine takes when its settings name no folder.
+
+    Attributes:
+        manifest: The model.
+        folder: Where it lies, or will.
+    """
+
+    manifest: Manifest
+    folder: Path
+
+    def placed(self, engine: EngineConfig) -> EngineConfig:
+        """The engine with the folder of its model, whether that is there or not."""
+        return engine.model_copy(update={"model_path": self.folder})
+
+    @property
+    def missing(self) -> str | None:
+        """What has to be fetched, and how, in a sentence; ``None`` where all is there.
+
+        Asked often: it looks at the sizes of the files. One that is still being copied is not there.
+        """
+        command = f"awaaztwin models pull {self.manifest.name}"
+        if self.manifest.notice is not None:
+            command += f' --accept-license "{self.manifest.license}"'
+        try:
+            if not self.folder.exists():
+                return (
+                    f"The weights of {self.manifest.title} have not been fetched. `{command}` fetches them."
+                )
+            lacking = next((told for file in self.manifest.required if (told := self._lacking(file))), None)
+        except OSError as error:
+            return f"{self.folder} cannot be read: {error.strerror or error}."
+        if lacking is None:
+            return None
+        return (
+            f"The weights of {self.manifest.title} in {self.folder} are incomplete: {lacking}. `{command}` "
+            "completes them; for weights of your own, set the engine's `model_path` to their folder."
+        )
+
+    def _lacking(self, file: ModelFile) -> str | None:
+        path = self.folder / file.path
+        if not path.is_file():
+            return f"{file.path} is not there"
+        size = path.stat().st_size
+        return None if size == file.size else f"{file.path} has {size:,} bytes instead of {file.size:,}"

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Final
 
 from engines.contract import UnsupportedUtterance
@@ -12,7 +12,7 @@ from engines.kokoro.pronunciation.hindi import both
 from engines.kokoro.pronunciation.languages import Speech, Write, speech_in, speech_of
 from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
-from engines.kokoro.pronunciation.reading import Word, words
+from engines.kokoro.pronunciation.reading import Word, with_mark, words
 from engines.phonemes.phonemizer import Phonemizer, Question
 
 LONGEST_WORD: Final = 80
@@ -110,12 +110,11 @@ def _audible(found: Sequence[Word], symbols: Sequence[str]) -> list[Pronounced]:
     said: list[Pronounced] = []
     pending = ""
     for word, sounds in zip(found, symbols, strict=True):
+        pending = reduce(with_mark, word.before, pending)
         if sounds:
-            word.before = pending + word.before
-            pending = ""
+            word.before, pending = pending, ""
             said.append(Pronounced(word, sounds))
             continue
-        pending += word.before
         if said and word.stop and not said[-1].word.stop:
             said[-1].word.after += word.stop
     return said

@@ -40,8 +40,8 @@ class Word:
         text: Its characters in the text.
         offset: Index of the first.
         ipa: How it is said, where the text tells.
-        before: Opening marks, as symbols.
-        after: Closing marks and its stop, as symbols.
+        before: Opening marks, as symbols, each once.
+        after: Closing marks and its stop, as symbols, each once.
         abbreviated: Its own full stop follows, which is no pause.
     """
 
@@ -66,7 +66,7 @@ def words(text: str) -> list[Word]:
     for match in _WORD.finditer(text):
         if mark := match["mark"]:
             last = found[-1] if found else None
-            opening += _marked(text, match.start(), mark, last, ends)
+            opening = with_mark(opening, _marked(text, match.start(), mark, last, ends))
             continue
         offset, spoken, said = match.start(), match.group(), ""
         if match["spelled"]:
@@ -74,6 +74,11 @@ def words(text: str) -> list[Word]:
         found.append(Word(spoken, offset, said, opening))
         opening = ""
     return found
+
+
+def with_mark(marks: str, mark: str) -> str:
+    """The marks around a word with one more, each of them once: runs such as ``((((`` are not bounded."""
+    return marks if mark in marks else marks + mark
 
 
 def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) -> str:
@@ -85,7 +90,7 @@ def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) ->
     if last is None:
         return ""
     if mark == '"' or mark in _CLOSING:
-        last.after += _CLOSING.get(mark, "”")
+        last.after = with_mark(last.after, _CLOSING.get(mark, "”"))
     elif mark in "-‐‑" and text[at - 1 : at].isspace() and text[at + 1 : at + 2].isspace():
         _stop(last, "—")
     elif mark in _MARKS:

@@ -120,9 +120,18 @@ ODD = (
 )
 
 
+RUNS = st.builds(
+    str.__mul__, st.sampled_from([*"()[]{}\"'“”«».,;:!?…—-–", "( ", ") ", '" ']), st.integers(1, 300)
+)
+"""One mark, many times over."""
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    text=st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])), max_size=120),
+    text=st.one_of(
+        st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])), max_size=120),
+        st.lists(st.one_of(RUNS, st.sampled_from(["a", "Yes", "नमस्ते ", " "])), max_size=6).map("".join),
+    ),
     language=st.sampled_from(LANGUAGES),
     limit=st.integers(8, 250),
 )

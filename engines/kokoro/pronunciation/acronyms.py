@@ -7,6 +7,8 @@ import regex
 from engines.kokoro.pronunciation.reading import plain
 
 _CAPITALS: Final = regex.compile(r"(?P<letters>[A-Z]{2,5})(?P<plural>s?)")
+_DEGREE: Final = regex.compile(r"\p{Lu}\p{Ll}\.\p{Lu}")
+"""``Ph.D``, which eSpeak NG would read with a “dot” in it."""
 _SPELT: Final = frozenset(
     {
         *("ABS", "AIIMS", "AWS", "CBI", "CID", "EMI", "EPF", "EPFO", "ETA", "EU", "EV", "FAQ", "FIR", "IAS"),
@@ -41,6 +43,8 @@ _SAID: Final = frozenset(
 def english_spelling(word: str) -> str:
     """An English word as eSpeak NG reads it right."""
     word = plain(word)
+    if _DEGREE.fullmatch(word):
+        return word.replace(".", "")
     match = _CAPITALS.fullmatch(word)
     return _dotted(match) if match and match["letters"] in _SPELT else word
 
@@ -48,6 +52,8 @@ def english_spelling(word: str) -> str:
 def indian_spelling(word: str) -> str:
     """The same for one that stands in Hindi: capitals are letters."""
     word = plain(word)
+    if _DEGREE.fullmatch(word):
+        return word.replace(".", "")
     match = _CAPITALS.fullmatch(word)
     return _dotted(match) if match and match["letters"] not in _SAID else word
 

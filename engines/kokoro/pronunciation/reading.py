@@ -15,12 +15,13 @@ STOPS: Final = ",—:;.…!?"
 _ELLIPSIS: Final = regex.compile(r"\.{2,}|…+")
 _WORD: Final = regex.compile(
     rf"(?P<spelled>{ipa.PATTERN})"
-    r"|(?P<word>(?:'(?=(?:em|tis|twas|cause|til|n)\b))?[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§--[<>|~^]]"
+    r"|(?P<word>(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§--[<>|~^]]"
     r"(?:[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§\u200c\u200d\u0970--[<>|~^]]"
     r"|['’](?=\p{L})|[-‐‑](?=[\p{L}\p{N}])"
-    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll})\.(?=\p{Ll}))*)"
+    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll})\.(?=\p{Ll})"
+    r"|(?<=(?<!\p{L})\p{Lu}\p{Ll})\.(?=\p{Lu}(?!\p{L})))*)"
     r"|(?P<mark>\S)",
-    regex.V1 | regex.IGNORECASE,
+    regex.V1,
 )
 _MARKS: Final = {mark: mark for mark in STOPS} | {
     "।": ".", "॥": ".", "。": ".", "؟": "?", "‽": "?", "？": "?", "！": "!", "，": ",", "、": ",", "،": ",",
@@ -28,6 +29,8 @@ _MARKS: Final = {mark: mark for mark in STOPS} | {
 }  # fmt: skip
 _OPENING: Final = {"(": "(", "[": "(", "{": "(", "“": "“", "„": "“", "«": "“", "‟": "“"}
 _CLOSING: Final = {")": ")", "]": ")", "}": ")", "”": "”", "»": "”"}
+_UNSPACED: Final = regex.compile(r"(?<=\p{Ll})\.(?=\p{Lu}(?:[\p{Ll}'’\s]|$))")
+"""A full stop that a space is missing after, if it ends a sentence: ``done.Now``."""
 _ABBREVIATION: Final = 5
 """Letters of the longest word whose stop may be part of it."""
 
@@ -91,10 +94,12 @@ def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) ->
         return ""
     if mark == '"' or mark in _CLOSING:
         last.after = with_mark(last.after, _CLOSING.get(mark, "”"))
-    elif mark in "-‐‑" and text[at - 1 : at].isspace() and text[at + 1 : at + 2].isspace():
-        _stop(last, "—")
+    elif mark in "-‐‑":
+        if _is_dash(text, at):
+            _stop(last, "—")
     elif mark in _MARKS:
-        if mark == "." and not ends.intersection(range(at + 1, at + 4)) and text[at + 1 : at + 2] != ".":
+        ends_here = ends.intersection(range(at + 1, at + 4)) or _ends_unspaced(text, at, last)
+        if mark == "." and not ends_here and text[at + 1 : at + 2] != ".":
             if at == last.offset + len(last.text) and len(last.text) <= _ABBREVIATION:
                 last.abbreviated = True
             return ""
@@ -109,6 +114,21 @@ def _stop(word: Word, mark: str) -> None:
         word.after += mark
     elif STOPS.index(mark) > STOPS.index(word.stop):
         word.after = word.after.replace(word.stop, mark)
+
+
+def _is_dash(text: str, at: int) -> bool:
+    """Whether a hyphen stands for a dash: ``wait - no``, ``wait--no``; not ``--option``."""
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if before.isspace():
+        return after.isspace()
+    return before == "-" and (after.isspace() or not text[: at - 1][-1:].isspace())
+
+
+def _ends_unspaced(text: str, at: int, last: Word) -> bool:
+    """Whether a full stop between two words ends a sentence, as it would with a space after it."""
+    if not _UNSPACED.match(text, at):
+        return False
+    return len(sentences(f"{last.text}. {text[at + 1]}")) > 1
 
 
 def _sentence_ends(text: str) -> Iterator[int]:

@@ -88,6 +88,32 @@ async def test_abbreviations_make_no_pause(pronouncer: Pronouncer):
     assert await said(pronouncer, "Dr. Smith met St. Peter.") == "dˈɑktəɹ smˈɪθ mˈɛt sənt pˈiTəɹ."
 
 
+@pytest.mark.parametrize(
+    ("text", "sounds"),
+    [
+        ("a Ph.D. in law", "ɐ pˌiˈAʧ dˈi ɪn lˈɔ"),
+        ("She has a Ph.D.", "ʃi həz ɐ pˌiˈAʧ dˈi."),
+        ("B.Tech", "bˈi tˈɛk"),
+        ("It is done.Now we go.", "ɪT ɪz dˈʌn. nˈW wi ɡˈO."),
+        ("Dr.Smith", "dˈɑktəɹ smˈɪθ"),
+        ("example.com", "ɛɡzˈæmpᵊl dˈɑt kˈɑm"),
+        ("'Til then", "tˈɪl ðˈɛn"),
+    ],
+)
+async def test_full_stops_inside_words(pronouncer: Pronouncer, text: str, sounds: str):
+    assert await said(pronouncer, text) == sounds
+
+
+@pytest.mark.parametrize("dash", [" — ", " - ", " -- ", "--", " --- ", "—"])
+async def test_dashes_as_they_are_typed_make_a_pause(pronouncer: Pronouncer, dash: str):
+    assert await said(pronouncer, f"wait{dash}no") == "wˈAt— nˈO"
+
+
+@pytest.mark.parametrize("text", ["wait -no", "wait --no", "wait-no", "-- wait no"])
+async def test_other_hyphens_make_none(pronouncer: Pronouncer, text: str):
+    assert "—" not in await said(pronouncer, text)
+
+
 async def test_words_map_to_the_text(pronouncer: Pronouncer):
     text = "Of the 25 apples — “well-known” ones — I don't eat 3.5 of them."
     (phrase,) = await pronouncer.phrases(text, "en", limit=250, first_limit=250)

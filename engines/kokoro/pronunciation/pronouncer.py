@@ -1,18 +1,20 @@
 """From text to what the model is given."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property, reduce
 from typing import Final
 
 from engines.contract import UnsupportedUtterance
-from engines.kokoro.pronunciation.alignment import by_word
+from engines.kokoro.pronunciation.alignment import Aligner
 from engines.kokoro.pronunciation.cutting import Pronounced, cut
 from engines.kokoro.pronunciation.hindi import both
 from engines.kokoro.pronunciation.languages import Speech, Write, speech_in, speech_of
 from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
 from engines.kokoro.pronunciation.reading import Word, with_mark, words
+from engines.kokoro.pronunciation.scripts import legible
 from engines.phonemes.phonemizer import Phonemizer, Question
 
 LONGEST_WORD: Final = 80
@@ -46,10 +48,8 @@ class Pronouncer:
         speech = speech_in(language)
         found = words(text)
         runs = [run for clause in _clauses(found) for run in _runs(clause, speech)]
-        answers = iter(await self._phonemizer.ipa([question for run in runs for question in run.questions]))
-        symbols: list[str] = []
-        for run in runs:
-            symbols += run.symbols([phonemes_of(next(answers)) for _ in run.questions])
+        answers = await self._phonemizer.ipa([question for run in runs for question in run.questions])
+        symbols = await asyncio.to_thread(_symbols, runs, answers)
         for index, word in enumerate(found):
             if word.ipa:
                 own = speech.symbols(phonemes_of_ipa(word.ipa, speech.table)).strip()
@@ -82,22 +82,41 @@ class _Run:
     def questions(self) -> list[Question]:
         """The clause, each word alone, and each alone in the second voice."""
         speech = self._speech
-        spelt = [_broken(speech.spelling(word.text)) + "." * word.abbreviated for word in self._words]
+        spelt = [
+            _broken(speech.spelling(legible(word.text))) + "." * word.abbreviated for word in self._words
+        ]
         asked = [(speech.voice, text) for text in (" ".join(spelt), *spelt)]
         return asked + [(speech.vowels, text) for text in spelt if speech.vowels]
 
-    def symbols(self, answers: Sequence[Sequence[str]]) -> list[str]:
+    def symbols(self, answers: Sequence[Sequence[str]], aligner: Aligner) -> list[str]:
         """The symbols of each word.
 
         Args:
             answers: Phonemes, one list for each of the questions.
+            aligner: Of the whole text.
         """
         whole, *alone = answers
         count = len(self._words)
-        said = by_word(whole, alone[:count])
+        said = aligner.by_word(whole, alone[:count])
         if self._speech.vowels:
             said = [both(*pair) for pair in zip(said, alone[count:], strict=True)]
         return [self._write(phonemes).strip() for phonemes in said]
+
+
+def _symbols(runs: Sequence[_Run], answers: Sequence[str]) -> list[str]:
+    """The symbols of each word of a text.
+
+    Args:
+        runs: In order.
+        answers: To the questions of all of them.
+    """
+    waiting = iter(answers)
+    aligner = Aligner()
+    return [
+        symbols
+        for run in runs
+        for symbols in run.symbols([phonemes_of(next(waiting)) for _ in run.questions], aligner)
+    ]
 
 
 def _runs(clause: Sequence[Word], speech: Speech) -> Iterator[_Run]:

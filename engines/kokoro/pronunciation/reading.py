@@ -7,6 +7,7 @@ from typing import Final
 
 import regex
 
+from engines.kokoro.pronunciation.scripts import FOREIGN
 from engines.text import ipa
 from engines.text.sentences import sentences
 
@@ -15,8 +16,9 @@ STOPS: Final = ",—:;.…!?"
 _ELLIPSIS: Final = regex.compile(r"\.{2,}|…+")
 _WORD: Final = regex.compile(
     rf"(?P<spelled>{ipa.PATTERN})"
-    r"|(?P<word>(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§--[<>|~^]]"
-    r"(?:[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§\u200c\u200d\u0970--[<>|~^]]"
+    r"|(?P<word>(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?"
+    rf"(?!{FOREIGN})[\p{{L}}\p{{M}}\p{{N}}\p{{Sc}}\p{{Sm}}\p{{So}}%#@&§--[<>|~^]]"
+    rf"(?:(?!{FOREIGN})[\p{{L}}\p{{M}}\p{{N}}\p{{Sc}}\p{{Sm}}\p{{So}}%#@&§\u200c\u200d\u0970--[<>|~^]]"
     r"|['’](?=\p{L})|[-‐‑](?=[\p{L}\p{N}])"
     r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll})\.(?=\p{Ll})"
     r"|(?<=(?<!\p{L})\p{Lu}\p{Ll})\.(?=\p{Lu}(?!\p{L})))*)"
@@ -62,12 +64,18 @@ class Word:
 
 
 def words(text: str) -> list[Word]:
-    """The words of a text, each with the marks around it; marks that stand before any word are left out."""
+    """The words of a text, each with the marks around it.
+
+    Marks that stand before any word are left out, and so are letters of scripts that are not read.
+    """
     found: list[Word] = []
     opening = ""
     ends = set(_sentence_ends(text))
     for match in _WORD.finditer(text):
         if mark := match["mark"]:
+            if opening and _closes(text, match.start(), mark):
+                opening = opening[:-1]  # nothing between the two is read
+                continue
             last = found[-1] if found else None
             opening = with_mark(opening, _marked(text, match.start(), mark, last, ends))
             continue
@@ -88,11 +96,12 @@ def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) ->
     """Add a mark to the word before it; the symbol of one that belongs to the word after it is returned."""
     if mark in _OPENING:
         return _OPENING[mark]
-    if mark == '"' and (at == 0 or text[at - 1].isspace() or text[at - 1] in _OPENING):
+    closes = _closes(text, at, mark)
+    if mark == '"' and not closes:
         return "“"
     if last is None:
         return ""
-    if mark == '"' or mark in _CLOSING:
+    if closes:
         last.after = with_mark(last.after, _CLOSING.get(mark, "”"))
     elif mark in "-‐‑":
         if _is_dash(text, at):
@@ -114,6 +123,13 @@ def _stop(word: Word, mark: str) -> None:
         word.after += mark
     elif STOPS.index(mark) > STOPS.index(word.stop):
         word.after = word.after.replace(word.stop, mark)
+
+
+def _closes(text: str, at: int, mark: str) -> bool:
+    """Whether it is a closing bracket or quote."""
+    if mark == '"':
+        return at > 0 and not text[at - 1].isspace() and text[at - 1] not in _OPENING
+    return mark in _CLOSING
 
 
 def _is_dash(text: str, at: int) -> bool:

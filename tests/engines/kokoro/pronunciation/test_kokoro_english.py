@@ -1,13 +1,15 @@
 """English and the Romance languages, and what the model is never given."""
 
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines.contract import UnsupportedUtterance
-from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Pronouncer
+from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Pronouncer, alignment
+from engines.kokoro.pronunciation import pronouncer as pronouncer_module
 from engines.text import ipa
 
 
@@ -112,6 +114,85 @@ async def test_dashes_as_they_are_typed_make_a_pause(pronouncer: Pronouncer, das
 @pytest.mark.parametrize("text", ["wait -no", "wait --no", "wait-no", "-- wait no"])
 async def test_other_hyphens_make_none(pronouncer: Pronouncer, text: str):
     assert "—" not in await said(pronouncer, text)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("en", "I love 東京 so much", ["I", "love", "so", "much"]),
+        ("en", "Say привет, or שלום!", ["Say", "or"]),
+        ("en", "東京tower and カーナ", ["tower", "and"]),
+        ("en", "a 𒍅 b ℵ c", ["a", "b", "c"]),
+        ("en", "Ελλάδα", []),
+        ("en", "the α and the β-test", ["the", "α", "and", "the", "β-test"]),
+        ("en", "5 µm", ["5", "µm"]),
+        ("en", "नमस्ते, তুমি and தமிழ்", ["नमस्ते", "তুমি", "and", "தமிழ்"]),
+        ("hi", "मेरा नाम 東京 Ravi है", ["मेरा", "नाम", "Ravi", "है"]),
+        ("fr", "ça va, Привет", ["ça", "va"]),
+        ("en", "東 " * 200, []),
+    ],
+)
+async def test_letters_of_other_scripts_are_silent(
+    pronouncer: Pronouncer, language: str, text: str, words: list[str]
+):
+    try:
+        phrases = await pronouncer.phrases(text, language, limit=250, first_limit=250)
+    except UnsupportedUtterance as error:
+        assert error.param == "input"
+        phrases = []
+    assert [word.word for phrase in phrases for word in phrase.words] == words
+
+
+async def test_styled_letters_are_letters(pronouncer: Pronouncer):
+    for styled in ("ｈｅｌｌｏ", "𝐡𝐞𝐥𝐥𝐨", "ⓗⓔⓛⓛⓞ", "ℎello"):
+        assert await said(pronouncer, styled) == await said(pronouncer, "hello")
+
+
+@pytest.mark.parametrize(
+    ("text", "sounds"),
+    [
+        ("I like (東京), you know.", "I lˈIk, ju nˈO."),
+        ('Say "東京" now', "sˈA nˈW"),
+        ("Go 東京.", "ɡˈO."),
+        ("Go 東京。", "ɡˈO."),
+    ],
+)
+async def test_marks_around_silent_letters(pronouncer: Pronouncer, text: str, sounds: str):
+    assert await said(pronouncer, text) == sounds
+
+
+@pytest.mark.parametrize(
+    "text", ["a " + "☃ " * 199, "a " + "ⅷ " * 199, "888 " * 100, "9" * 400, "a " + "東" * 398]
+)
+async def test_no_text_needs_a_large_table(
+    pronouncer: Pronouncer, text: str, monkeypatch: pytest.MonkeyPatch
+):
+    cells: list[int] = []
+    steps = alignment._steps
+
+    def counted(wanted: Sequence[str], said: Sequence[str]) -> list[bytearray]:
+        cells.append(len(wanted) * len(said))
+        return steps(wanted, said)
+
+    monkeypatch.setattr(alignment, "_steps", counted)
+    assert await pronouncer.phrases(text, "en", limit=200, first_limit=90)
+    assert sum(cells) <= alignment.CELLS
+
+
+async def test_the_event_loop_goes_on_while_words_are_aligned(
+    pronouncer: Pronouncer, monkeypatch: pytest.MonkeyPatch
+):
+    threads: list[int] = []
+
+    class Watched(alignment.Aligner):
+        def by_word(self, clause: Sequence[str], alone: Sequence[Sequence[str]]) -> list[list[str]]:
+            threads.append(threading.get_ident())
+            return super().by_word(clause, alone)
+
+    monkeypatch.setattr(pronouncer_module, "Aligner", Watched)
+    await said(pronouncer, "of the people")
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_words_map_to_the_text(pronouncer: Pronouncer):

@@ -88,6 +88,7 @@ async def test_only_a_stop_ends_a_phrase(pronouncer: Pronouncer):
         ("SBI", "ˌɛsbˌiˈaːɪ"),
         ("OTP", "ˌoːʈˌipˈi"),
         ("NASA", "nˈɛːsə"),
+        ("INDIA", "ˈɪnɖiə"),
     ],
 )
 async def test_english_words_have_the_sounds_of_india(pronouncer: Pronouncer, text: str, sounds: str):

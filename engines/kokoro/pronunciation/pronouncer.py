@@ -10,7 +10,7 @@ from engines.contract import UnsupportedUtterance
 from engines.kokoro.pronunciation.alignment import Aligner
 from engines.kokoro.pronunciation.cutting import Pronounced, cut
 from engines.kokoro.pronunciation.hindi import both
-from engines.kokoro.pronunciation.languages import Speech, Write, speech_in, speech_of
+from engines.kokoro.pronunciation.languages import Speech, speech_in, speech_of
 from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
 from engines.kokoro.pronunciation.reading import Word, with_mark, words
@@ -52,7 +52,8 @@ class Pronouncer:
         symbols = await asyncio.to_thread(_symbols, runs, answers)
         for index, word in enumerate(found):
             if word.ipa:
-                own = speech.symbols(phonemes_of_ipa(word.ipa, speech.table)).strip()
+                _, writer = speech_of(word.text, speech)
+                own = writer.symbols(phonemes_of_ipa(word.ipa, writer.table)).strip()
                 symbols[index] = own or symbols[index]
         said = _audible(found, symbols)
         if not said:
@@ -70,13 +71,13 @@ class _Run:
     Args:
         words: The words.
         speech: How they are pronounced.
-        write: Gives the symbols of their phonemes.
+        writer: Has the symbols of their phonemes.
     """
 
-    def __init__(self, words: Sequence[Word], speech: Speech, write: Write) -> None:
+    def __init__(self, words: Sequence[Word], speech: Speech, writer: Speech) -> None:
         self._words = words
         self._speech = speech
-        self._write = write
+        self._writer = writer
 
     @cached_property
     def questions(self) -> list[Question]:
@@ -100,7 +101,7 @@ class _Run:
         said = aligner.by_word(whole, alone[:count])
         if self._speech.vowels:
             said = [both(*pair) for pair in zip(said, alone[count:], strict=True)]
-        return [self._write(phonemes).strip() for phonemes in said]
+        return [self._writer.symbols(phonemes).strip() for phonemes in said]
 
 
 def _symbols(runs: Sequence[_Run], answers: Sequence[str]) -> list[str]:
@@ -120,8 +121,8 @@ def _symbols(runs: Sequence[_Run], answers: Sequence[str]) -> list[str]:
 
 
 def _runs(clause: Sequence[Word], speech: Speech) -> Iterator[_Run]:
-    for (speaker, write), group in itertools.groupby(clause, key=lambda word: speech_of(word.text, speech)):
-        yield _Run(list(group), speaker, write)
+    for (speaker, writer), group in itertools.groupby(clause, key=lambda word: speech_of(word.text, speech)):
+        yield _Run(list(group), speaker, writer)
 
 
 def _audible(found: Sequence[Word], symbols: Sequence[str]) -> list[Pronounced]:

@@ -1,7 +1,7 @@
 """English and the Romance languages, and what the model is never given."""
 
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 from engines.contract import UnsupportedUtterance
 from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Pronouncer, alignment
 from engines.kokoro.pronunciation import pronouncer as pronouncer_module
+from engines.kokoro.pronunciation.english import AMERICAN, BRITISH
+from engines.kokoro.pronunciation.hindi import HINDI, INDIAN
+from engines.kokoro.pronunciation.phonemes import apart
+from engines.kokoro.pronunciation.romance import ROMANCE
 from engines.text import ipa
 
 
@@ -215,6 +219,18 @@ async def test_ipa_in_the_text_is_what_is_said(pronouncer: Pronouncer):
     assert phrase.symbols == "mI sˈikwᵊl dˈATəbˌAs, təmˈATO.".replace("mˈATO", "mˈAtO")
     assert [word.word for word in phrase.words] == ["My", "SQL", "database", "tomato"]
     assert all(text[word.offset :].startswith(word.word) for word in phrase.words)
+
+
+@pytest.mark.parametrize(("language", "sounds"), [("en-US", "ɪh"), ("en-GB", "ɪh"), ("fr", "ɪç")])
+@pytest.mark.parametrize("spoken", ["ɪç", "ɪc\u0327"])
+async def test_ipa_in_either_encoding(pronouncer: Pronouncer, language: str, sounds: str, spoken: str):
+    assert await said(pronouncer, ipa.marked("ich", spoken), language) == sounds
+
+
+@pytest.mark.parametrize("table", [AMERICAN, BRITISH, HINDI, INDIAN, ROMANCE])
+def test_tables_are_written_as_they_are_asked(table: Mapping[str, str]):
+    assert [key for key in table if apart(key) != key] == []
+    assert set("".join(table.values())) <= set(VOCABULARY)
 
 
 async def test_a_word_whose_ipa_has_no_sound_the_model_knows_is_read(pronouncer: Pronouncer):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines.kokoro.pronunciation import VOCABULARY, Pronouncer
+from engines.text import ipa
 
 WORDS = [
     (word, sounds)
@@ -95,6 +96,25 @@ async def test_english_words_have_the_sounds_of_india(pronouncer: Pronouncer, te
     phrases = await pronouncer.phrases(f"मेरा {text} नहीं आया", "hi", limit=250, first_limit=250)
     word = next(word for word in phrases[0].words if word.word == text)
     assert phrases[0].symbols[word.start : word.end] == sounds
+
+
+@pytest.mark.parametrize(
+    ("word", "spoken", "sounds"),
+    [
+        ("चाय", "ˈtʃaɪ", "cˈaːɪ"),
+        ("चाय", "ˈt͡ʃaɪ", "cˈaːɪ"),
+        ("झाड़", "ˈdʒʱaːɽə", "ɟʰˈaːr.ə"),
+        ("गो", "ɡoʊ", "ɡoː"),
+        ("order", "ˈɔːɹdɚ", "ˈɔɾɖəɾ"),
+        ("three", "ˈθɹiː", "tʰɾˈi"),
+        ("Xiaomi", "ˈʃaʊmi", "ʃˈaːʊmi"),
+        ("Taj", "ˈt̪ɑːdʒ", "tˈaːɟ"),
+    ],
+)
+async def test_ipa_has_the_sounds_that_the_word_has_without(
+    pronouncer: Pronouncer, word: str, spoken: str, sounds: str
+):
+    assert await said(pronouncer, f"{ipa.marked(word, spoken)} आया।") == f"{sounds} ˈaːjaː."
 
 
 async def test_digits_that_are_left_are_read(pronouncer: Pronouncer):

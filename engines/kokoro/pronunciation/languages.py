@@ -88,10 +88,11 @@ def speech_in(language: str) -> Speech:
 def speech_of(word: str, speech: Speech) -> tuple[Speech, Speech]:
     """How a word is pronounced in a text of a language: whose voice, and whose symbols.
 
-    An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that.
+    An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that. English
+    of India is written in the symbols of Hindi.
     """
     if speech is _HINDI and _LATIN.search(word) and not _DEVANAGARI.search(word):
         return _HINGLISH, _HINGLISH
     if speech is not _HINDI and _DEVANAGARI.search(word):
-        return _HINDI, speech
+        return _HINDI, _HINDI if speech is _INDIAN else speech
     return speech, speech

@@ -108,7 +108,7 @@ async def test_english_words_have_the_sounds_of_india(pronouncer: Pronouncer, te
         ("order", "ˈɔːɹdɚ", "ˈɔɾɖəɾ"),
         ("three", "ˈθɹiː", "tʰɾˈi"),
         ("Xiaomi", "ˈʃaʊmi", "ʃˈaːʊmi"),
-        ("Taj", "ˈt̪ɑːdʒ", "tˈaːɟ"),
+        ("Taj", "ˈt̪aːdʒ", "tˈaːɟ"),
     ],
 )
 async def test_ipa_has_the_sounds_that_the_word_has_without(
@@ -119,6 +119,12 @@ async def test_ipa_has_the_sounds_that_the_word_has_without(
 
 async def test_digits_that_are_left_are_read(pronouncer: Pronouncer):
     assert (await said(pronouncer, "१२ घर")) == (await said(pronouncer, "12 घर"))
+
+
+async def test_hindi_words_in_indian_english_have_the_sounds_of_hindi(pronouncer: Pronouncer):
+    for word in ("राम", "तारा", "सड़क", "चाय"):
+        (phrase,) = await pronouncer.phrases(f"{word}.", "en-IN", limit=250, first_limit=250)
+        assert phrase.symbols == await said(pronouncer, f"{word}.")
 
 
 @pytest.mark.parametrize("text", ["हाँ", "न", "जी", "५", "ok"])

@@ -43,7 +43,7 @@ class Pronouncer:
 
         Raises:
             UnsupportedUtterance: The language cannot be pronounced, or nothing in the text can.
-            EngineUnavailable: eSpeak NG is not installed, or was lost.
+            EngineUnavailable: eSpeak NG is not installed, or exited twice.
         """
         speech = speech_in(language)
         found = words(text)

@@ -20,7 +20,7 @@ _WORD: Final = regex.compile(
     rf"(?!{FOREIGN})[\p{{L}}\p{{M}}\p{{N}}\p{{Sc}}\p{{Sm}}\p{{So}}%#@&§--[<>|~^]]"
     rf"(?:(?!{FOREIGN})[\p{{L}}\p{{M}}\p{{N}}\p{{Sc}}\p{{Sm}}\p{{So}}%#@&§\u200c\u200d\u0970--[<>|~^]]"
     r"|['’](?=\p{L})|[-‐‑](?=[\p{L}\p{N}])"
-    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll})\.(?=\p{Ll})"
+    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll}|\p{Lu}{2})\.(?=\p{Ll}|\p{Lu}{2})"
     r"|(?<=(?<!\p{L})\p{Lu}\p{Ll})\.(?=\p{Lu}(?!\p{L})))*)"
     r"|(?P<mark>\S)",
     regex.V1,
@@ -137,7 +137,7 @@ def _is_dash(text: str, at: int) -> bool:
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     if before.isspace():
         return after.isspace()
-    return before == "-" and (after.isspace() or not text[: at - 1][-1:].isspace())
+    return before == "-" and (after.isspace() or not text[max(0, at - 2) : at - 1].isspace())
 
 
 def _ends_unspaced(text: str, at: int, last: Word) -> bool:

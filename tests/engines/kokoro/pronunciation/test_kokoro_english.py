@@ -110,6 +110,11 @@ async def test_full_stops_inside_words(pronouncer: Pronouncer, text: str, sounds
     assert await said(pronouncer, text) == sounds
 
 
+@pytest.mark.parametrize("text", ["README.md", "ASP.NET", "Node.JS", "node.js"])
+async def test_the_dot_of_a_name_is_said(pronouncer: Pronouncer, text: str):
+    assert " dˈɑt " in await said(pronouncer, text)
+
+
 @pytest.mark.parametrize("dash", [" — ", " - ", " -- ", "--", " --- ", "—"])
 async def test_dashes_as_they_are_typed_make_a_pause(pronouncer: Pronouncer, dash: str):
     assert await said(pronouncer, f"wait{dash}no") == "wˈAt— nˈO"

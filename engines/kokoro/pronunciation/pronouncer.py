@@ -14,7 +14,7 @@ from engines.kokoro.pronunciation.languages import Speech, speech_in, speech_of
 from engines.kokoro.pronunciation.phonemes import phonemes_of, phonemes_of_ipa
 from engines.kokoro.pronunciation.phrase import Phrase
 from engines.kokoro.pronunciation.reading import Word, with_mark, words
-from engines.kokoro.pronunciation.scripts import legible
+from engines.kokoro.pronunciation.scripts import has_foreign, legible
 from engines.phonemes.phonemizer import Phonemizer, Question
 
 LONGEST_WORD: Final = 80
@@ -41,8 +41,11 @@ class Pronouncer:
             limit: Symbols of a phrase, at most 250: nearer to 510 the model hurries.
             first_limit: Symbols of the first phrase, where a clause or word ends there.
 
+        Returns:
+            At least one, unless all letters are of scripts that are not read.
+
         Raises:
-            UnsupportedUtterance: The language cannot be pronounced, or nothing in the text can.
+            UnsupportedUtterance: The language cannot be pronounced, or there is nothing to speak.
             EngineUnavailable: eSpeak NG is not installed, or exited twice.
         """
         speech = speech_in(language)
@@ -57,6 +60,8 @@ class Pronouncer:
                 symbols[index] = own or symbols[index]
         said = _audible(found, symbols)
         if not said:
+            if has_foreign(text):
+                return []  # a sentence of a longer text, which goes on
             raise UnsupportedUtterance("There is nothing to speak in the text.", param="input")
         return cut(said, limit=limit, first_limit=first_limit)
 

@@ -27,6 +27,11 @@ _STYLED: Final = regex.compile(
 """Full-width, circled and mathematical letters, and digits."""
 
 
+def has_foreign(text: str) -> bool:
+    """Whether the text has letters that are not read."""
+    return _FOREIGN.search(text) is not None
+
+
 def legible(text: str) -> str:
     """The text as eSpeak NG reads it: without foreign letters, and styled letters as plain ones."""
     if text.isascii():

@@ -157,6 +157,8 @@ class SpeechStream:
                         inline, first = cheap or first, False
                         data = pipeline.feed(piece) if inline else await in_thread(pipeline.feed, piece)
                         yield Part(data)
+            if self._seconds == 0.0:
+                raise ApiError(400, "The input has no letter that this voice can read.", param="input")
             yield Part(pipeline.finish())
         except AudioTooLong as error:
             raise ApiError(400, str(error), param="input", code="audio_too_long") from error

@@ -248,9 +248,11 @@ class KokoroEngine:
             if utterance.abandoned():
                 raise Abandoned("The utterance was abandoned.")
             heard = await self._in_thread(phrase, casting, utterance.speed)
-            words += [
-                replace(word, start=word.start + seconds, end=word.end + seconds) for word in heard.words
-            ]
+            for word in heard.words:
+                if words and words[-1].offset == word.offset:  # the rest of a word that was cut
+                    words[-1] = replace(words[-1], end=word.end + seconds)
+                else:
+                    words.append(replace(word, start=word.start + seconds, end=word.end + seconds))
             pcm = heard.pcm
             if number < len(phrases):
                 pause = np.zeros(round(pause_after(phrase.symbols) / utterance.speed * SAMPLE_RATE), np.int16)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -39,16 +40,18 @@ Question: TypeAlias = tuple[str, str]
 
 
 class Phonemizer:
-    """Texts to IPA; the process starts at the first question, and again when it was lost.
+    """Texts to IPA; the process starts at the first question, and again after it exited or was closed.
 
-    Questions of many tasks are asked one after another. A question whose process is lost is asked once more.
+    Questions of many tasks are asked one after another. A question whose process exits is asked once more,
+    unless that was closed.
     """
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._asking = asyncio.Lock()
-        self._known: dict[Question, str] = {}
+        self._known: OrderedDict[Question, str] = OrderedDict()
         self._last_id = 0
+        self._closings = 0
 
     @property
     def pid(self) -> int | None:
@@ -59,16 +62,25 @@ class Phonemizer:
         """How each text sounds: :data:`SEPARATOR` between phonemes, a space between words.
 
         Raises:
-            EngineUnavailable: eSpeak NG is not installed, was lost twice, or has no such voice.
+            EngineUnavailable: eSpeak NG is not installed, exited twice, was closed, or has no such voice.
         """
         questions = [(voice, text[:LONGEST]) for voice, text in questions]
         if not all(question in self._known for question in questions):
+            closings = self._closings
             async with self._asking:
-                return await self._answers(questions)
+                return await self._answers(questions, closings)
         return [self._recalled(question) for question in questions]
 
     async def close(self) -> None:
-        """End the process. Never raises; safe to repeat."""
+        """End the process and fail the questions that wait for it. Never raises; safe to repeat."""
+        self._closings += 1
+        await self._end()
+        # a process that is just being started is ended by the question that started it
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS), self._asking:
+                pass
+
+    async def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -76,9 +88,9 @@ class Phonemizer:
             process.kill()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):
-                await process.communicate()  # closes the pipes too
+                await process.wait()  # not communicate(): a question may still be reading
 
-    async def _answers(self, questions: Sequence[Question]) -> list[str]:
+    async def _answers(self, questions: Sequence[Question], closings: int) -> list[str]:
         said: dict[Question, str] = {}
         waiting: list[Question] = []
         for question in dict.fromkeys(questions):
@@ -86,38 +98,49 @@ class Phonemizer:
                 said[question] = self._recalled(question)
                 continue
             if waiting and sum(len(text) for _, text in (*waiting, question)) > _ROUND:
-                said |= zip(waiting, await self._ask(waiting), strict=True)
+                said |= zip(waiting, await self._ask(waiting, closings), strict=True)
                 waiting = []
             waiting.append(question)
         if waiting:
-            said |= zip(waiting, await self._ask(waiting), strict=True)
+            said |= zip(waiting, await self._ask(waiting, closings), strict=True)
         for question, ipa in said.items():
             if len(question[1]) <= REMEMBERED:
                 self._known[question] = ipa
-        for question in list(self._known)[: max(0, len(self._known) - MEMORY)]:
-            del self._known[question]
+        while len(self._known) > MEMORY:
+            self._known.popitem(last=False)
         return [said[question] for question in questions]
 
     def _recalled(self, question: Question) -> str:
         """What is known, which becomes the last to be forgotten."""
-        self._known[question] = ipa = self._known.pop(question)
-        return ipa
+        self._known.move_to_end(question)
+        return self._known[question]
 
-    async def _ask(self, questions: Sequence[Question]) -> list[str]:
+    async def _ask(self, questions: Sequence[Question], closings: int) -> list[str]:
+        """The answers.
+
+        Args:
+            questions: What is asked.
+            closings: How often this had been closed when it was asked.
+        """
         for tries in range(1, _TRIES + 1):
+            self._check_open(closings)
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    process = self._process or await self._start()
+                    process = self._process or await self._start(closings)
                     return await self._exchange(process, questions)
             except (OSError, ValueError, TimeoutError) as error:
-                await self.close()
+                await self._end()
                 if tries == _TRIES:
-                    reason = str(error) or f"it did not answer within {ANSWER_SECONDS:g} s"
-                    message = f"eSpeak NG, which says how words sound, was lost: {reason}."
-                    raise EngineUnavailable(message) from error
+                    self._check_open(closings)
+                    reason = str(error) or f"did not answer within {ANSWER_SECONDS:g} s"
+                    raise EngineUnavailable(f"The phonemizer process {reason}.") from error
         raise AssertionError
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    def _check_open(self, closings: int) -> None:
+        if closings != self._closings:
+            raise EngineUnavailable("The phonemizer was closed.")
+
+    async def _start(self, closings: int) -> asyncio.subprocess.Process:
         spec = importlib.util.find_spec(_LOADER)
         folder = Path(spec.origin).parent if spec and spec.origin else None
         library = folder and next((path for name in _LIBRARIES if (path := folder / name).is_file()), None)
@@ -139,6 +162,9 @@ class Phonemizer:
             limit=_LINE,
         )
         self._process = process
+        if closings != self._closings:
+            await self._end()
+            self._check_open(closings)
         await self._receive(process, 0)
         return process
 
@@ -151,7 +177,7 @@ class Phonemizer:
             try:
                 process.stdin.write(json.dumps(asked).encode() + b"\n")
             except RuntimeError as error:  # uvloop's, of a pipe whose reader is gone
-                raise OSError("it ended") from error
+                raise OSError("exited") from error
             await process.stdin.drain()
         return await self._receive(process, self._last_id)
 
@@ -160,9 +186,9 @@ class Phonemizer:
         while True:
             line = await process.stdout.readline() if process.stdout else b""
             if not line:
-                raise OSError("it ended")
+                raise OSError("exited")
             answer: Any = json.loads(line)
             if answer["id"] == question:
                 if "error" in answer:
-                    raise OSError(answer["error"])
+                    raise OSError(f"failed: {answer['error']}")
                 return answer["ipa"]

@@ -20,7 +20,7 @@ _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 """eSpeak NG takes U+0001 for the start of a command, and U+0000 for the end."""
 
 
-class Phonemizer:
+class EspeakLibrary:
     """A loaded library, see ``espeak_TextToPhonemes`` in ``speak_lib.h``.
 
     Args:
@@ -39,7 +39,7 @@ class Phonemizer:
             ctypes.c_int,
         ]
         if self._lib.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, b".", _INITIALIZE_DONT_EXIT) <= 0:
-            raise OSError("its data cannot be read")
+            raise OSError("eSpeak NG cannot read its data")
         self._voice = ""
 
     def ipa(self, voice: str, text: str) -> str:
@@ -51,7 +51,7 @@ class Phonemizer:
         if voice != self._voice:
             self._voice = ""
             if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ValueError(f"it has no voice {voice}")
+                raise ValueError(f"eSpeak NG has no voice {voice}")
             self._voice = voice
         rest = ctypes.c_char_p(text.translate(_CONTROLS).encode(errors="replace"))
         clauses: list[str] = []
@@ -76,7 +76,7 @@ def main(library: str, folder: str, parent: str) -> None:
     requests, out = claim_pipes()
     try:
         os.chdir(folder)  # the library refuses a path of 160 bytes; "." is shorter
-        phonemizer = Phonemizer(library)
+        espeak = EspeakLibrary(library)
     except OSError as error:
         send(out, _line({"id": 0, "error": str(error)}))
         return
@@ -84,7 +84,7 @@ def main(library: str, folder: str, parent: str) -> None:
     for line in requests:
         question = json.loads(line)
         try:
-            said = [phonemizer.ipa(voice, text) for voice, text in question["texts"]]
+            said = [espeak.ipa(voice, text) for voice, text in question["texts"]]
         except ValueError as error:
             send(out, _line({"id": question["id"], "error": str(error)}))
         else:

@@ -143,7 +143,7 @@ class English(Reader):
         return spoken if year is None else f"{spoken} {self.year(year)}"
 
     def time(self, hour: int, minute: int, second: int | None, half: str | None) -> str:
-        """``5:30 pm`` → ``five thirty p m``."""
+        """``5:30 pm`` → ``five thirty PM``: the ``a`` of ``a m`` would be read as the article."""
         if minute:
             spoken = f"{_small(hour)} " + (f"oh {_small(minute)}" if minute < 10 else _small(minute))
         elif half:
@@ -152,7 +152,7 @@ class English(Reader):
             spoken = f"{_small(hour)} o'clock" if 1 <= hour <= 12 else f"{_small(hour)} hundred hours"
         if second:
             spoken += f" and {_small(second)} second" + ("s" if second != 1 else "")
-        return spoken + (f" {half} m" if half else "")
+        return spoken + (f" {half.upper()}M" if half else "")
 
     def fraction(self, over: int, under: int) -> str:
         """``3/4`` → ``three quarters``."""
@@ -166,7 +166,7 @@ class English(Reader):
         return f"{self.cardinal(whole)} and " + (f"a {part[4:]}" if over == 1 else part)
 
     def decade(self, number: int) -> str:
-        """``1990s`` → ``nineteen nineties``."""
+        """``1990s`` → ``nineteen nineties``; ``'90s`` → ``nineties``."""
         spoken = self.year(number)
         return spoken[:-1] + "ies" if spoken.endswith("y") else spoken + "s"
 

@@ -119,7 +119,11 @@ class Hidden:
         """The text with the marked words in their places again."""
         if not self._words:
             return text
-        return text.replaced(_PLACEHOLDER, lambda match: self._words[ord(match.group()) - _HIDDEN])
+        return text.replaced(_PLACEHOLDER, self._word)
+
+    def _word(self, match: "regex.Match[str]") -> str:
+        number = ord(match.group()) - _HIDDEN
+        return self._words[number] if number < len(self._words) else ""
 
     def _placeholder(self, match: "regex.Match[str]") -> str:
         if _HIDDEN + len(self._words) > _HIDDEN_LAST:

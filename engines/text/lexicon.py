@@ -6,6 +6,7 @@ from typing import Final
 import regex
 
 from engines.text import ipa
+from engines.text.cleaning import clean
 from engines.text.passage import TextError
 from engines.text.traced import Traced
 
@@ -31,18 +32,25 @@ class Lexicon:
             raise TextError(f"The lexicon has {len(entries)} entries; the limit is {MAX_ENTRIES}.", "lexicon")
         self._spoken: dict[str, str] = {}
         self._sounds: dict[str, str] = {}
-        for word, spoken in entries.items():
-            if not word.strip() or len(word) > MAX_WORD or len(spoken) > MAX_SPOKEN:
+        for written, said in entries.items():
+            if any("\ud800" <= character <= "\udfff" for character in written + said):
+                raise TextError("The lexicon holds lone surrogates.", "lexicon")
+            # as the texts that they are looked for in
+            word, spoken = " ".join(clean(written).split()), clean(said)
+            if not word or len(written) > MAX_WORD or len(said) > MAX_SPOKEN:
                 message = (
                     f"A lexicon's word has 1 to {MAX_WORD} characters, its spoken form up to {MAX_SPOKEN}."
                 )
                 raise TextError(message, "lexicon")
-            if any("\ud800" <= character <= "\udfff" for character in word + spoken):
-                raise TextError("The lexicon holds lone surrogates.", "lexicon")
-            if (sound := ipa.from_spoken(spoken)) is not None:
-                self._sounds[word.strip().casefold()] = sound
+            key = word.casefold()
+            sound = ipa.from_spoken(spoken)
+            # a later entry of the same word wins, also where one is IPA and the other is not
+            self._sounds.pop(key, None)
+            self._spoken.pop(key, None)
+            if sound is not None:
+                self._sounds[key] = sound
             else:
-                self._spoken[word.strip().casefold()] = ipa.unmarked(spoken)
+                self._spoken[key] = spoken
         ordered = sorted(self._spoken | self._sounds, key=len, reverse=True)
         self._pattern = (
             regex.compile("|".join(_bounded(word) for word in ordered), regex.IGNORECASE | regex.FULLCASE)

@@ -42,6 +42,7 @@ _YEAR_AFTER: Final = (
     r"(?i:\b(?:in|since|until|till|by|of|from|year|circa|during|before|after|and|to)|सन्|सन|वर्ष|साल|ईस्वी)\s+"
 )
 _YEAR_BEFORE: Final = "में|के दशक|ई\\.|ईस्वी|ईसवी"
+_DECADE_AFTER: Final = r"(?i:\b(?:the|his|her|their|my|our|your|early|late|mid))[\s-]"
 _CODE_AFTER: Final = r"(?i:\b(?:otp|pin|cvv|pin code|pincode)|ओटीपी|पिन|पिन कोड|पिनकोड)(?:\s|:\s?|-)"
 
 
@@ -295,7 +296,10 @@ class Reader(abc.ABC):
         return self.digits(match.group())
 
     def _decade(self, match: Match) -> str | None:
-        return self.decade(int(match.group()[:4]))
+        return self.decade(int(regex.sub(r"\D", "", match.group())))
+
+    def _oxide(self, match: Match) -> str | None:
+        return " ".join(match.group())
 
     def _year(self, match: Match) -> str | None:
         return self.year(int(match.group()))
@@ -389,17 +393,18 @@ def _forms(kind: type[Reader]) -> dict[str, str]:
         "phone": rf"{start}(?:\+\d{{1,3}}(?:[\s-]?\d{{2,5}}){{2,4}}|[6-9]\d{{4}}[\s-]?\d{{5}}|1[89]00[\s-]\d{{3}}[\s-]\d{{3,4}}"
         rf"|\d{{3}}-\d{{3}}-\d{{4}}|0\d{{2,4}}[\s-]\d{{6,8}}){end}(?![.,]\d)",
         "ordinal": rf"{start}\d{{1,6}}[-\s]?(?P<suffix>{kind.ordinal_suffix}){end}",
-        "decade": rf"{start}[12]\d\d0'?s{end}",
+        "decade": rf"{start}(?:[12]\d\d0'?s|['‘][2-9]0'?s|(?<={_DECADE_AFTER})[2-9]0'?s){end}",
+        "oxide": rf"{start}(?-i:[A-Z]O)(?=[2-4₂-₄]{end})",
         "dotted": r"(?<![\d.])\d+(?:\.\d+){2,}",
         "mixed": rf"(?:(?<!{_WORDY}[.,]?)(?P<whole>\d{{1,15}})\s?)?{_FRACTIONS}",
         "unit": rf"(?<![\d.,\p{{L}}\p{{M}}])(?P<count>[-−]?{_NUMBER})\s?(?P<unit_name>{units})"
         rf"(?!{_WORDY}|/[\p{{L}}])",
-        "range": rf"{start}(?P<low>{_NUMBER})\s?[–—-]\s?(?P<high>{_NUMBER})(?:{end}|(?=\s?°))(?!-)"
+        "range": rf"{start}(?P<low>{_NUMBER})\s?(?:--|[–—-])\s?(?P<high>{_NUMBER})(?:{end}|(?=\s?°))(?!-)"
         rf"(?:\s?(?P<range_unit>{units})(?!{_WORDY}|/[\p{{L}}]))?",
         "fraction": rf"{start}(?P<over>\d{{1,2}})/(?P<under>\d{{1,2}}){end}(?!/)",
         "year": rf"(?:(?<={_YEAR_AFTER})[12]\d{{3}}{end}(?![.,]\d|\s?[%₹])|(?<![\d.,]){start}1[1-9]\d\d(?=\s(?:{_YEAR_BEFORE}){end}))",
         "word": rf"{start}(?:{_abbreviations(kind.words)})",
-        "number": rf"(?:(?<![\p{{L}}\p{{M}}\p{{N}}.,])[-−])?(?:(?<![\p{{L}}\p{{M}}\p{{N}}.])\.\d+(?!{_WORDY}|\.)|{_NUMBER})",
+        "number": rf"(?:(?<![\p{{L}}\p{{M}}\p{{N}}.,-])[-−])?(?:(?<![\p{{L}}\p{{M}}\p{{N}}.])\.\d+(?!{_WORDY}|\.)|{_NUMBER})",
         "joint": rf"(?<=\d\s?)[{regex.escape(''.join(kind.joints))}]\s?(?=\d)",
         "about": r"~\s?(?=\d)",
         "power": rf"(?<=(?<![\p{{L}}\p{{M}}])[\p{{L}}\d])[{''.join(_SUPERSCRIPTS)}](?!{_WORDY})",

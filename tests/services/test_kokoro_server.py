@@ -62,6 +62,18 @@ def test_openai_s_client_hears_speech(client: OpenAI, text: str, voice: str) -> 
     assert 3_000 < np.abs(samples.astype(np.int32)).max() < 32_700
 
 
+@pytest.mark.parametrize("text", ["(" * 250 + "a", "Yes. " + "(" * 250 + "a", "hello" + "”" * 230])
+def test_runs_of_brackets_are_spoken_around(client: OpenAI, text: str) -> None:
+    assert 0.15 < pcm(client, text).size / 24_000 < 3.0
+
+
+def test_a_sentence_in_letters_that_are_not_read_is_silent(client: OpenAI) -> None:
+    asked = {"model": "kokoro", "voice": "af_bella"}
+    assert pcm(client, "Hello, my friend. 東京。 Goodbye.", **asked).size > 24_000
+    with pytest.raises(openai.BadRequestError, match="no letter that this voice can read"):
+        pcm(client, "東京。", **asked)
+
+
 def test_hindi_and_english_have_voices_of_their_own(client: OpenAI) -> None:
     assert not np.array_equal(pcm(client, HINDI), pcm(client, HINDI, voice="af_heart"))
     np.testing.assert_array_equal(pcm(client, HINDI), pcm(client, HINDI, voice="hf_alpha"))

@@ -10,6 +10,8 @@ from typing import Final
 
 from engines.kokoro.pronunciation.phonemes import SPACE, bare, is_vowel
 
+CELLS: Final = 200_000
+"""A text of 400 characters without a comma needs some 160,000 at the most."""
 _CHANGE, _DROP, _ADD = 0, 1, 2
 _MISSING: Final = 1.0
 _MISSING_SPACE: Final = 0.3
@@ -19,25 +21,56 @@ _OTHER_KIND: Final = 2.1
 """More than to leave one out and put the other in."""
 
 
-def by_word(clause: Sequence[str], alone: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The phonemes of each word of a clause.
+class Aligner:
+    """Finds the phonemes of each word, in the clauses of one text.
+
+    The edit distance takes a table with a row for each phoneme alone and a column for each of the clause. A
+    clause for which too few cells are left is shared out in proportion.
 
     Args:
-        clause: Phonemes of the whole, with :data:`SPACE` where words end.
-        alone: Phonemes of each word, said alone.
-
-    Returns:
-        One list for each word; empty for a word that is not heard. All phonemes are in one of them.
+        cells: Of all the tables of the text together.
     """
-    groups = _split(clause)
-    if len(groups) == len(alone) and all(map(_alike, groups, alone)):
-        return groups
-    wanted: list[str] = []
-    for index, phonemes in enumerate(alone):
-        wanted += [*([SPACE] if index else []), *(phoneme for phoneme in phonemes if phoneme != SPACE)]
-    borders = _borders(wanted, clause)
-    cuts = [0, *borders, len(clause)]
-    return [_trimmed(clause[start:end]) for start, end in itertools.pairwise(cuts)]
+
+    def __init__(self, cells: int = CELLS) -> None:
+        self._cells = cells
+
+    @property
+    def left(self) -> int:
+        """Cells that have not been used."""
+        return self._cells
+
+    def by_word(self, clause: Sequence[str], alone: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The phonemes of each word of a clause.
+
+        Args:
+            clause: Phonemes of the whole, with :data:`SPACE` where words end.
+            alone: Phonemes of each word, said alone.
+
+        Returns:
+            One list for each word; empty for a word that is not heard. All phonemes are in one of them.
+        """
+        if len(alone) == 1:
+            return [_trimmed(clause)]
+        groups = _split(clause)
+        if len(groups) == len(alone) and all(map(_alike, groups, alone)):
+            return groups
+        wanted: list[str] = []
+        for index, phonemes in enumerate(alone):
+            wanted += [*([SPACE] if index else []), *(phoneme for phoneme in phonemes if phoneme != SPACE)]
+        cells = len(wanted) * len(clause)
+        if cells > self._cells:
+            borders = _shares(alone, len(clause))
+        else:
+            self._cells -= cells
+            borders = _borders(wanted, clause)
+        cuts = [0, *borders, len(clause)]
+        return [_trimmed(clause[start:end]) for start, end in itertools.pairwise(cuts)]
+
+
+def _shares(alone: Sequence[Sequence[str]], length: int) -> list[int]:
+    """Where each word but the first begins, if words are as long in the clause as they are alone."""
+    ends = [0, *itertools.accumulate(map(len, alone))]
+    return [round(end / max(1, ends[-1]) * length) for end in ends[1:-1]]
 
 
 def _split(phonemes: Sequence[str]) -> list[list[str]]:

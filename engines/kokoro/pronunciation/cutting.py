@@ -89,15 +89,18 @@ def _parts(word: Pronounced, limit: int) -> list[Pronounced]:
     """The word, in pieces where it is too long for one phrase."""
     if word.size - 1 <= limit:
         return [word]
-    room = max(1, limit - len(word.word.before) - len(word.word.after))
+    before, after = word.word.before, word.word.after
+    if len(before) + len(after) >= limit:
+        before, after = "", word.word.stop if limit > 1 else ""
+    room = limit - len(before) - len(after)
     pieces = [word.symbols[at : at + room] for at in range(0, len(word.symbols), room)]
     return [
         Pronounced(
             Word(
                 word.word.text,
                 word.word.offset,
-                before=word.word.before if index == 0 else "",
-                after=word.word.after if index == len(pieces) - 1 else "",
+                before=before if index == 0 else "",
+                after=after if index == len(pieces) - 1 else "",
             ),
             piece.strip(),
         )

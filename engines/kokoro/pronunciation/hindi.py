@@ -10,14 +10,18 @@ from engines.kokoro.pronunciation.phonemes import bare, is_vowel, stress_of, sym
 
 FLAP: Final = "r."
 """ड़, as the model learned it from eSpeak NG: with the token that ends a sentence. ``ɽ`` is heard worse."""
-HINDI: Final[Mapping[str, str]] = {"r.": FLAP, "ɽ": FLAP}
+HINDI: Final[Mapping[str, str]] = {
+    "r.": FLAP, "ɽ": FLAP, "tʃ": "c", "dʒ": "ɟ", "tʃʰ": "cʰ", "dʒʰ": "ɟʰ", "aɪ": "aːɪ", "aʊ": "aːʊ",
+    "ɔɪ": "ɔːɪ", "eɪ": "eː", "oʊ": "oː", "əʊ": "oː",
+}  # fmt: skip
+"""eSpeak NG has no affricates and diphthongs of English in Hindi, but IPA may."""
 INDIAN: Final[Mapping[str, str]] = {
     "t": "ʈ", "d": "ɖ", "θ": "tʰ", "ð": "d", "ɹ": "ɾ", "r": "ɾ", "v": "ʋ", "w": "ʋ", "ɾ": "ʈ",
     "tʃ": "c", "dʒ": "ɟ", "æ": "ɛː", "a": "ɛː", "ɑː": "aː", "ɑ": "aː", "ɒ": "ɔ", "ɔː": "ɔ",
     "ɜː": "ʌɾ", "ɜːɹ": "ʌɾ", "ɚ": "əɾ", "iː": "i", "uː": "u", "eɪ": "eː", "oʊ": "oː", "əʊ": "oː",
     "aɪ": "aːɪ", "aʊ": "aːʊ", "ɔɪ": "ɔːɪ", "ɔːɹ": "ɔɾ", "ɑːɹ": "aːɾ", "oːɹ": "oːɾ", "ɪɹ": "ɪəɾ",
     "ɛɹ": "ɛəɾ", "ʊɹ": "ʊəɾ", "aɪɚ": "aːɪəɾ", "aʊɚ": "aːʊəɾ", "əl": "əl", "n̩": "ən", "m̩": "əm",
-    "l̩": "əl", "ᵻ": "ɪ", "ɐ": "ə", "ʔ": "ʈ", "aɪə": "aːɪə",
+    "l̩": "əl", "ᵻ": "ɪ", "ɐ": "ə", "ʔ": "ʈ", "aɪə": "aːɪə", "aː": "aː", "t̪": "t", "d̪": "d",
 }  # fmt: skip
 """Phonemes of American English, which keeps its r's as India does, in the symbols of Hindi."""
 

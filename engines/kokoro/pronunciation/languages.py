@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import regex
 
@@ -12,9 +12,6 @@ from engines.kokoro.pronunciation.english import AMERICAN, BRITISH, american, br
 from engines.kokoro.pronunciation.hindi import HINDI, INDIAN, hindi, hindi_spelling, indian
 from engines.kokoro.pronunciation.reading import plain
 from engines.kokoro.pronunciation.romance import ROMANCE, romance
-
-Write: TypeAlias = Callable[[Sequence[str]], str]
-"""From phonemes to the model's symbols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +27,7 @@ class Speech:
     """
 
     voice: str
-    symbols: Write
+    symbols: Callable[[Sequence[str]], str]
     table: Mapping[str, str]
     spelling: Callable[[str], str] = field(default=plain)
     vowels: str = ""
@@ -88,13 +85,14 @@ def speech_in(language: str) -> Speech:
     raise UnsupportedUtterance(f"{message}. It speaks {', '.join(LANGUAGES)}.", param="language")
 
 
-def speech_of(word: str, speech: Speech) -> tuple[Speech, Write]:
-    """How a word is pronounced in a text of a language: who says it, and in which symbols it is written.
+def speech_of(word: str, speech: Speech) -> tuple[Speech, Speech]:
+    """How a word is pronounced in a text of a language: whose voice, and whose symbols.
 
-    An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that.
+    An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that. English
+    of India is written in the symbols of Hindi.
     """
     if speech is _HINDI and _LATIN.search(word) and not _DEVANAGARI.search(word):
-        return _HINGLISH, _HINGLISH.symbols
+        return _HINGLISH, _HINGLISH
     if speech is not _HINDI and _DEVANAGARI.search(word):
-        return _HINDI, speech.symbols
-    return speech, speech.symbols
+        return _HINDI, _HINDI if speech is _INDIAN else speech
+    return speech, speech

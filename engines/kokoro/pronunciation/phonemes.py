@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 import regex
@@ -18,7 +19,7 @@ _UNSTRESSED: Final = str.maketrans("", "", STRESSES)
 _FOLDED: Final = {
     "g": "ɡ", "ʍ": "w", "ɫ": "l", "ɬ": "l", "ɝ": "ɜɹ", "ʉ": "u", "ɞ": "ɜ", "ɘ": "ə", "ɵ": "ə",
     "ɱ": "m", "ɦ": "h", "ħ": "h", "ʙ": "b", "ʀ": "ʁ", "ʏ": "y", "ˑ": "ː", "ɓ": "b", "ɗ": "d",
-    "ɠ": "ɡ", "ʕ": "ʔ", "ɭ": "l", "ɮ": "l", "ʐ": "ʒ", "ʑ": "ʒ", "ɺ": "ɾ",
+    "ɠ": "ɡ", "ʕ": "ʔ", "ɭ": "l", "ɮ": "l", "ʐ": "ʒ", "ʑ": "ʒ", "ɺ": "ɾ", "ʱ": "ʰ",
 }  # fmt: skip
 """Letters of IPA that the model has not, as those that are nearest."""
 
@@ -49,12 +50,17 @@ def is_vowel(phoneme: str) -> bool:
     return not VOWELS.isdisjoint(bare(phoneme)[:1])
 
 
+def apart(text: str) -> str:
+    """IPA with its diacritics as characters of their own, as the tables have it; ç is a letter."""
+    return unicodedata.normalize("NFD", text).replace("c\u0327", "ç")
+
+
 def symbols_of(phonemes: Sequence[str], table: Mapping[str, str]) -> str:
     """Symbols of the vocabulary.
 
     Args:
         phonemes: With stress in front of the vowel that has it.
-        table: Phoneme without stress → symbols. What it lacks is taken letter by letter.
+        table: Phoneme without stress, as :func:`apart` has it → symbols. What it lacks is taken by letters.
     """
     return "".join(_symbols(phoneme, table) for phoneme in phonemes)
 
@@ -66,15 +72,16 @@ def _symbols(phoneme: str, table: Mapping[str, str]) -> str:
     stress = stress_of(phoneme)
     if (known := table.get(plain)) is not None:
         return stress + known if known else ""
-    letters = "".join(
-        table.get(letter) or _FOLDED.get(letter, letter) for letter in unicodedata.normalize("NFD", plain)
-    )
+    letters = "".join(table.get(letter) or _FOLDED.get(letter, letter) for letter in apart(plain))
     kept = "".join(letter for letter in letters if letter in VOCABULARY and letter not in _MARKS)
     return stress + kept if kept else ""
 
 
 _MARKS: Final = frozenset(';:,.!?—…"()“” ')
 """Symbols that are no sounds."""
+
+
+_UNSOUNDED: Final = regex.compile(r"[\u0361\u035c.‿|()]")
 
 
 def phonemes_of_ipa(ipa: str, table: Mapping[str, str]) -> list[str]:
@@ -84,13 +91,10 @@ def phonemes_of_ipa(ipa: str, table: Mapping[str, str]) -> list[str]:
         ipa: For example ``ˈsiːkwəl``.
         table: Of the language; its phonemes of several letters are kept together.
     """
-    text = unicodedata.normalize("NFD", ipa.replace("'", "ˈ"))
-    text = regex.sub(r"[\u0361\u035c.‿|()]", "", text)
-    longest = sorted((unicodedata.normalize("NFD", key) for key in table), key=len, reverse=True)
-    pattern = regex.compile("|".join([*map(regex.escape, longest), r"[^\W\d_]\p{M}*[ːʰʲ]*|[ˈˌ ]"]), regex.V1)
+    text = _UNSOUNDED.sub("", apart(ipa.replace("'", "ˈ")))
     found: list[str] = []
     stress = ""
-    for match in pattern.finditer(text):
+    for match in _pattern(tuple(table)).finditer(text):
         piece = match.group()
         if piece in STRESSES:
             stress = piece
@@ -103,3 +107,10 @@ def phonemes_of_ipa(ipa: str, table: Mapping[str, str]) -> list[str]:
         else:
             found.append(piece)
     return found
+
+
+@cache
+def _pattern(phonemes: tuple[str, ...]) -> "regex.Pattern[str]":
+    """One phoneme, stress or space of IPA; the longest that is known, else a letter with its diacritics."""
+    known = map(regex.escape, sorted(phonemes, key=len, reverse=True))
+    return regex.compile("|".join([*known, r"[^\W\d_]\p{M}*[ːʰʱʲ]*|[ˈˌ ]"]), regex.V1)

@@ -7,6 +7,7 @@ from typing import Final
 
 import regex
 
+from engines.kokoro.pronunciation.scripts import FOREIGN
 from engines.text import ipa
 from engines.text.sentences import sentences
 
@@ -15,12 +16,14 @@ STOPS: Final = ",—:;.…!?"
 _ELLIPSIS: Final = regex.compile(r"\.{2,}|…+")
 _WORD: Final = regex.compile(
     rf"(?P<spelled>{ipa.PATTERN})"
-    r"|(?P<word>(?:'(?=(?:em|tis|twas|cause|til|n)\b))?[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§--[<>|~^]]"
-    r"(?:[\p{L}\p{M}\p{N}\p{Sc}\p{Sm}\p{So}%#@&§\u200c\u200d\u0970--[<>|~^]]"
+    r"|(?P<word>(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?"
+    rf"(?!{FOREIGN})[\p{{L}}\p{{M}}\p{{N}}\p{{Sc}}\p{{Sm}}\p{{So}}%#@&§--[<>|~^]]"
+    rf"(?:(?!{FOREIGN})[\p{{L}}\p{{M}}\p{{N}}\p{{Sc}}\p{{Sm}}\p{{So}}%#@&§\u200c\u200d\u0970--[<>|~^]]"
     r"|['’](?=\p{L})|[-‐‑](?=[\p{L}\p{N}])"
-    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll})\.(?=\p{Ll}))*)"
+    r"|(?<=\d)[.,:](?=\d)|(?<=(?<!\p{L})\p{L})\.(?=\p{L}(?!\p{L}))|(?<=\p{Ll}|\p{Lu}{2})\.(?=\p{Ll}|\p{Lu}{2})"
+    r"|(?<=(?<!\p{L})\p{Lu}\p{Ll})\.(?=\p{Lu}(?!\p{L})))*)"
     r"|(?P<mark>\S)",
-    regex.V1 | regex.IGNORECASE,
+    regex.V1,
 )
 _MARKS: Final = {mark: mark for mark in STOPS} | {
     "।": ".", "॥": ".", "。": ".", "؟": "?", "‽": "?", "？": "?", "！": "!", "，": ",", "、": ",", "،": ",",
@@ -28,6 +31,8 @@ _MARKS: Final = {mark: mark for mark in STOPS} | {
 }  # fmt: skip
 _OPENING: Final = {"(": "(", "[": "(", "{": "(", "“": "“", "„": "“", "«": "“", "‟": "“"}
 _CLOSING: Final = {")": ")", "]": ")", "}": ")", "”": "”", "»": "”"}
+_UNSPACED: Final = regex.compile(r"(?<=\p{Ll})\.(?=\p{Lu}(?:[\p{Ll}'’\s]|$))")
+"""A full stop that a space is missing after, if it ends a sentence: ``done.Now``."""
 _ABBREVIATION: Final = 5
 """Letters of the longest word whose stop may be part of it."""
 
@@ -40,8 +45,8 @@ class Word:
         text: Its characters in the text.
         offset: Index of the first.
         ipa: How it is said, where the text tells.
-        before: Opening marks, as symbols.
-        after: Closing marks and its stop, as symbols.
+        before: Opening marks, as symbols, each once.
+        after: Closing marks and its stop, as symbols, each once.
         abbreviated: Its own full stop follows, which is no pause.
     """
 
@@ -59,14 +64,20 @@ class Word:
 
 
 def words(text: str) -> list[Word]:
-    """The words of a text, each with the marks around it; marks that stand before any word are left out."""
+    """The words of a text, each with the marks around it.
+
+    Marks that stand before any word are left out, and so are letters of scripts that are not read.
+    """
     found: list[Word] = []
     opening = ""
     ends = set(_sentence_ends(text))
     for match in _WORD.finditer(text):
         if mark := match["mark"]:
+            if opening and _closes(text, match.start(), mark):
+                opening = opening[:-1]  # nothing between the two is read
+                continue
             last = found[-1] if found else None
-            opening += _marked(text, match.start(), mark, last, ends)
+            opening = with_mark(opening, _marked(text, match.start(), mark, last, ends))
             continue
         offset, spoken, said = match.start(), match.group(), ""
         if match["spelled"]:
@@ -76,20 +87,28 @@ def words(text: str) -> list[Word]:
     return found
 
 
+def with_mark(marks: str, mark: str) -> str:
+    """The marks around a word with one more, each of them once: runs such as ``((((`` are not bounded."""
+    return marks if mark in marks else marks + mark
+
+
 def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) -> str:
     """Add a mark to the word before it; the symbol of one that belongs to the word after it is returned."""
     if mark in _OPENING:
         return _OPENING[mark]
-    if mark == '"' and (at == 0 or text[at - 1].isspace() or text[at - 1] in _OPENING):
+    closes = _closes(text, at, mark)
+    if mark == '"' and not closes:
         return "“"
     if last is None:
         return ""
-    if mark == '"' or mark in _CLOSING:
-        last.after += _CLOSING.get(mark, "”")
-    elif mark in "-‐‑" and text[at - 1 : at].isspace() and text[at + 1 : at + 2].isspace():
-        _stop(last, "—")
+    if closes:
+        last.after = with_mark(last.after, _CLOSING.get(mark, "”"))
+    elif mark in "-‐‑":
+        if _is_dash(text, at):
+            _stop(last, "—")
     elif mark in _MARKS:
-        if mark == "." and not ends.intersection(range(at + 1, at + 4)) and text[at + 1 : at + 2] != ".":
+        ends_here = ends.intersection(range(at + 1, at + 4)) or _ends_unspaced(text, at, last)
+        if mark == "." and not ends_here and text[at + 1 : at + 2] != ".":
             if at == last.offset + len(last.text) and len(last.text) <= _ABBREVIATION:
                 last.abbreviated = True
             return ""
@@ -104,6 +123,28 @@ def _stop(word: Word, mark: str) -> None:
         word.after += mark
     elif STOPS.index(mark) > STOPS.index(word.stop):
         word.after = word.after.replace(word.stop, mark)
+
+
+def _closes(text: str, at: int, mark: str) -> bool:
+    """Whether it is a closing bracket or quote."""
+    if mark == '"':
+        return at > 0 and not text[at - 1].isspace() and text[at - 1] not in _OPENING
+    return mark in _CLOSING
+
+
+def _is_dash(text: str, at: int) -> bool:
+    """Whether a hyphen stands for a dash: ``wait - no``, ``wait--no``; not ``--option``."""
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if before.isspace():
+        return after.isspace()
+    return before == "-" and (after.isspace() or not text[max(0, at - 2) : at - 1].isspace())
+
+
+def _ends_unspaced(text: str, at: int, last: Word) -> bool:
+    """Whether a full stop between two words ends a sentence, as it would with a space after it."""
+    if not _UNSPACED.match(text, at):
+        return False
+    return len(sentences(f"{last.text}. {text[at + 1]}")) > 1
 
 
 def _sentence_ends(text: str) -> Iterator[int]:

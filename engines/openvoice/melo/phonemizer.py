@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engines.openvoice.melo.arpabet import from_ipa
-from engines.phonemes.phonemizer import Phonemizer as Ipa
+from engines.phonemes.phonemizer import Phonemizer
 
 VOICE: Final = "gmw/en-US"
 LONGEST: Final = 100
@@ -15,11 +15,11 @@ _ARTICLE: Final = {"a": ("AH0",)}
 """Said alone, eSpeak NG takes it for the letter."""
 
 
-class Phonemizer:
-    """Words to phones; the process starts at the first word and again when it was lost."""
+class ArpabetPhonemizer:
+    """Words to phones; the process starts at the first word and again after it exited."""
 
     def __init__(self) -> None:
-        self._ipa = Ipa()
+        self._ipa = Phonemizer()
 
     async def phones(self, words: Sequence[str]) -> list[tuple[str, ...]]:
         """ARPAbet of each word, empty for what cannot be said.
@@ -28,7 +28,7 @@ class Phonemizer:
             words: In lower case, without white space, :data:`WORDS` different ones at most.
 
         Raises:
-            EngineUnavailable: eSpeak NG is not installed, or was lost twice.
+            EngineUnavailable: eSpeak NG is not installed, or exited twice.
         """
         asked = list(dict.fromkeys(words))[:WORDS]
         said = await self._ipa.ipa([(VOICE, word[:LONGEST]) for word in asked])

@@ -24,7 +24,7 @@ from engines.openvoice.base import ToneColour
 from engines.openvoice.melo.configuration import CONFIG, MeloConfig, read_config
 from engines.openvoice.melo.lexicon import Lexicon
 from engines.openvoice.melo.manner import Manner
-from engines.openvoice.melo.phonemizer import Phonemizer
+from engines.openvoice.melo.phonemizer import ArpabetPhonemizer
 from engines.openvoice.melo.sequence import mark_of, missing_symbols
 from engines.openvoice.melo.words import MARKS, Token, chunks, tokens
 from engines.openvoice.options import Precision
@@ -83,7 +83,7 @@ class MeloVoice:
         self._config: MeloConfig | None = None
         self._speaking: Speaking | None = None
         self._lexicon = Lexicon()
-        self._phonemizer = Phonemizer()
+        self._phonemizer = ArpabetPhonemizer()
 
     @property
     def languages(self) -> Sequence[str]:

@@ -159,3 +159,16 @@ async def test_both_backends_say_the_same(kokoro_folder: Path) -> None:
         ]
         assert np.abs(speech.pcm.astype(np.int32)).max() < 32_000
     assert lengths[0] == pytest.approx(lengths[1], abs=0.03 * 24_000)
+
+
+async def test_a_word_that_is_cut_is_timed_once(kokoro_folder: Path) -> None:
+    speaker = engine(kokoro_folder)
+    await speaker.load()
+    try:
+        speech = await said(speaker, f"See {'ha' * 180} now.", timings=True)
+    finally:
+        await speaker.close()
+    assert [(word.word, word.offset) for word in speech.words] == [("See", 0), ("ha" * 180, 4), ("now", 365)]
+    see, long, now = speech.words
+    assert see.end <= long.start < long.end <= now.start
+    assert long.end - long.start > 0.7 * speech.pcm.size / 24_000

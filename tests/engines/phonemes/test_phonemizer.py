@@ -113,3 +113,60 @@ async def test_closing_twice_and_starting_again(phonemizer: Phonemizer):
     await phonemizer.close()
     assert phonemizer.pid is None
     assert await phonemizer.ipa([(EN, "two")]) == ["t_ˈuː"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+async def test_closing_fails_the_questions_that_wait(phonemizer: Phonemizer):
+    await phonemizer.ipa([(EN, "one")])
+    assert phonemizer.pid
+    os.kill(phonemizer.pid, signal.SIGSTOP)
+    asked = [asyncio.create_task(phonemizer.ipa([(EN, f"number {number}")])) for number in range(3)]
+    await asyncio.sleep(0.05)
+    await phonemizer.close()
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(answer, EngineUnavailable)
+        assert answer.message == "The phonemizer was closed."
+    assert phonemizer.pid is None
+    assert not psutil.Process().children()
+    assert await phonemizer.ipa([(EN, "two")]) == ["t_ˈuː"]
+
+
+async def test_closing_while_the_process_starts(phonemizer: Phonemizer):
+    closed = 0
+    for steps in range(1, 25):
+        asked = asyncio.create_task(phonemizer.ipa([(EN, f"number {steps}")]))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await phonemizer.close()
+        assert not psutil.Process().children()
+        with contextlib.suppress(EngineUnavailable):
+            await asked
+            continue
+        closed += 1
+        assert not psutil.Process().children()
+    assert closed
+
+
+async def test_closing_from_several_tasks_at_once(phonemizer: Phonemizer):
+    asked = asyncio.create_task(phonemizer.ipa([(EN, "one")]))
+    await asyncio.sleep(0)
+    await asyncio.gather(*(phonemizer.close() for _ in range(5)))
+    with pytest.raises(EngineUnavailable):
+        await asked
+    assert await phonemizer.ipa([(EN, "two")]) == ["t_ˈuː"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+async def test_what_is_said_of_a_process_that_exits(phonemizer: Phonemizer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engines.phonemes.phonemizer._PROGRAM", "import sys; sys.exit(3)")
+    with pytest.raises(EngineUnavailable) as caught:
+        await phonemizer.ipa([(EN, "one")])
+    assert caught.value.message == "The phonemizer process exited."
+
+
+async def test_the_oldest_is_forgotten_first(phonemizer: Phonemizer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engines.phonemes.phonemizer.MEMORY", 3)
+    await phonemizer.ipa([(EN, word) for word in ("one", "two", "three")])
+    await phonemizer.ipa([(EN, "one")])
+    await phonemizer.ipa([(EN, "four")])
+    assert [text for _, text in phonemizer._known] == ["three", "one", "four"]

@@ -3,6 +3,7 @@
 import pytest
 
 from engines.text import Passage, TextError, TextOptions, ipa, plan
+from engines.text.traced import Traced
 
 SEQUEL = ipa.marked("SQL", "ˈsiːkwəl")
 
@@ -62,6 +63,42 @@ def test_nobody_can_forge_one(text: str):
     assert passage.text == "abcd"
     (passage,) = passages("say it", {"it": "a\ue000b\ue001c\ue002d"})
     assert passage.text == "say abcd"
+
+
+@pytest.mark.parametrize("spoken", ["\ue100", "\ue105", "\uf8ff", "\ue000\ue001\ue002"])
+def test_a_lexicon_can_not_forge_one(spoken: str):
+    (passage,) = passages("foo bar", {"foo": spoken, "bar": "/biː/"})
+    assert passage.text == ipa.marked("bar", "biː")
+
+
+def test_a_placeholder_of_nothing_is_left_out():
+    hidden = ipa.Hidden()
+    assert hidden.show(hidden.hide(Traced.of(f"{SEQUEL} \ue100 \ue101"))).text == f"{SEQUEL} {SEQUEL} "
+
+
+@pytest.mark.parametrize("word", ["New  York", "New\nYork", "N\u00adew York", "new yo\ue105rk"])
+def test_a_word_of_a_lexicon_is_cleaned_as_texts_are(word: str):
+    (passage,) = passages("In New York.", {word: "NYC"})
+    assert passage.text == "In NYC."
+
+
+def test_a_composed_word_finds_a_decomposed_one():
+    (passage,) = passages("Don’t go to the cafe\u0301.", {"café": "shop", "Do\u00adn’t": "Never"})
+    assert passage.text == "Never go to the shop."
+    (passage,) = passages("the café", {"cafe\u0301": "shop"})
+    assert passage.text == "the shop"
+
+
+def test_the_later_entry_of_a_word_wins():
+    (passage,) = passages("SQL", {"SQL": "/ˈsiːkwəl/", "sql": "sequel"})
+    assert passage.text == "sequel"
+
+
+@pytest.mark.parametrize("word", ["\ue105", "\u00ad", "\x01"])
+def test_a_word_of_nothing_is_refused(word: str):
+    with pytest.raises(TextError, match="1 to 200 characters") as caught:
+        passages("foo", {word: "bar"})
+    assert caught.value.param == "lexicon"
 
 
 @pytest.mark.parametrize("spoken", ["/5/", "/ /", "/a;b/", "/" + "a" * 300 + "/"])

@@ -107,7 +107,7 @@ def said(text: str, **options: object) -> list[tuple[str, str]]:
         ("15 August 1947", [("15", "the fifteenth of"), ("1947", "nineteen forty-seven")]),
         ("on 15/08/1947.", [("15/08/1947", "the fifteenth of August nineteen forty-seven")]),
         ("10 km in 5G", [("10", "ten"), ("km", "kilometres"), ("5G", "five G")]),
-        ("at 10:30 pm", [("10:30", "ten thirty"), ("pm", "p m")]),
+        ("at 10:30 pm", [("10:30", "ten thirty"), ("pm", "PM")]),
         ("5 - 10 %", [("5", "five"), ("-", "to"), ("10", "ten"), ("%", "percent")]),
         ("$5 million", [("$5", "five"), ("million", "million dollars")]),
         (

@@ -13,7 +13,7 @@ from engines.openvoice.melo.arpabet import CONSONANTS, VOWELS, from_ipa
 from engines.openvoice.melo.bert import Bert
 from engines.openvoice.melo.configuration import MeloConfig
 from engines.openvoice.melo.lexicon import Lexicon
-from engines.openvoice.melo.phonemizer import Phonemizer
+from engines.openvoice.melo.phonemizer import ArpabetPhonemizer
 from engines.openvoice.melo.sequence import mark_of, missing_symbols, sequence
 from engines.openvoice.melo.words import Token, chunks, tokens
 
@@ -64,7 +64,7 @@ def test_ipa_becomes_arpabet(ipa: str, phones: str) -> None:
 
 
 async def test_espeak_says_how_words_sound() -> None:
-    phonemizer = Phonemizer()
+    phonemizer = ArpabetPhonemizer()
     try:
         words = ["better", "25", "नमस्ते", "better", "x" * 5_000, "\ud800".encode("utf-8", "replace").decode()]
         said = await phonemizer.phones(words)
@@ -80,7 +80,7 @@ async def test_espeak_says_how_words_sound() -> None:
 
 
 async def test_a_lost_phonemizer_is_started_again() -> None:
-    phonemizer = Phonemizer()
+    phonemizer = ArpabetPhonemizer()
     try:
         await phonemizer.phones(["one"])
         assert phonemizer._ipa.pid is not None

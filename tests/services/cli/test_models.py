@@ -136,6 +136,31 @@ def test_once_tries_once(cli: CliRunner, hub_: Hub) -> None:
     assert cli.invoke(app, ["models", "pull", "mine"]).exit_code == 0
 
 
+@pytest.mark.usefixtures("hub_")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks://127.0.0.1:9"),
+        ("HF_TOKEN", "hf_é"),
+        ("AWAAZTWIN_SERVER__PORT", "many"),
+        ("AWAAZTWIN_MODELS__MANIFESTS", "nowhere"),
+    ],
+)
+def test_once_never_fails(cli: CliRunner, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """`make serve` starts the server after it, which says itself what is wrong with the settings."""
+    monkeypatch.setenv(name, value)
+    result = cli.invoke(app, ["models", "pull", "mine", "--once", "--quiet"])
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1), result.stderr
+    assert "mine" in result.stderr
+
+
+def test_once_with_what_is_not_installed(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cli.models_pull.missing", lambda: ["bentoml"])
+    result = cli.invoke(app, ["models", "pull", "mine", "--once"])
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1), result.stderr
+    assert "bentoml" in result.stderr
+
+
 def test_nothing_is_fetched_unasked(hub_: Hub, capfd: pytest.CaptureFixture[str]) -> None:
     """Without a terminal there is a line, and no download."""
     offer(load_settings().settings)

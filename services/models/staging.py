@@ -3,13 +3,18 @@
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from services.models.errors import SourceError
 from services.models.folder import sha256_of, size_of
 from services.models.manifest import ModelFile
+
+TMP: Final = "tmp-"
+"""What names of temporary folders begin with."""
 
 
 class Staging:
@@ -30,16 +35,25 @@ class Staging:
         self.files = folder / "files"
         self.parts = folder / "parts"
         self.archives = folder / "archives"
-        self.tmp = folder / "tmp"
-        # Of a program that was killed.
-        shutil.rmtree(self.tmp, ignore_errors=True)
-        for place in (self.files, self.parts, self.archives, self.tmp):
+        for place in (self.files, self.parts, self.archives):
             place.mkdir(parents=True, exist_ok=True)
+        self._drop_tmp()
+        # A new one each time: where a pull was killed, its package manager may still write into its own.
+        self.tmp = Path(tempfile.mkdtemp(prefix=TMP, dir=folder))
 
     @property
     def size(self) -> int:
         """What is there already."""
         return size_of(self.folder)
+
+    def clear_tmp(self) -> None:
+        """Remove what programs have left, and begin anew."""
+        self._drop_tmp()
+        self.tmp.mkdir()
+
+    def _drop_tmp(self) -> None:
+        for left in self.folder.glob(f"{TMP}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def has(self, file: ModelFile) -> bool:
         """Whether the file has come, complete and right; one that is not is removed."""

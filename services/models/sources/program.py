@@ -97,12 +97,12 @@ def _watch(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is not None:
-        return
+    """End it and, on POSIX, all that it started: these may outlive it, and go on downloading."""
     if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError):
+        # macOS refuses where only zombies are left of the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    else:
+    elif process.poll() is None:
         process.kill()
     process.wait(_END_TIMEOUT)
 

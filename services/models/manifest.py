@@ -100,6 +100,11 @@ class PipSource(_Source):
         """Bytes to download."""
         return sum(package.size for package in self.packages)
 
+    @property
+    def room(self) -> int:
+        """Bytes on the disk meanwhile, beside the files: pip has the wheel that it downloads twice."""
+        return self.size + max(package.size for package in self.packages)
+
 
 class NpmSource(_Source):
     """A package fetched by ``npm pack``; nothing is installed.
@@ -118,6 +123,11 @@ class NpmSource(_Source):
         """Bytes to download."""
         return self.package.size
 
+    @property
+    def room(self) -> int:
+        """Bytes on the disk meanwhile, beside the files: npm has the archive in its cache, too."""
+        return 2 * self.size
+
 
 class HubSource(_Source):
     """A repository of a model hub that speaks Hugging Face's protocol.
@@ -135,7 +145,12 @@ class HubSource(_Source):
 
     @property
     def size(self) -> int:
-        """Bytes of archives beside the files themselves."""
+        """Bytes to download beside the files themselves."""
+        return 0
+
+    @property
+    def room(self) -> int:
+        """Bytes on the disk meanwhile, beside the files."""
         return 0
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from services.models.errors import ModelError, reason_of
-from services.models.folder import ModelFolder
+from services.models.folder import ModelFolder, size_of
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
 from services.models.meter import Meter
 from services.models.sources import hub, npm, pip
@@ -75,8 +75,6 @@ def pull(
             # What another process has just fetched is new enough.
             return _Pull(manifest, folder, meter, force=force and not waited).run()
     except OSError as error:
-        if error.errno in _FULL:
-            raise _full(folder, manifest) from error
         raise ModelError(
             f"{error.filename or folder.root} cannot be written: {error.strerror or error}.",
             "Name another folder: models.folder, or AWAAZTWIN_MODELS.",
@@ -114,18 +112,28 @@ class _Pull:
         place = self._folder.path(self._manifest)
         if not self._wanted:
             return Pulled(place, 0, (), ())
-        staging = Staging(self._folder.staging(self._manifest))
-        self._check_room(staging)
         try:
-            for number, source in enumerate(self._manifest.sources):
-                if self._hopeless(self._manifest.sources[number:], staging):
-                    break
-                self._try(source, self._manifest.sources[number + 1 :], staging)
+            return self._run(place, Staging(self._folder.staging(self._manifest)))
         except OSError as error:
-            if error.errno in _FULL:
-                # Give back what it took: others need the disk too.
-                staging.clear()
-            raise
+            if error.errno not in _FULL:
+                raise
+            # Give back what it took: others need the disk too.
+            shutil.rmtree(self._folder.staging(self._manifest), ignore_errors=True)
+            raise self._full() from error
+
+    def _run(self, place: Path, staging: Staging) -> Pulled:
+        self._check_room(staging)
+        for number, source in enumerate(self._manifest.sources):
+            if self._hopeless(self._manifest.sources[number:], staging):
+                break
+            try:
+                self._try(source, self._manifest.sources[number + 1 :], staging)
+            except OSError as error:
+                if error.errno not in _FULL or any(not file.optional for file in self._left(staging)):
+                    raise
+                # What is needed has come: only the rest needs more room.
+                staging.give_back()
+                self._reasons.append(f"{_name(source)}: {error.strerror}")
         left = self._left(staging)
         if any(not file.optional for file in left):
             raise self._failed(staging, left)
@@ -145,6 +153,11 @@ class _Pull:
         ]
         if not wanted:
             return
+        files = [item.file for item in wanted]
+        came = staging.begun(files) + min(source.size, size_of(staging.archives))
+        needed = self._needed(files, source) - came
+        if (free := shutil.disk_usage(staging.folder).free) < needed:
+            raise OSError(errno.ENOSPC, f"it needs {_mb(needed)} of the disk, where {_mb(free)} are free")
         try:
             _fetch(source, wanted, staging, self._meter)
         except Exception as error:
@@ -153,7 +166,7 @@ class _Pull:
             if _of_disk(error, staging.folder):
                 raise
             self._reasons.append(f"{_name(source)}: {reason_of(error)}")
-            needed = sum(item.file.size for item in wanted)
+            needed = sum(file.size for file in files)
             # A package manager says in words of its own that the disk is full.
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
                 raise OSError(errno.ENOSPC, "No space left on device") from error
@@ -166,9 +179,19 @@ class _Pull:
     def _left(self, staging: Staging) -> tuple[ModelFile, ...]:
         return tuple(file for file in self._wanted if not staging.has(file))
 
+    def _needed(self, files: Sequence[ModelFile], *sources: Source) -> int:
+        """Bytes that have to be free for files from sources, each of which gives back its archives."""
+        return sum(file.size for file in files) + max((source.room for source in sources), default=0) + SPARE
+
+    @property
+    def _required(self) -> int:
+        """Bytes that the disk has to have free for what the model does not work without."""
+        files = [file for file in self._wanted if not file.optional]
+        sources = [s for s in self._manifest.sources if any(s.members(file.path) for file in files)]
+        return self._needed(files, *sources) if files else 0
+
     def _check_room(self, staging: Staging) -> None:
-        archives = max((source.size for source in self._manifest.sources), default=0)
-        needed = sum(file.size for file in self._wanted) + archives + SPARE - staging.size
+        needed = self._required - staging.size
         free = shutil.disk_usage(staging.folder).free
         if free < needed:
             where = f"below {self._folder.root}, where {_mb(free)} are free"
@@ -177,8 +200,14 @@ class _Pull:
                 message, "Make room, or name another folder: models.folder, or AWAAZTWIN_MODELS."
             )
 
+    def _full(self) -> ModelError:
+        room = f"Make room for {_mb(self._required)}"
+        return ModelError(
+            f"The disk of {self._folder.root} is full; nothing of {self._manifest.name} was kept.",
+            f"{room}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
+        )
+
     def _failed(self, staging: Staging, left: Sequence[ModelFile]) -> ModelError:
-        shutil.rmtree(staging.tmp, ignore_errors=True)
         if not staging.size:
             staging.clear()
         told = "; ".join(self._reasons) or "no source has it"
@@ -229,13 +258,6 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
             f"{manifest.notice}",
             f'If you do: awaaztwin models pull {manifest.name} --accept-license "{manifest.license}"',
         )
-
-
-def _full(folder: ModelFolder, manifest: Manifest) -> ModelError:
-    return ModelError(
-        f"The disk of {folder.root} is full; nothing of {manifest.name} was kept.",
-        f"Make room for {_mb(manifest.size)}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
-    )
 
 
 def _mb(size: int) -> str:

@@ -21,7 +21,7 @@ class Staging:
     """A folder of files on their way.
 
     ``files`` has those that are complete and right, ``parts`` those that are half there, ``archives`` what
-    they are taken from, ``tmp`` what programs leave while they work.
+    they are taken from.
 
     Args:
         folder: The folder; made when it is not there.
@@ -37,23 +37,33 @@ class Staging:
         self.archives = folder / "archives"
         for place in (self.files, self.parts, self.archives):
             place.mkdir(parents=True, exist_ok=True)
-        self._drop_tmp()
-        # A new one each time: where a pull was killed, its package manager may still write into its own.
-        self.tmp = Path(tempfile.mkdtemp(prefix=TMP, dir=folder))
+        # Of a pull that was killed; its package manager may still run.
+        for left in folder.glob(f"{TMP}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     @property
     def size(self) -> int:
         """What is there already."""
         return size_of(self.folder)
 
-    def clear_tmp(self) -> None:
-        """Remove what programs have left, and begin anew."""
-        self._drop_tmp()
-        self.tmp.mkdir()
+    def begun(self, files: Iterable[ModelFile]) -> int:
+        """Bytes that are there of files that have not come."""
+        return sum(part.stat().st_size for file in files if (part := self.part(file)).is_file())
 
-    def _drop_tmp(self) -> None:
-        for left in self.folder.glob(f"{TMP}*"):
-            shutil.rmtree(left, ignore_errors=True)
+    def give_back(self) -> None:
+        """Remove all but the files that have come."""
+        for place in (self.parts, self.archives):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(exist_ok=True)
+
+    @contextmanager
+    def tmp(self) -> Generator[Path, None, None]:
+        """A folder for what a program leaves while it works, and nobody else's; removed after the block."""
+        folder = Path(tempfile.mkdtemp(prefix=TMP, dir=self.folder))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def has(self, file: ModelFile) -> bool:
         """Whether the file has come, complete and right; one that is not is removed."""

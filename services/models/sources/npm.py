@@ -38,20 +38,25 @@ def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: 
         if npm is None:
             raise SourceError("npm is not installed")
         meter.begin("npm's registry", package.size)
-        # A cache of its own: npm's would keep the archive for good, and this one shows how far it is.
-        cache = staging.tmp / "npm"
         command = [npm, "pack", f"{package.name}@{package.version}", *OPTIONS]
-        run(
-            [*command, "--cache", str(cache), "--pack-destination", str(staging.archives)],
-            folder=staging.tmp,
-            limit=2 * package.size + BESIDE,
-            arrived=lambda size: meter.at(min(size, package.size)),
-            environment=os.environ,
-        )
+        with staging.tmp() as tmp:
+            # A cache of its own: npm's would keep the archive for good, and this one shows how far it is.
+            run(
+                [*command, "--cache", str(tmp / "npm"), "--pack-destination", str(tmp)],
+                name="npm",
+                folder=tmp,
+                limit=2 * package.size + BESIDE,
+                arrived=lambda size: meter.at(min(size, package.size)),
+                environment=os.environ,
+            )
+            if _whole(tmp / name, package.size):
+                (tmp / name).replace(tarball)
         if not _whole(tarball, package.size):
             raise SourceError(f"npm brought no archive of {package.size:,} bytes for {package.name}")
         meter.at(package.size)
     take_from_tarball(tarball, wanted, staging)
+    # The next source needs the room.
+    tarball.unlink()
 
 
 def _whole(tarball: Path, size: int) -> bool:

@@ -53,21 +53,26 @@ def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: 
     except SourceError as error:
         failures.add(error)
     failures.check()
+    # The next source needs the room.
+    for wheel in wheels:
+        wheel.unlink()
 
 
 def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Meter, before: int) -> Path:
     """The package's wheel, downloaded unless it came before; ``before`` are the bytes of those before it."""
     wheel = _wheel(package, staging.archives)
     if wheel is None:
-        tmp = str(staging.tmp)
-        run(
-            [*pip, "download", *OPTIONS, "--dest", str(staging.archives), _requirement(package)],
-            folder=staging.tmp,
-            limit=package.size + BESIDE,
-            arrived=lambda size: meter.at(before + min(size, package.size)),
-            environment={**os.environ, "TMPDIR": tmp, "TMP": tmp, "TEMP": tmp},
-        )
-        wheel = _wheel(package, staging.archives)
+        with staging.tmp() as tmp:
+            run(
+                [*pip, "download", *OPTIONS, "--dest", str(tmp), _requirement(package)],
+                name="pip",
+                folder=tmp,
+                limit=2 * package.size + BESIDE,
+                arrived=lambda size: meter.at(before + min(size, package.size)),
+                environment={**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(tmp))},
+            )
+            if (found := _wheel(package, tmp)) is not None:
+                wheel = found.replace(staging.archives / found.name)
     if wheel is None:
         raise SourceError(f"pip brought no whole wheel of {package.size:,} bytes for {_requirement(package)}")
     meter.at(before + package.size)
@@ -81,7 +86,8 @@ def _size(wheel: Path) -> int:
 def _pip() -> list[str]:
     """How pip is called: this Python's, else the machine's."""
     if find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        # Not what is called pip in the working directory.
+        return [sys.executable, "-P", "-m", "pip"]
     found = shutil.which("pip3") or shutil.which("pip")
     if found is None:
         raise SourceError("pip is not installed")

@@ -33,16 +33,20 @@ _NO_REASON: Final = re.compile(r"(code|errno|syscall|type) \S+$|A complete log o
 def run(
     command: Sequence[str],
     *,
+    name: str,
     folder: Path,
     limit: int,
     arrived: Callable[[int], None],
     environment: Mapping[str, str],
     stall: float = STALL,
 ) -> None:
-    """Run a program that downloads into ``folder``, which is its working directory.
+    """Run a program that downloads into ``folder``.
+
+    Its working directory is ours: paths in its settings, such as ``PIP_FIND_LINKS``, begin there.
 
     Args:
         command: The program and its arguments.
+        name: What it is called in messages.
         folder: Where all that it downloads appears, temporary files too.
         limit: Bytes that may appear there.
         arrived: Told how many bytes there are.
@@ -53,12 +57,10 @@ def run(
         SourceError: It failed, brought too much, or stood still.
         OSError: It cannot be started.
     """
-    name = Path(command[0]).stem if command[1:2] != ["-m"] else command[2]
     log = folder / ".said"
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - a package manager, with our own arguments
             command,
-            cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=said,

@@ -33,7 +33,15 @@ open("{folder}/pid", "w").write(str(child.pid))
 def started(folder: Path, script: str, *, limit: int = 10_000_000, stall: float = 30, **more: str) -> None:
     """Run a Python script as if it were a package manager."""
     command = [sys.executable, "-c", textwrap.dedent(script).format(folder=folder, **more)]
-    run(command, folder=folder, limit=limit, arrived=lambda _: None, environment=os.environ, stall=stall)
+    run(
+        command,
+        name="it",
+        folder=folder,
+        limit=limit,
+        arrived=lambda _: None,
+        environment=os.environ,
+        stall=stall,
+    )
 
 
 def ended(folder: Path) -> bool:
@@ -76,9 +84,9 @@ def test_it_says_why(tmp_path: Path) -> None:
 
 def test_a_new_pull_has_a_temporary_folder_of_its_own(tmp_path: Path) -> None:
     """An orphan of a pull that was killed may still write into the old one."""
-    first = Staging(tmp_path / "m")
-    (first.tmp / "left").touch()
-    second = Staging(tmp_path / "m")
-    assert second.tmp != first.tmp
-    assert not first.tmp.exists()
-    assert not list(second.tmp.iterdir())
+    with Staging(tmp_path / "m").tmp() as first:
+        (first / "left").touch()
+        with Staging(tmp_path / "m").tmp() as second:
+            assert second != first
+            assert not first.exists()
+            assert not list(second.iterdir())

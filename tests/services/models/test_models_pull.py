@@ -400,9 +400,92 @@ def test_a_full_disk(hub_: Hub, folder: ModelFolder) -> None:
     command = [sys.executable, "-c", textwrap.dedent(LIMITED), model, str(folder.root)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "is full" in done.stdout
+    # As much as is looked for first: the file, and what is left free.
+    assert "Make room for 39 MB" in done.stdout
     assert "models.folder" in done.stdout
     assert nothing_half(folder)
     assert not folder.staging(manifest(from_hub())).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of resources")
+def test_a_disk_that_fills_up_after_what_is_needed(hub_: Hub, folder: ModelFolder) -> None:
+    """The model works without the rest."""
+    small, large = WHOLE[:500_000], WHOLE[:2_000_000]
+    hub_.files = {"model.onnx": small, "v/a.bin": large, "v/b.bin": VOICE}
+    voices = [
+        described("voices/a.bin", large, optional=True),
+        described("voices/b.bin", VOICE, optional=True),
+    ]
+    model = manifest(from_hub(), files=[*voices, described("model.onnx", small)])
+    command = [sys.executable, "-c", textwrap.dedent(LIMITED), model.model_dump_json(), str(folder.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert not done.stdout
+    assert folder.state(model) is ModelState.PRESENT
+    assert not folder.staging(model).exists()
+
+
+def test_optional_files_that_find_no_room(hub_: Hub, links: Path, folder: ModelFolder) -> None:
+    """What is complete is kept, and the rest is told; the next source may need less."""
+    huge = {**described("voices/huge.bin", b"x", optional=True), "size": 10**15}
+    files = [huge, described("model.onnx", WHOLE), described("voices/a.bin", VOICE, optional=True)]
+    hub_.files = {"v/a.bin": VOICE}
+    first = from_hub(files={"voices/huge.bin": ["huge"], "model.onnx": ["none"]}, folders={})
+    done = pulled(manifest(from_pip(links), first, from_hub(folders={"voices": "u"}), files=files), folder)
+    assert (done.folder / "model.onnx").read_bytes() == WHOLE
+    assert "voices/huge.bin" in [file.path for file in done.lacking]
+    assert "it needs 1,000,000,034 MB of the disk" in done.reasons[0]
+
+
+def test_room_for_what_npm_has_twice(folder: ModelFolder) -> None:
+    package = {"name": "m-js", "version": "1.2.1", "size": 10**15}
+    source = {"type": "npm", "package": package, "folders": {".": "package"}}
+    with pytest.raises(ModelError, match="needs 2,000,000,039 MB"):
+        pulled(manifest(source), folder)
+
+
+class Watching(Quiet):
+    """Looks what archives there are when the next source begins."""
+
+    def __init__(self, archives: Path) -> None:
+        self.archives = archives
+        self.seen: list[int] = []
+
+    def begin(self, what: str, total: int) -> None:
+        del what, total
+        self.seen.append(size_of(self.archives))
+
+
+def test_a_source_gives_back_its_room(links: Path, hub_: Hub, folder: ModelFolder) -> None:
+    hub_.files = {"v/a.bin": VOICE}
+    model = manifest(from_pip(links), from_hub())
+    watching = Watching(folder.staging(model))
+    pull(model, folder, watching)
+    assert watching.seen == [0, len(WHOLE)]
+
+
+def test_paths_in_settings_begin_in_the_working_directory(
+    links: Path, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the documentation has it: `PIP_FIND_LINKS=folder`. A module of that directory is not run."""
+    monkeypatch.chdir(links.parent)
+    monkeypatch.setenv("PIP_FIND_LINKS", links.name)
+    (links.parent / "pip.py").write_text("raise SystemExit('not pip')")
+    assert pulled(manifest(from_pip(links)), folder).fetched == 1
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_npms_settings_of_the_working_directory(
+    folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tarball = make_tarball({"package/model.onnx": WHOLE})
+    project = tmp_path / "project"
+    project.mkdir()
+    with registry("m-js", "1.2.1", tarball) as url:
+        (project / ".npmrc").write_text(f"registry={url}\n")
+        monkeypatch.delenv("npm_config_registry")
+        monkeypatch.chdir(project)
+        assert pulled(manifest(from_npm(tarball)), folder).fetched == 1
+    assert [path.name for path in project.iterdir()] == [".npmrc"]
 
 
 def test_room_is_looked_for_first(hub_: Hub, folder: ModelFolder) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from services.cli.config import ConfigOption
 from services.cli.console import FAILED, CommandError, messages, output, print_json, reported
-from services.cli.models_pull import fetch, later, model_errors, put_off
+from services.cli.models_pull import fetch, later, model_errors, put_off, remember
 from services.config import ConfigError, load_settings
 from services.models.catalogue import Catalogue, catalogue
 from services.models.errors import ModelError, reason_of
@@ -64,7 +64,8 @@ def pull(
     once: Annotated[
         bool,
         typer.Option(
-            "--once", help="Try only if it was neither fetched nor tried before; never fails. For scripts."
+            "--once",
+            help="Try unless it is here, was declined, or failed within a day; never fails. For scripts.",
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing unless it fails.")] = False,
@@ -76,13 +77,16 @@ def pull(
         models, folder = _opened(config)
         with model_errors():
             manifest = models.find(name)
-        if once and (folder.mark(manifest).exists() or folder.state(manifest) is ModelState.PRESENT):
+        if once and folder.state(manifest) is ModelState.PRESENT:
+            return
+        if once and put_off(manifest, folder):
+            messages().print(Text(later(manifest)))
             return
         try:
             done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
         except Exception as error:
             if once:
-                put_off(manifest, folder)
+                remember(folder.failed(manifest))
                 messages().print(Text(later(manifest, _reason(error))))
                 return
             if isinstance(error, ModelError):

@@ -1,9 +1,11 @@
 """Fetching a model for a person: with a bar, or offered first."""
 
 import sys
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.text import Text
@@ -21,6 +23,9 @@ from services.models.placing import models_of_engines
 
 if TYPE_CHECKING:
     from services.models.pull import Pulled
+
+RETRY_AFTER: Final = 86_400.0
+"""Seconds after which what was fetched in vain is tried again unasked."""
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def fetch(
 
 
 def offer(settings: Settings) -> None:
-    """Offer to fetch what the engines lack, on a terminal; elsewhere only say so. Once for each model.
+    """Say what the engines lack; on a terminal offer to fetch it, once for each model.
 
     Raises:
         CommandError: A manifest is wrong.
@@ -68,15 +73,24 @@ def offer(settings: Settings) -> None:
             if manifest.notice is None and folder.state(manifest) is not ModelState.PRESENT
         ]
     for manifest in absent:
-        if not folder.mark(manifest).exists():
-            _offer(manifest, folder)
+        _offer(manifest, folder)
 
 
-def put_off(manifest: Manifest, folder: ModelFolder) -> None:
-    """Remember that the model was offered, or fetched in vain; a folder that cannot be written forgets it."""
+def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
+    """Whether the model was declined, or fetched in vain within a day: not to be offered or tried now."""
     try:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        folder.mark(manifest).touch()
+        since = time.time() - folder.failed(manifest).stat().st_mtime
+    except OSError:
+        return folder.declined(manifest).exists()
+    # A clock that was ahead would put it off for long.
+    return 0 <= since < RETRY_AFTER or folder.declined(manifest).exists()
+
+
+def remember(mark: Path) -> None:
+    """Make a mark, or make it new; a folder that cannot be written forgets it."""
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
     except OSError:
         return
 
@@ -88,17 +102,21 @@ def later(manifest: Manifest, reason: str | None = None) -> str:
 
 
 def _offer(manifest: Manifest, folder: ModelFolder) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if put_off(manifest, folder) or not (sys.stdin.isatty() and sys.stderr.isatty()):
         messages().print(Text(later(manifest)))
         return
-    put_off(manifest, folder)
+    # Ctrl-C at the question is an answer, too.
+    remember(folder.declined(manifest))
     question = (
         f"{manifest.title} ({manifest.license}) is not here yet. Fetch it now, {manifest.size / 1e6:.0f} MB?"
     )
     if not typer.confirm(question, default=False, err=True):
         messages().print(Text(later(manifest)))
         return
+    with suppress(OSError):
+        folder.settle(manifest)
     try:
         fetch(manifest, folder, quiet=False)
     except ModelError as error:
+        remember(folder.failed(manifest))
         messages().print(Text(later(manifest, error.reason)))

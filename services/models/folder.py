@@ -42,9 +42,22 @@ class ModelFolder:
         """What has come of a model that is being pulled, or whose pull was cut off."""
         return self.root / f".partial-{manifest.name}"
 
-    def mark(self, manifest: Manifest) -> Path:
-        """A file that is there once the model was offered, or fetched in vain: nobody is asked twice."""
-        return self.root / f".offered-{manifest.name}"
+    def declined(self, manifest: Manifest) -> Path:
+        """A file that is there once somebody was asked and did not want the model: nobody is asked twice."""
+        return self.root / f".declined-{manifest.name}"
+
+    def failed(self, manifest: Manifest) -> Path:
+        """A file that is there once it was fetched in vain, which `--once` tries again after a day."""
+        return self.root / f".failed-{manifest.name}"
+
+    def settle(self, manifest: Manifest) -> None:
+        """Forget that it was declined or failed.
+
+        Raises:
+            OSError: It cannot be forgotten.
+        """
+        for mark in (self.declined(manifest), self.failed(manifest)):
+            mark.unlink(missing_ok=True)
 
     def lacking(self, manifest: Manifest) -> tuple[ModelFile, ...]:
         """Its files that are not there, or of another size; looks at the disk, reads nothing."""

@@ -140,7 +140,7 @@ class _Pull:
         fetched = len(self._wanted) - len(left)
         if fetched:
             staging.move_to(place)
-        self._folder.mark(self._manifest).unlink(missing_ok=True)
+        self._folder.settle(self._manifest)
         return Pulled(place, fetched, left, tuple(self._reasons))
 
     def _try(self, source: Source, later: Sequence[Source], staging: Staging) -> None:

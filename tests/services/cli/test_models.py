@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,18 +124,44 @@ def test_a_manifest_that_is_wrong(cli: CliRunner, mine: Path) -> None:
     assert "manifests/wrong.yaml" in cli.invoke(app, ["doctor"]).stdout
 
 
-def test_once_tries_once(cli: CliRunner, hub_: Hub) -> None:
-    """For scripts: one line, and no second look at the network."""
+def test_once_tries_once_a_day(cli: CliRunner, hub_: Hub, mine: Path) -> None:
+    """For scripts: one line each time, and no second look at the network the same day."""
     hub_.files = {}
     first = cli.invoke(app, ["models", "pull", "mine", "--once", "--quiet"])
     assert first.exit_code == 0
     assert first.stderr.count("\n") == 1
     assert "`awaaztwin models pull mine` fetches it" in first.stderr
     asked = len(hub_.asked)
-    assert cli.invoke(app, ["models", "pull", "mine", "--once"]).stderr == ""
+    again = cli.invoke(app, ["models", "pull", "mine", "--once"])
+    assert (again.exit_code, again.stderr.count("\n")) == (0, 1)
+    assert "`awaaztwin models pull mine` fetches it" in again.stderr
     assert len(hub_.asked) == asked
     hub_.files = {"weights.bin": WEIGHTS}
+    for age in (-3_600, 90_000):
+        at = time.time() - age
+        os.utime(mine / ".failed-mine", (at, at))
+        shutil.rmtree(mine / "mine", ignore_errors=True)
+        assert cli.invoke(app, ["models", "pull", "mine", "--once"]).exit_code == 0
+        assert facts(cli, "mine")["state"] == "present"
+        assert not (mine / ".failed-mine").exists()
+        (mine / ".failed-mine").touch()
+
+
+def test_once_takes_no_for_an_answer(cli: CliRunner, hub_: Hub, mine: Path) -> None:
+    """Given on a terminal; what is missing is told all the same."""
+    (mine / ".declined-mine").touch()
+    told = cli.invoke(app, ["models", "pull", "mine", "--once"])
+    assert "`awaaztwin models pull mine` fetches it" in told.stderr
+    assert not hub_.asked
     assert cli.invoke(app, ["models", "pull", "mine"]).exit_code == 0
+    assert not (mine / ".declined-mine").exists()
+
+
+@pytest.mark.parametrize("mark", [".declined-mine", ".failed-mine"])
+def test_every_start_says_what_is_missing(mine: Path, capfd: pytest.CaptureFixture[str], mark: str) -> None:
+    (mine / mark).touch()
+    offer(load_settings().settings)
+    assert "`awaaztwin models pull mine` fetches it" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("hub_")
@@ -176,6 +204,7 @@ def test_it_is_offered_on_a_terminal(mine: Path, answer: str, fetched: bool) -> 
     command = [sys.executable, "-c", f"{code}; offer(s().settings); offer(s().settings)"]
     said = _on_a_terminal(command, f"{answer}\n")
     assert said.count("Fetch it now") == 1
+    assert said.count("`awaaztwin models pull mine` fetches it") == (0 if fetched else 2)
     assert "My tones (CC0-1.0)" in said
     assert (mine / "mine" / "weights.bin").exists() == fetched
 

@@ -25,6 +25,10 @@ class SourceDownError(SourceError):
     """The source as a whole does not answer now; none of its other files would come either."""
 
 
+class WrongError(SourceError):
+    """What came is not what it should be."""
+
+
 def reason_of(error: Exception) -> str:
     """What an exception of any kind says, in one line."""
     if isinstance(error, ModelError):

@@ -122,6 +122,7 @@ class _Pull:
             raise self._full() from error
 
     def _run(self, place: Path, staging: Staging) -> Pulled:
+        staging.prune(self._manifest.files)
         self._check_room(staging)
         for number, source in enumerate(self._manifest.sources):
             if self._hopeless(self._manifest.sources[number:], staging):

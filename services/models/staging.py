@@ -1,5 +1,6 @@
 """Where a model's files are gathered before they take their place; the next try goes on from there."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from services.models.errors import SourceError
+from services.models.errors import WrongError
 from services.models.folder import sha256_of, size_of
 from services.models.manifest import ModelFile
 
@@ -48,7 +49,7 @@ class Staging:
 
     def begun(self, files: Iterable[ModelFile]) -> int:
         """Bytes that are there of files that have not come."""
-        return sum(part.stat().st_size for file in files if (part := self.part(file)).is_file())
+        return sum(part.stat().st_size for file in files if (part := self._part(file)).is_file())
 
     def give_back(self) -> None:
         """Remove all but the files that have come."""
@@ -83,7 +84,7 @@ class Staging:
             pieces: Its contents; no more of them are taken than it is large.
 
         Raises:
-            SourceError: They are something else.
+            WrongError: They are something else.
             OSError: The disk does not take it.
         """
         part = self.part(file)
@@ -98,7 +99,6 @@ class Staging:
                         target.write(piece)
                 with writing(part):
                     target.flush()
-                    os.fsync(target.fileno())
             self.check(file, size, digest.hexdigest())
         except BaseException:
             part.unlink(missing_ok=True)
@@ -107,26 +107,44 @@ class Staging:
 
     def part(self, file: ModelFile) -> Path:
         """Where a file is while it is not complete."""
-        part = self.parts / f"{file.path}.part"
+        part = self._part(file)
         part.parent.mkdir(parents=True, exist_ok=True)
         return part
+
+    def _part(self, file: ModelFile) -> Path:
+        # With its hash: the file of that path of another manifest is not gone on with.
+        return self.parts / f"{file.path}.{file.sha256[:16]}.part"
+
+    def prune(self, files: Iterable[ModelFile]) -> None:
+        """Remove what belongs to none of the files: it came for another manifest of that name."""
+        kept = {path for file in files for path in (self.files / file.path, self._part(file))}
+        for place in (self.files, self.parts):
+            # The contents of folders before these.
+            for path in sorted(place.rglob("*"), reverse=True):
+                if path.is_dir() and not path.is_symlink():
+                    with contextlib.suppress(OSError):
+                        path.rmdir()
+                elif path not in kept:
+                    path.unlink()
 
     def check(self, file: ModelFile, size: int, sha256: str) -> None:
         """See that contents of that size and hash are the file's.
 
         Raises:
-            SourceError: They are not.
+            WrongError: They are not.
         """
         if size != file.size:
-            raise SourceError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
+            raise WrongError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
         if sha256 != file.sha256:
-            raise SourceError(f"{file.path} is another file there (wrong SHA-256)")
+            raise WrongError(f"{file.path} is another file there (wrong SHA-256)")
 
     def accept(self, file: ModelFile) -> None:
         """Give the complete part its name."""
-        path = self.files / file.path
+        path, part = self.files / file.path, self.part(file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.part(file).replace(path)
+        with part.open("rb+") as contents, writing(part):
+            os.fsync(contents.fileno())
+        part.replace(path)
 
     def move_to(self, folder: Path) -> None:
         """Put the files in their place and remove the rest.
@@ -171,11 +189,11 @@ def bounded(pieces: Iterable[bytes], file: ModelFile, before: int = 0) -> Iterat
         before: Bytes of it that came before.
 
     Raises:
-        SourceError: They are more.
+        WrongError: They are more.
     """
     size = before
     for piece in pieces:
         size += len(piece)
         if size > file.size:
-            raise SourceError(f"{file.path} is larger there than the {file.size:,} bytes it should have")
+            raise WrongError(f"{file.path} is larger there than the {file.size:,} bytes it should have")
         yield piece

@@ -2,27 +2,30 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from services.models.errors import SourceDownError, SourceError, reason_of
+from services.models.errors import SourceDownError, SourceError, WrongError, reason_of
 from services.models.manifest import ModelFile
 from services.models.meter import Meter
 from services.models.staging import Staging, bounded, writing
 
 CONNECT_TIMEOUT: Final = 5.0
-"""Seconds to reach the hub: where a firewall is in the way, another source is tried soon."""
+"""Seconds to reach each address of the hub: where a firewall is in the way, another source is tried soon."""
 
 READ_TIMEOUT: Final = 30.0
 """Seconds to wait for the next bytes."""
 
-TRIES: Final = 4
-"""Of a download that is cut off, as long as each brings something."""
+IDLE_TRIES: Final = 2
+"""Tries in a row that bring nothing, after which a download is given up."""
+
+MAX_TRIES: Final = 100
+"""Tries in all, as long as they bring something."""
 
 PAUSE: Final = 1.0
 """Seconds between two tries."""
@@ -61,6 +64,7 @@ class Download:
         self._file = file
         self._part = part
         self._staging = staging
+        self._resumed = False
 
     def run(self, meter: Meter, before: int) -> None:
         """Fetch it, in as many tries as it takes.
@@ -72,26 +76,42 @@ class Download:
         Raises:
             SourceError: It does not come; what came stays for the next time.
         """
-        for attempt in range(TRIES):
+        try:
+            self._complete(meter, before)
+        except WrongError:
+            if not self._resumed:
+                raise
+            # The beginning may be of another file, or of another answer.
+            self._complete(meter, before)
+        self._staging.accept(self._file)
+
+    def _complete(self, meter: Meter, before: int) -> None:
+        """Bring what is lacking, and see that it is right; what is wrong is removed."""
+        try:
+            self._bring(meter, before)
+            with self._part.open("rb") as part:
+                digest = hashlib.file_digest(part, "sha256").hexdigest()
+            self._staging.check(self._file, self._size(), digest)
+        except WrongError:
+            self._part.unlink(missing_ok=True)
+            raise
+
+    def _bring(self, meter: Meter, before: int) -> None:
+        brought, idle = False, 0
+        for _ in range(MAX_TRIES):
             size = self._size()
             try:
                 for _ in self._append():
                     meter.at(before + self._size())
             except (httpx.RequestError, httpx.InvalidURL) as error:
-                stuck = self._size() == size or attempt == TRIES - 1
-                if stuck or isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+                more = self._size() > size
+                brought, idle = brought or more, 0 if more else idle + 1
+                if idle == IDLE_TRIES or not _may_pass(error, brought):
                     raise SourceDownError(_told(error)) from error
                 time.sleep(PAUSE)
             else:
-                break
-        with self._part.open("rb") as part:
-            digest = hashlib.file_digest(part, "sha256").hexdigest()
-        try:
-            self._staging.check(self._file, self._size(), digest)
-        except SourceError:
-            self._part.unlink()
-            raise
-        self._staging.accept(self._file)
+                return
+        raise SourceDownError(f"the connection was cut {MAX_TRIES} times")
 
     def _size(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0
@@ -99,21 +119,16 @@ class Download:
     def _append(self) -> Iterator[None]:
         """Write what is not there yet; a step for each piece."""
         size = self._size()
+        self._resumed = size > 0
         if size >= self._file.size:
             return
         headers = {**self._headers, "range": f"bytes={size}-"} if size else self._headers
-        try:
-            request = self._client.build_request("GET", self._url, headers=headers)
-        except UnicodeEncodeError as error:
-            raise SourceDownError("HF_TOKEN has characters beyond ASCII, which no token has") from error
-        with closing(self._client.send(request, stream=True)) as answer:
-            if answer.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-                raise _refusal(answer.status_code, self._file.path)
-            rest = answer.status_code == HTTPStatus.PARTIAL_CONTENT
+        with _answer(self._client, self._url, headers, self._file) as answer:
+            rest = self._resumed = answer.status_code == HTTPStatus.PARTIAL_CONTENT
             size = size if rest else 0
             length = answer.headers.get("content-length")
             if length is not None and length != str(self._file.size - size):
-                raise SourceError(f"{self._file.path} is another file there ({size + int(length):,} bytes)")
+                raise WrongError(f"{self._file.path} is another file there ({size + int(length):,} bytes)")
             with self._part.open("ab" if rest else "wb") as part:
                 for piece in bounded(answer.iter_raw(), self._file, size):
                     with writing(self._part):
@@ -121,6 +136,27 @@ class Download:
                     yield
                 with writing(self._part):
                     part.flush()
+
+
+@contextmanager
+def _answer(
+    client: httpx.Client, url: str, headers: Mapping[str, str], file: ModelFile
+) -> Generator[httpx.Response, None, None]:
+    try:
+        request = client.build_request("GET", url, headers=headers)
+    except UnicodeEncodeError as error:
+        raise SourceDownError("HF_TOKEN has characters beyond ASCII, which no token has") from error
+    with closing(client.send(request, stream=True)) as answer:
+        if answer.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            raise _refusal(answer.status_code, file.path)
+        yield answer
+
+
+def _may_pass(error: Exception, brought: bool) -> bool:
+    """Whether another try may help; to a hub that was never reached there is none."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return brought
+    return isinstance(error, httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
 
 
 def _told(error: Exception) -> str:
@@ -132,7 +168,7 @@ def _told(error: Exception) -> str:
         # What the error says may hold the token.
         return "the request cannot be sent: HF_TOKEN may have characters that no token has"
     if isinstance(error, httpx.ConnectTimeout):
-        return f"it cannot be reached within {CONNECT_TIMEOUT:g} s"
+        return f"it cannot be reached (no connection within {CONNECT_TIMEOUT:g} s)"
     if isinstance(error, httpx.ConnectError):
         return f"it cannot be reached ({error})"
     return f"the connection was cut ({error or type(error).__name__})"
@@ -146,9 +182,9 @@ def _refusal(status: int, path: str) -> SourceError:
             return SourceError(f"it answers {status}: set HF_TOKEN to a token that may read it")
         case HTTPStatus.NOT_FOUND:
             return SourceError(f"it has no file for {path} at that revision")
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return SourceDownError(f"it answers {status}, too many requests")
-        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return WrongError(f"{path} is another file there")
+        case _ if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return SourceDownError(f"it answers {status}")
         case _:
             return SourceError(f"it answers {status} for {path}")

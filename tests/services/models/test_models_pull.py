@@ -18,6 +18,7 @@ from services.models.folder import ModelFolder, ModelState, size_of
 from services.models.manifest import Manifest
 from services.models.meter import Quiet
 from services.models.pull import Pulled, pull
+from services.models.staging import Staging
 
 from model_sources import REVISION, Hub, described, make_tarball, make_wheel, registry
 
@@ -169,6 +170,72 @@ def test_the_next_pull_goes_on_where_one_was_cut_off(hub_: Hub, folder: ModelFol
     pulled(manifest(from_hub()), folder)
     assert hub_.fetched("model.onnx")[-1] == "bytes=1000000-"
     assert (folder.root / "m" / "model.onnx").read_bytes() == WHOLE
+
+
+def test_a_part_of_an_older_manifest(hub_: Hub, folder: ModelFolder) -> None:
+    """The file of that path was another one: none of it is gone on with, nor put in its place."""
+    older = WHOLE[::-1]
+    hub_.files, hub_.cut = {"model.onnx": older, "v/old.bin": VOICE}, [1_000_000, 0, 0]
+    old = [described("voices/old.bin", VOICE), described("model.onnx", older)]
+    with pytest.raises(ModelError, match="connection was cut"):
+        pulled(manifest(from_hub(), files=old[::-1]), folder)
+    staging = folder.staging(manifest(from_hub()))
+    (staging / "files" / "voices").mkdir()
+    (staging / "files" / "voices" / "old.bin").write_bytes(VOICE)
+    hub_.files, hub_.cut = {"model.onnx": WHOLE, "v/a.bin": VOICE}, []
+    done = pulled(manifest(from_hub()), folder)
+    assert hub_.fetched("model.onnx")[-1] is None
+    assert not (done.folder / "voices" / "old.bin").exists()
+
+
+@pytest.mark.parametrize("size", [1_000_000, len(WHOLE), len(WHOLE) + 1])
+def test_a_damaged_part_is_fetched_anew(hub_: Hub, folder: ModelFolder, size: int) -> None:
+    """Once: a file that is another one there is not fetched for ever."""
+    hub_.files = {"model.onnx": WHOLE, "v/a.bin": VOICE}
+    model = manifest(from_hub())
+    staging = Staging(folder.staging(model))
+    part = staging.part(model.files[0])
+    part.write_bytes(bytes(size))
+    assert (pulled(model, folder).folder / "model.onnx").read_bytes() == WHOLE
+    (folder.root / "m" / "model.onnx").unlink()
+    hub_.asked.clear()
+    hub_.files = {"model.onnx": WHOLE[::-1]}
+    part.parent.mkdir(parents=True)
+    part.write_bytes(bytes(size))
+    with pytest.raises(ModelError, match="another file there"):
+        pulled(model, folder)
+    assert len(hub_.fetched("model.onnx")) <= 2
+
+
+def test_a_connection_that_is_cut_often(hub_: Hub, folder: ModelFolder) -> None:
+    """As long as each try brings something, there is another."""
+    hub_.files, hub_.cut = {"model.onnx": WHOLE, "v/a.bin": VOICE}, [400_000, 400_000, 0] * 4
+    assert pulled(manifest(from_hub()), folder).fetched == 2
+    assert len(hub_.fetched("model.onnx")) == 13
+
+
+def test_tries_have_an_end(hub_: Hub, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.models.sources.download.MAX_TRIES", 5)
+    hub_.files, hub_.cut = {"model.onnx": WHOLE}, [10_000] * 100
+    with pytest.raises(ModelError, match="cut 5 times"):
+        pulled(manifest(from_hub()), folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks in /proc")
+def test_files_are_on_the_disk_before_they_have_their_name(
+    hub_: Hub, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        real(handle)
+
+    real = os.fsync
+    monkeypatch.setattr("os.fsync", fsync)
+    hub_.files = {"model.onnx": WHOLE, "v/a.bin": VOICE}
+    pulled(manifest(from_hub()), folder)
+    assert [name.partition(".")[0] for name in synced] == ["model", "a"]
 
 
 def test_a_hub_without_ranges(hub_: Hub, folder: ModelFolder) -> None:

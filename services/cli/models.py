@@ -10,7 +10,7 @@ from rich.text import Text
 
 from services.cli.config import ConfigOption
 from services.cli.console import FAILED, CommandError, messages, output, print_json, reported
-from services.cli.models_pull import fetch, later, model_errors, put_off, remember
+from services.cli.models_pull import fetch, later, model_errors, put_off, remember, require_server
 from services.config import ConfigError, load_settings
 from services.models.catalogue import Catalogue, catalogue
 from services.models.errors import ModelError, reason_of
@@ -157,9 +157,16 @@ def verify(
 def remove(name: NameArgument, *, config: ConfigOption = None) -> None:
     """Remove a model, and what is left of an attempt to fetch it."""
     models, folder = _opened(config)
+    require_server()
+    from services.models.removal import remove as remove_model  # noqa: PLC0415 - in the extra `server`
+
     with model_errors():
-        freed = folder.remove(models.find(name))
-    messages().print(Text(f"Freed {freed / 1e6:,.0f} MB." if freed else f"{name} was not here."))
+        removed = remove_model(models.find(name), folder)
+    for link in removed.links:
+        messages().print(Text(f"Removed the link {link}; what it leads to is as it was."))
+    if removed.freed or not removed.found:
+        freed = f"Freed {removed.freed / 1e6:,.0f} MB."
+        messages().print(Text(freed if removed.found else f"{name} was not here."))
 
 
 @app.command()

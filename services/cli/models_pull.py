@@ -37,6 +37,16 @@ def model_errors() -> Generator[None, None, None]:
         raise CommandError(error.message, error.hint) from error
 
 
+def require_server() -> None:
+    """See that the packages are there that change models.
+
+    Raises:
+        CommandError: They are not.
+    """
+    if absent := missing():
+        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+
+
 def fetch(
     manifest: Manifest, folder: ModelFolder, *, quiet: bool, accept: str | None = None, force: bool = False
 ) -> "Pulled":
@@ -46,8 +56,7 @@ def fetch(
         CommandError: This installation cannot.
         ModelError: It does not come.
     """
-    if absent := missing():
-        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+    require_server()
     from services.models.pull import pull  # noqa: PLC0415 - in the extra `server`
 
     # A package manager that downloads is a process of its own, which would outlive this one.

@@ -7,11 +7,9 @@ from typing import Final
 
 from services.config import Settings
 from services.models.errors import ModelError
-from services.models.manifest import Manifest, read_manifest
+from services.models.manifest import BESIDE, Manifest, read_manifest
 
 SHIPPED: Final = Path(__file__).with_name("manifests")
-BESIDE: Final = "manifests"
-"""Folder beside the models that may hold manifests of the operator's own."""
 
 
 class Catalogue:

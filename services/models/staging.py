@@ -1,6 +1,7 @@
 """Where a model's files are gathered before they take their place; the next try goes on from there."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -161,12 +162,29 @@ class Staging:
             for path in sorted(path for path in self.files.rglob("*") if path.is_file()):
                 target = folder / path.relative_to(self.files)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+                _move(path, target)
         self.clear()
 
     def clear(self) -> None:
         """Remove all that is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Give a file its place at once, on another disk too, where the model's folder may be a link to one."""
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = target.with_name(f".{target.name}.part")
+        try:
+            shutil.copyfile(path, part)
+            with part.open("rb+") as contents:
+                os.fsync(contents.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from services.cli.app import app
 from services.cli.models_pull import offer
 from services.config import load_settings
+from services.models.placing import models_of_engines
 
 from live import eventually
 from model_sources import REVISION, Hub, described, hub
@@ -122,6 +123,46 @@ def test_a_manifest_that_is_wrong(cli: CliRunner, mine: Path) -> None:
     assert result.exit_code == 1
     assert "manifests/wrong.yaml: title: Field required" in result.stderr
     assert "manifests/wrong.yaml" in cli.invoke(app, ["doctor"]).stdout
+
+
+def test_the_documentations_example(cli: CliRunner, mine: Path) -> None:
+    """It takes the place of the package's own, as the page says."""
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    (mine / "manifests" / "theirs.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    (mine.parent.parent / "configuration.yaml").write_text("engines: [{name: K, type: KOKORO}]")
+    assert facts(cli, "kokoro-mine")["engine"] == "KOKORO"
+    assert [manifest.name for _, manifest in models_of_engines(load_settings().settings)] == ["kokoro-mine"]
+
+
+def test_the_last_default_wins(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's, then those beside the models, then `models.manifests`; not the first by the alphabet."""
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    own = mine.parent / "own"
+    own.mkdir()
+    (own / "z.yaml").write_text(yaml.safe_dump({**manifest, "name": "zebra"}))
+    assert [m.name for _, m in models_of_engines(load_settings().settings)] == ["mine"]
+    monkeypatch.setenv("AWAAZTWIN_MODELS__MANIFESTS", str(own))
+    assert [m.name for _, m in models_of_engines(load_settings().settings)] == ["zebra"]
+    (own / "z.yaml").write_text(yaml.safe_dump({**manifest, "title": "Replaced"}))
+    assert [m.title for _, m in models_of_engines(load_settings().settings)] == ["Replaced"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "other", "engine": "synthetic"}, "are both the default of SYNTHETIC"),
+        ({"engine": "OTHER"}, "are both called mine"),
+    ],
+)
+def test_manifests_that_contradict_each_other(
+    cli: CliRunner, mine: Path, changes: dict[str, str], said: str
+) -> None:
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    (mine / "manifests" / "other.yaml").write_text(yaml.safe_dump({**manifest, **changes}))
+    result = cli.invoke(app, ["models", "list"])
+    assert result.exit_code == 1
+    assert "manifests/mine.yaml and " in result.stderr
+    assert f"manifests/other.yaml {said}" in result.stderr
 
 
 def test_once_tries_once_a_day(cli: CliRunner, hub_: Hub, mine: Path) -> None:

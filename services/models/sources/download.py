@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -136,6 +136,22 @@ class Download:
                     yield
                 with writing(self._part):
                     part.flush()
+
+
+def joined(
+    client: httpx.Client, urls: Sequence[str], headers: Mapping[str, str], file: ModelFile
+) -> Iterator[bytes]:
+    """The contents of a file that lies there in parts, in order.
+
+    Raises:
+        SourceError: A part does not come.
+    """
+    try:
+        for url in urls:
+            with _answer(client, url, headers, file) as answer:
+                yield from answer.iter_raw()
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        raise SourceDownError(_told(error)) from error
 
 
 @contextmanager

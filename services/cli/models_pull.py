@@ -1,5 +1,6 @@
 """Fetching a model for a person: with a bar, or offered first."""
 
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -75,14 +76,17 @@ def offer(settings: Settings) -> None:
     """
     folder = ModelFolder(settings.models.folder)
     with model_errors():
-        absent = [
-            manifest
-            for _, manifest in models_of_engines(settings)
-            # One whose licence has to be read is not for a yes in passing.
-            if manifest.notice is None and folder.state(manifest) is not ModelState.PRESENT
-        ]
-    for manifest in absent:
-        _offer(manifest, folder)
+        # One whose licence has to be read is not for a yes in passing.
+        wanted = [manifest for _, manifest in models_of_engines(settings) if manifest.notice is None]
+    for manifest in wanted:
+        try:
+            absent = folder.state(manifest) is not ModelState.PRESENT
+        except ModelError as error:
+            # The server starts all the same.
+            messages().print(Text(error.message))
+            continue
+        if absent:
+            _offer(manifest, folder)
 
 
 def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
@@ -90,9 +94,9 @@ def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
     try:
         since = time.time() - folder.failed(manifest).stat().st_mtime
     except OSError:
-        return folder.declined(manifest).exists()
-    # A clock that was ahead would put it off for long.
-    return 0 <= since < RETRY_AFTER or folder.declined(manifest).exists()
+        since = RETRY_AFTER
+    # A clock may have been ahead. `os.path` takes what cannot be read for what is not there.
+    return 0 <= since < RETRY_AFTER or os.path.exists(folder.declined(manifest))  # noqa: PTH110
 
 
 def remember(mark: Path) -> None:

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -59,15 +60,24 @@ class ModelFolder:
             mark.unlink(missing_ok=True)
 
     def lacking(self, manifest: Manifest) -> tuple[ModelFile, ...]:
-        """Its files that are not there, or of another size; looks at the disk, reads nothing."""
+        """Its files that are not there, or of another size; looks at the disk, reads nothing.
+
+        Raises:
+            ModelError: The disk does not say.
+        """
         folder = self.path(manifest)
         return tuple(file for file in manifest.files if not _of_size(folder / file.path, file.size))
 
     def state(self, manifest: Manifest) -> ModelState:
-        """How much of it is there; optional files do not count."""
+        """How much of it is there; optional files do not count.
+
+        Raises:
+            ModelError: The disk does not say.
+        """
         if not any(not file.optional for file in self.lacking(manifest)):
             return ModelState.PRESENT
-        return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
+        with _readable(self.path(manifest)):
+            return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
 
     def damaged(self, manifest: Manifest) -> Iterator[tuple[ModelFile, str]]:
         """Its files that are not as the manifest says, each with what is wrong; every byte is read.
@@ -77,7 +87,7 @@ class ModelFolder:
         """
         for file in manifest.files:
             path = self.path(manifest) / file.path
-            try:
+            with _readable(path):
                 if not path.is_file():
                     if not file.optional:
                         yield file, "is not there"
@@ -85,8 +95,6 @@ class ModelFolder:
                     yield file, f"has {path.stat().st_size:,} bytes instead of {file.size:,}"
                 elif sha256_of(path) != file.sha256:
                     yield file, "has other contents than it should"
-            except OSError as error:
-                raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def sha256_of(path: Path) -> str:
@@ -111,7 +119,14 @@ def size_of(folder: Path) -> int:
 
 
 def _of_size(path: Path, size: int) -> bool:
-    try:
+    with _readable(path):
         return path.is_file() and path.stat().st_size == size
-    except OSError:
-        return False
+
+
+@contextmanager
+def _readable(path: Path) -> Generator[None, None, None]:
+    """What the disk refuses is told: nothing is known of what it may hold."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error

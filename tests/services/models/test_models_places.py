@@ -2,12 +2,15 @@
 
 import os
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from services.models.errors import ModelError
-from services.models.folder import ModelFolder
+from services.models.folder import ModelFolder, ModelState
 from services.models.manifest import Manifest
 from services.models.meter import Quiet
 from services.models.pull import pull
@@ -103,6 +106,42 @@ def test_a_model_that_is_being_pulled_is_not_removed(hub_: Hub, folder: ModelFol
         thread.join()
     assert (folder.path(manifest()) / "model.onnx").read_bytes() == WHOLE
     assert remove(manifest(), folder).freed == len(WHOLE)
+
+
+@contextmanager
+def nobody(folder: Path) -> Generator[None, None, None]:
+    """As a user who may not look into the folder."""
+    folder.chmod(0)
+    ours = os.geteuid()
+    if ours == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(ours)
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are POSIX's")
+@pytest.mark.parametrize("part", [".", "m"])
+@pytest.mark.usefixtures("hub_")
+def test_a_folder_that_cannot_be_read(part: str) -> None:
+    """Whether the model is there is not known: neither absent nor present."""
+    with TemporaryDirectory() as place:
+        # The folders of a test's own are closed to others.
+        Path(place).chmod(0o755)
+        _closed(ModelFolder(Path(place) / "models"), part)
+
+
+def _closed(folder: ModelFolder, part: str) -> None:
+    pull(manifest(), folder, Quiet())
+    with nobody(folder.root / part):
+        for look in (folder.state, folder.lacking, lambda model: list(folder.damaged(model))):
+            with pytest.raises(
+                ModelError, match=r"models/m/model\.onnx cannot be read: Permission denied\.$"
+            ):
+                look(manifest())
+    assert folder.state(manifest()) is ModelState.PRESENT
 
 
 @pytest.mark.parametrize("name", ["manifests", "con", "nul", "com1", "aux.v2", "m."])

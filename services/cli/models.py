@@ -118,11 +118,20 @@ def _report(done: "Pulled", manifest: Manifest, folder: ModelFolder, *, quiet: b
         return
     if quiet:
         return
-    told = f"Fetched {done.fetched} files" if done.fetched else "All was here"
+    if done.fetched:
+        told = f"Fetched {_files(done.fetched)}"
+    else:
+        told = "The model was here, and nothing was fetched" if done.lacking else "All was here"
     messages().print(Text(f"{told}: {done.folder}"))
     if done.lacking:
         why = f" ({'; '.join(done.reasons)})" if done.reasons else ""
-        messages().print(Text(f"{len(done.lacking)} files that it works without did not come{why}."))
+        number = len(done.lacking)
+        are = "is" if number == 1 else "are"
+        messages().print(Text(f"{_files(number)} that it works without {are} not here{why}."))
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
 
 
 @app.command()
@@ -147,7 +156,7 @@ def verify(
     if as_json:
         print_json(damaged)
     else:
-        _tell(damaged)
+        _tell(damaged, {m.name: f' --accept-license "{m.license}"' if m.notice else "" for m in wanted})
     if any(damaged.values()):
         raise typer.Exit(FAILED)
 
@@ -202,13 +211,14 @@ def _facts(manifest: Manifest, folder: ModelFolder) -> dict[str, Any]:
     }
 
 
-def _tell(damaged: dict[str, list[dict[str, str]]]) -> None:
+def _tell(damaged: dict[str, list[dict[str, str]]], more: dict[str, str]) -> None:
+    """Say what is damaged, and how it is fetched again, with what more each model's command needs."""
     for name, problems in damaged.items():
         if not problems:
             output().print(Text(f"{name}: as it should be", "green"))
             continue
         for problem in problems:
             output().print(Text(f"{name}: {problem['path']} {problem['problem']}", "red"))
-        messages().print(Text(f"Fetch it again: awaaztwin models pull {name} --force"))
+        messages().print(Text(f"Fetch it again: awaaztwin models pull {name} --force{more[name]}"))
     if not damaged:
         messages().print(Text("No model is here."))

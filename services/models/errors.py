@@ -18,11 +18,25 @@ class ModelError(Exception):
 
 
 class SourceError(Exception):
-    """A source does not give what it should; another may. The message says why, in one line."""
+    """A source does not give what it should; another may. The message says why, in one line.
+
+    Args:
+        message: The reason.
+        remedy: What helps; a sentence.
+    """
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class SourceDownError(SourceError):
-    """The source as a whole does not answer now; none of its other files would come either."""
+    """The source as a whole does not answer; none of its other files would come either.
+
+    Args:
+        message: The reason.
+        remedy: What helps, where it is not time.
+    """
 
 
 class WrongError(SourceError):

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from services.models.errors import ModelError, reason_of
-from services.models.folder import ModelFolder, size_of
+from services.models.errors import ModelError, SourceDownError, SourceError, reason_of
+from services.models.folder import ModelFolder, ModelState, size_of
 from services.models.lock import held
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
 from services.models.meter import Meter
@@ -87,6 +87,9 @@ class _Pull:
         self._meter = meter
         self._wanted = tuple(manifest.files) if force else folder.lacking(manifest)
         self._reasons: list[str] = []
+        self._remedies: list[str] = []
+        self._passing = False
+        """Whether a source failed in a way that time may mend."""
 
     def run(self) -> Pulled:
         """Fetch."""
@@ -122,6 +125,8 @@ class _Pull:
         fetched = len(self._wanted) - len(left)
         if fetched:
             staging.move_to(place)
+        elif not staging.size:
+            staging.clear()
         self._folder.settle(self._manifest)
         return Pulled(place, fetched, left, tuple(self._reasons))
 
@@ -148,6 +153,10 @@ class _Pull:
             if _of_disk(error, staging.folder):
                 raise
             self._reasons.append(f"{_name(source)}: {reason_of(error)}")
+            remedy = error.remedy if isinstance(error, SourceError) else None
+            self._passing |= isinstance(error, SourceDownError) and remedy is None
+            if remedy is not None and remedy not in self._remedies:
+                self._remedies.append(remedy)
             needed = sum(file.size for file in files)
             # A package manager says in words of its own that the disk is full.
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
@@ -192,12 +201,18 @@ class _Pull:
     def _failed(self, staging: Staging, left: Sequence[ModelFile]) -> ModelError:
         if not staging.size:
             staging.clear()
-        told = "; ".join(self._reasons) or "no source has it"
-        lacking = next(file.path for file in left if not file.optional)
-        message = f"{self._manifest.name} cannot be fetched, {lacking} is missing ({told})."
-        again = f"Try again later with `awaaztwin models pull {self._manifest.name}`: it goes on where it was"
-        hint = f"{again}; or put the files into {self._folder.path(self._manifest)} yourself."
-        return ModelError(message, hint, reason=told)
+        name, place = self._manifest.name, self._folder.path(self._manifest)
+        told = "; ".join(self._reasons) or "its manifest names no source for it"
+        if self._folder.state(self._manifest) is ModelState.PRESENT:
+            message = f"{name} cannot be fetched anew ({told}); what is there stays as it was."
+        else:
+            lacking = next(file.path for file in left if not file.optional)
+            message = f"{name} cannot be fetched, {lacking} is missing ({told})."
+        hints = list(self._remedies)
+        if self._passing:
+            hints.append(f"Try again later with `awaaztwin models pull {name}`: it goes on where it was.")
+        hints.append(f"{'Or put' if hints else 'Put'} the files into {place} yourself.")
+        return ModelError(message, " ".join(hints), reason=told)
 
 
 def _of_disk(error: Exception, folder: Path) -> bool:

@@ -27,6 +27,8 @@ IDLE_TRIES: Final = 2
 MAX_TRIES: Final = 100
 """Tries in all, as long as they bring something."""
 
+_RIGHTS: Final = "Set HF_TOKEN to a token that may read the repository."
+
 PAUSE: Final = 1.0
 """Seconds between two tries."""
 
@@ -43,7 +45,8 @@ def client() -> httpx.Client:
     except Exception as error:
         # httpx reads the environment, and raises whatever its values make it raise.
         variables = "ALL_PROXY, HTTPS_PROXY, SSL_CERT_FILE or SSL_CERT_DIR"
-        raise SourceDownError(f"{variables} cannot be used ({reason_of(error)})") from error
+        remedy = "Correct or unset that variable."
+        raise SourceDownError(f"{variables} cannot be used ({reason_of(error)})", remedy=remedy) from error
 
 
 class Download:
@@ -161,7 +164,9 @@ def _answer(
     try:
         request = client.build_request("GET", url, headers=headers)
     except UnicodeEncodeError as error:
-        raise SourceDownError("HF_TOKEN has characters beyond ASCII, which no token has") from error
+        raise SourceDownError(
+            "HF_TOKEN has characters beyond ASCII, which no token has", remedy=_RIGHTS
+        ) from error
     with closing(client.send(request, stream=True)) as answer:
         if answer.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
             raise _refusal(answer.status_code, file.path)
@@ -193,9 +198,11 @@ def _told(error: Exception) -> str:
 def _refusal(status: int, path: str) -> SourceError:
     match status:
         case HTTPStatus.UNAUTHORIZED:
-            return SourceDownError(f"it answers {status}: set HF_TOKEN to a token that may read it")
+            return SourceDownError(
+                f"it answers {status} without an HF_TOKEN that may read it", remedy=_RIGHTS
+            )
         case HTTPStatus.FORBIDDEN:
-            return SourceError(f"it answers {status}: set HF_TOKEN to a token that may read it")
+            return SourceError(f"it answers {status} without an HF_TOKEN that may read it", remedy=_RIGHTS)
         case HTTPStatus.NOT_FOUND:
             return SourceError(f"it has no file for {path} at that revision")
         case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -70,7 +70,10 @@ class _Repository:
         if self._cached(item.file, item.members):
             return
         if is_offline_mode():
-            raise SourceError("HF_HUB_OFFLINE is set, and the hub's cache on this machine lacks it")
+            raise SourceError(
+                "HF_HUB_OFFLINE is set, and the hub's cache on this machine lacks it",
+                remedy="Unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to a cache that has it.",
+            )
         source, endpoint = self._source, _endpoint()
         urls = [hf_hub_url(source.repo, m, revision=source.revision, endpoint=endpoint) for m in item.members]
         if len(urls) > 1:
@@ -104,7 +107,8 @@ class _Repository:
 def _endpoint() -> str | None:
     endpoint = os.environ.get("HF_ENDPOINT") or None
     if endpoint is not None and not endpoint.lower().startswith(("https://", "http://")):
-        raise SourceDownError(f"HF_ENDPOINT is '{endpoint}'; it has to begin with https://")
+        remedy = f"Set HF_ENDPOINT to https://{endpoint}, if that is meant."
+        raise SourceDownError(f"HF_ENDPOINT is '{endpoint}'; it has to begin with https://", remedy=remedy)
     return endpoint
 
 

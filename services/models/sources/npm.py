@@ -36,7 +36,7 @@ def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: 
     if not _whole(tarball, package.size):
         npm = shutil.which("npm")
         if npm is None:
-            raise SourceError("npm is not installed")
+            raise SourceError("npm is not installed", remedy="Install npm; it comes with Node.js.")
         meter.begin("npm's registry", package.size)
         command = [npm, "pack", f"{package.name}@{package.version}", *OPTIONS]
         with staging.tmp() as tmp:

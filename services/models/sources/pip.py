@@ -51,7 +51,9 @@ def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: 
         # Without one package, those that came may hold what is needed.
         take_from_wheels(wheels, wanted, staging)
     except SourceError as error:
-        failures.add(error)
+        # What lacks without a package is told by that package.
+        if len(wheels) == len(source.packages):
+            failures.add(error)
     failures.check()
     # The next source needs the room.
     for wheel in wheels:
@@ -90,7 +92,10 @@ def _pip() -> list[str]:
         return [sys.executable, "-P", "-m", "pip"]
     found = shutil.which("pip3") or shutil.which("pip")
     if found is None:
-        raise SourceError("pip is not installed")
+        remedy = (
+            "Install pip: `uv pip install pip` where uv made the environment, else `python -m ensurepip`."
+        )
+        raise SourceError("pip is not installed", remedy=remedy)
     return [found]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from services.models.errors import SourceError
+from services.models.errors import SourceDownError, SourceError
 from services.models.manifest import ModelFile
 
 MOST_REASONS: Final = 3
@@ -28,19 +28,23 @@ class Failures:
     """Files that a source does not give; those beside them may come all the same."""
 
     def __init__(self) -> None:
-        self._reasons: list[str] = []
+        self._errors: list[SourceError] = []
 
     def add(self, error: SourceError) -> None:
         """One did not come."""
-        self._reasons.append(str(error))
+        self._errors.append(error)
 
     def check(self) -> None:
         """See that all came.
 
         Raises:
             SourceError: Some did not; the message says why.
+            SourceDownError: The source does not answer.
         """
-        told = list(dict.fromkeys(self._reasons))
+        told = list(dict.fromkeys(str(error) for error in self._errors))
         if told:
             more = f", and {len(told) - MOST_REASONS} more" if len(told) > MOST_REASONS else ""
-            raise SourceError(", ".join(told[:MOST_REASONS]) + more)
+            down = any(isinstance(error, SourceDownError) for error in self._errors)
+            kind = SourceDownError if down else SourceError
+            remedy = next((error.remedy for error in self._errors if error.remedy), None)
+            raise kind(", ".join(told[:MOST_REASONS]) + more, remedy=remedy)

@@ -90,6 +90,24 @@ def test_a_model_from_first_to_last(cli: CliRunner, mine: Path) -> None:
 
 
 @pytest.mark.usefixtures("hub_")
+def test_optional_files_that_are_not_there(cli: CliRunner, mine: Path) -> None:
+    """ "All" is not said of a part."""
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    manifest["files"].append(described("extra.bin", b"extra", optional=True))
+    manifest["notice"] = "Not for money."
+    (mine / "manifests" / "mine.yaml").write_text(yaml.safe_dump(manifest))
+    command = ["models", "pull", "mine", "--accept-license", "CC0-1.0"]
+    assert "Fetched 1 file: " in cli.invoke(app, command).stderr
+    again = cli.invoke(app, command)
+    assert "The model was here, and nothing was fetched: " in again.stderr
+    assert "1 file that it works without is not here" in again.stderr
+    assert not (mine / ".partial-mine").exists()
+    (mine / "mine" / "weights.bin").write_bytes(b"?")
+    damaged = cli.invoke(app, ["models", "verify", "mine"])
+    assert 'awaaztwin models pull mine --force --accept-license "CC0-1.0"' in damaged.stderr
+
+
+@pytest.mark.usefixtures("hub_")
 def test_json_of_a_pull(cli: CliRunner) -> None:
     pulled = cli.invoke(app, ["models", "pull", "mine", "--json"])
     assert json.loads(pulled.stdout)["fetched"] == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.models.errors import SourceError
+from services.models.errors import SourceDownError, SourceError
 from services.models.sources.program import run
 from services.models.staging import Staging
 
@@ -80,6 +80,22 @@ def test_children_do_not_outlive_it(tmp_path: Path, then: str) -> None:
 def test_it_says_why(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"says: out of luck$"):
         started(tmp_path, "import sys; print('working'); sys.exit('ERROR: out of luck')")
+
+
+@pytest.mark.parametrize(
+    ("said", "passing"),
+    [
+        ("WARNING: Retrying after connection broken by 'NewConnectionError'", True),
+        ("npm error code ECONNREFUSED", True),
+        ("ERROR: HTTP error 503 Server Error: busy for url", True),
+        ("ERROR: No matching distribution found for m==1.0.0", False),
+        ("npm error code E404", False),
+    ],
+)
+def test_whether_another_try_may_help(tmp_path: Path, said: str, passing: bool) -> None:
+    with pytest.raises(SourceError) as failed:
+        started(tmp_path, f"import sys; print({said!r}); sys.exit(1)")
+    assert isinstance(failed.value, SourceDownError) == passing
 
 
 def test_a_new_pull_has_a_temporary_folder_of_its_own(tmp_path: Path) -> None:

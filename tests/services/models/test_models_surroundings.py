@@ -3,6 +3,7 @@
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,68 @@ def test_an_error_of_a_write_names_the_file(folder: ModelFolder, hub_: Hub, link
     with pytest.raises(ModelError, match=r"\.partial-m/files cannot be written"):
         pull(model, folder, Quiet())
     assert not hub_.asked
+
+
+def only(*sources: dict[str, Any]) -> Manifest:
+    files = [described("model.onnx", WHOLE), described("voices/a.bin", VOICE, optional=True)]
+    return Manifest.model_validate(
+        {"name": "m", "title": "M", "license": "MIT", "files": files, "sources": list(sources)}
+    )
+
+
+HUB = {"type": "hub", "repo": "o/m", "revision": REVISION, "folders": {".": ".", "voices": "v"}}
+PIP = {
+    "type": "pip",
+    "packages": [{"name": "m", "version": "1.0.0", "size": 9}],
+    "folders": {".": "m", "voices": "m"},
+}
+
+
+def hint(model: Manifest, folder: ModelFolder) -> str:
+    with pytest.raises(ModelError) as failed:
+        pull(model, folder, Quiet())
+    return failed.value.hint or ""
+
+
+def test_what_helps_where_pip_is_not_installed(
+    folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an environment that uv made."""
+    monkeypatch.setattr("services.models.sources.pip.find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = hint(only(PIP), folder)
+    assert "`uv pip install pip`" in said
+    assert "Try again" not in said
+    assert f"Or put the files into {folder.root / 'm'} yourself." in said
+
+
+def test_what_helps_where_another_try_does_not(hub_: Hub, folder: ModelFolder) -> None:
+    assert hint(only(), folder) == f"Put the files into {folder.root / 'm'} yourself."
+    assert hint(only(HUB), folder) == f"Put the files into {folder.root / 'm'} yourself."
+    hub_.status = 403
+    assert "Set HF_TOKEN" in hint(only(HUB), folder)
+    assert "Try again" not in hint(only(HUB), folder)
+
+
+def test_what_helps_where_another_try_does(folder: ModelFolder) -> None:
+    assert hint(only(HUB), folder).startswith("Try again later with `awaaztwin models pull m`: it goes on")
+
+
+def test_force_without_a_source(hub_: Hub, folder: ModelFolder) -> None:
+    """What is there is not called missing."""
+    hub_.files = {"model.onnx": WHOLE}
+    pull(only(HUB), folder, Quiet())
+    hub_.status = 503
+    with pytest.raises(
+        ModelError, match=r"m cannot be fetched anew \(.*503\); what is there stays as it was"
+    ):
+        pull(only(HUB), folder, Quiet(), force=True)
+    assert (folder.root / "m" / "model.onnx").read_bytes() == WHOLE
+
+
+def test_nothing_is_left_of_a_pull_that_brought_nothing(hub_: Hub, folder: ModelFolder) -> None:
+    hub_.files = {"model.onnx": WHOLE}
+    model = only(HUB)
+    pull(model, folder, Quiet())
+    assert pull(model, folder, Quiet()).fetched == 0
+    assert not folder.staging(model).exists()

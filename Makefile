@@ -37,7 +37,8 @@ $(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/p
 system:
 	@bash scripts/system_packages.sh ffmpeg espeak-ng redis-server
 
-# The first start fetches KOKORO's weights; where it cannot, the server speaks without, and later starts don't try.
+# The first start fetches KOKORO's weights; where it cannot, it says so, the server speaks without, and a start
+# after a day tries again.
 serve: $(VENV)/.server  ## start the server, ready to speak
 	@$(BIN)/awaaztwin models pull kokoro --once
 	$(BIN)/awaaztwin serve

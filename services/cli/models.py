@@ -1,6 +1,8 @@
 """``awaaztwin models``: weights of engines, fetched, checked and removed."""
 
-from typing import Annotated, Any
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -8,12 +10,15 @@ from rich.text import Text
 
 from services.cli.config import ConfigOption
 from services.cli.console import FAILED, CommandError, messages, output, print_json, reported
-from services.cli.models_pull import fetch, later, model_errors, put_off
-from services.config import load_settings
+from services.cli.models_pull import fetch, later, model_errors, put_off, remember, require_server
+from services.config import ConfigError, load_settings
 from services.models.catalogue import Catalogue, catalogue
-from services.models.errors import ModelError
+from services.models.errors import ModelError, reason_of
 from services.models.folder import ModelFolder, ModelState
 from services.models.manifest import Manifest
+
+if TYPE_CHECKING:
+    from services.models.pull import Pulled
 
 app = typer.Typer(help="Fetch, check and remove the weights of engines.", no_args_is_help=True)
 
@@ -59,7 +64,8 @@ def pull(
     once: Annotated[
         bool,
         typer.Option(
-            "--once", help="Try only if it was neither fetched nor tried before; never fails. For scripts."
+            "--once",
+            help="Try unless it is here, was declined, or failed within a day; never fails. For scripts.",
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing unless it fails.")] = False,
@@ -67,29 +73,65 @@ def pull(
     config: ConfigOption = None,
 ) -> None:
     """Fetch a model. What was fetched before a break is not fetched again; every file is checked."""
-    models, folder = _opened(config)
-    with model_errors():
-        manifest = models.find(name)
-    if once and (folder.mark(manifest).exists() or folder.state(manifest) is ModelState.PRESENT):
-        return
+    with _in_a_line(name) if once else nullcontext():
+        models, folder = _opened(config)
+        with model_errors():
+            manifest = models.find(name)
+        if once and folder.state(manifest) is ModelState.PRESENT:
+            return
+        if once and put_off(manifest, folder):
+            messages().print(Text(later(manifest)))
+            return
+        try:
+            done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
+        except Exception as error:
+            if once:
+                remember(folder.failed(manifest))
+                messages().print(Text(later(manifest, _reason(error))))
+                return
+            if isinstance(error, ModelError):
+                raise CommandError(error.message, error.hint) from error
+            raise
+        _report(done, manifest, folder, quiet=quiet, as_json=as_json)
+
+
+@contextmanager
+def _in_a_line(name: str) -> Generator[None, None, None]:
+    """Whatever fails in the block is one line, and the command goes on: scripts rely on it."""
     try:
-        done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
-    except ModelError as error:
-        if not once:
-            raise CommandError(error.message, error.hint) from error
-        put_off(manifest, folder)
-        messages().print(Text(later(manifest, error.reason)))
-        return
+        yield
+    except Exception as error:  # noqa: BLE001 - that is what `--once` promises
+        messages().print(Text(f"The model {name} was not fetched: {_reason(error)}"))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CommandError):
+        return error.message
+    if isinstance(error, ConfigError):
+        return f"the settings cannot be used: {error.problems[0]}"
+    return reason_of(error)
+
+
+def _report(done: "Pulled", manifest: Manifest, folder: ModelFolder, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json({**_facts(manifest, folder), "fetched": done.fetched, "reasons": list(done.reasons)})
         return
     if quiet:
         return
-    told = f"Fetched {done.fetched} files" if done.fetched else "All was here"
+    if done.fetched:
+        told = f"Fetched {_files(done.fetched)}"
+    else:
+        told = "The model was here, and nothing was fetched" if done.lacking else "All was here"
     messages().print(Text(f"{told}: {done.folder}"))
     if done.lacking:
         why = f" ({'; '.join(done.reasons)})" if done.reasons else ""
-        messages().print(Text(f"{len(done.lacking)} files that it works without did not come{why}."))
+        number = len(done.lacking)
+        are = "is" if number == 1 else "are"
+        messages().print(Text(f"{_files(number)} that it works without {are} not here{why}."))
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
 
 
 @app.command()
@@ -114,7 +156,7 @@ def verify(
     if as_json:
         print_json(damaged)
     else:
-        _tell(damaged)
+        _tell(damaged, {m.name: f' --accept-license "{m.license}"' if m.notice else "" for m in wanted})
     if any(damaged.values()):
         raise typer.Exit(FAILED)
 
@@ -124,9 +166,16 @@ def verify(
 def remove(name: NameArgument, *, config: ConfigOption = None) -> None:
     """Remove a model, and what is left of an attempt to fetch it."""
     models, folder = _opened(config)
+    require_server()
+    from services.models.removal import remove as remove_model  # noqa: PLC0415 - in the extra `server`
+
     with model_errors():
-        freed = folder.remove(models.find(name))
-    messages().print(Text(f"Freed {freed / 1e6:,.0f} MB." if freed else f"{name} was not here."))
+        removed = remove_model(models.find(name), folder)
+    for link in removed.links:
+        messages().print(Text(f"Removed the link {link}; what it leads to is as it was."))
+    if removed.freed or not removed.found:
+        freed = f"Freed {removed.freed / 1e6:,.0f} MB."
+        messages().print(Text(freed if removed.found else f"{name} was not here."))
 
 
 @app.command()
@@ -162,13 +211,14 @@ def _facts(manifest: Manifest, folder: ModelFolder) -> dict[str, Any]:
     }
 
 
-def _tell(damaged: dict[str, list[dict[str, str]]]) -> None:
+def _tell(damaged: dict[str, list[dict[str, str]]], more: dict[str, str]) -> None:
+    """Say what is damaged, and how it is fetched again, with what more each model's command needs."""
     for name, problems in damaged.items():
         if not problems:
             output().print(Text(f"{name}: as it should be", "green"))
             continue
         for problem in problems:
             output().print(Text(f"{name}: {problem['path']} {problem['problem']}", "red"))
-        messages().print(Text(f"Fetch it again: awaaztwin models pull {name} --force"))
+        messages().print(Text(f"Fetch it again: awaaztwin models pull {name} --force{more[name]}"))
     if not damaged:
         messages().print(Text("No model is here."))

@@ -1,9 +1,12 @@
 """Fetching a model for a person: with a bar, or offered first."""
 
+import os
 import sys
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.text import Text
@@ -22,6 +25,9 @@ from services.models.placing import models_of_engines
 if TYPE_CHECKING:
     from services.models.pull import Pulled
 
+RETRY_AFTER: Final = 86_400.0
+"""Seconds after which what was fetched in vain is tried again unasked."""
+
 
 @contextmanager
 def model_errors() -> Generator[None, None, None]:
@@ -30,6 +36,16 @@ def model_errors() -> Generator[None, None, None]:
         yield
     except ModelError as error:
         raise CommandError(error.message, error.hint) from error
+
+
+def require_server() -> None:
+    """See that the packages are there that change models.
+
+    Raises:
+        CommandError: They are not.
+    """
+    if absent := missing():
+        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
 
 
 def fetch(
@@ -41,8 +57,7 @@ def fetch(
         CommandError: This installation cannot.
         ModelError: It does not come.
     """
-    if absent := missing():
-        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+    require_server()
     from services.models.pull import pull  # noqa: PLC0415 - in the extra `server`
 
     # A package manager that downloads is a process of its own, which would outlive this one.
@@ -54,29 +69,41 @@ def fetch(
 
 
 def offer(settings: Settings) -> None:
-    """Offer to fetch what the engines lack, on a terminal; elsewhere only say so. Once for each model.
+    """Say what the engines lack; on a terminal offer to fetch it, once for each model.
 
     Raises:
         CommandError: A manifest is wrong.
     """
     folder = ModelFolder(settings.models.folder)
     with model_errors():
-        absent = [
-            manifest
-            for _, manifest in models_of_engines(settings)
-            # One whose licence has to be read is not for a yes in passing.
-            if manifest.notice is None and folder.state(manifest) is not ModelState.PRESENT
-        ]
-    for manifest in absent:
-        if not folder.mark(manifest).exists():
+        # One whose licence has to be read is not for a yes in passing.
+        wanted = [manifest for _, manifest in models_of_engines(settings) if manifest.notice is None]
+    for manifest in wanted:
+        try:
+            absent = folder.state(manifest) is not ModelState.PRESENT
+        except ModelError as error:
+            # The server starts all the same.
+            messages().print(Text(error.message))
+            continue
+        if absent:
             _offer(manifest, folder)
 
 
-def put_off(manifest: Manifest, folder: ModelFolder) -> None:
-    """Remember that the model was offered, or fetched in vain; a folder that cannot be written forgets it."""
+def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
+    """Whether the model was declined, or fetched in vain within a day: not to be offered or tried now."""
     try:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        folder.mark(manifest).touch()
+        since = time.time() - folder.failed(manifest).stat().st_mtime
+    except OSError:
+        since = RETRY_AFTER
+    # A clock may have been ahead. `os.path` takes what cannot be read for what is not there.
+    return 0 <= since < RETRY_AFTER or os.path.exists(folder.declined(manifest))  # noqa: PTH110
+
+
+def remember(mark: Path) -> None:
+    """Make a mark, or make it new; a folder that cannot be written forgets it."""
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
     except OSError:
         return
 
@@ -88,17 +115,21 @@ def later(manifest: Manifest, reason: str | None = None) -> str:
 
 
 def _offer(manifest: Manifest, folder: ModelFolder) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if put_off(manifest, folder) or not (sys.stdin.isatty() and sys.stderr.isatty()):
         messages().print(Text(later(manifest)))
         return
-    put_off(manifest, folder)
+    # Ctrl-C at the question is an answer, too.
+    remember(folder.declined(manifest))
     question = (
         f"{manifest.title} ({manifest.license}) is not here yet. Fetch it now, {manifest.size / 1e6:.0f} MB?"
     )
     if not typer.confirm(question, default=False, err=True):
         messages().print(Text(later(manifest)))
         return
+    with suppress(OSError):
+        folder.settle(manifest)
     try:
         fetch(manifest, folder, quiet=False)
     except ModelError as error:
+        remember(folder.failed(manifest))
         messages().print(Text(later(manifest, error.reason)))

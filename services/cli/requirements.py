@@ -23,6 +23,7 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "numba": "numba",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
+    "pip": "pip",
     "prometheus-client": "prometheus_client",
     "psutil": "psutil",
     "pyjwt": "jwt",

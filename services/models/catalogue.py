@@ -7,22 +7,24 @@ from typing import Final
 
 from services.config import Settings
 from services.models.errors import ModelError
-from services.models.manifest import Manifest, read_manifest
+from services.models.manifest import BESIDE, Manifest, read_manifest
 
 SHIPPED: Final = Path(__file__).with_name("manifests")
-BESIDE: Final = "manifests"
-"""Folder beside the models that may hold manifests of the operator's own."""
 
 
 class Catalogue:
     """The models there are, by name.
 
     Args:
-        manifests: Of the same name, the last one counts.
+        manifests: Of the same name, and of those that an engine takes by default, the last one counts.
     """
 
     def __init__(self, manifests: Iterable[Manifest]) -> None:
-        self._manifests = {manifest.name: manifest for manifest in manifests}
+        self._manifests: dict[str, Manifest] = {}
+        for manifest in manifests:
+            # One that replaces another has its own place in the order.
+            self._manifests.pop(manifest.name, None)
+            self._manifests[manifest.name] = manifest
 
     def __iter__(self) -> Iterator[Manifest]:
         """By name."""
@@ -45,8 +47,8 @@ class Catalogue:
     def of_engine(self, engine: str) -> Manifest | None:
         """The model that engines of a type speak with unless their settings name another."""
         wanted = engine.upper()
-        found = (m for m in self if m.default and m.engine is not None and m.engine.upper() == wanted)
-        return next(found, None)
+        found = [m for m in self._manifests.values() if m.default and _engine(m) == wanted]
+        return found[-1] if found else None
 
 
 def shipped() -> Catalogue:
@@ -58,16 +60,36 @@ def catalogue(settings: Settings) -> Catalogue:
     """The models of the package and the operator's, who may replace one by another of the same name.
 
     Raises:
-        ModelError: A manifest is wrong, or the folder of manifests is not there.
+        ModelError: A manifest is wrong, two of one folder contradict each other, or the folder of manifests
+            is not there or cannot be read.
     """
     models = settings.models
-    if models.manifests is not None and not models.manifests.is_dir():
-        raise ModelError(
-            f"The folder {models.manifests} is not there.", "Make it, or correct models.manifests."
-        )
+    try:
+        if models.manifests is not None and not models.manifests.is_dir():
+            raise ModelError(
+                f"The folder {models.manifests} is not there.", "Make it, or correct models.manifests."
+            )
+    except OSError as error:
+        raise ModelError(f"{models.manifests} cannot be read: {error.strerror}.") from error
     folders = [SHIPPED, models.folder / BESIDE, *([models.manifests] if models.manifests else [])]
     return Catalogue(manifest for folder in folders for manifest in _read(folder))
 
 
 def _read(folder: Path) -> Iterable[Manifest]:
-    return [read_manifest(path) for path in sorted(folder.glob("*.yaml"))]
+    """The manifests of a folder, none of which can be meant to win over another."""
+    found = {path: read_manifest(path) for path in sorted(folder.glob("*.yaml"))}
+    names: dict[str, Path] = {}
+    defaults: dict[str, Path] = {}
+    for path, manifest in found.items():
+        if (other := names.setdefault(manifest.name, path)) != path:
+            raise ModelError(f"{other} and {path} are both called {manifest.name}.", "Rename one of them.")
+        engine = _engine(manifest)
+        if manifest.default and (other := defaults.setdefault(engine, path)) != path:
+            raise ModelError(
+                f"{other} and {path} are both the default of {engine}.", "Remove `default` from one of them."
+            )
+    return found.values()
+
+
+def _engine(manifest: Manifest) -> str:
+    return (manifest.engine or "").upper()

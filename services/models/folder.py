@@ -3,8 +3,8 @@
 import contextlib
 import hashlib
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -42,20 +42,42 @@ class ModelFolder:
         """What has come of a model that is being pulled, or whose pull was cut off."""
         return self.root / f".partial-{manifest.name}"
 
-    def mark(self, manifest: Manifest) -> Path:
-        """A file that is there once the model was offered, or fetched in vain: nobody is asked twice."""
-        return self.root / f".offered-{manifest.name}"
+    def declined(self, manifest: Manifest) -> Path:
+        """A file that is there once somebody was asked and did not want the model: nobody is asked twice."""
+        return self.root / f".declined-{manifest.name}"
+
+    def failed(self, manifest: Manifest) -> Path:
+        """A file that is there once it was fetched in vain, which `--once` tries again after a day."""
+        return self.root / f".failed-{manifest.name}"
+
+    def settle(self, manifest: Manifest) -> None:
+        """Forget that it was declined or failed.
+
+        Raises:
+            OSError: It cannot be forgotten.
+        """
+        for mark in (self.declined(manifest), self.failed(manifest)):
+            mark.unlink(missing_ok=True)
 
     def lacking(self, manifest: Manifest) -> tuple[ModelFile, ...]:
-        """Its files that are not there, or of another size; looks at the disk, reads nothing."""
+        """Its files that are not there, or of another size; looks at the disk, reads nothing.
+
+        Raises:
+            ModelError: The disk does not say.
+        """
         folder = self.path(manifest)
         return tuple(file for file in manifest.files if not _of_size(folder / file.path, file.size))
 
     def state(self, manifest: Manifest) -> ModelState:
-        """How much of it is there; optional files do not count."""
+        """How much of it is there; optional files do not count.
+
+        Raises:
+            ModelError: The disk does not say.
+        """
         if not any(not file.optional for file in self.lacking(manifest)):
             return ModelState.PRESENT
-        return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
+        with _readable(self.path(manifest)):
+            return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
 
     def damaged(self, manifest: Manifest) -> Iterator[tuple[ModelFile, str]]:
         """Its files that are not as the manifest says, each with what is wrong; every byte is read.
@@ -65,7 +87,7 @@ class ModelFolder:
         """
         for file in manifest.files:
             path = self.path(manifest) / file.path
-            try:
+            with _readable(path):
                 if not path.is_file():
                     if not file.optional:
                         yield file, "is not there"
@@ -73,25 +95,6 @@ class ModelFolder:
                     yield file, f"has {path.stat().st_size:,} bytes instead of {file.size:,}"
                 elif sha256_of(path) != file.sha256:
                     yield file, "has other contents than it should"
-            except OSError as error:
-                raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-
-    def remove(self, manifest: Manifest) -> int:
-        """Remove the model and what is left of a pull; gives the bytes that were freed.
-
-        Raises:
-            ModelError: It cannot be removed.
-        """
-        freed = 0
-        for folder in (self.path(manifest), self.staging(manifest)):
-            if not folder.exists():
-                continue
-            freed += size_of(folder)
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise ModelError(f"{folder} cannot be removed: {error.strerror}.") from error
-        return freed
 
 
 def sha256_of(path: Path) -> str:
@@ -116,7 +119,14 @@ def size_of(folder: Path) -> int:
 
 
 def _of_size(path: Path, size: int) -> bool:
-    try:
+    with _readable(path):
         return path.is_file() and path.stat().st_size == size
-    except OSError:
-        return False
+
+
+@contextmanager
+def _readable(path: Path) -> Generator[None, None, None]:
+    """What the disk refuses is told: nothing is known of what it may hold."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error

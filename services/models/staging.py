@@ -1,21 +1,29 @@
 """Where a model's files are gathered before they take their place; the next try goes on from there."""
 
+import contextlib
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from services.models.errors import SourceError
+from services.models.errors import WrongError
 from services.models.folder import sha256_of, size_of
 from services.models.manifest import ModelFile
+
+TMP: Final = "tmp-"
+"""What names of temporary folders begin with."""
 
 
 class Staging:
     """A folder of files on their way.
 
     ``files`` has those that are complete and right, ``parts`` those that are half there, ``archives`` what
-    they are taken from, ``tmp`` what programs leave while they work.
+    they are taken from.
 
     Args:
         folder: The folder; made when it is not there.
@@ -29,16 +37,35 @@ class Staging:
         self.files = folder / "files"
         self.parts = folder / "parts"
         self.archives = folder / "archives"
-        self.tmp = folder / "tmp"
-        # Of a program that was killed.
-        shutil.rmtree(self.tmp, ignore_errors=True)
-        for place in (self.files, self.parts, self.archives, self.tmp):
+        for place in (self.files, self.parts, self.archives):
             place.mkdir(parents=True, exist_ok=True)
+        # Of a pull that was killed; its package manager may still run.
+        for left in folder.glob(f"{TMP}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     @property
     def size(self) -> int:
         """What is there already."""
         return size_of(self.folder)
+
+    def begun(self, files: Iterable[ModelFile]) -> int:
+        """Bytes that are there of files that have not come."""
+        return sum(part.stat().st_size for file in files if (part := self._part(file)).is_file())
+
+    def give_back(self) -> None:
+        """Remove all but the files that have come."""
+        for place in (self.parts, self.archives):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(exist_ok=True)
+
+    @contextmanager
+    def tmp(self) -> Generator[Path, None, None]:
+        """A folder for what a program leaves while it works, and nobody else's; removed after the block."""
+        folder = Path(tempfile.mkdtemp(prefix=TMP, dir=self.folder))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def has(self, file: ModelFile) -> bool:
         """Whether the file has come, complete and right; one that is not is removed."""
@@ -58,7 +85,7 @@ class Staging:
             pieces: Its contents; no more of them are taken than it is large.
 
         Raises:
-            SourceError: They are something else.
+            WrongError: They are something else.
             OSError: The disk does not take it.
         """
         part = self.part(file)
@@ -69,9 +96,10 @@ class Staging:
                 for piece in bounded(pieces, file):
                     size += len(piece)
                     digest.update(piece)
-                    target.write(piece)
-                target.flush()
-                os.fsync(target.fileno())
+                    with writing(part):
+                        target.write(piece)
+                with writing(part):
+                    target.flush()
             self.check(file, size, digest.hexdigest())
         except BaseException:
             part.unlink(missing_ok=True)
@@ -80,26 +108,44 @@ class Staging:
 
     def part(self, file: ModelFile) -> Path:
         """Where a file is while it is not complete."""
-        part = self.parts / f"{file.path}.part"
+        part = self._part(file)
         part.parent.mkdir(parents=True, exist_ok=True)
         return part
+
+    def _part(self, file: ModelFile) -> Path:
+        # With its hash: the file of that path of another manifest is not gone on with.
+        return self.parts / f"{file.path}.{file.sha256[:16]}.part"
+
+    def prune(self, files: Iterable[ModelFile]) -> None:
+        """Remove what belongs to none of the files: it came for another manifest of that name."""
+        kept = {path for file in files for path in (self.files / file.path, self._part(file))}
+        for place in (self.files, self.parts):
+            # The contents of folders before these.
+            for path in sorted(place.rglob("*"), reverse=True):
+                if path.is_dir() and not path.is_symlink():
+                    with contextlib.suppress(OSError):
+                        path.rmdir()
+                elif path not in kept:
+                    path.unlink()
 
     def check(self, file: ModelFile, size: int, sha256: str) -> None:
         """See that contents of that size and hash are the file's.
 
         Raises:
-            SourceError: They are not.
+            WrongError: They are not.
         """
         if size != file.size:
-            raise SourceError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
+            raise WrongError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
         if sha256 != file.sha256:
-            raise SourceError(f"{file.path} is another file there (wrong SHA-256)")
+            raise WrongError(f"{file.path} is another file there (wrong SHA-256)")
 
     def accept(self, file: ModelFile) -> None:
         """Give the complete part its name."""
-        path = self.files / file.path
+        path, part = self.files / file.path, self.part(file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.part(file).replace(path)
+        with part.open("rb+") as contents, writing(part):
+            os.fsync(contents.fileno())
+        part.replace(path)
 
     def move_to(self, folder: Path) -> None:
         """Put the files in their place and remove the rest.
@@ -116,12 +162,40 @@ class Staging:
             for path in sorted(path for path in self.files.rglob("*") if path.is_file()):
                 target = folder / path.relative_to(self.files)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+                _move(path, target)
         self.clear()
 
     def clear(self) -> None:
         """Remove all that is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Give a file its place at once, on another disk too, where the model's folder may be a link to one."""
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = target.with_name(f".{target.name}.part")
+        try:
+            shutil.copyfile(path, part)
+            with part.open("rb+") as contents:
+                os.fsync(contents.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None, None, None]:
+    """Gives an error of the system the file's name, which writes leave out: it tells whose error it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def bounded(pieces: Iterable[bytes], file: ModelFile, before: int = 0) -> Iterator[bytes]:
@@ -133,11 +207,11 @@ def bounded(pieces: Iterable[bytes], file: ModelFile, before: int = 0) -> Iterat
         before: Bytes of it that came before.
 
     Raises:
-        SourceError: They are more.
+        WrongError: They are more.
     """
     size = before
     for piece in pieces:
         size += len(piece)
         if size > file.size:
-            raise SourceError(f"{file.path} is larger there than the {file.size:,} bytes it should have")
+            raise WrongError(f"{file.path} is larger there than the {file.size:,} bytes it should have")
         yield piece

@@ -59,6 +59,7 @@ class Hub:
         asked: What was asked for: the path, and the range if any.
         cut: Bytes after which the next answers are cut off, one each.
         ranges: Whether it answers to ranges.
+        loops: Whether it sends callers to where they came from.
         gate: Waited for before bytes are sent.
     """
 
@@ -69,6 +70,7 @@ class Hub:
         self.tokens: list[str | None] = []
         self.cut: list[int] = []
         self.ranges = True
+        self.loops = False
         self.status = 200
         self.gate = threading.Event()
         self.gate.set()
@@ -101,7 +103,7 @@ def hub() -> Generator[Hub, None, None]:
                 return
             contents = state.files[member]
             linked = {
-                "location": f"/cdn/{member}",
+                "location": self.path if state.loops else f"/cdn/{member}",
                 "x-repo-commit": REVISION,
                 "x-linked-size": str(len(contents)),
                 "x-linked-etag": f'"{hashlib.sha256(contents).hexdigest()}"',

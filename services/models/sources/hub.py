@@ -2,166 +2,130 @@
 
 The hub's own library says where it is, what is in its cache on this machine, who asks (``HF_ENDPOINT``,
 ``HF_HUB_CACHE``, ``HF_TOKEN``, ``HF_HUB_OFFLINE``). It does not resume a download that another process began,
-and waits long for a hub that is out of reach: so the bytes are fetched here.
+and waits long for a hub that is out of reach: :mod:`services.models.sources.download` fetches the bytes.
 """
 
-import hashlib
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import httpx
 
-from services.models.errors import SourceError
+from services import __version__
+from services.models.errors import SourceDownError, SourceError, reason_of
 from services.models.folder import PIECE
 from services.models.manifest import HubSource, ModelFile
 from services.models.meter import Meter
-from services.models.staging import Staging, bounded
-
-CONNECT_TIMEOUT: Final = 5.0
-"""Seconds to reach the hub: where a firewall is in the way, another source is tried soon."""
-
-READ_TIMEOUT: Final = 30.0
-"""Seconds to wait for the next bytes."""
-
-TRIES: Final = 4
-"""Of a download that is cut off, as long as each brings something."""
-
-PAUSE: Final = 1.0
-"""Seconds between two tries."""
+from services.models.sources.download import Download, client, joined
+from services.models.sources.wanted import Failures, Wanted
+from services.models.staging import Staging
 
 
-def fetch(
-    source: HubSource,
-    wanted: Mapping[str, tuple[ModelFile, Sequence[str]]],
-    staging: Staging,
-    meter: Meter,
-) -> None:
+def fetch(source: HubSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
     """Put what the source has of ``wanted``; a download that was cut off goes on where it was.
 
     Raises:
-        SourceError: It does not give it.
+        SourceError: It does not give all of it.
         OSError: The disk does not take it.
     """
-    # In the extra `server`.
-    from huggingface_hub import hf_hub_url, is_offline_mode, try_to_load_from_cache  # noqa: PLC0415
-    from huggingface_hub.utils import build_hf_headers  # noqa: PLC0415  # pyright: ignore[reportUnknownVariableType]
-
-    meter.begin(f"the hub ({source.repo})", sum(file.size for file, _ in wanted.values()))
-    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+    meter.begin(f"the hub ({source.repo})", sum(item.file.size for item in wanted))
+    failures = Failures()
     done = 0
-    with httpx.Client(timeout=timeout, follow_redirects=True) as client:
-        for file, (member, *_) in wanted.values():
-            cached = try_to_load_from_cache(source.repo, member, revision=source.revision)
-            if isinstance(cached, str) and Path(cached).stat().st_size == file.size:
-                staging.put(file, _read(Path(cached)))
-            elif is_offline_mode():
-                raise SourceError("HF_HUB_OFFLINE is set, and the hub's cache here lacks it")
-            else:
-                url = hf_hub_url(
-                    source.repo, member, revision=source.revision, endpoint=os.environ.get("HF_ENDPOINT")
-                )
-                headers = {**build_hf_headers(library_name="awaaztwin"), "accept-encoding": "identity"}
-                _Download(client, url, headers, file, staging.part(file), staging).run(meter, done)
-            done += file.size
+    with ExitStack() as stack:
+        repository = _Repository(source, staging, stack)
+        for item in wanted:
+            try:
+                repository.get(item, meter, done)
+            except SourceDownError:
+                raise
+            except SourceError as error:
+                failures.add(error)
+                if item.vital:
+                    break
+            done += item.file.size
             meter.at(done)
+    failures.check()
 
 
-class _Download:
-    """One file."""
+class _Repository:
+    """The repository of a source, in the hub's cache on this machine and on the hub."""
 
-    def __init__(
-        self,
-        client: httpx.Client,
-        url: str,
-        headers: Mapping[str, str],
-        file: ModelFile,
-        part: Path,
-        staging: Staging,
-    ) -> None:
-        self._client = client
-        self._url = url
-        self._headers = headers
-        self._file = file
-        self._part = part
+    def __init__(self, source: HubSource, staging: Staging, stack: ExitStack) -> None:
+        self._source = source
         self._staging = staging
+        self._stack = stack
 
-    def run(self, meter: Meter, before: int) -> None:
-        """Fetch it, in as many tries as it takes.
-
-        Args:
-            meter: Told how far it is.
-            before: Bytes of the files before it.
+    def get(self, item: Wanted, meter: Meter, before: int) -> None:
+        """Put a file.
 
         Raises:
-            SourceError: It does not come; what came stays for the next time.
+            SourceError: It is not there, or another.
+            SourceDownError: The hub does not answer.
         """
-        for attempt in range(TRIES):
-            size = self._size()
-            try:
-                for _ in self._append():
-                    meter.at(before + self._size())
-            except (httpx.TransportError, httpx.InvalidURL) as error:
-                stuck = self._size() == size or attempt == TRIES - 1
-                if stuck or isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-                    raise SourceError(_told(error)) from error
-                time.sleep(PAUSE)
-            else:
-                break
-        with self._part.open("rb") as part:
-            digest = hashlib.file_digest(part, "sha256").hexdigest()
-        try:
-            self._staging.check(self._file, self._size(), digest)
-        except SourceError:
-            self._part.unlink()
-            raise
-        self._staging.accept(self._file)
+        # In the extra `server`.
+        from huggingface_hub import hf_hub_url, is_offline_mode  # noqa: PLC0415
 
-    def _size(self) -> int:
-        return self._part.stat().st_size if self._part.exists() else 0
-
-    def _append(self) -> Iterator[None]:
-        """Write what is not there yet; a step for each piece."""
-        size = self._size()
-        if size >= self._file.size:
+        if self._cached(item.file, item.members):
             return
-        headers = {**self._headers, "range": f"bytes={size}-"} if size else self._headers
-        with self._client.stream("GET", self._url, headers=headers) as answer:
-            if answer.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-                raise SourceError(_refusal(answer.status_code))
-            rest = answer.status_code == HTTPStatus.PARTIAL_CONTENT
-            size = size if rest else 0
-            length = answer.headers.get("content-length")
-            if length is not None and length != str(self._file.size - size):
-                raise SourceError(f"{self._file.path} is another file there ({size + int(length):,} bytes)")
-            with self._part.open("ab" if rest else "wb") as part:
-                for piece in bounded(answer.iter_raw(), self._file, size):
-                    part.write(piece)
-                    yield
+        if is_offline_mode():
+            raise SourceError(
+                "HF_HUB_OFFLINE is set, and the hub's cache on this machine lacks it",
+                remedy="Unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to a cache that has it.",
+            )
+        source, endpoint = self._source, _endpoint()
+        urls = [hf_hub_url(source.repo, m, revision=source.revision, endpoint=endpoint) for m in item.members]
+        if len(urls) > 1:
+            # Where a part ends is not known before it has come: such a file is not resumed.
+            self._staging.put(item.file, joined(self._client, urls, _headers(), item.file))
+            return
+        part = self._staging.part(item.file)
+        Download(self._client, urls[0], _headers(), item.file, part, self._staging).run(meter, before)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """Made when it is needed: with all files in the cache, no proxy has to be right."""
+        return self._stack.enter_context(client())
+
+    def _cached(self, file: ModelFile, members: Sequence[str]) -> bool:
+        """Put a file from the hub's cache; false where that lacks it, or has another."""
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+
+        source = self._source
+        found = [try_to_load_from_cache(source.repo, name, revision=source.revision) for name in members]
+        paths = [Path(path) for path in found if isinstance(path, str)]
+        if len(paths) < len(members):
+            return False
+        try:
+            self._staging.put(file, _read(paths))
+        except SourceError:
+            return False
+        return True
 
 
-def _read(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+def _endpoint() -> str | None:
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    if endpoint is not None and not endpoint.lower().startswith(("https://", "http://")):
+        remedy = f"Set HF_ENDPOINT to https://{endpoint}, if that is meant."
+        raise SourceDownError(f"HF_ENDPOINT is '{endpoint}'; it has to begin with https://", remedy=remedy)
+    return endpoint
 
 
-def _told(error: Exception) -> str:
-    if isinstance(error, httpx.ConnectTimeout):
-        return f"it cannot be reached within {CONNECT_TIMEOUT:g} s"
-    if isinstance(error, httpx.ConnectError):
-        return f"it cannot be reached ({error})"
-    return f"the connection was cut ({error or type(error).__name__})"
+def _headers() -> dict[str, str]:
+    """Those of a request. The library's own ask the hub for something else first."""
+    from huggingface_hub import constants, get_token  # noqa: PLC0415
+
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    sender = {"authorization": f"Bearer {token}"} if token else {}
+    return {"user-agent": f"awaaztwin/{__version__}", "accept-encoding": "identity", **sender}
 
 
-def _refusal(status: int) -> str:
-    match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return f"it answers {status}: set HF_TOKEN to a token that may read it"
-        case HTTPStatus.NOT_FOUND:
-            return "it has no such file at that revision"
-        case _:
-            return f"it answers {status}"
+def _read(paths: Sequence[Path]) -> Iterator[bytes]:
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(PIECE):
+                    yield piece
+        except OSError as error:
+            raise SourceError(reason_of(error)) from error

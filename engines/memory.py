@@ -16,6 +16,9 @@ from engines.contract import EngineAdapter, EngineUnavailable, Weighed, WeighedO
 
 logger = logging.getLogger(__name__)
 
+_M_ARENA_MAX: Final = -8
+"""Of mallopt, in malloc.h."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -222,6 +225,19 @@ def trim() -> None:
             ctypes.CDLL(None).malloc_trim(0)
         except (OSError, AttributeError):  # musl has none, and gives back by itself
             logger.debug("this C library has no malloc_trim")
+
+
+def share_one_heap() -> None:
+    """Make all threads of this process allocate from one heap, where the C library is glibc.
+
+    It gives each thread one of its own, which keeps what large arrays of ever new lengths leave behind: with
+    two threads ONNX Runtime's grew to 2.5 GB in 30 phrases; with one heap it stood at 0.4 GB, no slower.
+    """
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        except (OSError, AttributeError):
+            logger.debug("this C library has no mallopt")
 
 
 def _resident() -> int:

@@ -156,7 +156,7 @@ def verify(
     if as_json:
         print_json(damaged)
     else:
-        _tell(damaged, {m.name: f' --accept-license "{m.license}"' if m.notice else "" for m in wanted})
+        _tell(damaged, {m.name: m.acceptance for m in wanted})
     if any(damaged.values()):
         raise typer.Exit(FAILED)
 

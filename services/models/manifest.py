@@ -204,6 +204,11 @@ class Manifest(StrictModel):
     sources: list[Source] = Field(default_factory=list[Source])
 
     @property
+    def acceptance(self) -> str:
+        """What `awaaztwin models pull NAME` takes besides, where the licence has to be accepted."""
+        return "" if self.notice is None else f' --accept-license "{self.license}"'
+
+    @property
     def required(self) -> tuple[ModelFile, ...]:
         """The files without which it does not work."""
         return tuple(file for file in self.files if not file.optional)

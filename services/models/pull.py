@@ -253,7 +253,7 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
         raise ModelError(
             f"{manifest.title} is under the licence {manifest.license}, which has to be accepted{other}. "
             f"{manifest.notice}",
-            f'If you do: awaaztwin models pull {manifest.name} --accept-license "{manifest.license}"',
+            f"If you do: awaaztwin models pull {manifest.name}{manifest.acceptance}",
         )
 
 

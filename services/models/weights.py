@@ -29,9 +29,7 @@ class Weights:
 
         Asked often: it looks at the sizes of the files. One that is still being copied is not there.
         """
-        command = f"awaaztwin models pull {self.manifest.name}"
-        if self.manifest.notice is not None:
-            command += f' --accept-license "{self.manifest.license}"'
+        command = f"awaaztwin models pull {self.manifest.name}{self.manifest.acceptance}"
         try:
             if not self.folder.exists():
                 return (

@@ -1,6 +1,7 @@
 """What engines take of the host's memory: measured, and shared out."""
 
 import asyncio
+import platform
 import subprocess
 import sys
 
@@ -130,3 +131,27 @@ async def test_what_an_engine_took_is_given_back() -> None:
     assert freed.since(before).ram > 60_000_000, "else this test shows nothing"
     assert after.since(before).ram < 10_000_000
     assert above.all()
+
+
+ONE_HEAP = """
+import ctypes, threading
+from engines.memory import share_one_heap
+
+share_one_heap()
+allocate = ctypes.CDLL(None).malloc
+allocate.restype = ctypes.c_void_p
+found = []
+threads = [threading.Thread(target=lambda: found.append(allocate(1_000))) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+heap = next(line for line in open("/proc/self/maps") if line.endswith("[heap]\\n"))
+first, last = (int(address, 16) for address in heap.split()[0].split("-"))
+assert all(first <= address < last for address in found), (heap, found)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone gives each thread a heap")
+def test_threads_share_one_heap() -> None:
+    subprocess.run([sys.executable, "-c", ONE_HEAP], check=True, timeout=60)

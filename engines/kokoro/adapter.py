@@ -30,7 +30,6 @@ from engines.kokoro.catalogue import IDS, PACKAGED_IDS, Casting, Catalogue, voic
 from engines.kokoro.options import KokoroOptions
 from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Phrase, Pronouncer
 from engines.kokoro.rates import SAMPLE_RATE
-from engines.memory import share_one_heap
 from engines.model_files import RETRY, check_file, pretends, unreadable
 from engines.one_core import use_one_core
 from engines.text.pauses import pause_after
@@ -175,7 +174,6 @@ class KokoroEngine:
             raise EngineUnavailable(message, retry_after=RETRY) from error
         # Its matrix products, too, are each thread's own.
         use_one_core()
-        share_one_heap()
         try:
             backend = open_backend(path, self._options.backend, self._config.device)
         except BackendError as error:

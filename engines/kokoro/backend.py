@@ -11,6 +11,7 @@ from engines.kokoro.graph import DURATIONS, Floats, Graph, UnknownLayout
 from engines.kokoro.onednn import OnednnError
 from engines.kokoro.options import BackendChoice
 from engines.kokoro.session import Backend, BackendError, Session, Spoken
+from engines.memory import share_one_heap
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class OnnxRuntimeBackend:
     """
 
     def __init__(self, graph: Graph, *, on_cuda: bool = False) -> None:
+        share_one_heap()
         self._session = Session(graph.whole(), on_cuda=on_cuda)
         self._gain = np.float32(graph.gain)
         self._timed = DURATIONS in self._session.outputs

@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final, Self
 
+from services.parent import end_with_parent
+
 CALL_TIMEOUT: Final = 1_200.0
 STOP_TIMEOUT: Final = 20.0
 
@@ -79,6 +81,7 @@ class Apart:
 
 def _work(pipe: Connection, make: Callable[..., object], arguments: tuple[object, ...]) -> None:
     """The other process: answer calls until there is nobody to answer."""
+    end_with_parent()  # also where the benchmark is killed
     os.dup2(2, 1)  # libraries print; the benchmark's standard output is its report
     sys.stdout = sys.stderr
     warnings.simplefilter("ignore")

@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,6 +10,20 @@ from live import ENGINES, Server, start
 from weights import kokoro_folder, whisper_folder
 
 __all__ = ["kokoro_folder", "whisper_folder"]
+
+
+def _heed_signals() -> None:
+    """Children ignore what this process ignores: SIGHUP under nohup, SIGINT in the background of a script.
+
+    What it handles they take as usual.
+    """
+    for name in ("SIGHUP", "SIGINT"):
+        signum = getattr(signal, name, None)
+        if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, lambda *_: None)
+
+
+_heed_signals()
 
 
 @pytest.fixture(scope="session")

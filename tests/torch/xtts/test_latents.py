@@ -96,7 +96,9 @@ def test_windows_are_the_whole_sentence_with_context(
         before, size = window.skip // SHAPE.samples_per_frame, window.keep // SHAPE.samples_per_frame
         assert before == min(SHAPE.context, position)
         context = expected[:, position - before : position + size + SHAPE.context]
-        torch.testing.assert_close(window.frames, context, rtol=0, atol=1e-3)
+        # Torch keeps places in float32, for each of two interpolations: below 4,096 they are off by up to
+        # 2^-12 of the way to the next row, and rows differ by up to 8.
+        torch.testing.assert_close(window.frames, context, rtol=0, atol=4e-3)
         position += size
     assert position == expected.shape[1]
 

@@ -85,6 +85,7 @@ def pull(
         try:
             done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
         except Exception as error:
+            # Whatever it is, `--once` remembers that it failed, and goes on.
             if once:
                 remember(folder.failed(manifest))
                 messages().print(Text(later(manifest, _reason(error))))

@@ -16,6 +16,9 @@ PIECE: Final = 1_048_576
 """Bytes read at once."""
 
 
+_ABSENT: Final = "is not there"
+
+
 class ModelState(StrEnum):
     """How much of a model is there, by the sizes of its files."""
 
@@ -66,7 +69,7 @@ class ModelFolder:
             ModelError: The disk does not say.
         """
         folder = self.path(manifest)
-        return tuple(file for file in manifest.files if not _of_size(folder / file.path, file.size))
+        return tuple(file for file in manifest.files if wrong_size(folder / file.path, file) is not None)
 
     def state(self, manifest: Manifest) -> ModelState:
         """How much of it is there; optional files do not count.
@@ -76,7 +79,7 @@ class ModelFolder:
         """
         if not any(not file.optional for file in self.lacking(manifest)):
             return ModelState.PRESENT
-        with _readable(self.path(manifest)):
+        with readable(self.path(manifest)):
             return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
 
     def damaged(self, manifest: Manifest) -> Iterator[tuple[ModelFile, str]]:
@@ -87,14 +90,14 @@ class ModelFolder:
         """
         for file in manifest.files:
             path = self.path(manifest) / file.path
-            with _readable(path):
-                if not path.is_file():
-                    if not file.optional:
-                        yield file, "is not there"
-                elif path.stat().st_size != file.size:
-                    yield file, f"has {path.stat().st_size:,} bytes instead of {file.size:,}"
-                elif sha256_of(path) != file.sha256:
-                    yield file, "has other contents than it should"
+            problem = wrong_size(path, file)
+            if problem == _ABSENT and file.optional:
+                continue
+            with readable(path):
+                if problem is None and sha256_of(path) != file.sha256:
+                    problem = "has other contents than it should"
+            if problem is not None:
+                yield file, problem
 
 
 def sha256_of(path: Path) -> str:
@@ -118,13 +121,21 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _of_size(path: Path, size: int) -> bool:
-    with _readable(path):
-        return path.is_file() and path.stat().st_size == size
+def wrong_size(path: Path, file: ModelFile) -> str | None:
+    """Why a path is not the file, by its size: the end of a sentence; ``None`` where it may be it.
+
+    Raises:
+        ModelError: The disk does not say.
+    """
+    with readable(path):
+        if not path.is_file():
+            return _ABSENT
+        size = path.stat().st_size
+        return None if size == file.size else f"has {size:,} bytes instead of {file.size:,}"
 
 
 @contextmanager
-def _readable(path: Path) -> Generator[None, None, None]:
+def readable(path: Path) -> Generator[None, None, None]:
     """What the disk refuses is told: nothing is known of what it may hold."""
     try:
         yield

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.config import EngineConfig
-from services.models.manifest import Manifest, ModelFile
+from services.models.errors import ModelError
+from services.models.folder import readable, wrong_size
+from services.models.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +33,17 @@ class Weights:
         """
         command = f"awaaztwin models pull {self.manifest.name}{self.manifest.acceptance}"
         try:
-            if not self.folder.exists():
-                return (
-                    f"The weights of {self.manifest.title} have not been fetched. `{command}` fetches them."
-                )
-            lacking = next((told for file in self.manifest.required if (told := self._lacking(file))), None)
-        except OSError as error:
-            return f"{self.folder} cannot be read: {error.strerror or error}."
+            with readable(self.folder):
+                fetched = self.folder.exists()
+            problems = [(f.path, wrong_size(self.folder / f.path, f)) for f in self.manifest.required]
+        except ModelError as error:
+            return error.message
+        if not fetched:
+            return f"The weights of {self.manifest.title} have not been fetched. `{command}` fetches them."
+        lacking = next((f"{path} {problem}" for path, problem in problems if problem is not None), None)
         if lacking is None:
             return None
         return (
             f"The weights of {self.manifest.title} in {self.folder} are incomplete: {lacking}. `{command}` "
             "completes them; for weights of your own, set the engine's `model_path` to their folder."
         )
-
-    def _lacking(self, file: ModelFile) -> str | None:
-        path = self.folder / file.path
-        if not path.is_file():
-            return f"{file.path} is not there"
-        size = path.stat().st_size
-        return None if size == file.size else f"{file.path} has {size:,} bytes instead of {file.size:,}"

@@ -11,6 +11,8 @@ from services.log import configure_logging
 
 # Local first: BentoML's usage statistics stay off unless somebody asks for them.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+# uvicorn would believe whatever anybody on this machine says of a client; services.proxies decides.
+os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 _loaded = load_settings()
 configure_logging(_loaded.settings)

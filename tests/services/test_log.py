@@ -130,7 +130,7 @@ def test_a_user_of_a_client_is_printable(server: Server, given: bytes) -> None:
 
 @pytest.mark.parametrize("given", ["a b", "x" * 101, "\u00e9", "<script>"])
 def test_a_request_id_is_a_word(server: Server, given: str) -> None:
-    answer = httpx.get(f"{server.url}/health/live", headers={"x-request-id": given.encode("latin-1")})
+    answer = httpx.get(f"{server.url}/health/live", headers={b"x-request-id": given.encode("latin-1")})
     assert answer.headers["x-request-id"].startswith("req_")
 
 

@@ -1,6 +1,7 @@
 """The database: SQLite for one machine, PostgreSQL for many."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from storage.errors import StorageUnavailable
+from storage.errors import StorageUnavailable, scarce
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -26,6 +27,9 @@ POOL_SIZE: Final = 10
 
 CLOSING: Final = 3.0
 """Seconds that all connections may take to be closed."""
+
+MIN_FREE: Final = 16_000_000
+"""Bytes of disk that SQLite needs for what it writes before it takes it into its file."""
 
 PING_TIMEOUT: Final = 2.0
 """Seconds in which a healthy database answers."""
@@ -113,6 +117,26 @@ class Database:
         with _unavailable():
             async with asyncio.timeout(PING_TIMEOUT), self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
+
+    async def check_space(self) -> None:
+        """Ask whether there is room on the disk for what is written next, where the database is a file.
+
+        A write alone does not tell: SQLite writes over what it has no more use for, until it needs more.
+
+        Raises:
+            StorageUnavailable: There is less than :data:`MIN_FREE`.
+        """
+        if self.is_sqlite and (folder := self.folder) is not None:
+            with _unavailable():
+                free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+            if free < MIN_FREE:
+                raise StorageUnavailable("database", scarce("storage.db_url", folder, free, MIN_FREE))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where SQLite's files are; ``None`` when they are in memory, or on a server."""
+        name = self.url.database
+        return Path(name).absolute().parent if self.is_sqlite and name and name != ":memory:" else None
 
     def _make_engine(self) -> AsyncEngine:
         if not self.is_sqlite:

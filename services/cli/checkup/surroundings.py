@@ -13,13 +13,11 @@ from services.cli.port import AddressError, check_free, owner, readiness, resolv
 from services.cli.url import server_url
 from services.config import Settings
 from services.config.mask import mask_url
+from storage.objects.contract import MIN_FREE
 
 CONNECT_TIMEOUT: Final = 3.0
 SCARCE: Final = 1_000_000_000
 """Bytes of free disk below which there is a warning."""
-
-EXHAUSTED: Final = 100_000_000
-"""Bytes of free disk below which nothing can be kept."""
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {
     "postgresql": 5432,
@@ -101,7 +99,7 @@ def _folder(subject: str, folder: Path) -> Finding:
         return problem(subject, f"{there} cannot be written", "Change its owner, or the setting.")
     free = shutil.disk_usage(there).free
     message = f"{folder}, {free / 1e9:.1f} GB free"
-    if free < EXHAUSTED:
+    if free < MIN_FREE:
         return problem(subject, message, "Make room.")
     return warning(subject, message, "Make room soon.") if free < SCARCE else ok(subject, message)
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.errors import StorageUnavailable, scarce
+from storage.private import make_private_folder, private_opener
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -126,17 +127,18 @@ class Database:
         Raises:
             StorageUnavailable: There is less than :data:`MIN_FREE`.
         """
-        if self.is_sqlite and (folder := self.folder) is not None:
+        if self.is_sqlite and (file := self.file) is not None:
+            folder = file.parent
             with _unavailable():
                 free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
             if free < MIN_FREE:
                 raise StorageUnavailable("database", scarce("storage.db_url", folder, free, MIN_FREE))
 
     @property
-    def folder(self) -> Path | None:
-        """Where SQLite's files are; ``None`` when they are in memory, or on a server."""
+    def file(self) -> Path | None:
+        """SQLite's; ``None`` when it is in memory, or the database is on a server."""
         name = self.url.database
-        return Path(name).absolute().parent if self.is_sqlite and name and name != ":memory:" else None
+        return Path(name).absolute() if self.is_sqlite and name and name != ":memory:" else None
 
     def _make_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
@@ -150,8 +152,6 @@ class Database:
                 hide_parameters=True,
                 connect_args=arguments,
             )
-        if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(
             self.url,
             poolclass=AsyncAdaptedQueuePool,
@@ -161,9 +161,19 @@ class Database:
             hide_parameters=True,
             connect_args={"timeout": self._timeout},
         )
+        event.listen(engine.sync_engine, "do_connect", self._make_file)
         event.listen(engine.sync_engine, "connect", self._set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+    def _make_file(self, *_: object) -> None:
+        """Make the file, for this user only; SQLite gives the mode on to those beside it.
+
+        Not before it is needed: a folder that cannot be made is a database that is away for now.
+        """
+        if (file := self.file) is not None and not file.exists():
+            make_private_folder(file.parent)
+            open(file, "ab", opener=private_opener).close()
 
     def _set_up_sqlite(self, connection: Any, _record: object) -> None:  # noqa: ANN401 - drivers share no type
         # The driver would begin transactions by its own rules, and not before reads.

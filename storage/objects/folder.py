@@ -31,6 +31,7 @@ from storage.objects.contract import (
     TooLarge,
 )
 from storage.objects.keys import checked
+from storage.private import make_private_folder, private_opener
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -159,8 +160,8 @@ class FolderStore:
 
 
 def _create(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("xb")
+    make_private_folder(path.parent)
+    file = open(path, "xb", opener=private_opener)  # noqa: SIM115 - the caller closes it
     file.write(b" " * HEAD)
     return file
 

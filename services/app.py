@@ -15,6 +15,7 @@ from services.errors import install_error_handlers
 from services.gateway import open_gateway
 from services.middleware import BodyLimit, RequestId
 from services.openapi import document
+from services.proxies import TrustedProxies
 from services.routers import (
     admin,
     audio,
@@ -97,6 +98,8 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf) -> FastAPI:
         redoc_url=None,
         # The docs' router serves it: every route declares who may use it.
         openapi_url=None,
+        # They would lead to whatever host the client names.
+        redirect_slashes=False,
     )
     install_error_handlers(app)
     included = routers(config)
@@ -126,6 +129,7 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf) -> FastAPI:
             max_age=PREFLIGHT_SECONDS,
         )
     app.add_middleware(RequestId)
+    app.add_middleware(TrustedProxies, trusted=config.server.trusted_proxies)
     for router in included:
         app.include_router(router)
     # FastAPI's own way of changing the document.

@@ -5,15 +5,24 @@ A runner for another host is served by its own name: ``bentoml serve services.be
 
 import os
 
-from services.config import load_settings
+from services.config import ConfigError, load_settings
 from services.factory import make_services
 from services.log import configure_logging
+from services.models.errors import ModelError
+from services.runtime_folder import RuntimeFolderError
 
 # Local first: BentoML's usage statistics stay off unless somebody asks for them.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+# uvicorn would believe whatever anybody on this machine says of a client; services.proxies decides.
+os.environ["FORWARDED_ALLOW_IPS"] = ""
 
-_loaded = load_settings()
-configure_logging(_loaded.settings)
-Gateway, _runners = make_services(_loaded)
+try:
+    _loaded = load_settings()
+    configure_logging(_loaded.settings)
+    Gateway, _runners = make_services(_loaded)
+except ConfigError as error:
+    raise SystemExit("\n".join(("The settings cannot be used:", *map(str, error.problems)))) from None
+except (RuntimeFolderError, ModelError) as error:
+    raise SystemExit(f"Error: {error}") from None
 # BentoML finds a service by its name in the module that made it.
 globals().update(_runners)

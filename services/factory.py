@@ -19,6 +19,7 @@ from engines.load_record import LoadRecord
 from engines.memory import Budget
 from services.app import create_app
 from services.config import LoadedSettings, Settings
+from services.folders import FolderError, prepare_folders
 from services.host_memory import HostMemory
 from services.middleware import TakeOver
 from services.models.catalogue import catalogue
@@ -74,6 +75,7 @@ def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]]) -> Ser
     # Dependencies make BentoML start the runners; their proxies, which pickle, are never called.
     members: dict[str, Any] = {name: bentoml.depends(runner) for name, runner in runners.items()}
     members["__init__"] = _start
+    members["prepare_folders"] = bentoml.on_deployment(lambda: _prepare(loaded))
     members["__doc__"] = "The HTTP API."
     inner = bentoml.asgi_app(app, path="/")(type("Gateway", (), members))
     options = _options(workers=config.server.workers)
@@ -128,6 +130,14 @@ def _runtime_folder(config: Settings) -> Path | None:
         # Only a load that ends its process again and again would be missed.
         logger.warning("%s", error)
         return None
+
+
+def _prepare(loaded: LoadedSettings) -> None:
+    """Once, before BentoML starts a process: one that dies at its start would be started again and again."""
+    try:
+        prepare_folders(loaded)
+    except FolderError as error:
+        raise SystemExit(f"Error: {error}") from None
 
 
 def _start(_self: object) -> None:

@@ -14,6 +14,7 @@ from services.engine_client import EngineClient
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
 from services.places import Places
+from services.probe import Probe
 from services.quota.choose import open_counters
 from services.quota.meter import Meter
 from services.quota.writer import UsageWriter
@@ -69,6 +70,9 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
         )
         objects = await stack.enter_async_context(open_object_store(config.storage.object_store))
         gate = DatabaseGate(database, config)
+        writes, keeps = Probe(gate.try_write), Probe(objects.ping)
+        stack.push_async_callback(writes.aclose)
+        stack.push_async_callback(keeps.aclose)
         authenticator = Authenticator(gate, config.auth, default_plan=config.quota.default_plan)
         passwords = Passwords()
         writer = UsageWriter(gate)
@@ -95,7 +99,9 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             places=Places(config.limits.max_concurrent_streams),
             watchers=Places(config.limits.max_concurrent_streams),
             gate=gate,
+            writes=writes,
             objects=objects,
+            keeps=keeps,
             voices=library,
             consents=consents,
             transfer=Transfer(

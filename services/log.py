@@ -7,9 +7,29 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.config import Settings
+from services.escaping import escaped, escaped_lines
 
 NAMESPACES: Final = ("services", "engines", "storage", "awaaztwin")
-"""Loggers that are ours; the root is left to whoever owns the process."""
+"""Loggers that are ours."""
+
+TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+INDENT: Final = "    "
+"""Before each line of a traceback; a record begins with its time."""
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record, whatever its message holds; tracebacks are indented below it."""
+
+    def __init__(self) -> None:
+        super().__init__(TEXT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        record.message = record.getMessage()
+        record.asctime = self.formatTime(record)
+        text = escaped(self.formatMessage(record))
+        return "\n".join([text, *(escaped_lines(part, INDENT) for part in _below(self, record))])
 
 
 class JsonFormatter(logging.Formatter):
@@ -23,20 +43,35 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        if below := _below(self, record):
+            line["exception"] = "\n".join(below)
+        # JSON escapes line ends itself; the rest would reach a terminal, or no encoding would take it.
+        safe = {name: "\n".join(map(escaped, value.split("\n"))) for name, value in line.items()}
+        return json.dumps(safe, ensure_ascii=False)
+
+
+def _below(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
+    """The record's traceback and stack, where it has them."""
+    found = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    return [*found, formatter.formatStack(record.stack_info)] if record.stack_info else found
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our loggers to standard error at the configured level; safe to repeat."""
+    """Send our loggers to standard error at the configured level; safe to repeat.
+
+    Others (BentoML's, uvicorn's) keep their streams and levels, and write as ours do: a client's text is in
+    their records, too.
+    """
+    formatter = JsonFormatter() if settings.server.log_format == "json" else TextFormatter()
     handler = logging.StreamHandler(sys.stderr)
-    if settings.server.log_format == "json":
-        handler.setFormatter(JsonFormatter())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.setFormatter(formatter)
     for name in NAMESPACES:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(settings.server.log_level.upper())
         logger.propagate = False
+    loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    for other in (other for logger in (logging.root, *loggers) for other in logger.handlers):
+        other.setFormatter(formatter)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(formatter)

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from engines.contract import EngineError
 from services.config import Settings
 from services.errors import ApiError, from_engine, from_storage, retry_headers
+from services.escaping import safe_json
 from services.hangup import until_hangup
 from services.metrics import Metrics
 from services.places import Place
@@ -216,4 +217,6 @@ def _timestamps(sentence: Sentence) -> dict[str, Any]:
 
 
 def _event(data: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return (
+        b"data: " + safe_json(json.dumps(data, ensure_ascii=False, separators=(",", ":"))).encode() + b"\n\n"
+    )

@@ -11,6 +11,7 @@ from services.config import LoadedSettings, Settings
 from services.directory import EngineDirectory
 from services.metrics import Metrics
 from services.places import Places
+from services.probe import Probe
 from services.quota.counters import Counters
 from services.quota.meter import Meter
 from services.tenancy.authenticator import Authenticator
@@ -38,7 +39,9 @@ class GatewayState:
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
         gate: The database: tenants, keys, usage.
+        writes: Whether the database takes changes.
         objects: Finished audio, recordings and prepared voices.
+        keeps: Whether there is room for more of them.
         voices: The tenants' own voices.
         consents: What allows those.
         transfer: Voices to and from other servers.
@@ -58,7 +61,9 @@ class GatewayState:
     places: Places
     watchers: Places
     gate: DatabaseGate
+    writes: Probe
     objects: ObjectStore
+    keeps: Probe
     voices: VoiceLibrary
     consents: Consents
     transfer: Transfer

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 import shutil
+import stat
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,7 +23,8 @@ MAX_FIELDS: Final = 200
 MAX_FIELD_BYTES: Final = 64 * 1024
 LONGEST_NAME: Final = 200
 CHUNK: Final = 1024 * 1024
-PREFIX: Final = "awaaztwin-"
+PREFIX: Final = "awaaztwin-upload-"
+"""Of folders among the system's temporary files; :mod:`services.runtime_folder` has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,9 @@ def sweep_folders() -> int:
     swept = 0
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # another user's, or gone already
-            if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < old:
+            found = folder.lstat()
+            ours = os.name != "posix" or found.st_uid == os.geteuid()
+            if ours and stat.S_ISDIR(found.st_mode) and found.st_mtime < old:
                 shutil.rmtree(folder)
                 swept += 1
     return swept

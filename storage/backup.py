@@ -13,6 +13,7 @@ from sqlalchemy import URL
 
 from storage.database import database_url
 from storage.errors import StorageUnavailable
+from storage.private import private_opener
 
 TIMEOUT: Final = 3_600.0
 """Seconds a backup may take."""
@@ -48,11 +49,16 @@ def _backup(url: URL, target: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _begin(target: Path) -> None:
+    """An empty file for this user only; never one that somebody else has put there meanwhile."""
+    target.unlink(missing_ok=True)
+    open(target, "xb", opener=private_opener).close()
+
+
 def _copy_sqlite(source: Path, target: Path) -> None:
     if not source.is_file():
         raise StorageUnavailable("database", f"there is no file {source}")
-    target.unlink(missing_ok=True)
-    target.touch(mode=0o600)
+    _begin(target)
     try:
         with (
             closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as from_,
@@ -68,8 +74,7 @@ def _dump_postgresql(url: URL, target: Path) -> None:
     command = shutil.which("pg_dump")
     if command is None:
         raise StorageUnavailable("database", "`pg_dump` is not installed (Debian: postgresql-client)")
-    target.unlink(missing_ok=True)
-    target.touch(mode=0o600)
+    _begin(target)
     environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
     arguments = ["--format=custom", f"--file={target}", "--no-password"]
     where = {

@@ -1,6 +1,7 @@
 """The database: SQLite for one machine, PostgreSQL for many."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from storage.errors import StorageUnavailable
+from storage.errors import StorageUnavailable, scarce
+from storage.private import make_private_folder, private_opener
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -26,6 +28,9 @@ POOL_SIZE: Final = 10
 
 CLOSING: Final = 3.0
 """Seconds that all connections may take to be closed."""
+
+MIN_FREE: Final = 16_000_000
+"""Bytes of disk that SQLite needs for what it writes before it takes it into its file."""
 
 PING_TIMEOUT: Final = 2.0
 """Seconds in which a healthy database answers."""
@@ -114,6 +119,27 @@ class Database:
             async with asyncio.timeout(PING_TIMEOUT), self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
 
+    async def check_space(self) -> None:
+        """Ask whether there is room on the disk for what is written next, where the database is a file.
+
+        A write alone does not tell: SQLite writes over what it has no more use for, until it needs more.
+
+        Raises:
+            StorageUnavailable: There is less than :data:`MIN_FREE`.
+        """
+        if self.is_sqlite and (file := self.file) is not None:
+            folder = file.parent
+            with _unavailable():
+                free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+            if free < MIN_FREE:
+                raise StorageUnavailable("database", scarce("storage.db_url", folder, free, MIN_FREE))
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's; ``None`` when it is in memory, or the database is on a server."""
+        name = self.url.database
+        return Path(name).absolute() if self.is_sqlite and name and name != ":memory:" else None
+
     def _make_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
             arguments: dict[str, Any] = {"timeout": self._timeout, "command_timeout": self._timeout}
@@ -126,8 +152,6 @@ class Database:
                 hide_parameters=True,
                 connect_args=arguments,
             )
-        if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(
             self.url,
             poolclass=AsyncAdaptedQueuePool,
@@ -137,9 +161,19 @@ class Database:
             hide_parameters=True,
             connect_args={"timeout": self._timeout},
         )
+        event.listen(engine.sync_engine, "do_connect", self._make_file)
         event.listen(engine.sync_engine, "connect", self._set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+    def _make_file(self, *_: object) -> None:
+        """Make the file, for this user only; SQLite gives the mode on to those beside it.
+
+        Not before it is needed: a folder that cannot be made is a database that is away for now.
+        """
+        if (file := self.file) is not None and not file.exists():
+            make_private_folder(file.parent)
+            open(file, "ab", opener=private_opener).close()
 
     def _set_up_sqlite(self, connection: Any, _record: object) -> None:  # noqa: ANN401 - drivers share no type
         # The driver would begin transactions by its own rules, and not before reads.

@@ -1,5 +1,7 @@
 """What goes wrong when something is kept or looked up."""
 
+from pathlib import Path
+
 
 class StorageError(Exception):
     """The root of the storage's errors."""
@@ -19,6 +21,11 @@ class StorageUnavailable(StorageError):  # noqa: N818 - named for the state
         self.part = part
         self.reason = reason
         self.retry_after = retry_after
+
+
+def scarce(setting: str, folder: Path, free: int, least: int) -> str:
+    """The reason why nothing is written to a disk that is as good as full; sizes in bytes."""
+    return f"{folder} ({setting}) has {free / 1e6:.0f} MB free and needs {least / 1e6:.0f} MB"
 
 
 class Conflict(StorageError):  # noqa: N818 - named for the cause

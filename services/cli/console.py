@@ -2,15 +2,17 @@
 
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from services.config import ConfigError
+from services.escaping import escaped, safe_json
 
 FAILED: Final = 1
 """Exit status: the server, or this machine, could not do it."""
@@ -41,19 +43,30 @@ class CommandError(Exception):
         self.status = status
 
 
+class PlainConsole(Console):
+    """Shows what servers and databases say as it is: no markup in it counts, and no escape code acts."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """See :class:`rich.console.Console`."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment("\n".join(map(escaped, text.split("\n"))), style)
+
+
 def output() -> Console:
     """Standard output; lines are not wrapped unless a terminal shows them."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else UNWRAPPED)
+    width = None if sys.stdout.isatty() else UNWRAPPED
+    return PlainConsole(highlight=False, markup=False, emoji=False, width=width)
 
 
 def messages() -> Console:
     """Standard error."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return PlainConsole(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
     """A result for programs."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(safe_json(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 @contextmanager

@@ -56,6 +56,7 @@ def _findings(config_file: ConfigOption) -> Iterator[Finding]:
     yield ok("Settings", _origin(loaded))
     yield surroundings.port(loaded.settings)
     yield from surroundings.stores(loaded.settings)
+    yield from surroundings.privacy(loaded)
     yield from surroundings.runners(loaded.settings)
     yield from engines.engines(loaded.settings)
 

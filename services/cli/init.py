@@ -14,6 +14,7 @@ from services.cli.offline import administer
 from services.cli.user import ask_password
 from services.config import load_settings
 from services.config.load import FILE_NAME
+from storage.private import make_private_folder, private_opener
 
 if TYPE_CHECKING:
     from services.tenancy.administration import Administration, MadeKey
@@ -76,13 +77,15 @@ def _write(settings: Path) -> list[Path]:
     if settings.exists():
         return []
     dotenv = settings.with_name(".env")
-    settings.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.parent)
     # A relative path would be looked for where the server is started.
     here = settings.parent.resolve() == Path.cwd()
     db_url = DEFAULT_DB if here else f"sqlite+aiosqlite:///{settings.parent.resolve()}/data/awaaztwin.db"
-    settings.write_text(SETTINGS.format(db_url=json.dumps(db_url)), encoding="utf-8")
+    # It is where a database's password and runners' tokens go later.
+    with open(settings, "x", encoding="utf-8", opener=private_opener) as file:
+        file.write(SETTINGS.format(db_url=json.dumps(db_url)))
     if dotenv.exists():
         return [settings]
-    dotenv.touch(mode=0o600)
-    dotenv.write_text(f"AWAAZTWIN_AUTH__JWT_SECRET={secrets.token_urlsafe(48)}\n", encoding="utf-8")
+    with open(dotenv, "x", encoding="utf-8", opener=private_opener) as file:
+        file.write(f"AWAAZTWIN_AUTH__JWT_SECRET={secrets.token_urlsafe(48)}\n")
     return [settings, dotenv]

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import typer
 
 from services.cli.config import ConfigOption
-from services.cli.console import INTERRUPTED, CommandError, reported
+from services.cli.console import INTERRUPTED, CommandError, messages, reported
 from services.cli.models_pull import offer
 from services.cli.port import AddressError, check_free, owner, readiness, resolve
 from services.cli.requirements import INSTALL_SERVER, missing
 from services.cli.url import server_url
-from services.config import Settings, load_settings
+from services.config import LoadedSettings, Settings, load_settings
 from services.config.variables import FILE_VARIABLE, variable_name
 
 TARGET: Final = "services.bento:Gateway"
@@ -47,12 +47,14 @@ def serve(
         raise CommandError(f"The server needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
     _refuse_shadows(Path.cwd())
     environment = serving_environment(os.environ, host=host, port=port, config=config)
-    settings = load_settings(environ=environment).settings
+    loaded = load_settings(environ=environment)
+    settings = loaded.settings
     try:
         address = resolve(settings.server.host)
         check_free(address, settings.server.port)
     except AddressError as error:
         raise _unusable(error, settings) from error
+    _prepare(loaded, environment)
     offer(settings)
     # BentoML takes no names of hosts, neither here nor in a service's own settings.
     environment[_HOST] = address
@@ -97,6 +99,23 @@ def serving_command(address: str, settings: Settings) -> list[str]:
     timeouts = [part for name, value in seconds.items() for part in (name, str(max(1, math.ceil(value))))]
     where = ["--host", address, "--port", str(server.port)]
     return [sys.executable, "-m", "bentoml", "serve", TARGET, *where, *timeouts]
+
+
+def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
+    """See that the server can write where it must; BentoML's own files may be anywhere."""
+    # The base installation can import neither.
+    from services.folders import BENTOML_HOME, FolderError, bentoml_home, prepare_folders  # noqa: PLC0415
+    from services.runtime_folder import RuntimeFolderError  # noqa: PLC0415 - as above
+
+    try:
+        prepare_folders(loaded)
+        other = bentoml_home(environment, loaded.settings)
+    except (FolderError, RuntimeFolderError) as error:
+        raise CommandError(str(error)) from error
+    if other is not None:
+        if named := environment.get(BENTOML_HOME):
+            messages().print(f"{named} ({BENTOML_HOME}) cannot be written; {other} is used.")
+        environment[BENTOML_HOME] = str(other)
 
 
 def _refuse_shadows(folder: Path) -> None:

@@ -145,8 +145,7 @@ def finish(
             voice = watch(client, voice, patience)
         except KeyboardInterrupt:
             messages().print(
-                f"The voice stays, and is prepared: `awaaztwin voice show {voice['id']}` says how far it is.",
-                markup=False,
+                f"The voice stays, and is prepared: `awaaztwin voice show {voice['id']}` says how far it is."
             )
             raise
     show_voice(voice, client.get(f"{where}/samples").get("data", []), as_json=as_json)

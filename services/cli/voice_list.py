@@ -76,7 +76,7 @@ def script(
         print_json(sentences)
         return
     for sentence in sentences:
-        typer.echo(sentence)
+        output().print(Text(sentence))
 
 
 def _cells(voice: Mapping[str, Any]) -> list[Text]:

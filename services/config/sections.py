@@ -1,14 +1,31 @@
 """The sections of ``configuration.yaml`` that the Gateway itself reads."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from engines.config import EngineName, StrictModel
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$", max_length=35)]
 """A BCP-47 tag, such as ``hi`` or ``en-IN``."""
+
+
+def _network(text: str) -> str:
+    """An IP address or a network of them, as it was written.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        if "%" not in text:
+            ipaddress.ip_network(text)
+            return text
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError(f"{text} is one address of a network; leave out the `/…` or the rest") from error
+    raise ValueError("should be an IP address or a network, such as 10.0.0.1 or 10.0.0.0/8")
 
 
 class ServerConfig(StrictModel):
@@ -22,6 +39,12 @@ class ServerConfig(StrictModel):
         default=None,
         pattern=r"^https?://[^\s]+$",
         description="Address clients reach the server by, where a proxy stands before it.",
+    )
+    trusted_proxies: list[Annotated[str, AfterValidator(_network)]] = Field(
+        default_factory=list[str],
+        max_length=100,
+        description="Addresses and networks of the proxies whose `Forwarded` or `X-Forwarded-*` headers are "
+        "believed: `10.0.0.0/8`. Nobody else's are, this machine's own neither.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Gateway processes; engines are not multiplied.")
     default_engine: EngineName | None = Field(

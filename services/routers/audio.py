@@ -147,7 +147,7 @@ async def sign_audio_url(
         tokens = await state.gate.open()
         signature = tokens.signature(caller.org_id, audio_id, str(expires))
         query = urlencode({"org": caller.org_id, "expires": expires, "signature": signature})
-        base = state.settings.server.public_url or str(request.base_url)
+        base = state.settings.server.public_url or request.state.base_url
         url = f"{base.rstrip('/')}/audio/{audio_id}?{query}"
     return {"id": audio_id, "object": "audio.url", "url": url, "expires_at": expires}
 

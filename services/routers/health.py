@@ -1,7 +1,7 @@
 """Whether the server lives, and whether it can speak."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -36,19 +36,22 @@ async def live() -> dict[str, str]:
 @router.get("/readyz", include_in_schema=False)
 @access(everyone=True)
 async def ready(state: State) -> Response:
-    """Each part by name. Ready means that a request can be spoken by the default engine."""
+    """Each part by name. Ready means that a request can be spoken by the default engine, and booked."""
     clients = list(state.directory.clients)
     parts, database, counters, objects = await asyncio.gather(
         asyncio.gather(*(_part(client) for client in clients)),
-        _storage(state.gate.ping()),
+        _storage(state.gate.ping, state.writes.check),
         _counters(state),
-        _storage(state.objects.ping()),
+        _storage(state.keeps.check),
     )
     engines = {client.name: part for client, part in zip(clients, parts, strict=True)}
     # Without keys and limits nothing but the engine is needed to speak.
     needed = [engines[state.directory.default.name]]
     if state.settings.auth.mode == "required":
         needed.append(database)
+        if state.settings.storage.object_store.type == "folder":
+            # A disk of this machine's own: other machines may have room. A service is away for all alike.
+            needed.append(objects)
         if state.settings.quota.when_counters_fail == "closed":
             needed.append(counters)
     able = all(part["ready"] for part in needed)
@@ -68,10 +71,11 @@ async def ready(state: State) -> Response:
     return JSONResponse(body, 200 if able else 503)
 
 
-async def _storage(ping: Awaitable[None]) -> dict[str, Any]:
+async def _storage(*checks: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     try:
         async with asyncio.timeout(PART_TIMEOUT):
-            await ping
+            for check in checks:
+                await check()
     except StorageError as error:
         return {"ready": False, "reason": str(error)}
     except TimeoutError:

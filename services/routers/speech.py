@@ -52,6 +52,10 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+PRINTABLE: Final = r"^[ -~\u00a0-\u00ff]*$"
+"""A header's text, as Latin-1, without control characters."""
+
+
 @router.post("/v1/audio/speech", response_class=Response, responses=ANSWERS, operation_id="createSpeech")
 @access(Scope.SPEECH, metered=True)
 async def create_speech(
@@ -62,7 +66,12 @@ async def create_speech(
     http: Request,
     external_user: Annotated[
         str | None,
-        Header(alias="x-openwebui-user-id", max_length=200, description="Whom the client speaks for."),
+        Header(
+            alias="x-openwebui-user-id",
+            max_length=200,
+            pattern=PRINTABLE,
+            description="Whom the client speaks for.",
+        ),
     ] = None,
 ) -> Response:
     """Speak a text. The body is OpenAI's, with this server's own fields beside it."""

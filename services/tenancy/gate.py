@@ -14,7 +14,7 @@ from storage import migrate
 from storage.database import Database
 from storage.errors import StorageError
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
-from storage.repositories.secrets import server_secret
+from storage.repositories.secrets import rewrite_secret, server_secret
 
 PAUSE: Final = 1.0
 """Seconds after a failure to open in which nobody tries again."""
@@ -85,6 +85,16 @@ class DatabaseGate:
         """
         await self.open()
         await self._database.ping()
+
+    async def try_write(self) -> None:
+        """Change something that makes no difference.
+
+        Raises:
+            StorageError: The database takes no changes now; with the reason.
+        """
+        await self._database.check_space()
+        async with self.write() as session:
+            await rewrite_secret(session, SIGNING_SECRET)
 
     async def _prepare(self) -> Tokens:
         auth = self._settings.auth

@@ -1,10 +1,12 @@
 """Keeping web pages from elsewhere out of a server that asks nobody who they are.
 
-A page on the web can make its visitor's browser call ``127.0.0.1``. Two headers that pages cannot forge
-tell: ``Origin``, which browsers send with every call of another origin that can change something, and
-``Host``, which shows a page that has pointed its own name at this machine (DNS rebinding).
+A page on the web can make its visitor's browser call ``127.0.0.1``. Headers that pages cannot forge tell:
+``Origin``, which browsers send with every call of another origin that can change something; ``Host``, which
+shows a page that has pointed its own name at this machine (DNS rebinding); and ``Sec-Fetch-Site``, which they
+send with what a page embeds, images or scripts. A link to here that somebody follows is no page's doing.
 """
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from services.config import Settings
@@ -32,6 +34,9 @@ class LocalGuard:
         Raises:
             ApiError: 403.
         """
+        said = {name: value.decode("latin-1") for name, value in headers}
+        if said.get(b"sec-fetch-site") == "cross-site" and b"origin" not in said and not self._welcome(said):
+            raise _refused("Sec-Fetch-Site", "site_not_allowed")
         for name, value in headers:
             if name == b"host" and not self._is_here(_host_of(f"//{value.decode('latin-1')}")):
                 raise _refused("Host", "host_not_allowed")
@@ -39,6 +44,12 @@ class LocalGuard:
                 origin = value.decode("latin-1")
                 if origin not in self._origins and not self._is_here(_host_of(origin)):
                     raise _refused("Origin", "origin_not_allowed")
+
+    def _welcome(self, said: Mapping[bytes, str]) -> bool:
+        """Whether a page of this machine embeds it, or somebody follows a link."""
+        if self._is_here(_host_of(said.get(b"referer", ""))):
+            return True
+        return said.get(b"sec-fetch-mode") == "navigate" and said.get(b"sec-fetch-dest") == "document"
 
     def _is_here(self, host: str) -> bool:
         return is_loopback(host) or host in self._hosts

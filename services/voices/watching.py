@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from services.errors import ApiError
+from services.escaping import safe_json
 from services.places import Place
 from services.voices.library import Owner, VoiceLibrary
 from storage.errors import StorageError
@@ -78,5 +79,5 @@ def _is_busy(part: Mapping[str, Any]) -> bool:
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = safe_json(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
     return f"event: {name}\ndata: {text}\n\n".encode()

@@ -15,6 +15,10 @@ ABANDONED: Final = 86_400.0
 """Seconds after which a put that has not ended belongs to a process that died."""
 
 
+MIN_FREE: Final = 100_000_000
+"""Bytes of disk below which a store in a folder takes nothing more: the rest of the machine needs them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """An object without its bytes.

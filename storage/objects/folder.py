@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
@@ -17,9 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final, ParamSpec, TypeVar
 
+from storage.errors import scarce
 from storage.objects.contract import (
     ABANDONED,
     CHUNK,
+    MIN_FREE,
     InvalidRange,
     ObjectInfo,
     ObjectMissing,
@@ -28,6 +31,7 @@ from storage.objects.contract import (
     TooLarge,
 )
 from storage.objects.keys import checked
+from storage.private import make_private_folder, private_opener
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +41,8 @@ PARTIAL: Final = ".partial"
 
 AT_ONCE: Final = 16
 """Calls to the disk at once in one process."""
+
+SETTING: Final = "storage.object_store.path"
 
 HEAD: Final = 1_024
 """Bytes before an object's own: JSON about it, and blanks."""
@@ -154,8 +160,8 @@ class FolderStore:
 
 
 def _create(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("xb")
+    make_private_folder(path.parent)
+    file = open(path, "xb", opener=private_opener)  # noqa: SIM115 - the caller closes it
     file.write(b" " * HEAD)
     return file
 
@@ -217,8 +223,16 @@ def _remove(*paths: Path) -> None:
 
 def _try_out(root: Path) -> None:
     path = root / f"ping.{uuid.uuid4().hex}{PARTIAL}"
-    _create(path).close()
-    path.unlink()
+    try:
+        try:
+            _create(path).close()
+        finally:
+            path.unlink(missing_ok=True)
+        free = shutil.disk_usage(root).free
+    except OSError as error:
+        raise ObjectsUnavailable(f"{root} ({SETTING}) cannot be written: {error.strerror}") from error
+    if free < MIN_FREE:
+        raise ObjectsUnavailable(scarce(SETTING, root, free, MIN_FREE))
 
 
 def _sweep(root: Path, before: float) -> int:

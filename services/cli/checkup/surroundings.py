@@ -1,6 +1,7 @@
 """What the settings point at: the port, the folders, the database, Redis and the object store."""
 
 import os
+import shlex
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -10,16 +11,16 @@ from urllib.parse import unquote, urlsplit
 
 from services.cli.checkup.finding import Finding, ok, problem, skipped, warning
 from services.cli.port import AddressError, check_free, owner, readiness, resolve
+from services.cli.requirements import missing
 from services.cli.url import server_url
-from services.config import Settings
+from services.config import LoadedSettings, Settings
 from services.config.mask import mask_url
+from storage.objects.contract import MIN_FREE
+from storage.private import is_exposed
 
 CONNECT_TIMEOUT: Final = 3.0
 SCARCE: Final = 1_000_000_000
 """Bytes of free disk below which there is a warning."""
-
-EXHAUSTED: Final = 100_000_000
-"""Bytes of free disk below which nothing can be kept."""
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {
     "postgresql": 5432,
@@ -84,6 +85,22 @@ def stores(settings: Settings) -> Iterator[Finding]:
         yield skipped("Object store", "Amazon S3; asked only when it is used")
 
 
+def privacy(loaded: LoadedSettings) -> Iterator[Finding]:
+    """Whether others on this machine can read the data and the secrets; nothing where modes mean nothing."""
+    if os.name != "posix" or missing():
+        return
+    from services.folders import private_paths  # noqa: PLC0415 - the base installation cannot import it
+
+    exposed = [str(path) for path in private_paths(loaded) if is_exposed(path)]
+    if exposed:
+        names = ", ".join(exposed)
+        yield warning(
+            "Privacy", f"others on this machine may read {names}", f"chmod go-rwx {shlex.join(exposed)}"
+        )
+    else:
+        yield ok("Privacy", "nobody else on this machine reads the data or the secrets")
+
+
 def runners(settings: Settings) -> Iterator[Finding]:
     """The runners on other hosts."""
     for engine in settings.enabled_engines:
@@ -101,7 +118,7 @@ def _folder(subject: str, folder: Path) -> Finding:
         return problem(subject, f"{there} cannot be written", "Change its owner, or the setting.")
     free = shutil.disk_usage(there).free
     message = f"{folder}, {free / 1e9:.1f} GB free"
-    if free < EXHAUSTED:
+    if free < MIN_FREE:
         return problem(subject, message, "Make room.")
     return warning(subject, message, "Make room soon.") if free < SCARCE else ok(subject, message)
 

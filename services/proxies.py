@@ -1,0 +1,209 @@
+"""Where a client is and how it reached the server, as far as somebody trustworthy says it.
+
+Two families of headers tell: ``Forwarded`` (RFC 7239) and ``X-Forwarded-For``, ``-Proto``, ``-Host`` and
+``-Port``. Anybody can send them, so they count only from an address of ``server.trusted_proxies``, and are
+read from the right, which the nearest proxy wrote, up to the first address that is no proxy.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeAlias
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_HOPS: Final = 20
+"""Proxies in a row that are followed."""
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_PAIR: Final = re.compile(
+    # A token, `=`, and a token or a quoted string, up to the next separator.
+    r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([!#$%&'*+.^_`|~0-9A-Za-z:\[\]-]*)|\"((?:[^\"\\]|\\.)*)\")"
+    r"[ \t]*([;,]|$)"
+)
+_WITH_PORT: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
+_NAME: Final = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,251}[0-9A-Za-z])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What one proxy says of whom it got the request from.
+
+    Attributes:
+        client: The address; ``None`` where it is none or not said.
+        scheme: ``http`` or ``https``.
+        host: A host, with its port where it is not the scheme's own.
+    """
+
+    client: Address | None = None
+    scheme: str | None = None
+    host: str | None = None
+
+
+class TrustedProxies:
+    """ASGI middleware that decides who the client is and how the server was reached.
+
+    The scope's ``client`` is an address, or ``None``; its state has ``base_url``: the scheme and host by
+    which a trusted proxy was reached, else the address that the connection was made to. The header ``Host``
+    is neither: a client may write there what it likes.
+
+    Args:
+        app: What answers.
+        trusted: Addresses and networks.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: Sequence[str]) -> None:
+        self._app = app
+        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] in {"http", "websocket"}:
+            self._place(scope)
+        await self._app(scope, receive, send)
+
+    def _place(self, scope: Scope) -> None:
+        peer, port = scope.get("client") or ("", 0)
+        client, base = address_of(peer.partition("%")[0]), _own(scope)
+        if client is not None and self._trusts(client):
+            hop = self._first(scope["headers"])
+            if hop is not None and hop.client is not None and hop.client != client:
+                client, port = hop.client, 0
+            if hop is not None and hop.host is not None:
+                base = f"{hop.scheme or scope['scheme']}://{hop.host}"
+            if hop is not None and hop.scheme is not None:
+                scope["scheme"] = hop.scheme
+        scope["client"] = None if client is None else (str(client), port)
+        scope.setdefault("state", {})["base_url"] = base
+
+    def _first(self, headers: Iterable[tuple[bytes, bytes]]) -> Hop | None:
+        """What is said of the request as it reached the first trusted proxy; ``None`` when nothing is."""
+        ours = [(name, value.decode("latin-1")) for name, value in headers if b"forwarded" in name]
+        standard = self._walk(_forwarded([value for name, value in ours if name == b"forwarded"]))
+        common = self._walk(_x_forwarded(ours))
+        if standard is None or common is None:
+            return standard or common
+        # A proxy that writes one family passes the other on as its client sent it: which is which?
+        return standard if standard.client == common.client else None
+
+    def _walk(self, hops: Iterator[Hop]) -> Hop | None:
+        last: Hop | None = None
+        for hop in islice(hops, MAX_HOPS):
+            if hop.client is None:
+                return last
+            last = hop
+            if not self._trusts(hop.client):
+                break
+        return last
+
+    def _trusts(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def address_of(text: str) -> Address | None:
+    """The IP address that a text is, an IPv4 one where it is written as IPv6; ``None`` if it is none."""
+    try:
+        # An IPv6 address may end with the name of an interface, of any length and letters.
+        address = None if "%" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _own(scope: Scope) -> str:
+    """The address that the client's connection was made to."""
+    host, port = (scope.get("server") or ("127.0.0.1", None))[:2]
+    shown = f"[{host.partition('%')[0]}]" if ":" in host else host
+    return f"{scope['scheme']}://{shown}{_shown_port(port, scope['scheme'])}"
+
+
+def _forwarded(lines: Sequence[str]) -> Iterator[Hop]:
+    """The hops of ``Forwarded``, the last first; one that cannot be understood ends them."""
+    for line in reversed(lines):
+        hops = _parsed(line)
+        if hops is None:
+            yield Hop()
+            return
+        yield from reversed(hops)
+
+
+def _parsed(line: str) -> list[Hop] | None:
+    elements: list[dict[str, str]] = [{}]
+    position = 0
+    while position < len(line):
+        match = _PAIR.match(line, position)
+        if match is None:
+            return None
+        name, token, quoted, separator = match.groups()
+        elements[-1][name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        position = match.end()
+        if separator == ",":
+            elements.append({})
+        elif not separator:
+            break
+    return [
+        Hop(_client(said.get("for", "")), _scheme(said.get("proto", "")), _host(said.get("host", "")))
+        for said in elements
+    ]
+
+
+def _x_forwarded(headers: Sequence[tuple[bytes, str]]) -> Iterator[Hop]:
+    """The hops of ``X-Forwarded-For``, the last first, with what the other headers say of each."""
+
+    def values(name: bytes) -> list[str]:
+        lines = [value for header, value in headers if header == b"x-forwarded-" + name]
+        # From the right, and no more than are looked at.
+        return [value.strip() for value in ",".join(lines).rsplit(",", MAX_HOPS)[-MAX_HOPS:]] if lines else []
+
+    schemes, hosts, ports = values(b"proto"), values(b"host"), values(b"port")
+
+    def said(values: Sequence[str], depth: int) -> str:
+        # Some proxies add to these, some replace them: what is left of the first is the first.
+        return values[max(0, len(values) - 1 - depth)] if values else ""
+
+    for depth, value in enumerate(reversed(values(b"for"))):
+        scheme = _scheme(said(schemes, depth))
+        host = _host(said(hosts, depth))
+        port = said(ports, depth)
+        if host is not None and port and (match := _WITH_PORT.fullmatch(host)) and match[3] is None:
+            host = _host(f"{host}:{port}") or host
+        yield Hop(_client(value), scheme, _plain(host, scheme))
+
+
+def _client(text: str) -> Address | None:
+    """An address that may have a port."""
+    if (bare := address_of(text)) is not None:
+        return bare
+    match = _WITH_PORT.fullmatch(text)
+    if match is None or (match[3] and int(match[3]) > 65_535):  # noqa: PLR2004 - the last port
+        return None
+    address = address_of(match[1] or match[2])
+    return address if address is None or match[2] or ":" in match[1] else None
+
+
+def _scheme(text: str) -> str | None:
+    return text.lower() if text.lower() in DEFAULT_PORTS else None
+
+
+def _host(text: str) -> str | None:
+    """A name or an address, with or without a port; IPv6 in brackets."""
+    match = _WITH_PORT.fullmatch(text)
+    if match is None or (match[3] and not 0 < int(match[3]) <= 65_535):  # noqa: PLR2004 - the ports
+        return None
+    if match[1]:
+        return text if ":" in match[1] and address_of(match[1]) else None
+    return text.lower() if _NAME.fullmatch(match[2]) else None
+
+
+def _plain(host: str | None, scheme: str | None) -> str | None:
+    """The host without a port that is the scheme's own."""
+    return host if host is None or scheme is None else host.removesuffix(f":{DEFAULT_PORTS[scheme]}")
+
+
+def _shown_port(port: int | None, scheme: str) -> str:
+    return "" if port is None or port == DEFAULT_PORTS.get(scheme) else f":{port}"

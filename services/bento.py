@@ -7,13 +7,17 @@ import os
 
 from services.config import load_settings
 from services.factory import make_services
+from services.http_server import serve_with
 from services.log import configure_logging
+from services.stopping import Stopping
 
 # Local first: BentoML's usage statistics stay off unless somebody asks for them.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 _loaded = load_settings()
 configure_logging(_loaded.settings)
-Gateway, _runners = make_services(_loaded)
+_stopping = Stopping()
+Gateway, _runners = make_services(_loaded, _stopping)
+serve_with(_loaded.settings, _stopping)
 # BentoML finds a service by its name in the module that made it.
 globals().update(_runners)

@@ -13,6 +13,7 @@ from services.metrics import Metrics
 from services.places import Places
 from services.quota.counters import Counters
 from services.quota.meter import Meter
+from services.stopping import Stopping
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.passwords import Passwords
@@ -50,6 +51,7 @@ class GatewayState:
         counters: Requests a minute and concurrent streams.
         meter: Books what requests use.
         metrics: What this process counts.
+        stopping: Whether this process has been told to stop.
         started: When this process started, Unix seconds.
     """
 
@@ -70,6 +72,7 @@ class GatewayState:
     counters: Counters
     meter: Meter
     metrics: Metrics
+    stopping: Stopping
     started: int
 
     @property

@@ -27,7 +27,10 @@ def confine(parent: int) -> None:
     Args:
         parent: Process id of the parent.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
+    # Who stops the server tells all of its processes. The parent may still need this one, and closes the
+    # pipe when it does not.
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, signal.SIG_IGN)
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - not on Windows

@@ -10,10 +10,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Scope as Connection
 
 from services import __version__
+from services.body_pace import BodyPace
 from services.config import LoadedSettings, Settings
 from services.errors import install_error_handlers
 from services.gateway import open_gateway
-from services.middleware import BodyLimit, RequestId
+from services.middleware import BodyLimit, Closing, RequestId, Unexpected
 from services.openapi import document
 from services.proxies import TrustedProxies
 from services.routers import (
@@ -34,6 +35,7 @@ from services.routers import (
     voices,
 )
 from services.state import AddressOf, GatewayState
+from services.stopping import Stopping
 from services.tenancy.middleware import Tenancy
 from services.tenancy.table import AccessTable
 
@@ -74,18 +76,20 @@ def routers(config: Settings) -> list[APIRouter]:
     return [*always, *([docs.router] if config.server.docs_enabled else [])]
 
 
-def create_app(loaded: LoadedSettings, address_of: AddressOf) -> FastAPI:
+def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping | None = None) -> FastAPI:
     """Make the Gateway's app; its lifespan opens and closes what it works with.
 
     Args:
         loaded: The settings.
         address_of: Where each engine's runner is.
+        stopping: Begins when the process is told to stop.
     """
     config = loaded.settings
+    stopping = stopping or Stopping()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-        async with open_gateway(loaded, address_of) as state:
+        async with open_gateway(loaded, address_of, stopping) as state:
             app.state.gateway = state
             yield
 
@@ -118,6 +122,13 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf) -> FastAPI:
         return limits.max_upload_bytes if access is not None and access.upload else None
 
     app.add_middleware(BodyLimit, max_bytes=limits.max_body_bytes, more=more)
+    app.add_middleware(Closing, stopping=stopping)
+    app.add_middleware(
+        BodyPace,
+        stall_seconds=limits.body_stall_timeout_seconds,
+        least_rate=limits.min_body_bytes_per_second,
+    )
+    app.add_middleware(Unexpected)
     if config.server.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -7,9 +7,11 @@ import os
 
 from services.config import ConfigError, load_settings
 from services.factory import make_services
+from services.http_server import serve_with
 from services.log import configure_logging
 from services.models.errors import ModelError
 from services.runtime_folder import RuntimeFolderError
+from services.stopping import Stopping
 
 # Local first: BentoML's usage statistics stay off unless somebody asks for them.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -19,10 +21,12 @@ os.environ["FORWARDED_ALLOW_IPS"] = ""
 try:
     _loaded = load_settings()
     configure_logging(_loaded.settings)
-    Gateway, _runners = make_services(_loaded)
+    _stopping = Stopping()
+    Gateway, _runners = make_services(_loaded, _stopping)
 except ConfigError as error:
     raise SystemExit("\n".join(("The settings cannot be used:", *map(str, error.problems)))) from None
 except (RuntimeFolderError, ModelError) as error:
     raise SystemExit(f"Error: {error}") from None
+serve_with(_loaded.settings, _stopping)
 # BentoML finds a service by its name in the module that made it.
 globals().update(_runners)

@@ -123,7 +123,7 @@ def from_storage(error: StorageError) -> ApiError:
             headers = retry_headers(error.retry_after)
             return ApiError(503, message, kind="server_error", code="storage_unavailable", headers=headers)
         case _:
-            return ApiError(500, "The server had an error of its own.", kind="server_error")
+            return unexpected()
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -183,12 +183,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return ApiError(405, message, code="method_not_allowed", headers=headers).response()
     if error.status_code == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ApiError(413, str(error.detail), code="body_too_large", headers=headers).response()
+    if error.status_code == http.HTTPStatus.REQUEST_TIMEOUT:
+        return ApiError(408, str(error.detail), code="request_timeout", headers=headers).response()
     return ApiError(error.status_code, str(error.detail), headers=headers).response()
 
 
+def unexpected() -> ApiError:
+    """A 500 that tells the client nothing of our insides."""
+    return ApiError(500, "The server had an error of its own.", kind="server_error")
+
+
 async def _unexpected(_request: Request, _error: Exception) -> Response:
-    # Starlette logs the traceback; the client learns nothing of our insides.
-    return ApiError(500, "The server had an error of its own.", kind="server_error").response()
+    return unexpected().response()
 
 
 def _printable(message: str) -> str:

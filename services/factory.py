@@ -18,10 +18,11 @@ from engines.config import EngineConfig
 from engines.load_record import LoadRecord
 from engines.memory import Budget
 from services.app import create_app
+from services.body_pace import BodyPace
 from services.config import LoadedSettings, Settings
 from services.folders import FolderError, prepare_folders
 from services.host_memory import HostMemory
-from services.middleware import TakeOver
+from services.middleware import Closing, TakeOver
 from services.models.catalogue import catalogue
 from services.models.folder import ModelFolder
 from services.models.placing import weights_of
@@ -29,21 +30,26 @@ from services.models.weights import Weights
 from services.parent import end_with_parent
 from services.runner import RunnerToken, create_runner_app
 from services.runtime_folder import RuntimeFolderError, runtime_folder
+from services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
 
-def make_services(loaded: LoadedSettings) -> tuple[Service[Any], dict[str, Service[Any]]]:
+def make_services(
+    loaded: LoadedSettings, stopping: Stopping | None = None
+) -> tuple[Service[Any], dict[str, Service[Any]]]:
     """The Gateway's service, and the runners' by service name.
 
     Args:
         loaded: The settings.
+        stopping: Begins when this process is told to stop.
 
     Raises:
         RuntimeFolderError: The engines have a budget of memory, and no folder to keep count in.
         ModelError: The manifest of a model is wrong.
     """
     config = loaded.settings
+    stopping = stopping or Stopping()
     models, places = catalogue(config), ModelFolder(config.models.folder)
     traffic.TimeoutMiddleware = _Untimed
     folder = _runtime_folder(config)
@@ -51,8 +57,8 @@ def make_services(loaded: LoadedSettings) -> tuple[Service[Any], dict[str, Servi
     for engine in config.enabled_engines:
         if engine.url is None:
             weights = weights_of(engine, models, places)
-            runners[service_name(engine)] = _runner(engine, weights, config, folder, runners)
-    return _gateway(loaded, runners), runners
+            runners[service_name(engine)] = _runner(engine, weights, config, folder, runners, stopping)
+    return _gateway(loaded, runners, stopping), runners
 
 
 def service_name(engine: EngineConfig) -> str:
@@ -60,7 +66,7 @@ def service_name(engine: EngineConfig) -> str:
     return "engine_" + re.sub(r"\W", "_", engine.name.lower())
 
 
-def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]]) -> Service[Any]:
+def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]], stopping: Stopping) -> Service[Any]:
     config = loaded.settings
 
     def address_of(engine: EngineConfig) -> str:
@@ -71,7 +77,7 @@ def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]]) -> Ser
             raise RuntimeError(f"the runner of {engine.name} is not served beside this Gateway")
         return address
 
-    app = create_app(loaded, address_of)
+    app = create_app(loaded, address_of, stopping)
     # Dependencies make BentoML start the runners; their proxies, which pickle, are never called.
     members: dict[str, Any] = {name: bentoml.depends(runner) for name, runner in runners.items()}
     members["__init__"] = _start
@@ -94,6 +100,7 @@ def _runner(
     config: Settings,
     folder: Path | None,
     runners: Mapping[str, Service[Any]],
+    stopping: Stopping,
 ) -> Service[Any]:
     if weights is not None:
         engine = weights.placed(engine)
@@ -115,6 +122,13 @@ def _runner(
     app = create_runner_app(engine, weights=weights, room=room, record=record)
     inner = bentoml.asgi_app(app, path="/")(type(service_name(engine), (), members))
     runner = bentoml.service(name=service_name(engine), **_options(workers=1))(inner)
+    limits = config.limits
+    runner.add_asgi_middleware(Closing, stopping=stopping)  # pyright: ignore[reportArgumentType]
+    runner.add_asgi_middleware(
+        BodyPace,  # pyright: ignore[reportArgumentType]
+        stall_seconds=limits.body_stall_timeout_seconds,
+        least_rate=limits.min_body_bytes_per_second,
+    )
     if engine.token is not None:
         secret = engine.token.get_secret_value()
         runner.add_asgi_middleware(RunnerToken, token=secret)  # pyright: ignore[reportArgumentType]

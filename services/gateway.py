@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from services.config import LoadedSettings
 from services.directory import EngineDirectory
@@ -21,6 +22,7 @@ from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
 from services.state import AddressOf, GatewayState
+from services.stopping import Stopping
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.middleware import SPARE
@@ -44,7 +46,9 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGenerator[GatewayState, None]:
+async def open_gateway(
+    loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
+) -> AsyncGenerator[GatewayState, None]:
     """The Gateway's parts, closed again at the end of the block.
 
     What is away for now (a runner, the database, Redis) does not keep the Gateway from starting: its
@@ -121,13 +125,15 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             counters=counters,
             meter=Meter(gate, config.quota, writer, ttl=ttl),
             metrics=metrics,
+            stopping=stopping,
             started=int(time.time()),
         )
         try:
             await gate.open()
         except StorageError as error:
             logger.error("starting without the database: %s", error)  # noqa: TRY400 - the reason is the message
-        works = (directory.watch(), writer.run(), preparer.run(), eraser.run(), keep_house(_chores(state)))
+        preparing = _until(stopping, preparer.run())
+        works = (directory.watch(), writer.run(), preparing, eraser.run(), keep_house(_chores(state)))
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield state
@@ -140,6 +146,17 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
                 await authenticator.flush()
             except StorageError as error:
                 logger.error("%d usage records are lost: %s", writer.waiting, error)  # noqa: TRY400 - as above
+
+
+async def _until(stopping: Stopping, work: Coroutine[Any, Any, None]) -> None:
+    """Work until the process is told to stop: others take it over while this one still answers."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(stopping.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _chores(state: GatewayState) -> list[Chore]:

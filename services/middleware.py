@@ -11,11 +11,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.errors import ApiError
+from services.errors import ApiError, retry_headers, unexpected
+from services.stopping import Stopping
 
 logger = logging.getLogger("awaaztwin.access")
 
 REQUEST_ID: Final = "x-request-id"
+HEALTH_PATHS: Final = frozenset({"/health/live", "/livez", "/healthz", "/health/ready", "/readyz"})
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 
 
@@ -59,6 +61,63 @@ class RequestId:
                 (time.perf_counter() - started) * 1000,
                 request_id,
             )
+
+
+class Unexpected:
+    """Answers 500 for what nobody expected, so that the answer has all that other answers have.
+
+    Starlette does it around every other layer, and raises the exception again: uvicorn then closes the
+    connection, which a client that was told nothing of it takes for open.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        started = complete = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started, complete
+            started = True
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if started and not complete:
+                raise  # an answer that is never completed tells the client that it was cut off
+            request_id = scope.get("state", {}).get("request_id")
+            logger.exception("the request %s failed unexpectedly", request_id)
+            if not started:
+                await unexpected().response()(scope, receive, send)
+
+
+class Closing:
+    """Refuses what comes once the process has been told to stop, except questions after its health.
+
+    Args:
+        app: What answers.
+        stopping: Whether it has.
+    """
+
+    def __init__(self, app: ASGIApp, stopping: Stopping) -> None:
+        self._app = app
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or 503."""
+        if not self._stopping.begun or scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
+            await self._app(scope, receive, send)
+            return
+        message = "The server is being stopped; try again shortly."
+        headers = {**retry_headers(1.0), "connection": "close"}
+        error = ApiError(503, message, kind="server_error", code="stopping", headers=headers)
+        await error.response()(scope, receive, send)
 
 
 class BodyLimit:

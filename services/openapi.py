@@ -15,6 +15,7 @@ SECURITY: Final = {
 EVERYWHERE: Final = {
     "400": "The request is at fault; `param` names the field.",
     "403": "The key or role may not do this; in local mode, a page from elsewhere asked.",
+    "408": "The body does not come, or too slowly.",
     "413": "The body is too long.",
     "503": "Something that is needed cannot be reached now; see `Retry-After`.",
 }

@@ -14,6 +14,7 @@ from services.places import Places
 from services.probe import Probe
 from services.quota.counters import Counters
 from services.quota.meter import Meter
+from services.stopping import Stopping
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.passwords import Passwords
@@ -53,6 +54,7 @@ class GatewayState:
         counters: Requests a minute and concurrent streams.
         meter: Books what requests use.
         metrics: What this process counts.
+        stopping: Whether this process has been told to stop.
         started: When this process started, Unix seconds.
     """
 
@@ -75,6 +77,7 @@ class GatewayState:
     counters: Counters
     meter: Meter
     metrics: Metrics
+    stopping: Stopping
     started: int
 
     @property

@@ -64,6 +64,19 @@ class ServerConfig(StrictModel):
         le=3_600,
         description="How long requests may go on once the server is told to stop.",
     )
+    head_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="How long a client may take to send the head of a request: its line and its headers.",
+    )
+    max_connections: int = Field(
+        default=2_048,
+        ge=8,
+        le=1_000_000,
+        description="Connections of one process. For one more, the one that has waited the longest for its "
+        "client is closed, of the address that has most of them.",
+    )
     runtime_folder: Path | None = Field(
         default=None,
         description="Folder of locks and marks that the processes of one server share; `null`: one for this "
@@ -166,6 +179,26 @@ class LimitsConfig(StrictModel):
     )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1_024, le=1_073_741_824, description="The largest request body."
+    )
+    max_head_bytes: int = Field(
+        default=65_536,
+        ge=1_024,
+        le=16_777_216,
+        description="The longest head of a request, its URL and headers together.",
+    )
+    max_headers: int = Field(default=100, ge=10, le=10_000, description="Headers of one request.")
+    body_stall_timeout_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        le=3_600,
+        description="The longest wait for the next part of a request's body.",
+    )
+    min_body_bytes_per_second: int = Field(
+        default=1_024,
+        ge=0,
+        le=1_073_741_824,
+        description="The least rate at which a body comes, once it has been waited for as long as "
+        "`body_stall_timeout_seconds`.",
     )
     max_concurrent_streams: int = Field(
         default=128,

@@ -54,10 +54,11 @@ async def ready(state: State) -> Response:
             needed.append(objects)
         if state.settings.quota.when_counters_fail == "closed":
             needed.append(counters)
-    able = all(part["ready"] for part in needed)
-    well = all(part["ready"] for part in (*parts, database, counters, objects))
+    stopping = state.stopping.begun
+    able = not stopping and all(part["ready"] for part in needed)
+    well = able and all(part["ready"] for part in (*parts, database, counters, objects))
     status = "ok" if well else "degraded" if able else "unavailable"
-    gateway = {"ready": True, "streams": state.places.taken}
+    gateway = {"ready": not stopping, "streams": state.places.taken}
     body = {
         "status": status,
         "parts": {

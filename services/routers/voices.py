@@ -218,7 +218,7 @@ async def watch_voice(
 ) -> Response:
     """How far a voice is prepared, as it comes."""
     await state.voices.get(owner, voice_id)
-    return WatchResponse(state.voices, owner, voice_id, state.watchers.take())
+    return WatchResponse(state.voices, owner, voice_id, state.watchers.take(), state.stopping)
 
 
 @router.get(

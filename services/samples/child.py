@@ -20,7 +20,9 @@ FULL: Final = 77
 
 def confine(parent: int, limits: SampleLimits) -> None:
     """Limit what a crash or a runaway can do, and end with the parent, where the system can."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then kills
+    # Who stops the server tells all of its processes. The parent may still want the answer; if not, it kills.
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, signal.SIG_IGN)
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - not on Windows

@@ -37,6 +37,7 @@ from storage.repositories.embeddings import (
     finish_claim,
     preparation_is_due,
     renew_claim,
+    return_claim,
     want_current_models,
 )
 from storage.repositories.samples import SampleRepository
@@ -55,6 +56,9 @@ PAUSE: Final = 1.0
 
 MOST_SECONDS: Final = 600.0
 """Of recordings that one preparation is given, the first ones first."""
+
+HAND_BACK: Final = 5.0
+"""Seconds that a process which stops takes to give its work to another."""
 
 MOST_ATTEMPTS: Final = 30
 """Failures of an engine in a row until a voice counts as failed; with the pauses between, half an hour."""
@@ -177,6 +181,10 @@ class Preparer:
             await work
         except asyncio.CancelledError:
             if not work.cancelled() or (task := asyncio.current_task()) is None or task.cancelling():
+                for ours in (work, renewal):
+                    ours.cancel()
+                await asyncio.gather(work, renewal, return_exceptions=True)
+                await asyncio.shield(self._hand_back(claim))
                 raise
             logger.info("a voice was changed while it was prepared for %s", client.name)
         finally:
@@ -184,6 +192,16 @@ class Preparer:
                 task.cancel()
             await asyncio.gather(work, renewal, return_exceptions=True)
         return True
+
+    async def _hand_back(self, claim: Claim) -> None:
+        """Have another process take the work at once, since this one stops."""
+        try:
+            async with asyncio.timeout(HAND_BACK), self._gate.write() as session:
+                voice = await VoiceRepository(session, claim.org_id).lock(claim.voice_id)
+                if await return_claim(session, claim) and voice is not None:
+                    await restate(session, voice, self._settings)
+        except (StorageError, TimeoutError) as error:
+            logger.warning("the voice %s waits for its lease to end: %s", claim.voice_id, error)
 
     async def _renew(self, claim: Claim, work: asyncio.Task[None]) -> None:
         while True:

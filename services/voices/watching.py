@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from services.errors import ApiError
 from services.escaping import safe_json
 from services.places import Place
+from services.stopping import Stopping
 from services.voices.library import Owner, VoiceLibrary
 from storage.errors import StorageError
 from storage.tables import VoiceState
@@ -33,11 +34,14 @@ class WatchResponse(StreamingResponse):
         owner: Its tenant.
         voice_id: The voice.
         place: Held meanwhile: a place among those who watch in this Gateway.
+        stopping: Ends it; the client may ask another Gateway.
     """
 
-    def __init__(self, library: VoiceLibrary, owner: Owner, voice_id: str, place: Place) -> None:
+    def __init__(
+        self, library: VoiceLibrary, owner: Owner, voice_id: str, place: Place, stopping: Stopping
+    ) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        events = _events(library, owner, voice_id)
+        events = _events(library, owner, voice_id, stopping)
         super().__init__(events, 200, headers, media_type="text/event-stream")
         self._place = place
 
@@ -47,11 +51,13 @@ class WatchResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _events(library: VoiceLibrary, owner: Owner, voice_id: str) -> AsyncGenerator[bytes, None]:
+async def _events(
+    library: VoiceLibrary, owner: Owner, voice_id: str, stopping: Stopping
+) -> AsyncGenerator[bytes, None]:
     told: dict[str, Any] | None = None
     clock = asyncio.get_running_loop().time
     end, spoken = clock() + LONGEST, clock()
-    while clock() < end:
+    while clock() < end and not stopping.begun:
         try:
             voice = await library.get(owner, voice_id)
             (shown,) = await library.show(owner.org_id, [voice])

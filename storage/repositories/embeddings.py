@@ -187,6 +187,11 @@ async def finish_claim(
     return True, old
 
 
+async def return_claim(session: AsyncSession, claim: Claim) -> bool:
+    """Give work back undone, for anybody to take; whether it was still this worker's."""
+    return await _change(session, claim, {"state": VoiceState.PENDING, "due_at": now(), "lease": None})
+
+
 async def fail_claim(session: AsyncSession, claim: Claim, reason: str, *, retry_at: datetime | None) -> bool:
     """Note that work failed: for good, or until ``retry_at``; whether it was still this worker's."""
     state = VoiceState.FAILED if retry_at is None else VoiceState.PENDING

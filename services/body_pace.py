@@ -1,0 +1,122 @@
+"""A request's body as it comes: at a pace, or not at all."""
+
+import asyncio
+import http
+from contextlib import suppress
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LINGER: Final = 2.0
+"""Seconds for which a client may go on sending what nobody reads, once it is answered."""
+
+LINGER_BYTES: Final = 16 * 1024 * 1024
+
+
+class BodyPace:
+    """Ends requests whose body stops or trickles, and connections whose body nobody reads.
+
+    An answer that leaves a part of the body unread says ``Connection: close``. What comes after it is thrown
+    away for a moment: a connection that is closed while data comes in is reset, and the answer with it.
+
+    Args:
+        app: What answers.
+        stall_seconds: The longest wait for the next part.
+        least_rate: Bytes a second, once the body has been waited for as long as for one part.
+    """
+
+    def __init__(self, app: ASGIApp, stall_seconds: float, least_rate: int) -> None:
+        self._app = app
+        self._stall = stall_seconds
+        self._rate = least_rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
+            await self._app(scope, receive, send)
+            return
+        body = _Body(receive, self._stall, self._rate)
+        await self._app(scope, body.next, _Sender(send, body, awaited=b"expect" in headers))
+
+
+class _Body:
+    """The body of one request."""
+
+    def __init__(self, receive: Receive, stall: float, rate: int) -> None:
+        self._receive = receive
+        self._stall = stall
+        self._rate = rate
+        self._waited = 0.0
+        self.bytes = 0
+        self.whole = False
+
+    async def next(self) -> Message:
+        """Its next part, or what comes after it.
+
+        Raises:
+            HTTPException: 408, it does not come, or not fast enough.
+        """
+        if self.whole:
+            return await self._receive()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(self._stall):
+                message = await self.take()
+        except TimeoutError:
+            # FastAPI lets only this exception through while it reads a body.
+            raise HTTPException(
+                http.HTTPStatus.REQUEST_TIMEOUT,
+                f"No more of the request's body came within {self._stall:g} s.",
+            ) from None
+        self._waited += clock() - began
+        if not self.whole and self._waited > self._stall and self.bytes < self._waited * self._rate:
+            raise HTTPException(
+                http.HTTPStatus.REQUEST_TIMEOUT,
+                f"The request's body came slower than {self._rate} bytes a second.",
+            )
+        return message
+
+    async def take(self) -> Message:
+        """The same, however long it takes."""
+        message = await self._receive()
+        self.bytes += len(message.get("body", b""))
+        self.whole = not message.get("more_body", False)  # also when the client is gone
+        return message
+
+
+class _Sender:
+    """Sends the answer, and says when it is the connection's last."""
+
+    def __init__(self, send: Send, body: _Body, *, awaited: bool) -> None:
+        self._send = send
+        self._body = body
+        self._awaited = awaited
+        self._last = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a part of it."""
+        if message["type"] == "http.response.start" and not self._body.whole:
+            await self._take(0)
+            if not self._body.whole:
+                self._last = True
+                MutableHeaders(scope=message)["connection"] = "close"
+        elif self._last and message["type"] == "http.response.body" and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            self._awaited = False
+            await self._take(LINGER)
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
+
+    async def _take(self, seconds: float) -> None:
+        """Throw away what has come, and what comes within some seconds."""
+        if self._awaited:
+            return  # asking for more would have the client send all of it (``Expect: 100-continue``)
+        most = self._body.bytes + LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._body.whole and self._body.bytes < most:
+                    await self._body.take()

@@ -1,0 +1,133 @@
+"""The server in each of BentoML's worker processes: uvicorn's, with bounds on clients and an orderly end."""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+import psutil
+import uvicorn
+from bentoml._internal.context import server_context
+
+from services.config import Settings
+from services.http_protocol import BoundedHttp, ConnectionLimits, Crowd
+from services.stopping import Stopping
+from services.supervisor import stop_in_order
+
+POLL: Final = 0.05
+"""Seconds between two looks at what a process that stops waits for."""
+
+SPARE: Final = 10.0
+"""Seconds that a runner gives the Gateways beyond their own time to stop."""
+
+RESERVED: Final = 256
+"""File descriptors for all but clients' connections: databases, runners, recordings."""
+
+FEWEST: Final = 8
+
+GATEWAY: Final = "Gateway"
+
+
+class Server(uvicorn.Server):
+    """Serves one process's app.
+
+    Told to stop, it goes on taking connections, whose requests its app refuses, until those before are
+    answered: the supervisor has the listening socket open as well, so a client would wait for nobody. A
+    runner beside its Gateways first waits until they are gone.
+
+    Args:
+        config: uvicorn's.
+        settings: The settings.
+        stopping: Begins when the app is to refuse what is new.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, settings: Settings, stopping: Stopping) -> None:
+        limits = connection_limits(settings)
+        limits = replace(limits, connections=_affordable(limits.connections))
+        # uvicorn takes whatever makes a protocol.
+        config.http = partial(BoundedHttp, limits=limits, crowd=Crowd(limits.connections))  # type: ignore[assignment]
+        config.ws = "none"
+        super().__init__(config)
+        self._stopping = stopping
+        self._grace = settings.server.shutdown_grace_seconds
+        self._parent = os.getppid()
+        self._serves_gateways = server_context.service_type == "service"
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: stop, or stop at once where it is the second Ctrl-C."""
+        if not self._serves_gateways:
+            self._stopping.begin()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """End: Gateways first, then what is being answered, then the app."""
+        clock = asyncio.get_running_loop().time
+        # uvicorn has no events to wait for.
+        if self._serves_gateways:
+            until = clock() + self._grace + SPARE
+            while self._waits(until) and await asyncio.to_thread(self._has_gateways):  # noqa: ASYNC110
+                await asyncio.sleep(POLL)
+            self._stopping.begin()
+        until = clock() + self._grace
+        while self._waits(until) and self.server_state.tasks:  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+        self.config.timeout_graceful_shutdown = max(1, round(until - clock()))
+        await super().shutdown(sockets)
+
+    def _waits(self, until: float) -> bool:
+        """Whether there is time left, and a supervisor that holds the socket."""
+        in_time = asyncio.get_running_loop().time() < until
+        return in_time and not self.force_exit and os.getppid() == self._parent
+
+    def _has_gateways(self) -> bool:
+        try:
+            siblings = psutil.Process(self._parent).children()
+        except psutil.Error:
+            return False
+        return any(_serves(sibling, GATEWAY) for sibling in siblings)
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """What the settings say of connections."""
+    server, limits = settings.server, settings.limits
+    return ConnectionLimits(
+        head_bytes=limits.max_head_bytes,
+        headers=limits.max_headers,
+        head_seconds=server.head_timeout_seconds,
+        connections=server.max_connections,
+    )
+
+
+def _affordable(connections: int) -> int:
+    """How many of them the system lets this process have; its limit is raised as far as it may be."""
+    if sys.platform == "win32":
+        return connections
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + RESERVED
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(ValueError, OSError):  # macOS has a lower limit than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return connections if soft == resource.RLIM_INFINITY else max(FEWEST, min(connections, soft - RESERVED))
+
+
+def serve_with(settings: Settings, stopping: Stopping) -> None:
+    """Have BentoML's workers served by :class:`Server`, and its supervisor stop them in order."""
+    uvicorn.Server = partial(Server, settings=settings, stopping=stopping)  # type: ignore[assignment,misc]
+    stop_in_order()
+
+
+def _serves(process: psutil.Process, service: str) -> bool:
+    """Whether a process is BentoML's worker of a service; one that has ended is none."""
+    try:
+        line = process.cmdline()
+    except psutil.Error:
+        return False
+    return any(line[i : i + 2] == ["--service-name", service] for i in range(len(line)))

@@ -28,6 +28,7 @@ from storage.objects.contract import (
     TooLarge,
 )
 from storage.objects.keys import checked
+from storage.transactions import refuse_while_writing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -146,6 +147,7 @@ class FolderStore:
                     yield key
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_while_writing("the object store is used")
         async with self._turns:
             try:
                 return await asyncio.to_thread(work, *args, **kwargs)

@@ -26,6 +26,7 @@ from storage.objects.contract import (
     TooLarge,
 )
 from storage.objects.keys import checked
+from storage.transactions import refuse_while_writing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -165,6 +166,7 @@ class S3Store:
         self._client.close()
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_while_writing("the object store is used")
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))

@@ -16,6 +16,7 @@ from services.gateway import open_gateway
 from services.middleware import BodyLimit, RequestId
 from services.openapi import document
 from services.routers import (
+    accounts,
     admin,
     audio,
     audio_voices,
@@ -25,6 +26,7 @@ from services.routers import (
     docs,
     elevenlabs,
     health,
+    invitations,
     metrics,
     models,
     settings,
@@ -66,7 +68,9 @@ def routers(config: Settings) -> list[APIRouter]:
         metrics.router,
         settings.router,
         auth.router,
+        accounts.router,
         admin.router,
+        invitations.router,
         usage.router,
         audio.router,
     ]

@@ -20,6 +20,7 @@ from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
 from services.state import AddressOf, GatewayState
+from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.middleware import SPARE
@@ -36,7 +37,9 @@ from storage.columns import now
 from storage.database import Database
 from storage.errors import StorageError
 from storage.objects.choose import open_object_store
+from storage.repositories.invitations import sweep_invitations
 from storage.repositories.ledger import sweep_reservations
+from storage.repositories.resets import ResetRepository
 from storage.repositories.tokens import TokenRepository
 
 logger = logging.getLogger(__name__)
@@ -111,6 +114,7 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             preparer=preparer,
             authenticator=authenticator,
             passwords=passwords,
+            accounts=Accounts(gate, config.auth, authenticator, counters, passwords),
             sessions=Sessions(gate, config.auth, authenticator, counters, passwords),
             counters=counters,
             meter=Meter(gate, config.quota, writer, ttl=ttl),
@@ -145,7 +149,10 @@ def _chores(state: GatewayState) -> list[Chore]:
 
     async def forget_tokens() -> None:
         async with state.gate.write() as session:
-            await TokenRepository(session).sweep(now() - timedelta(days=1))
+            before = now() - timedelta(days=1)
+            await TokenRepository(session).sweep(before)
+            await ResetRepository(session).sweep(before)
+            await sweep_invitations(session, before)
 
     async def throw_away() -> None:
         done = await run_retention(state.gate, state.objects, state.settings.retention)

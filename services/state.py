@@ -13,6 +13,7 @@ from services.metrics import Metrics
 from services.places import Places
 from services.quota.counters import Counters
 from services.quota.meter import Meter
+from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.passwords import Passwords
@@ -47,6 +48,7 @@ class GatewayState:
         authenticator: Says who a request comes from.
         passwords: Makes and checks password hashes.
         sessions: Logins.
+        accounts: What people do with their own.
         counters: Requests a minute and concurrent streams.
         meter: Books what requests use.
         metrics: What this process counts.
@@ -67,6 +69,7 @@ class GatewayState:
     authenticator: Authenticator
     passwords: Passwords
     sessions: Sessions
+    accounts: Accounts
     counters: Counters
     meter: Meter
     metrics: Metrics

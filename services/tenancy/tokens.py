@@ -13,6 +13,8 @@ import jwt
 ISSUER: Final = "awaaztwin"
 ALGORITHM: Final = "HS256"
 REFRESH_MARK: Final = "atr_"
+INVITATION_MARK: Final = "ati_"
+RESET_MARK: Final = "atp_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +111,23 @@ class Tokens:
 
 def make_refresh_token() -> str:
     """A new refresh token; its hash is kept."""
-    return REFRESH_MARK + secrets.token_urlsafe(32)
+    return _random(REFRESH_MARK)
+
+
+def make_invitation_token() -> str:
+    """A new invitation's token; its hash is kept."""
+    return _random(INVITATION_MARK)
+
+
+def make_reset_token() -> str:
+    """A new token by which a password is chosen; its hash is kept."""
+    return _random(RESET_MARK)
 
 
 def hash_token(token: str) -> str:
-    """What is kept of a refresh token."""
+    """What is kept of a random token: SHA-256, hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _random(mark: str) -> str:
+    return mark + secrets.token_urlsafe(32)

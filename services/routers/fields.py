@@ -39,4 +39,4 @@ Plan: TypeAlias = Annotated[str, Field(max_length=63), Storable]
 
 Email: TypeAlias = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$"), Storable]
 
-Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), Storable]
+Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), Storable]

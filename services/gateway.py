@@ -23,9 +23,11 @@ from services.state import AddressOf, GatewayState
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
+from services.tenancy.login_guard import LoginGuard
 from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
+from services.tenancy.watch import AccessWatch
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.erasure import Eraser
@@ -73,7 +75,9 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
         objects = await stack.enter_async_context(open_object_store(config.storage.object_store))
         gate = DatabaseGate(database, config)
         authenticator = Authenticator(gate, config.auth, default_plan=config.quota.default_plan)
+        watch = AccessWatch(authenticator, config.auth)
         passwords = Passwords()
+        guard = LoginGuard(counters, config.auth)
         writer = UsageWriter(gate)
         directory = EngineDirectory(clients, config.default_engine_name)
         metrics = Metrics()
@@ -113,9 +117,17 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             casting=Casting(gate, objects, directory, preparer.wake),
             preparer=preparer,
             authenticator=authenticator,
+            watch=watch,
             passwords=passwords,
-            accounts=Accounts(gate, config.auth, authenticator, counters, passwords),
-            sessions=Sessions(gate, config.auth, authenticator, counters, passwords),
+            accounts=Accounts(
+                gate,
+                authenticator,
+                guard=guard,
+                token_guard=LoginGuard(counters, config.auth, realm="one-time"),
+                passwords=passwords,
+            ),
+            sessions=Sessions(gate, config.auth, authenticator, counters, guard, passwords),
+            guard=guard,
             counters=counters,
             meter=Meter(gate, config.quota, writer, ttl=ttl),
             metrics=metrics,
@@ -125,7 +137,14 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             await gate.open()
         except StorageError as error:
             logger.error("starting without the database: %s", error)  # noqa: TRY400 - the reason is the message
-        works = (directory.watch(), writer.run(), preparer.run(), eraser.run(), keep_house(_chores(state)))
+        works = (
+            directory.watch(),
+            watch.run(),
+            writer.run(),
+            preparer.run(),
+            eraser.run(),
+            keep_house(_chores(state)),
+        )
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield state

@@ -16,8 +16,10 @@ from services.quota.meter import Meter
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
+from services.tenancy.login_guard import LoginGuard
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
+from services.tenancy.watch import AccessWatch
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary
@@ -46,9 +48,11 @@ class GatewayState:
         casting: Says who speaks.
         preparer: Prepares voices in the engines.
         authenticator: Says who a request comes from.
+        watch: Ends answers whose caller may not have them any more.
         passwords: Makes and checks password hashes.
         sessions: Logins.
         accounts: What people do with their own.
+        guard: Slows down guessing at passwords and the like.
         counters: Requests a minute and concurrent streams.
         meter: Books what requests use.
         metrics: What this process counts.
@@ -67,9 +71,11 @@ class GatewayState:
     casting: Casting
     preparer: Preparer
     authenticator: Authenticator
+    watch: AccessWatch
     passwords: Passwords
     sessions: Sessions
     accounts: Accounts
+    guard: LoginGuard
     counters: Counters
     meter: Meter
     metrics: Metrics

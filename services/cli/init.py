@@ -49,7 +49,7 @@ def init(
     password = ask_password(from_stdin=password_stdin)
     written = _write(settings)
     try:
-        hashed = hash_password(settings, password)
+        hashed = hash_password(settings, password, email, org)
         made = administer(settings, lambda admin: _first(admin, org, email, hashed))
     except CommandError:
         for path in written:

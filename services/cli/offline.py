@@ -36,14 +36,19 @@ def consult(config: Path | None, work: "Callable[[Administration], Awaitable[Res
         return cast("Result", offline.consult(settings, work))
 
 
-def hash_password(config: Path | None, password: str) -> str:
+def hash_password(config: Path | None, password: str, *about: str) -> str:
     """The hash of a password that is chosen; made before the transaction that keeps it.
+
+    Args:
+        config: The settings.
+        password: What is chosen.
+        about: What others know of its owner.
 
     Raises:
         CommandError: It is too weak.
     """
     with opened(config) as (offline, _):
-        return cast("str", offline.hash_password(password))
+        return cast("str", offline.hash_password(password, about))
 
 
 @contextmanager

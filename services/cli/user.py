@@ -70,7 +70,9 @@ def add(
 
     Whoever has an account is invited instead, and accepts with its password.
     """
-    hashed = None if no_password else hash_password(config, ask_password(from_stdin=password_stdin))
+    hashed = None
+    if not no_password:
+        hashed = hash_password(config, ask_password(from_stdin=password_stdin), email, name, org)
 
     async def work(admin: "Administration") -> "Member":
         place = (await admin.find_org(org)).id

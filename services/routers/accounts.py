@@ -58,7 +58,7 @@ class PasswordChange(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     old_password: Password
-    new_password: Password
+    password: Password = Field(description="The new one.")
 
 
 class PasswordChoice(BaseModel):
@@ -88,7 +88,7 @@ async def accept_invitation(body: Acceptance, state: State, request: Request) ->
 @access()
 async def change_password(body: PasswordChange, state: State, caller: Caller, request: Request) -> None:
     """Change one's own password, logged in. One's other sessions end; keys stay."""
-    await state.accounts.change_password(caller, body.old_password, body.new_password, Origin.of(request))
+    await state.accounts.change_password(caller, body.old_password, body.password, Origin.of(request))
 
 
 @router.post("/password/reset", operation_id="resetPassword", status_code=204, responses=ANSWERS)

@@ -21,7 +21,6 @@ from services.routers.fields import After, Email, Id, Limit, Name, OrgId, Passwo
 from services.state import GatewayState, State
 from services.tenancy.administration import Administration, not_found
 from services.tenancy.caller import Caller
-from services.tenancy.new_passwords import hash_new
 from services.tenancy.origin import Origin
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import Scope, access
@@ -170,7 +169,8 @@ async def create_user(
     tenant = tenant_of(caller, org_id)
     hashed = None
     if body.password is not None:
-        hashed = await hash_new(state.passwords, body.password, whose=caller.org_id)
+        address, about = Origin.of(request).address, [body.email, body.name]
+        hashed = await state.passwords.hash(body.password, about=about, address=address)
     async with administration(state, request) as admin:
         member = await admin.add_member(
             tenant, body.email, role=body.role, password_hash=hashed, name=body.name

@@ -42,4 +42,4 @@ Email: TypeAlias = Annotated[
 ]
 """An e-mail address, as it is kept."""
 
-Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), Storable]
+Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), Storable]

@@ -4,18 +4,15 @@ Passwords are checked and hashed before the transaction that goes by the result 
 asks again whether what was looked at still holds.
 """
 
-import hashlib
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.config import AuthConfig
-from services.errors import ApiError, invalid, retry_headers
-from services.quota.counters import Counters, CountersUnavailable
+from services.errors import ApiError, invalid
 from services.tenancy.authenticator import Authenticator, unauthorized
 from services.tenancy.gate import DatabaseGate
-from services.tenancy.new_passwords import check_new, hash_new, too_many
+from services.tenancy.login_guard import LoginGuard
 from services.tenancy.origin import Origin
 from services.tenancy.passwords import Passwords
 from services.tenancy.principal import Principal
@@ -28,9 +25,6 @@ from storage.repositories.resets import ResetRepository
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import MemberRepository, UserRepository
 from storage.tables import Invitation, Org, User
-
-PER_ADDRESS: Final = 10
-"""Tokens that one address may try for each failed login that one user may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,24 +59,25 @@ class Accounts:
 
     Args:
         gate: The database.
-        config: The settings.
         authenticator: Says whose session a token is.
-        counters: Count attempts.
+        guard: Slows down guessing at passwords, together with logins.
+        token_guard: Slows down guessing at one-time tokens.
         passwords: Checks and hashes them.
     """
 
     def __init__(
         self,
         gate: DatabaseGate,
-        config: AuthConfig,
         authenticator: Authenticator,
-        counters: Counters,
+        *,
+        guard: LoginGuard,
+        token_guard: LoginGuard,
         passwords: Passwords,
     ) -> None:
         self._gate = gate
-        self._config = config
         self._authenticator = authenticator
-        self._counters = counters
+        self._guard = guard
+        self._token_guard = token_guard
         self._passwords = passwords
 
     async def accept(
@@ -105,21 +100,21 @@ class Accounts:
                 503.
             Conflict: They are a member already.
         """
-        await self._count_tokens(origin)
-        offer = await self._offer(token)
-        # Alike for everybody: who holds a token learns nothing of the address by bad tries.
-        if password is not None:
-            check_new(password)
-        elif offer.user is None or credential is None:
-            message = "Send a password: a new one, or that of the account that the address has."
-            raise invalid(message, "password", "missing")
-        if offer.user is None:
-            hashed = await hash_new(self._passwords, password or "", whose=offer.org.id)
-            return await self._accept_new(offer, hashed, name or "", origin)
+        offer = await self._offer(token, origin)
         if password is None:
-            await self._check_session(offer.user, credential or "")
+            if offer.user is None or credential is None:
+                message = "Send a password: a new one, or that of the account that the address has."
+                raise invalid(message, "password", "missing")
+            await self._check_session(offer.user, credential)
         else:
-            await self._prove(offer.user, password, whose=offer.org.id, origin=origin)
+            await self._guard.check(origin.address, offer.invitation.email)
+            # Whether there is an account or not, so that a weak one tells nothing of the address.
+            hashed = await self._passwords.hash(
+                password, about=[offer.invitation.email, offer.org.name], address=origin.address
+            )
+            if offer.user is None:
+                return await self._accept_new(offer, hashed, name or "", origin)
+            await self._prove(offer.user, password, origin)
         if name is not None:
             raise invalid("The account has its name already: leave it out.", "name")
         return await self._accept_known(offer, offer.user, origin)
@@ -134,19 +129,20 @@ class Accounts:
         if caller.user_id is None or caller.family is None:
             message = "Only a user who is logged in has a password to change; keys have none."
             raise ApiError(403, message, code="session_required")
-        check_new(new, param="new_password")
         async with self._gate.read() as session:
             user = await UserRepository(session).get(caller.user_id)
         if user is None:
             raise unauthorized("The user is not there any more.", "invalid_api_key")
+        await self._guard.check(origin.address, user.email)
         try:
-            await self._prove(user, old, whose=caller.org_id, origin=origin)
+            await self._prove(user, old, origin)
         except ApiError as error:
             if error.body.code != "invalid_credentials":
                 raise
             message = "The old password is wrong."
             raise ApiError(403, message, param="old_password", code="invalid_credentials") from error
-        hashed = await hash_new(self._passwords, new, whose=caller.org_id, param="new_password")
+        about = [user.email, user.name, caller.org_name]
+        hashed = await self._passwords.hash(new, about=about, address=origin.address)
         async with self._gate.write() as session:
             now = await _unchanged(session, user)
             await UserRepository(session).set_password(now, hashed)
@@ -160,30 +156,32 @@ class Accounts:
         Raises:
             ApiError: 400 for a weak password or a token that is not good, 429, 503.
         """
-        await self._count_tokens(origin)
-        hashed_token = hash_token(token)
+        token_hash = hash_token(token)
         async with self._gate.read() as session:
-            user_id = await ResetRepository(session).find(hashed_token)
-        if user_id is None:
-            raise _bad_token("reset")
-        hashed = await hash_new(self._passwords, password, whose=user_id)
+            user_id = await ResetRepository(session).find(token_hash)
+            user = None if user_id is None else await UserRepository(session).get(user_id)
+        if user is None:
+            raise await self._refused("reset", token_hash, origin)
+        hashed = await self._passwords.hash(password, about=[user.email, user.name], address=origin.address)
         async with self._gate.write() as session:
             users = UserRepository(session)
-            user = await users.lock(user_id)
-            if user is None or await ResetRepository(session).use(hashed_token) is None:
+            now = await users.lock(user.id)
+            if now is None or await ResetRepository(session).use(token_hash) is None:
                 raise _bad_token("reset")
-            await users.set_password(user, hashed)
-            await TokenRepository(session).revoke_user(user_id)
-            for org_id in [org.id for org, _ in await users.orgs_of(user_id)] or [None]:
-                await _log(session, org_id, "user.password_reset", user_id, origin, actor=user_id)
+            await users.set_password(now, hashed)
+            await TokenRepository(session).revoke_user(user.id)
+            for org_id in [org.id for org, _ in await users.orgs_of(user.id)] or [None]:
+                await _log(session, org_id, "user.password_reset", user.id, origin, actor=user.id)
 
-    async def _offer(self, token: str) -> _Offer:
+    async def _offer(self, token: str, origin: Origin) -> _Offer:
+        token_hash = hash_token(token)
         async with self._gate.read() as session:
-            invitation = await find_invitation(session, hash_token(token))
+            invitation = await find_invitation(session, token_hash)
             org = None if invitation is None else await OrgRepository(session).get(invitation.org_id)
-            if invitation is None or org is None or org.disabled_at is not None:
-                raise _bad_token("invitation")
-            return _Offer(invitation, org, await UserRepository(session).by_email(invitation.email))
+            if invitation is not None and org is not None and org.disabled_at is None:
+                user = await UserRepository(session).by_email(invitation.email)
+                return _Offer(invitation, org, user)
+        raise await self._refused("invitation", token_hash, origin)
 
     async def _accept_new(self, offer: _Offer, password_hash: str, name: str, origin: Origin) -> Accepted:
         try:
@@ -205,47 +203,29 @@ class Accounts:
             message = "The session is not that of the invited address."
             raise unauthorized(message, "invalid_credentials")
 
-    async def _prove(self, user: User, password: str, *, whose: str, origin: Origin) -> None:
-        """Check a user's password, counted together with their logins.
+    async def _prove(self, user: User, password: str, origin: Origin) -> None:
+        """Check a user's password; who comes too soon was refused before.
 
         Raises:
-            ApiError: 401, 429 after too many, 503.
+            ApiError: 401, 429.
         """
-        mark = f"login-{hashlib.sha256(user.email.encode()).hexdigest()[:32]}"
-        await self._count(mark, "failures", self._config.max_login_failures)
         known = user.password_hash if user.disabled_at is None else None
-        try:
-            good = await self._passwords.verify(password, known, whose=whose)
-        except TimeoutError as error:
-            raise too_many() from error
-        if not good:
-            async with self._gate.write() as session:
-                await _log(session, None, "password.failed", user.id, origin, actor=origin.actor)
-            raise unauthorized("The password is wrong.", "invalid_credentials")
-        try:
-            await self._counters.clear(mark, "failures")
-        except CountersUnavailable:
-            return  # it forgets by itself before long
+        if await self._passwords.verify(password, known, address=origin.address):
+            await self._guard.succeeded(origin.address, user.email)
+            return
+        await self._guard.failed(origin.address, user.email)
+        async with self._gate.write() as session:
+            await _log(session, None, "password.failed", user.id, origin, actor=origin.actor)
+        raise unauthorized("The password is wrong.", "invalid_credentials")
 
-    async def _count_tokens(self, origin: Origin) -> None:
-        if origin.address:
-            most = self._config.max_login_failures * PER_ADDRESS
-            await self._count(f"tokens-from-{origin.address}", "attempts", most)
-
-    async def _count(self, mark: str, meter: str, most: int) -> None:
+    async def _refused(self, kind: str, token_hash: str, origin: Origin) -> ApiError:
+        """What a bad token is answered: that it is, or that it has to wait. Good ones never have to."""
         try:
-            window = await self._counters.hit(mark, meter, most, self._config.login_window_seconds)
-        except CountersUnavailable as error:
-            message, headers = "Attempts cannot be counted now; try again shortly.", retry_headers(2)
-            raise ApiError(503, message, kind="server_error", headers=headers) from error
-        if not window.allowed:
-            raise ApiError(
-                429,
-                "There were too many attempts; wait before the next.",
-                kind="rate_limit_exceeded",
-                code="too_many_attempts",
-                headers=retry_headers(window.retry_after),
-            )
+            await self._token_guard.check(origin.address, token_hash)
+        except ApiError as later:
+            return later
+        await self._token_guard.failed(origin.address, token_hash)
+        return _bad_token(kind)
 
 
 async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin) -> Accepted:

@@ -1,7 +1,7 @@
 """Working on the database without a server: what the command line calls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,6 @@ from services.retention import RetentionReport, run_retention
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
 from services.tenancy.gate import DatabaseGate
-from services.tenancy.new_passwords import hash_new
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
 from storage import backup, migrate
@@ -63,15 +62,19 @@ def consult(settings: Settings, work: Callable[[Administration], Awaitable[Resul
     return _run(run)
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, about: Sequence[str]) -> str:
     """The hash of a password that is chosen, made before any transaction.
+
+    Args:
+        password: What is chosen.
+        about: What others know of its owner.
 
     Raises:
         Refused: It is too weak.
     """
 
     async def run() -> str:
-        return await hash_new(Passwords(), password, whose="cli")
+        return await Passwords().hash(password, about=about)
 
     return _run(run)
 

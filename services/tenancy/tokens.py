@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+
+from services.tenancy.principal import Claims
 
 ISSUER: Final = "awaaztwin"
 ALGORITHM: Final = "HS256"
@@ -16,22 +18,7 @@ REFRESH_MARK: Final = "atr_"
 INVITATION_MARK: Final = "ati_"
 RESET_MARK: Final = "atp_"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What an access token says. It is believed only together with the database.
-
-    Attributes:
-        org_id: The tenant.
-        user_id: The user, of a login.
-        family: The login it came from.
-        key_id: The API key it was made from.
-    """
-
-    org_id: str
-    user_id: str | None = None
-    family: str | None = None
-    key_id: str | None = None
+_REFRESH: Final = re.compile(r"atr_[A-Za-z0-9_-]{43}")
 
 
 class InvalidToken(ValueError):  # noqa: N818 - named for the state
@@ -59,13 +46,18 @@ class Tokens:
         self._secret = secret
         self.seconds = seconds
 
-    def sign(self, claims: Claims) -> str:
-        """A token that says so."""
+    def sign(self, claims: Claims, *, seconds: float | None = None) -> str:
+        """A token that says so.
+
+        Args:
+            claims: What it says.
+            seconds: How long it is good, if not as long as others.
+        """
         now = int(time.time())
         payload: dict[str, Any] = {
             "iss": ISSUER,
             "iat": now,
-            "exp": now + int(self.seconds),
+            "exp": now + int(self.seconds if seconds is None else seconds),
             "jti": secrets.token_hex(8),
             "org": claims.org_id,
             "sub": claims.user_id or claims.key_id or "",
@@ -122,6 +114,11 @@ def make_invitation_token() -> str:
 def make_reset_token() -> str:
     """A new token by which a password is chosen; its hash is kept."""
     return _random(RESET_MARK)
+
+
+def is_refresh_token(text: str) -> bool:
+    """Whether it looks like a refresh token."""
+    return _REFRESH.fullmatch(text) is not None
 
 
 def hash_token(token: str) -> str:

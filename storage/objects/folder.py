@@ -105,11 +105,6 @@ class FolderStore:
             with suppress(ObjectMissing):
                 yield await self.head(key)
 
-    async def signed_url(self, key: str, *, seconds: int, filename: str) -> str | None:
-        """A folder has no URLs; the Gateway signs its own."""
-        del key, seconds, filename
-        return None
-
     async def ping(self) -> None:
         """See :meth:`storage.objects.contract.ObjectStore.ping`."""
         await self._run(_try_out, self._root)

@@ -141,17 +141,6 @@ class S3Store:
             if token is None:
                 return
 
-    async def signed_url(self, key: str, *, seconds: int, filename: str) -> str | None:
-        """See :meth:`storage.objects.contract.ObjectStore.signed_url`."""
-        parameters = {
-            "Bucket": self._bucket,
-            "Key": checked(key),
-            "ResponseContentDisposition": f'inline; filename="{filename}"',
-        }
-        return await self._run(
-            self._client.generate_presigned_url, "get_object", Params=parameters, ExpiresIn=seconds
-        )
-
     async def sweep(self) -> int:
         """See :meth:`storage.objects.contract.ObjectStore.sweep`."""
         return await self._run(self._abort_old)

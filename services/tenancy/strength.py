@@ -87,6 +87,8 @@ def weakness(password: str, about: Iterable[str] = ()) -> str | None:
 
 def _feedback(text: str) -> list[str] | None:
     """Why it is easily guessed; ``None`` when it is not."""
+    if not text:
+        return [ADVICE]  # nothing is left without what is known of its owner; zxcvbn fails for it
     # Loaded when it is needed: its lists take 10 MB.
     from zxcvbn import zxcvbn  # noqa: PLC0415
 

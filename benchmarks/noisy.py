@@ -28,10 +28,10 @@ import psutil
 from services.config import QuotaConfig, Settings
 from services.parent import end_with_parent
 from services.tenancy.administration import Administration
+from services.tenancy.authenticator import LOCAL
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
-from services.tenancy.scopes import EVERYTHING
 from storage.database import Database
 
 from serving import memory, serve
@@ -261,13 +261,14 @@ async def _customers(settings: dict[str, Any], count: int) -> list[Customer]:
     made: list[Customer] = []
     async with Database(loaded.storage.db_url.get_secret_value()) as database:
         gate = DatabaseGate(database, loaded)
+        hashed = await Passwords().hash(PASSWORD)
         for number in range(count):
             async with gate.write() as session:
-                admin = Administration(session, QuotaConfig(), Passwords(), CLI)
+                admin = Administration(session, QuotaConfig(), CLI, by=LOCAL)
                 org = await admin.create_org(f"Customer {number}", plan=None, limits={})
                 email = f"owner@customer{number}.example"
-                await admin.create_owner(org.id, email, PASSWORD, operator=False)
-                key = await admin.create_key(org.id, name="bench", scopes=None, allowed=EVERYTHING)
+                await admin.create_owner(org.id, email, hashed, operator=False)
+                key = await admin.create_key(org.id, name="bench", scopes=None)
             made.append(Customer(key.text, email))
     return made
 

@@ -16,10 +16,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from engines.config import EngineConfig
 from services.config import QuotaConfig, Settings
 from services.tenancy.administration import Administration
+from services.tenancy.authenticator import LOCAL
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
-from services.tenancy.passwords import Passwords
-from services.tenancy.scopes import EVERYTHING
 from storage.database import Database
 
 from serving import serve
@@ -105,9 +104,9 @@ async def _key(settings: dict[str, Any]) -> str:
         Database(loaded.storage.db_url.get_secret_value()) as database,
         DatabaseGate(database, loaded).write() as session,
     ):
-        admin = Administration(session, QuotaConfig(), Passwords(), CLI)
+        admin = Administration(session, QuotaConfig(), CLI, by=LOCAL)
         org = await admin.create_org(f"Bench {uuid.uuid4().hex[:6]}", plan=None, limits={})
-        made = await admin.create_key(org.id, name="bench", scopes=None, allowed=EVERYTHING)
+        made = await admin.create_key(org.id, name="bench", scopes=None)
     return made.text
 
 

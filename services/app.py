@@ -18,6 +18,7 @@ from services.middleware import BodyLimit, Closing, RequestId, Unexpected
 from services.openapi import document
 from services.proxies import TrustedProxies
 from services.routers import (
+    accounts,
     admin,
     audio,
     audio_voices,
@@ -27,6 +28,7 @@ from services.routers import (
     docs,
     elevenlabs,
     health,
+    invitations,
     metrics,
     models,
     settings,
@@ -69,7 +71,9 @@ def routers(config: Settings) -> list[APIRouter]:
         metrics.router,
         settings.router,
         auth.router,
+        accounts.router,
         admin.router,
+        invitations.router,
         usage.router,
         audio.router,
     ]

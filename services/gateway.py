@@ -23,11 +23,14 @@ from services.retention import run_retention
 from services.samples.examine import Examiner
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
+from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
+from services.tenancy.login_guard import LoginGuard
 from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
+from services.tenancy.watch import AccessWatch
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.erasure import Eraser
@@ -39,7 +42,9 @@ from storage.columns import now
 from storage.database import Database
 from storage.errors import StorageError
 from storage.objects.choose import open_object_store
+from storage.repositories.invitations import sweep_invitations
 from storage.repositories.ledger import sweep_reservations
+from storage.repositories.resets import ResetRepository
 from storage.repositories.tokens import TokenRepository
 
 logger = logging.getLogger(__name__)
@@ -78,7 +83,9 @@ async def open_gateway(
         stack.push_async_callback(writes.aclose)
         stack.push_async_callback(keeps.aclose)
         authenticator = Authenticator(gate, config.auth, default_plan=config.quota.default_plan)
+        watch = AccessWatch(authenticator, config.auth)
         passwords = Passwords()
+        guard = LoginGuard(counters, config.auth)
         writer = UsageWriter(gate)
         directory = EngineDirectory(clients, config.default_engine_name)
         metrics = Metrics()
@@ -120,8 +127,17 @@ async def open_gateway(
             casting=Casting(gate, objects, directory, preparer.wake),
             preparer=preparer,
             authenticator=authenticator,
+            watch=watch,
             passwords=passwords,
-            sessions=Sessions(gate, config.auth, authenticator, counters, passwords),
+            accounts=Accounts(
+                gate,
+                authenticator,
+                guard=guard,
+                token_guard=LoginGuard(counters, config.auth, realm="one-time"),
+                passwords=passwords,
+            ),
+            sessions=Sessions(gate, config.auth, authenticator, counters, guard, passwords),
+            guard=guard,
             counters=counters,
             meter=Meter(gate, config.quota, writer, ttl=ttl),
             metrics=metrics,
@@ -132,8 +148,14 @@ async def open_gateway(
             await gate.open()
         except StorageError as error:
             logger.error("starting without the database: %s", error)  # noqa: TRY400 - the reason is the message
-        preparing = _until(stopping, preparer.run())
-        works = (directory.watch(), writer.run(), preparing, eraser.run(), keep_house(_chores(state)))
+        works = (
+            directory.watch(),
+            watch.run(),
+            writer.run(),
+            _until(stopping, preparer.run()),
+            eraser.run(),
+            keep_house(_chores(state)),
+        )
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield state
@@ -168,7 +190,10 @@ def _chores(state: GatewayState) -> list[Chore]:
 
     async def forget_tokens() -> None:
         async with state.gate.write() as session:
-            await TokenRepository(session).sweep(now() - timedelta(days=1))
+            before = now() - timedelta(days=1)
+            await TokenRepository(session).sweep(before)
+            await ResetRepository(session).sweep(before)
+            await sweep_invitations(session, before)
 
     async def throw_away() -> None:
         done = await run_retention(state.gate, state.objects, state.settings.retention)

@@ -15,10 +15,13 @@ from services.probe import Probe
 from services.quota.counters import Counters
 from services.quota.meter import Meter
 from services.stopping import Stopping
+from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
+from services.tenancy.login_guard import LoginGuard
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
+from services.tenancy.watch import AccessWatch
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary
@@ -49,8 +52,11 @@ class GatewayState:
         casting: Says who speaks.
         preparer: Prepares voices in the engines.
         authenticator: Says who a request comes from.
+        watch: Ends answers whose caller may not have them any more.
         passwords: Makes and checks password hashes.
         sessions: Logins.
+        accounts: What people do with their own.
+        guard: Slows down guessing at passwords and the like.
         counters: Requests a minute and concurrent streams.
         meter: Books what requests use.
         metrics: What this process counts.
@@ -72,8 +78,11 @@ class GatewayState:
     casting: Casting
     preparer: Preparer
     authenticator: Authenticator
+    watch: AccessWatch
     passwords: Passwords
     sessions: Sessions
+    accounts: Accounts
+    guard: LoginGuard
     counters: Counters
     meter: Meter
     metrics: Metrics

@@ -16,6 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage.errors import StorageUnavailable, scarce
 from storage.private import make_private_folder, private_opener
+from storage.transactions import writing
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -99,12 +100,13 @@ class Database:
         """A transaction that writes: committed at the end of the block, undone if it raises.
 
         On SQLite it holds the only write lock from its first statement on, since a transaction that reads
-        first and then writes would fail as soon as another has written between.
+        first and then writes would fail as soon as another has written between. So nothing slow is done in
+        it; see :mod:`storage.transactions`.
 
         Raises:
             StorageUnavailable: The database is away.
         """
-        with _unavailable():
+        with _unavailable(), writing():
             engine = self.engine.execution_options(writes=True)
             async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
                 yield session

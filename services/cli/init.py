@@ -10,7 +10,7 @@ from rich.text import Text
 
 from services.cli.console import CommandError, messages, reported
 from services.cli.models_pull import offer
-from services.cli.offline import administer
+from services.cli.offline import administer, hash_password
 from services.cli.user import ask_password
 from services.config import load_settings
 from services.config.load import FILE_NAME
@@ -50,7 +50,8 @@ def init(
     password = ask_password(from_stdin=password_stdin)
     written = _write(settings)
     try:
-        made = administer(settings, lambda admin: _first(admin, org, email, password))
+        hashed = hash_password(settings, password, email, org)
+        made = administer(settings, lambda admin: _first(admin, org, email, hashed))
     except CommandError:
         for path in written:
             path.unlink()
@@ -63,13 +64,11 @@ def init(
     offer(load_settings(settings).settings)
 
 
-async def _first(admin: "Administration", org: str, email: str, password: str) -> "MadeKey":
+async def _first(admin: "Administration", org: str, email: str, password_hash: str) -> "MadeKey":
     place = await admin.create_org(org, plan=None, limits={})
-    owner = await admin.create_owner(place.id, email, password, operator=True)
+    owner = await admin.create_owner(place.id, email, password_hash, operator=True)
     everything = await admin.scopes_of(place.id, owner.id)
-    return await admin.create_key(
-        place.id, name="first key", scopes=sorted(everything), allowed=everything, user_id=owner.id
-    )
+    return await admin.create_key(place.id, name="first key", scopes=sorted(everything), user_id=owner.id)
 
 
 def _write(settings: Path) -> list[Path]:

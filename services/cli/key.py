@@ -9,8 +9,8 @@ from rich.table import Table
 
 from services.cli.config import ConfigOption
 from services.cli.console import CommandError, output, print_json, reported
-from services.cli.offline import administer
-from services.tenancy.scopes import EVERYDAY, EVERYTHING, Scope
+from services.cli.offline import administer, consult
+from services.tenancy.scopes import EVERYDAY, Scope
 
 if TYPE_CHECKING:
     from services.tenancy.administration import Administration, MadeKey
@@ -45,9 +45,7 @@ def create(
 
     async def work(admin: "Administration") -> "MadeKey":
         place = (await admin.find_org(org)).id
-        return await admin.create_key(
-            place, name=name, scopes=scopes, allowed=EVERYTHING, expires_at=expires_at
-        )
+        return await admin.create_key(place, name=name, scopes=scopes, expires_at=expires_at)
 
     made = administer(config, work)
     typer.echo(made.text)
@@ -66,7 +64,7 @@ def list_keys(
     async def work(admin: "Administration") -> "Sequence[ApiKey]":
         return await admin.keys((await admin.find_org(org)).id)
 
-    keys = administer(config, work)
+    keys = consult(config, work)
     if as_json:
         print_json([{"id": k.id, "name": k.name, "scopes": k.scopes, "state": _state(k)} for k in keys])
         return

@@ -26,6 +26,31 @@ def administer(config: Path | None, work: "Callable[[Administration], Awaitable[
         return cast("Result", offline.administer(settings, work))
 
 
+def consult(config: Path | None, work: "Callable[[Administration], Awaitable[Result]]") -> Result:
+    """Look at the database of the settings with ``work``, which changes nothing.
+
+    Raises:
+        CommandError: It cannot be done.
+    """
+    with opened(config) as (offline, settings):
+        return cast("Result", offline.consult(settings, work))
+
+
+def hash_password(config: Path | None, password: str, *about: str) -> str:
+    """The hash of a password that is chosen; made before the transaction that keeps it.
+
+    Args:
+        config: The settings.
+        password: What is chosen.
+        about: What others know of its owner.
+
+    Raises:
+        CommandError: It is too weak.
+    """
+    with opened(config) as (offline, _):
+        return cast("str", offline.hash_password(password, about))
+
+
 @contextmanager
 def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
     """:mod:`services.tenancy.offline` and the settings; what it refuses ends the command.

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from services.cli.config import ConfigOption
 from services.cli.console import CommandError, output, print_json, reported
-from services.cli.offline import administer, opened
+from services.cli.offline import administer, consult, opened
 from services.config import QuotaLimits
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def list_orgs(
     config: ConfigOption = None,
 ) -> None:
     """List the organisations."""
-    orgs: Sequence[Org] = administer(config, lambda admin: admin.orgs())
+    orgs: Sequence[Org] = consult(config, lambda admin: admin.orgs())
     if as_json:
         print_json([{"id": o.id, "name": o.name, "plan": o.plan, "limits": o.limits} for o in orgs])
         return

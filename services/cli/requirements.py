@@ -34,6 +34,7 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "soxr": "soxr",
     "sqlalchemy": "sqlalchemy",
     "threadpoolctl": "threadpoolctl",
+    "zxcvbn": "zxcvbn",
 }
 """Distribution → the module it brings; a test keeps it and the next like ``pyproject.toml``."""
 

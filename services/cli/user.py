@@ -2,22 +2,26 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from services.cli.config import ConfigOption
-from services.cli.console import output, print_json, reported
-from services.cli.offline import administer
+from services.cli.console import messages, output, print_json, reported
+from services.cli.offline import administer, consult, hash_password
+from services.config import load_settings
 
 if TYPE_CHECKING:
-    from services.tenancy.administration import Administration
+    from services.tenancy.administration import Administration, MadeInvitation, MadeReset
     from storage.repositories.users import Member
 
 app = typer.Typer(help="Manage the users, on the database itself.", no_args_is_help=True)
 
 OrgOption = Annotated[str, typer.Option("--org", help="The organisation's id or name.")]
+RoleOption = Annotated[str, typer.Option("--role", help="owner, admin, member or service.")]
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")]
 StdinOption = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
@@ -26,29 +30,53 @@ StdinOption = Annotated[
 
 @app.command()
 @reported()
+def invite(
+    email: EmailArgument,
+    *,
+    org: OrgOption,
+    role: RoleOption = "member",
+    config: ConfigOption = None,
+) -> None:
+    """Offer somebody a place in an organisation, whether they have an account or not.
+
+    Standard output gets the token alone; it is shown this once. Nothing is sent: hand it to them alone.
+    """
+
+    async def work(admin: "Administration") -> "MadeInvitation":
+        return await admin.invite((await admin.find_org(org)).id, email, role=role)
+
+    made = administer(config, work)
+    until = made.invitation.expires_at
+    messages().print(Text(f"{made.invitation.email} accepts until {until:%Y-%m-%d %H:%M} UTC by sending"))
+    messages().print(Text(f'{{"token": …, "password": …}} to POST {_public(config)}/auth/invitations/accept'))
+    typer.echo(made.token)
+
+
+@app.command()
+@reported()
 def add(
     email: EmailArgument,
     *,
     org: OrgOption,
-    role: Annotated[str, typer.Option("--role", help="owner, admin, member or service.")] = "member",
+    role: RoleOption = "member",
     name: Annotated[str, typer.Option("--name", help="Their name.")] = "",
-    no_password: Annotated[bool, typer.Option("--no-password", help="They never log in.")] = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="They don't log in, or choose one by `reset`.")
+    ] = False,
     password_stdin: StdinOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Give a user a place in an organisation."""
-    password = None if no_password else ask_password(from_stdin=password_stdin)
+    """Make a user with a place in an organisation; you vouch for the address being theirs.
+
+    Whoever has an account is invited instead, and accepts with its password.
+    """
+    hashed = None
+    if not no_password:
+        hashed = hash_password(config, ask_password(from_stdin=password_stdin), email, name, org)
 
     async def work(admin: "Administration") -> "Member":
-        return await admin.add_member(
-            (await admin.find_org(org)).id,
-            email,
-            role=role,
-            password=password,
-            name=name,
-            by_owner=True,
-            by_operator=True,
-        )
+        place = (await admin.find_org(org)).id
+        return await admin.add_member(place, email, role=role, password_hash=hashed, name=name)
 
     member = administer(config, work)
     output().print(f"{member.user.email} is {member.role} of {org}: {member.user.id}")
@@ -67,13 +95,24 @@ def list_users(
     async def work(admin: "Administration") -> "Sequence[Member]":
         return await admin.members((await admin.find_org(org)).id)
 
-    members = administer(config, work)
+    members = consult(config, work)
     if as_json:
-        print_json([{"id": m.user.id, "email": m.user.email, "role": m.role} for m in members])
+        print_json(
+            [
+                {
+                    "id": member.user.id,
+                    "email": member.user.email,
+                    "role": member.role,
+                    "disabled": member.user.disabled_at is not None,
+                }
+                for member in members
+            ]
+        )
         return
-    table = Table("Id", "E-mail", "Name", "Role", "Operator")
+    table = Table("Id", "E-mail", "Name", "Role", "Operator", "State")
     for user, role in members:
-        table.add_row(user.id, user.email, user.name, role, "yes" if user.operator else "")
+        state = "disabled" if user.disabled_at else "open"
+        table.add_row(user.id, user.email, user.name, role, "yes" if user.operator else "", state)
     output().print(table)
 
 
@@ -91,9 +130,7 @@ def role(
     async def work(admin: "Administration") -> "Member":
         place = (await admin.find_org(org)).id
         user = await admin.find_user(email)
-        return await admin.change_member(
-            place, user.id, role=role, password=None, by_owner=True, by_operator=True
-        )
+        return await admin.change_role(place, user.id, role)
 
     member = administer(config, work)
     output().print(f"{member.user.email} is {member.role} of {org}.")
@@ -101,17 +138,38 @@ def role(
 
 @app.command()
 @reported()
-def password(
-    email: EmailArgument, *, password_stdin: StdinOption = False, config: ConfigOption = None
-) -> None:
-    """Set a user's password; their sessions end."""
-    new = ask_password(from_stdin=password_stdin)
+def reset(email: EmailArgument, *, config: ConfigOption = None) -> None:
+    """Let a user choose a new password. Until they do, nothing changes for them.
 
-    async def work(admin: "Administration") -> None:
-        await admin.set_password(await admin.find_user(email), new, org_id=None)
+    Standard output gets the token alone; it is shown this once. Nothing is sent: hand it to them alone.
+    """
 
-    administer(config, work)
-    output().print(f"The password of {email} is set.")
+    async def work(admin: "Administration") -> "MadeReset":
+        return await admin.reset_password((await admin.find_user(email)).id)
+
+    made = administer(config, work)
+    until = made.expires_at
+    messages().print(
+        Text(f"{made.user.email} chooses a password until {until:%Y-%m-%d %H:%M} UTC by sending")
+    )
+    messages().print(Text(f'{{"token": …, "password": …}} to POST {_public(config)}/auth/password/reset'))
+    typer.echo(made.token)
+
+
+@app.command()
+@reported()
+def disable(email: EmailArgument, *, config: ConfigOption = None) -> None:
+    """Lock a user out of every organisation; their sessions end, their keys work no more."""
+    _set_disabled(config, email, disabled=True)
+    output().print(f"{email} is locked out.")
+
+
+@app.command()
+@reported()
+def enable(email: EmailArgument, *, config: ConfigOption = None) -> None:
+    """Let a user in again."""
+    _set_disabled(config, email, disabled=False)
+    output().print(f"{email} may log in again.")
 
 
 @app.command()
@@ -122,10 +180,22 @@ def remove(email: EmailArgument, *, org: OrgOption, config: ConfigOption = None)
     async def work(admin: "Administration") -> None:
         place = (await admin.find_org(org)).id
         user = await admin.find_user(email)
-        await admin.remove_member(place, user.id, by_owner=True)
+        await admin.remove_member(place, user.id)
 
     administer(config, work)
     output().print(f"{email} has no place in {org} any more.")
+
+
+def _set_disabled(config: Path | None, email: str, *, disabled: bool) -> None:
+    async def work(admin: "Administration") -> None:
+        await admin.set_disabled((await admin.find_user(email)).id, disabled=disabled)
+
+    administer(config, work)
+
+
+def _public(config: Path | None) -> str:
+    """The server's address, as far as the settings know it."""
+    return (load_settings(config).settings.server.public_url or "").rstrip("/")
 
 
 def ask_password(*, from_stdin: bool) -> str:

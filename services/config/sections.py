@@ -129,10 +129,19 @@ class AuthConfig(StrictModel):
         "that a revoked one still works.",
     )
     max_login_failures: int = Field(
-        default=5, ge=1, le=1_000, description="Failed logins of one address or user before they wait."
+        default=5,
+        ge=1,
+        le=1_000,
+        description="Failed logins of one account from one address before it has to wait: 1 s, then twice as "
+        "long after each further one. From anywhere it is four times as many, and ten times as many for all "
+        "accounts of an address, where the account has not logged in at that address in the last 30 days.",
     )
     login_window_seconds: float = Field(
-        default=300.0, gt=0, le=86_400, description="The time in which failed logins are counted."
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="The time in which that many failed logins are forgotten, and the longest an account "
+        "has to wait at one address.",
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.quota.attempts import Attempts
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -50,6 +52,11 @@ class StreamLease(Protocol):
 
 class Counters(Protocol):
     """The counters of all tenants. A call takes a second at most."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Failed logins and their like."""
+        ...
 
     async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
         """Count ``cost`` hits in an exact moving window, all or none.

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from typing import Final
 
+from services.quota.attempts import MemoryAttempts
 from services.quota.counters import StreamLease, Window
 
 SWEEP: Final = 1_000
@@ -14,6 +15,7 @@ class MemoryCounters:
     """Counts for one Gateway process; memory is bounded by the hits that limits allow in their windows."""
 
     def __init__(self) -> None:
+        self.attempts = MemoryAttempts()
         self._windows: dict[tuple[str, str], tuple[float, deque[float]]] = {}
         self._streams: dict[str, int] = {}
         self._hits = 0

@@ -8,7 +8,7 @@ in memory start a thread for every key at every hit.)
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Self, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from services.quota.counters import CountersUnavailable, StreamLease, Window
+from services.quota.redis_attempts import RedisAttempts
 
 Result = TypeVar("Result")
 
@@ -78,6 +79,7 @@ class RedisCounters:
         self._timeout = timeout
         self._down_until = 0.0
         self._redis: Redis | None = None
+        self.attempts = RedisAttempts(self.run)
 
     async def __aenter__(self) -> Self:
         """Make the pool; nothing is connected yet."""
@@ -125,6 +127,21 @@ class RedisCounters:
         """See :meth:`services.quota.counters.Counters.ping`."""
         self._down_until = 0.0
         await self._call(lambda: self._open().ping())  # pyright: ignore[reportUnknownMemberType] - as above
+
+    async def run(self, script: str, group: str, names: Sequence[str], args: Sequence[float]) -> Any:  # noqa: ANN401
+        """Run a script on keys of one group, which one node of a cluster keeps.
+
+        Args:
+            script: In Lua.
+            group: Of the keys.
+            names: Of the keys in it.
+            args: The script's other arguments.
+
+        Raises:
+            CountersUnavailable: Redis cannot be reached.
+        """
+        keys = [self._key(group, name) for name in names]
+        return await self._call(lambda: self._open().register_script(script)(keys=keys, args=list(args)))
 
     async def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what Redis answers
         if time.monotonic() < self._down_until:

@@ -1,26 +1,29 @@
 """``/admin``: tenants, for the operator; members, keys and the audit log, for a tenant's admins.
 
+Whom a tenant's admins invite is in :mod:`services.routers.invitations`.
+
 An admin manages its own tenant and never names one. The operator may name another with ``org_id``.
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaLimits, RetentionConfig
 from services.errors import ErrorAnswer
 from services.routers.auth import ANSWERS as AUTH_ANSWERS
-from services.routers.fields import After, Email, Id, Limit, Name, OrgId, Password, Plan, Storable
+from services.routers.fields import After, Email, Id, Limit, Name, OrgId, Password, PersonName, Plan, Role
 from services.state import GatewayState, State
 from services.tenancy.administration import Administration, not_found
 from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
 from services.tenancy.principal import Principal
-from services.tenancy.scopes import ROLES, Scope, access
+from services.tenancy.scopes import Scope, access
 from storage.objects.erase import erase_org
 from storage.repositories.audit import AuditRepository
 from storage.repositories.keys import KeyRepository
@@ -36,6 +39,8 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": ErrorAnswer, "description": "There is no such thing in this organisation."},
     409: {"model": ErrorAnswer, "description": "It contradicts what is there already."},
 }
+
+RESET_PATH: Final = "/auth/password/reset"
 
 
 class Body(BaseModel):
@@ -63,19 +68,23 @@ class OrgChange(Body):
 
 
 class NewMember(Body):
-    """A user to be given a place."""
+    """A user to be made with a place."""
 
     email: Email
-    name: Annotated[str, Field(max_length=200), Storable] = ""
-    role: str = Field(default="member", max_length=20, description=f"{', '.join(ROLES)}.")
-    password: Password | None = None
+    name: PersonName = ""
+    role: Role = "member"
+    password: Password | None = Field(
+        default=None, description="Without it, the user chooses one by a reset (`POST …/reset`)."
+    )
 
 
 class MemberChange(Body):
     """What changes of a member."""
 
-    role: Annotated[str, Field(max_length=20)] | None = None
-    password: Password | None = None
+    role: Role | None = None
+    disabled: bool | None = Field(
+        default=None, description="Lock the user out of every organisation; for the operator."
+    )
 
 
 class NewKey(Body):
@@ -92,14 +101,14 @@ async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> di
     """All organisations."""
     async with state.gate.read() as session:
         orgs = await OrgRepository(session).list(after=after, limit=limit)
-    return _page([_org(org) for org in orgs], limit)
+    return page([_org(org) for org in orgs], limit)
 
 
 @router.post("/orgs", operation_id="createOrg", status_code=201, responses=ANSWERS)
 @access(Scope.OPERATOR)
 async def create_org(body: NewOrg, state: State, request: Request) -> dict[str, Any]:
     """Make an organisation."""
-    async with _administration(state, request) as admin:
+    async with administration(state, request) as admin:
         limits = body.limits.model_dump(exclude_unset=True)
         return _org(await admin.create_org(body.name, plan=body.plan, limits=limits))
 
@@ -108,7 +117,7 @@ async def create_org(body: NewOrg, state: State, request: Request) -> dict[str, 
 @access(Scope.OPERATOR)
 async def get_org(org_id: Id, state: State, request: Request) -> dict[str, Any]:
     """One organisation."""
-    async with _administration(state, request) as admin:
+    async with consulting(state, request) as admin:
         return _org(await admin.org(org_id))
 
 
@@ -116,7 +125,7 @@ async def get_org(org_id: Id, state: State, request: Request) -> dict[str, Any]:
 @access(Scope.OPERATOR)
 async def change_org(org_id: Id, body: OrgChange, state: State, request: Request) -> dict[str, Any]:
     """Change an organisation, or lock it out and let it in again."""
-    async with _administration(state, request) as admin:
+    async with administration(state, request) as admin:
         org = await admin.update_org(
             org_id,
             name=body.name,
@@ -132,11 +141,11 @@ async def change_org(org_id: Id, body: OrgChange, state: State, request: Request
 @access(Scope.OPERATOR)
 async def delete_org(org_id: Id, state: State, request: Request) -> None:
     """Remove an organisation with everything that is its own; the audit log stays."""
-    async with _administration(state, request) as admin:
+    async with administration(state, request) as admin:
         await admin.lock_for_good(org_id)
     # Between the two, so that whatever fails leaves an organisation that can be deleted again.
     await erase_org(state.objects, org_id)
-    async with _administration(state, request) as admin:
+    async with administration(state, request) as admin:
         await admin.delete_org(org_id)
 
 
@@ -147,28 +156,26 @@ async def list_users(
 ) -> dict[str, Any]:
     """The members of an organisation."""
     async with state.gate.read() as session:
-        members = await MemberRepository(session, _tenant(caller, org_id)).list(after=after, limit=limit)
-    return _page([_member(member) for member in members], limit)
+        members = await MemberRepository(session, tenant_of(caller, org_id)).list(after=after, limit=limit)
+    return page([_member(member) for member in members], limit)
 
 
 @router.post("/users", operation_id="createUser", status_code=201, responses=ANSWERS)
-@access(Scope.ADMIN)
+@access(Scope.OPERATOR)
 async def create_user(
     body: NewMember, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
-    """Give a user a place, and make the user if there is none of that address."""
-    async with _administration(state, request) as admin:
-        tenant = (await admin.org(_tenant(caller, org_id))).id
+    """Make a user with a place. The operator vouches for the address being theirs; admins invite."""
+    tenant = tenant_of(caller, org_id)
+    hashed = None
+    if body.password is not None:
+        address, about = Origin.of(request).address, [body.email, body.name]
+        hashed = await state.passwords.hash(body.password, about=about, address=address)
+    async with administration(state, request) as admin:
         member = await admin.add_member(
-            tenant,
-            body.email,
-            role=body.role,
-            password=body.password,
-            name=body.name,
-            by_owner=_is_owner(caller),
-            by_operator=caller.operator,
+            tenant, body.email, role=body.role, password_hash=hashed, name=body.name
         )
-        return _member(member)
+        return {**_member(member), "vouched": True}
 
 
 @router.get("/users/{user_id}", operation_id="getUser", responses=ANSWERS)
@@ -177,8 +184,8 @@ async def get_user(
     user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
     """One member."""
-    async with _administration(state, request) as admin:
-        return _member(await admin.member(_tenant(caller, org_id), user_id))
+    async with consulting(state, request) as admin:
+        return _member(await admin.member(tenant_of(caller, org_id), user_id))
 
 
 @router.patch("/users/{user_id}", operation_id="changeUser", responses=ANSWERS)
@@ -186,17 +193,15 @@ async def get_user(
 async def change_user(
     user_id: Id, body: MemberChange, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
-    """Change a member's role or password."""
-    async with _administration(state, request) as admin:
-        member = await admin.change_member(
-            _tenant(caller, org_id),
-            user_id,
-            role=body.role,
-            password=body.password,
-            by_owner=_is_owner(caller),
-            by_operator=caller.operator,
-        )
-        return _member(member)
+    """Change a member's role; lock a user out, or let them in again, for the operator."""
+    tenant = tenant_of(caller, org_id)
+    async with administration(state, request) as admin:
+        if body.role is not None:
+            await admin.change_role(tenant, user_id, body.role)
+        await admin.member(tenant, user_id)
+        if body.disabled is not None:
+            await admin.set_disabled(user_id, disabled=body.disabled)
+        return _member(await admin.member(tenant, user_id))
 
 
 @router.delete("/users/{user_id}", operation_id="deleteUser", status_code=204, responses=ANSWERS)
@@ -204,9 +209,25 @@ async def change_user(
 async def delete_user(
     user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> None:
-    """Take a member's place away."""
-    async with _administration(state, request) as admin:
-        await admin.remove_member(_tenant(caller, org_id), user_id, by_owner=_is_owner(caller))
+    """Take a member's place away, and their keys and sessions in the organisation."""
+    async with administration(state, request) as admin:
+        await admin.remove_member(tenant_of(caller, org_id), user_id)
+
+
+@router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201, responses=ANSWERS)
+@access(Scope.OPERATOR)
+async def reset_user(user_id: Id, state: State, request: Request, response: Response) -> dict[str, Any]:
+    """Let a user choose a new password. ``token`` is shown here and never again: hand it to them alone."""
+    response.headers["cache-control"] = "no-store"
+    async with administration(state, request) as admin:
+        made = await admin.reset_password(user_id)
+    return {
+        "object": "password_reset",
+        "user_id": made.user.id,
+        "email": made.user.email,
+        "expires_at": time_text(made.expires_at),
+        **one_time(state, made.token, RESET_PATH),
+    }
 
 
 @router.get("/keys", operation_id="listKeys", responses=ANSWERS)
@@ -216,8 +237,8 @@ async def list_keys(
 ) -> dict[str, Any]:
     """The keys of an organisation, revoked ones too; never their secrets."""
     async with state.gate.read() as session:
-        keys = await KeyRepository(session, _tenant(caller, org_id)).list(after=after, limit=limit)
-    return _page([_key(key) for key in keys], limit)
+        keys = await KeyRepository(session, tenant_of(caller, org_id)).list(after=after, limit=limit)
+    return page([_key(key) for key in keys], limit)
 
 
 @router.post("/keys", operation_id="createKey", status_code=201, responses=ANSWERS)
@@ -226,13 +247,12 @@ async def create_key(
     body: NewKey, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
     """Make a key. ``key`` is shown here and never again."""
-    async with _administration(state, request) as admin:
-        tenant = (await admin.org(_tenant(caller, org_id))).id
+    tenant = tenant_of(caller, org_id)
+    async with administration(state, request) as admin:
         made = await admin.create_key(
             tenant,
             name=body.name,
             scopes=body.scopes,
-            allowed=caller.scopes,
             user_id=caller.user_id if tenant == caller.org_id else None,
             expires_at=body.expires_at,
         )
@@ -245,8 +265,8 @@ async def get_key(
     key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
     """One key, without its secret."""
-    async with _administration(state, request) as admin:
-        return _key(await admin.key(_tenant(caller, org_id), key_id))
+    async with consulting(state, request) as admin:
+        return _key(await admin.key(tenant_of(caller, org_id), key_id))
 
 
 @router.delete("/keys/{key_id}", operation_id="revokeKey", responses=ANSWERS)
@@ -255,8 +275,8 @@ async def revoke_key(
     key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
     """Revoke a key. It stays in the list, with when that was."""
-    async with _administration(state, request) as admin:
-        return _key(await admin.revoke_key(_tenant(caller, org_id), key_id))
+    async with administration(state, request) as admin:
+        return _key(await admin.revoke_key(tenant_of(caller, org_id), key_id))
 
 
 @router.get("/audit", operation_id="listAuditEvents", responses=ANSWERS)
@@ -272,17 +292,37 @@ async def list_audit_events(
 ) -> dict[str, Any]:
     """The audit log, the newest event first."""
     async with state.gate.read() as session:
-        events = await AuditRepository(session, _tenant(caller, org_id)).list(before=before, limit=limit)
-    return _page([_event(event) for event in events], limit)
+        events = await AuditRepository(session, tenant_of(caller, org_id)).list(before=before, limit=limit)
+    return page([_event(event) for event in events], limit)
 
 
 @asynccontextmanager
-async def _administration(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
+async def administration(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
+    """What changes things, in one transaction, by the request's caller."""
     async with state.gate.write() as session:
-        yield Administration(session, state.settings.quota, state.passwords, Origin.of(request))
+        yield _by_caller(session, state, request)
 
 
-def _tenant(caller: Principal, org_id: str | None) -> str:
+@asynccontextmanager
+async def consulting(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
+    """What only looks, without keeping anybody from writing."""
+    async with state.gate.read() as session:
+        yield _by_caller(session, state, request)
+
+
+def one_time(state: GatewayState, token: str, path: str) -> dict[str, Any]:
+    """A one-time token, and where its holder sends it; a request's ``Host`` does not say where that is."""
+    public = state.settings.server.public_url
+    return {"token": token, "path": path, "url": None if public is None else public.rstrip("/") + path}
+
+
+def _by_caller(session: AsyncSession, state: GatewayState, request: Request) -> Administration:
+    return Administration(
+        session, state.settings.quota, Origin.of(request), by=cast("Principal", request.state.principal)
+    )
+
+
+def tenant_of(caller: Principal, org_id: str | None) -> str:
     """The tenant that is meant: one's own unless another is named.
 
     Raises:
@@ -295,11 +335,8 @@ def _tenant(caller: Principal, org_id: str | None) -> str:
     return org_id
 
 
-def _is_owner(caller: Principal) -> bool:
-    return caller.operator or caller.role == "owner"
-
-
-def _page(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+def page(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """A page of a list, as OpenAI's are."""
     return {"object": "list", "data": data, "has_more": len(data) == limit}
 
 
@@ -311,8 +348,8 @@ def _org(org: Org) -> dict[str, Any]:
         "plan": org.plan,
         "limits": org.limits,
         "retention": org.retention,
-        "created_at": _time(org.created_at),
-        "disabled_at": _time(org.disabled_at),
+        "created_at": time_text(org.created_at),
+        "disabled_at": time_text(org.disabled_at),
     }
 
 
@@ -325,8 +362,8 @@ def _member(member: Member) -> dict[str, Any]:
         "name": user.name,
         "role": role,
         "operator": user.operator,
-        "created_at": _time(user.created_at),
-        "disabled_at": _time(user.disabled_at),
+        "created_at": time_text(user.created_at),
+        "disabled_at": time_text(user.disabled_at),
     }
 
 
@@ -338,10 +375,10 @@ def _key(key: ApiKey) -> dict[str, Any]:
         "prefix": f"atk_{key.prefix}",
         "scopes": key.scopes,
         "user_id": key.user_id,
-        "created_at": _time(key.created_at),
-        "expires_at": _time(key.expires_at),
-        "last_used_at": _time(key.last_used_at),
-        "revoked_at": _time(key.revoked_at),
+        "created_at": time_text(key.created_at),
+        "expires_at": time_text(key.expires_at),
+        "last_used_at": time_text(key.last_used_at),
+        "revoked_at": time_text(key.revoked_at),
     }
 
 
@@ -349,7 +386,7 @@ def _event(event: AuditEvent) -> dict[str, Any]:
     return {
         "id": event.id,
         "object": "audit_event",
-        "at": _time(event.at),
+        "at": time_text(event.at),
         "actor": event.actor,
         "action": event.action,
         "target": event.target,
@@ -359,5 +396,6 @@ def _event(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _time(at: datetime | None) -> str | None:
+def time_text(at: datetime | None) -> str | None:
+    """A time in ISO 8601, to the second."""
     return None if at is None else at.isoformat(timespec="seconds")

@@ -4,6 +4,7 @@ import hmac
 import re
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -17,8 +18,9 @@ from services.routers.fields import ID, After, Id, Limit
 from services.state import GatewayState, State
 from services.tenancy.administration import not_found
 from services.tenancy.caller import Caller
-from services.tenancy.principal import Principal
+from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import Scope, access
+from services.tenancy.tokens import Tokens
 from storage.objects.contract import InvalidRange, ObjectMissing, ObjectReader
 from storage.repositories.outputs import OutputRepository
 from storage.tables import Output
@@ -42,6 +44,9 @@ FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 LONGEST: Final = 7 * 24 * 3_600
 """Seconds a URL may be good; S3 signs none for longer."""
+
+KEY: Final = "key_"
+"""How the ids of keys begin."""
 
 RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -81,6 +86,7 @@ async def get_audio(
     state: State,
     request: Request,
     org: Annotated[str | None, Query(max_length=40, pattern=ID, description="Of a signed URL.")] = None,
+    by: Annotated[str | None, Query(max_length=40, pattern=ID, description="Of a signed URL.")] = None,
     expires: Annotated[int | None, Query(ge=0, le=2**53, description="Of a signed URL.")] = None,
     signature: Annotated[
         str | None, Query(max_length=100, pattern=ID, description="Of a signed URL.")
@@ -89,10 +95,11 @@ async def get_audio(
     """Audio, or a range of it; with a key, or by a signed URL."""
     principal: Principal | None = getattr(request.state, "principal", None)
     if principal is None:
-        org_id = await _signed_org(state, audio_id, org, expires, signature)
-    else:
-        org_id = principal.org_id
-    output = await _output(state, org_id, audio_id)
+        signed = _Signed(audio_id, org or "", by or "", expires or 0)
+        principal = await _signer(state, signed, signature or "")
+        # So that it is watched over as one that came with a key.
+        request.state.principal = principal
+    output = await _output(state, principal.org_id, audio_id)
     headers = {
         "accept-ranges": "bytes",
         "cache-control": "private, max-age=3600",
@@ -139,34 +146,57 @@ async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
 async def sign_audio_url(
     audio_id: Id, body: UrlRequest, state: State, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    """A URL that anybody may fetch the audio from until it expires."""
-    output = await _output(state, caller.org_id, audio_id)
+    """A URL that anybody may fetch the audio from until it expires, or its signer's key or account ends."""
+    await _output(state, caller.org_id, audio_id)
     expires = int(time.time()) + body.expires_in
-    url = await state.objects.signed_url(output.key, seconds=body.expires_in, filename=_filename(output))
-    if url is None:
-        tokens = await state.gate.open()
-        signature = tokens.signature(caller.org_id, audio_id, str(expires))
-        query = urlencode({"org": caller.org_id, "expires": expires, "signature": signature})
-        base = state.settings.server.public_url or request.state.base_url
-        url = f"{base.rstrip('/')}/audio/{audio_id}?{query}"
+    signed = _Signed(audio_id, caller.org_id, caller.key_id or caller.user_id or "", expires)
+    query = {"org": signed.org_id, **({"by": signed.by} if signed.by else {}), "expires": expires}
+    signature = signed.signature(await state.gate.open())
+    base = state.settings.server.public_url or request.state.base_url
+    url = f"{base.rstrip('/')}/audio/{audio_id}?{urlencode({**query, 'signature': signature})}"
     return {"id": audio_id, "object": "audio.url", "url": url, "expires_at": expires}
 
 
-async def _signed_org(
-    state: GatewayState, audio_id: str, org: str | None, expires: int | None, signature: str | None
-) -> str:
-    """The tenant of a signed URL.
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a signed URL says: which audio, of which tenant, signed by which key or user, until when."""
+
+    audio_id: str
+    org_id: str
+    by: str
+    expires: int
+
+    def signature(self, tokens: Tokens) -> str:
+        return tokens.signature(self.org_id, self.by, self.audio_id, str(self.expires))
+
+    @property
+    def claims(self) -> Claims:
+        """Who signed it: a key, a user, or a server that asks nobody who they are."""
+        key = self.by.startswith(KEY)
+        return Claims(
+            org_id=self.org_id,
+            key_id=self.by if key else None,
+            user_id=self.by if self.by and not key else None,
+        )
+
+
+async def _signer(state: GatewayState, signed: _Signed, signature: str) -> Principal:
+    """Whoever signed a URL, if they may still read audio.
 
     Raises:
-        ApiError: 403, the signature is wrong or too old.
+        ApiError: 403, the signature is wrong or too old, or they may not.
     """
-    tokens = await state.gate.open()
-    expected = tokens.signature(org or "", audio_id, str(expires or 0))
-    if org is None or expires is None or not hmac.compare_digest(expected, signature or ""):
+    if not hmac.compare_digest(signed.signature(await state.gate.open()), signature):
         raise ApiError(403, "The URL's signature is wrong.", code="invalid_signature")
-    if expires < time.time():
+    if signed.expires < time.time():
         raise ApiError(403, "The URL has expired.", code="url_expired")
-    return org
+    try:
+        signer = await state.authenticator.signer(signed.claims)
+    except ApiError as error:
+        raise ApiError(403, "The URL was withdrawn.", code="url_withdrawn") from error
+    if Scope.AUDIO not in signer.scopes:
+        raise ApiError(403, "The URL was withdrawn.", code="url_withdrawn")
+    return signer
 
 
 async def _output(state: GatewayState, org_id: str, audio_id: str) -> Output:

@@ -89,7 +89,7 @@ async def token(body: TokenRequest, state: State, request: Request, response: Re
     if body.grant_type == "api_key":
         if body.api_key is None:
             raise invalid("The grant 'api_key' needs an 'api_key'.", "api_key")
-        return _answer(await state.sessions.exchange(body.api_key))
+        return _answer(await state.sessions.exchange(body.api_key, Origin.of(request)))
     if body.refresh_token is None:
         raise invalid("The grant 'refresh_token' needs a 'refresh_token'.", "refresh_token")
     return _answer(await state.sessions.refresh(body.refresh_token, Origin.of(request)))

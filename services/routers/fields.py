@@ -5,16 +5,10 @@ from typing import Annotated, TypeAlias
 from fastapi import Path, Query
 from pydantic import AfterValidator, Field
 
+from services.tenancy import texts
+from services.tenancy.scopes import ROLES
 
-def _storable(value: str) -> str:
-    """Text that every database takes: no lone surrogates, no control characters."""
-    value.encode()
-    if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in value):
-        raise ValueError("control characters are not allowed")
-    return value
-
-
-Storable = AfterValidator(_storable)
+Storable = AfterValidator(texts.storable)
 """Text that is kept, or looked for, in the database."""
 
 ID = r"^[A-Za-z0-9_-]+$"
@@ -35,8 +29,17 @@ Limit: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Entries of 
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), Storable]
 
+PersonName: TypeAlias = Annotated[str, Field(max_length=200), Storable]
+
+Role: TypeAlias = Annotated[str, Field(max_length=20, description=f"{', '.join(ROLES)}.")]
+
 Plan: TypeAlias = Annotated[str, Field(max_length=63), Storable]
 
-Email: TypeAlias = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$"), Storable]
+Email: TypeAlias = Annotated[
+    str,
+    Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$"),
+    AfterValidator(texts.email_address),
+]
+"""An e-mail address, as it is kept."""
 
-Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), Storable]
+Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), Storable]

@@ -1,34 +1,50 @@
 """Changing tenants, users and keys: what the admin routes and the command line share.
 
-Every change is in the audit log, in the same transaction.
+Every change is in the audit log, in the same transaction. What must always hold - a tenant keeps an owner,
+the server an operator, nobody gives more than they have - is asked in that transaction too, with the tenant
+locked: see :meth:`storage.repositories.users.UserRepository.lock` for the order of locks.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaConfig
 from services.errors import ApiError, invalid
+from services.tenancy import texts
+from services.tenancy.authority import Authority, authority_of
 from services.tenancy.keys import make_key
 from services.tenancy.origin import Origin
-from services.tenancy.passwords import SHORTEST, Passwords
-from services.tenancy.scopes import EVERYDAY, ROLES, Scope, scopes_of
+from services.tenancy.principal import Principal
+from services.tenancy.scopes import EVERYDAY, OWNER, ROLES, Scope, scopes_of
+from services.tenancy.tokens import hash_token, make_invitation_token, make_reset_token
+from storage.columns import now
+from storage.errors import Conflict
 from storage.objects.keys import org_prefix
 from storage.repositories.audit import AuditRepository
 from storage.repositories.doomed import DoomedObjects
-from storage.repositories.keys import KeyRepository
+from storage.repositories.invitations import InvitationRepository, revoke_invitations_of
+from storage.repositories.keys import KeyRepository, keys_of_user
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
+from storage.repositories.resets import ResetRepository
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import Member, MemberRepository, UserRepository
-from storage.tables import ApiKey, Org, User
-
-OWNER: Final = "owner"
+from storage.tables import ApiKey, Invitation, Org, User
 
 MOST: Final = 10_000
 """Entries of a list for people."""
+
+MOST_INVITATIONS: Final = 1_000
+"""Open invitations of a tenant."""
+
+INVITATION_TIME: Final = timedelta(days=7)
+"""In which an invitation can be accepted."""
+
+RESET_TIME: Final = timedelta(hours=24)
+"""In which a password can be chosen with a reset's token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +55,38 @@ class MadeKey:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class MadeInvitation:
+    """A new invitation and its token, which is shown once."""
+
+    invitation: Invitation
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReset:
+    """A token by which a user chooses a password, shown once, and until when."""
+
+    user: User
+    token: str
+    expires_at: datetime
+
+
 class Administration:
-    """Changes in one transaction.
+    """Looks and changes in one transaction.
 
     Args:
-        session: A transaction that writes.
+        session: A transaction; one that writes, for changes.
         quota: The plans.
-        passwords: Makes hashes.
         origin: Who does it, for the audit log.
+        by: Who does it, for what they may do.
     """
 
-    def __init__(
-        self, session: AsyncSession, quota: QuotaConfig, passwords: Passwords, origin: Origin
-    ) -> None:
+    def __init__(self, session: AsyncSession, quota: QuotaConfig, origin: Origin, *, by: Principal) -> None:
         self._session = session
         self._quota = quota
-        self._passwords = passwords
         self._origin = origin
+        self._by = by
 
     async def org(self, org_id: str) -> Org:
         """A tenant.
@@ -85,10 +116,12 @@ class Administration:
         """Make a tenant.
 
         Raises:
-            ApiError: 400, there is no such plan.
+            ApiError: 400, there is no such plan, or it is not a name.
             Conflict: The name is taken.
         """
-        org = await OrgRepository(self._session).create(name, plan=self._plan(plan), limits=limits)
+        org = await OrgRepository(self._session).create(
+            _checked(texts.name, name, "name"), plan=self._plan(plan), limits=limits
+        )
         await self._log(org.id, "org.created", org.id, {"name": name, "plan": org.plan})
         return org
 
@@ -105,12 +138,14 @@ class Administration:
         """Change what is given.
 
         Raises:
-            ApiError: 400, 404.
+            ApiError: 400, 404, 409 for locking out the last operator.
             Conflict: The name is taken.
         """
-        org = await self.org(org_id)
+        if disabled:
+            await self._keep_an_operator_outside(org_id)
+        org = await self._locked(org_id)
         changes = {
-            "name": name,
+            "name": None if name is None else _checked(texts.name, name, "name"),
             "plan": None if plan is None else self._plan(plan),
             "limits": limits,
             "retention": retention,
@@ -134,13 +169,18 @@ class Administration:
         return await self.update_org(org_id, disabled=True)
 
     async def delete_org(self, org_id: str) -> Org:
-        """Remove a locked tenant's rows; its objects were removed before.
+        """Remove a locked tenant's rows, and the users who have no place without it.
+
+        Its objects were removed before.
 
         Raises:
-            ApiError: 404.
+            ApiError: 404, 409 for locking out the last operator.
         """
-        org = await self.org(org_id)
+        await self._keep_an_operator_outside(org_id)
+        org = await self._locked(org_id)
+        members = await MemberRepository(self._session, org_id).ids()
         await OrgRepository(self._session).delete(org)
+        await UserRepository(self._session).delete_without_place(members)
         # What was put while the others were removed: a preparation may have ended just then.
         await DoomedObjects(self._session).doom([org_prefix(org.id)])
         await self._log(org.id, "org.deleted", org.id, {"name": org.name})
@@ -179,107 +219,172 @@ class Administration:
             raise not_found("user", user_id)
         return member
 
-    async def add_member(
-        self,
-        org_id: str,
-        email: str,
-        *,
-        role: str,
-        password: str | None,
-        name: str = "",
-        by_owner: bool,
-        by_operator: bool,
-    ) -> Member:
-        """Give a user a place in a tenant; the user is made if there is none of that address.
-
-        A user who is there already, here or in another tenant, can be given a place by the operator only:
-        a tenant's admin would learn of another tenant's user, and could change their password.
+    async def invite(self, org_id: str, email: str, *, role: str) -> MadeInvitation:
+        """Offer a place to whoever is of an address. Nobody learns whether there is a user of it elsewhere.
 
         Raises:
-            ApiError: 400, 403 for making an owner without being one.
+            ApiError: 400, 403 for a role that may do more than who offers it, 404, 409 for too many.
+            Conflict: The tenant has a member of that address.
+        """
+        address = _checked(texts.email_address, email, "email")
+        await self._locked(org_id)
+        (await self._authority()).check_role(role)
+        if await MemberRepository(self._session, org_id).by_email(address) is not None:
+            raise Conflict(f"'{address}' is a member already.", param="email")
+        invitations = InvitationRepository(self._session, org_id)
+        if await invitations.count() >= MOST_INVITATIONS:
+            message = f"{MOST_INVITATIONS} invitations are open: revoke some, or wait until they expire."
+            raise ApiError(409, message, code="too_many_invitations")
+        token = make_invitation_token()
+        invitation = await invitations.create(
+            address,
+            role=role,
+            token_hash=hash_token(token),
+            made_by=self._origin.actor,
+            expires_at=now() + INVITATION_TIME,
+        )
+        await self._log(org_id, "invitation.created", invitation.id, {"role": role})
+        return MadeInvitation(invitation, token)
+
+    async def revoke_invitation(self, org_id: str, invitation_id: str) -> Invitation:
+        """Make an invitation useless; one that was accepted stays as it is.
+
+        Raises:
+            ApiError: 404.
+        """
+        await self._locked(org_id)
+        invitations = InvitationRepository(self._session, org_id)
+        if (invitation := await invitations.get(invitation_id)) is None:
+            raise not_found("invitation", invitation_id)
+        await invitations.revoke(invitation)
+        await self._log(org_id, "invitation.revoked", invitation.id, {})
+        return invitation
+
+    async def add_member(
+        self, org_id: str, email: str, *, role: str, password_hash: str | None, name: str = ""
+    ) -> Member:
+        """Make a user with a place in a tenant. The operator vouches for the address being theirs.
+
+        Args:
+            org_id: The tenant.
+            email: An address that no user has: whoever has one is invited, and says yes themselves.
+            role: Theirs.
+            password_hash: Made before the transaction; without it, a reset lets them choose one.
+            name: For people.
+
+        Raises:
+            ApiError: 400, 403, 404.
             Conflict: There is such a user.
         """
-        _check_role(role, by_owner=by_owner)
+        address = _checked(texts.email_address, email, "email")
+        if name:
+            _checked(texts.name, name, "name")
+        await self._locked(org_id)
+        authority = await self._authority()
+        authority.check_operator()
+        authority.check_role(role)
         users = UserRepository(self._session)
-        user = await users.by_email(email) if by_operator else None
-        if user is None:
-            password_hash = None if password is None else await self._hash(password)
-            user = await users.create(email, password_hash=password_hash, name=name)
+        if await users.by_email(address) is not None:
+            raise Conflict(f"There is a user '{address}' already: invite them.", param="email")
+        user = await users.create(address, password_hash=password_hash, name=name)
         await MemberRepository(self._session, org_id).add(user, role)
-        await self._log(org_id, "member.added", user.id, {"role": role})
+        await self._log(org_id, "member.added", user.id, {"role": role, "vouched": True})
         return Member(user, role)
 
-    async def change_member(
-        self,
-        org_id: str,
-        user_id: str,
-        *,
-        role: str | None,
-        password: str | None,
-        by_owner: bool,
-        by_operator: bool,
-    ) -> Member:
-        """Change a member's role or password; a new password ends their sessions.
+    async def change_role(self, org_id: str, user_id: str, role: str) -> Member:
+        """Change a member's role. What they offered others in their old one is offered no more.
 
         Raises:
-            ApiError: 400, 403 for an owner's without being one, or for the password of somebody who is
-                more than this tenant's, 404, 409 for the last owner.
+            ApiError: 400, 403, 404, 409 for the last owner.
         """
-        member = await self.member(org_id, user_id)
-        _check_role(member.role, by_owner=by_owner)
-        members = MemberRepository(self._session, org_id)
-        if role is not None and role != member.role:
-            _check_role(role, by_owner=by_owner)
-            await self._keep_an_owner(members, member)
-            await members.set_role(user_id, role)
-            await self._log(org_id, "member.changed", user_id, {"role": role})
-            member = Member(member.user, role)
-        if password is not None:
-            places = await UserRepository(self._session).orgs_of(user_id)
-            if not by_operator and (member.user.operator or len(places) > 1):
-                message = "The user belongs to others too: only the operator sets their password."
-                raise ApiError(403, message, param="password", code="insufficient_role")
-            await self.set_password(member.user, password, org_id=org_id)
-        return member
+        member, authority = await self._locked_member(org_id, user_id)
+        authority.check_role(role)
+        if role == member.role:
+            return member
+        if member.role == OWNER:
+            await self._keep_an_owner(org_id, user_id)
+        if member.role == OWNER or ROLES[member.role] - ROLES[role]:
+            await self._withdraw_offers(org_id, user_id)
+        await MemberRepository(self._session, org_id).set_role(user_id, role)
+        await self._log(org_id, "member.changed", user_id, {"role": role})
+        return Member(member.user, role)
 
-    async def remove_member(self, org_id: str, user_id: str, *, by_owner: bool) -> None:
-        """Take a user's place in a tenant away, and with it their keys there; without any place they go.
+    async def remove_member(self, org_id: str, user_id: str) -> None:
+        """Take a user's place in a tenant away, and their keys and sessions there; without any they go.
 
         Raises:
-            ApiError: 403 for an owner without being one, 404, 409 for the last owner.
+            ApiError: 403, 404, 409 for the last owner, or the last operator.
         """
-        member = await self.member(org_id, user_id)
-        _check_role(member.role, by_owner=by_owner)
-        members = MemberRepository(self._session, org_id)
-        await self._keep_an_owner(members, member)
-        await members.remove(user_id)
+        member, _ = await self._locked_member(org_id, user_id)
+        if member.role == OWNER:
+            await self._keep_an_owner(org_id, user_id)
+        await self._withdraw_offers(org_id, user_id)
+        await KeyRepository(self._session, org_id).revoke_user(user_id)
+        await TokenRepository(self._session).revoke_user(user_id, org_id=org_id)
+        await MemberRepository(self._session, org_id).remove(user_id)
         users = UserRepository(self._session)
         if not await users.orgs_of(user_id):
+            await self._keep_an_operator(member.user)
             await users.delete(member.user)
         await self._log(org_id, "member.removed", user_id, {})
 
-    async def create_owner(self, org_id: str, email: str, password: str, *, operator: bool) -> User:
+    async def set_disabled(self, user_id: str, *, disabled: bool) -> User:
+        """Lock a user out of every tenant, with their keys and sessions, or let them in again.
+
+        The operator alone may: a user may belong to others too, and a tenant takes away the place.
+
+        Raises:
+            ApiError: 403, 404, 409 for the last operator, or the last owner of a tenant.
+        """
+        user = await self._locked_user(user_id)
+        if not disabled:
+            await UserRepository(self._session).set_disabled(user, disabled=False)
+            await self._log_everywhere(user_id, "user.enabled")
+            return user
+        await self._keep_an_operator(user)
+        orgs = OrgRepository(self._session)
+        places = await UserRepository(self._session).orgs_of(user_id)
+        for place, _ in sorted(places, key=lambda entry: entry[0].id):
+            await orgs.lock(place.id)
+            member = await MemberRepository(self._session, place.id).get(user_id)
+            if member is not None and member.role == OWNER:
+                await self._keep_an_owner(place.id, user_id)
+        keys = await keys_of_user(self._session, user_id)
+        await revoke_invitations_of(self._session, [user_id, *keys])
+        await UserRepository(self._session).set_disabled(user, disabled=True)
+        await TokenRepository(self._session).revoke_user(user_id)
+        await ResetRepository(self._session).forget(user_id)
+        await self._log_everywhere(user_id, "user.disabled")
+        return user
+
+    async def reset_password(self, user_id: str) -> MadeReset:
+        """Let whoever has a new token choose a user's password; until then, nothing changes for them.
+
+        Raises:
+            ApiError: 403, 404.
+        """
+        user = await self._locked_user(user_id)
+        token, expires_at = make_reset_token(), now() + RESET_TIME
+        await ResetRepository(self._session).create(
+            user_id, token_hash=hash_token(token), expires_at=expires_at
+        )
+        await self._log_everywhere(user_id, "user.reset_made")
+        return MadeReset(user, token, expires_at)
+
+    async def create_owner(self, org_id: str, email: str, password_hash: str, *, operator: bool) -> User:
         """Make the first user of a server or a tenant.
 
         Raises:
-            ApiError: 400, the password is too short.
+            ApiError: 400, it is not an address.
             Conflict: The address is taken.
         """
         users = UserRepository(self._session)
-        user = await users.create(email, password_hash=await self._hash(password), operator=operator)
+        address = _checked(texts.email_address, email, "email")
+        user = await users.create(address, password_hash=password_hash, operator=operator)
         await MemberRepository(self._session, org_id).add(user, OWNER)
-        await self._log(org_id, "member.added", user.id, {"role": OWNER, "operator": operator})
+        told = {"role": OWNER, "operator": operator, "vouched": True}
+        await self._log(org_id, "member.added", user.id, told)
         return user
-
-    async def set_password(self, user: User, password: str, *, org_id: str | None) -> None:
-        """Change a user's password and end their sessions.
-
-        Raises:
-            ApiError: 400, it is too short.
-        """
-        await UserRepository(self._session).set_password(user, await self._hash(password))
-        await TokenRepository(self._session).revoke_user(user.id)
-        await self._log(org_id, "user.password_changed", user.id, {})
 
     async def create_key(
         self,
@@ -287,7 +392,6 @@ class Administration:
         *,
         name: str,
         scopes: Collection[Scope] | None,
-        allowed: Collection[Scope],
         user_id: str | None = None,
         expires_at: datetime | None = None,
     ) -> MadeKey:
@@ -297,21 +401,17 @@ class Administration:
             org_id: The tenant.
             name: For people.
             scopes: What it may do; by default what applications do every day.
-            allowed: What its maker may do.
             user_id: The user it belongs to, and goes with.
             expires_at: When it ends.
 
         Raises:
-            ApiError: 403, it would do more than its maker.
+            ApiError: 400, 403 for what its maker may not do, 404.
         """
-        wanted = frozenset(EVERYDAY & set(allowed) if scopes is None else scopes)
-        if beyond := sorted(wanted - set(allowed)):
-            raise ApiError(
-                403,
-                f"A key cannot do what its maker may not: {', '.join(beyond)}.",
-                param="scopes",
-                code="insufficient_scope",
-            )
+        _checked(texts.name, name, "name")
+        await self._locked(org_id)
+        authority = await self._authority()
+        wanted = EVERYDAY & authority.scopes if scopes is None else frozenset(scopes)
+        authority.check_scopes(wanted, "scopes")
         made = make_key()
         key = await KeyRepository(self._session, org_id).create(
             name=name,
@@ -344,19 +444,62 @@ class Administration:
         Raises:
             ApiError: 404.
         """
+        await self._locked(org_id)
         key = await self.key(org_id, key_id)
         await KeyRepository(self._session, org_id).revoke(key)
+        await InvitationRepository(self._session, org_id).revoke_made_by([key.id])
         await self._log(org_id, "key.revoked", key.id, {"name": key.name})
         return key
 
-    async def _keep_an_owner(self, members: MemberRepository, member: Member) -> None:
-        if member.role == OWNER and await members.count(OWNER) == 1:
-            raise ApiError(409, "An organisation keeps an owner; make another one first.", code="last_owner")
+    async def _locked(self, org_id: str) -> Org:
+        if (org := await OrgRepository(self._session).lock(org_id)) is None:
+            raise not_found("organisation", org_id)
+        return org
 
-    async def _hash(self, password: str) -> str:
-        if len(password) < SHORTEST:
-            raise invalid(f"A password has at least {SHORTEST} characters.", "password", "password_too_short")
-        return await self._passwords.hash(password)
+    async def _locked_member(self, org_id: str, user_id: str) -> tuple[Member, Authority]:
+        """A member who may be changed, with the tenant and the user locked, and what may be done."""
+        await UserRepository(self._session).lock(user_id)
+        await self._locked(org_id)
+        member = await self.member(org_id, user_id)
+        authority = await self._authority()
+        authority.check_member(member)
+        return member, authority
+
+    async def _locked_user(self, user_id: str) -> User:
+        """Any user, for the operator."""
+        (await self._authority()).check_operator()
+        if (user := await UserRepository(self._session).lock(user_id)) is None:
+            raise not_found("user", user_id)
+        return user
+
+    async def _authority(self) -> Authority:
+        return await authority_of(self._session, self._by)
+
+    async def _keep_an_owner(self, org_id: str, user_id: str) -> None:
+        if not await MemberRepository(self._session, org_id).others(OWNER, user_id):
+            message = f"The organisation '{org_id}' keeps an owner who can log in; make another one first."
+            raise ApiError(409, message, code="last_owner")
+
+    async def _keep_an_operator(self, user: User) -> None:
+        if user.operator and not await UserRepository(self._session).operators(but=user.id):
+            raise _last_operator()
+
+    async def _keep_an_operator_outside(self, org_id: str) -> None:
+        users = UserRepository(self._session)
+        await users.lock_operators()
+        inside = await MemberRepository(self._session, org_id).operators()
+        if inside and not await users.operators(org_id=org_id):
+            raise _last_operator()
+
+    async def _withdraw_offers(self, org_id: str, user_id: str) -> None:
+        keys = await KeyRepository(self._session, org_id).ids_of(user_id)
+        await InvitationRepository(self._session, org_id).revoke_made_by([user_id, *keys])
+
+    async def _log_everywhere(self, user_id: str, action: str) -> None:
+        """In the log of each tenant of a user: it concerns them all."""
+        places = await UserRepository(self._session).orgs_of(user_id)
+        for org_id in [place.id for place, _ in places] or [None]:
+            await self._log(org_id, action, user_id, {})
 
     async def _log(self, org_id: str | None, action: str, target: str, details: Mapping[str, Any]) -> None:
         await AuditRepository(self._session, org_id).add(
@@ -381,8 +524,12 @@ def not_found(what: str, given: str) -> ApiError:
     return ApiError(404, f"There is no {what} '{given}'.", code=f"{what}_not_found")
 
 
-def _check_role(role: str, *, by_owner: bool) -> None:
-    if role not in ROLES:
-        raise invalid(f"There is no role '{role}'; there is {', '.join(ROLES)}.", "role", "role_not_found")
-    if role == OWNER and not by_owner:
-        raise ApiError(403, "Only an owner makes, changes or removes owners.", code="insufficient_role")
+def _last_operator() -> ApiError:
+    return ApiError(409, "The server keeps an operator who can log in.", code="last_operator")
+
+
+def _checked(check: Callable[[str], str], text: str, param: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise invalid(f"Invalid value for '{param}': {error}.", param) from error

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -12,9 +13,9 @@ from services.config import AuthConfig
 from services.errors import ApiError
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.keys import MARK, matches, parse_key
-from services.tenancy.principal import Principal
+from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import EVERYTHING, Scope, scopes_of
-from services.tenancy.tokens import Claims, InvalidToken
+from services.tenancy.tokens import InvalidToken
 from storage.columns import now
 from storage.repositories.keys import find_key, touch_keys
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
@@ -50,7 +51,7 @@ class Authenticator:
         self._local = Principal(
             org_id=LOCAL.org_id, org_name=LOCAL.org_name, plan=default_plan, scopes=LOCAL.scopes
         )
-        self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._known: OrderedDict[bytes | Claims, tuple[float, Principal]] = OrderedDict()
         self._used: dict[str, datetime] = {}
 
     async def identify(self, credential: str | None) -> Principal:
@@ -69,19 +70,49 @@ class Authenticator:
                 return self._local
             raise unauthorized("No API key was given: send 'Authorization: Bearer <key>'.", "missing_api_key")
         mark = hashlib.sha256(credential.encode()).digest()
+        principal = await self._remembered(mark, lambda: self._ask(credential))
+        if principal.key_id is not None:
+            self._used[principal.key_id] = now()
+        return principal
+
+    async def signer(self, claims: Claims) -> Principal:
+        """Who signed a URL: a key, a user whatever their sessions are, or a tenant that is asked for neither.
+
+        Raises:
+            ApiError: 401, they may not use the tenant any more, or the tenant is locked.
+            StorageUnavailable: The database is away.
+        """
+        return await self._remembered(claims, lambda: self.confirm(claims))
+
+    async def confirm(self, claims: Claims) -> Principal:
+        """What somebody is now, by the database, whatever was believed a moment ago.
+
+        Args:
+            claims: Who they were found to be. With a tenant alone it is that tenant's kept audio.
+
+        Raises:
+            ApiError: 401, they are not any more.
+            StorageUnavailable: The database is away.
+        """
+        async with self._gate.read() as session:
+            if claims.key_id is None and claims.user_id is None:
+                return _of_org(await _open_org(session, claims.org_id))
+            return await _by_claims(session, claims)
+
+    async def _remembered(self, mark: bytes | Claims, ask: Callable[[], Awaitable[Principal]]) -> Principal:
         clock = time.monotonic()
         known = self._known.get(mark)
         if known is not None and known[0] > clock:
             self._known.move_to_end(mark)
-            principal = known[1]
-        else:
-            self._known.pop(mark, None)
-            principal = await self._ask(credential)
-            self._known[mark] = (clock + self._config.cache_seconds, principal)
-            if len(self._known) > CACHED:
-                self._known.popitem(last=False)
-        if principal.key_id is not None:
-            self._used[principal.key_id] = now()
+            return known[1]
+        self._known.pop(mark, None)
+        principal = await ask()
+        seconds = self._config.cache_seconds
+        if principal.expires_at is not None:
+            seconds = min(seconds, (principal.expires_at - now()).total_seconds())
+        self._known[mark] = (clock + seconds, principal)
+        if len(self._known) > CACHED:
+            self._known.popitem(last=False)
         return principal
 
     async def flush(self) -> None:
@@ -162,6 +193,18 @@ async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
     )
 
 
+def _of_org(org: Org) -> Principal:
+    """Nobody but a tenant: for a URL of its audio that was signed without a key."""
+    return Principal(
+        org_id=org.id,
+        org_name=org.name,
+        plan=org.plan,
+        limits=org.limits,
+        retention=org.retention,
+        scopes=frozenset({Scope.AUDIO}),
+    )
+
+
 async def _of_key(session: AsyncSession, key: ApiKey) -> Principal:
     if key.revoked_at is not None:
         raise unauthorized("The API key was revoked.", "invalid_api_key")
@@ -186,6 +229,7 @@ async def _of_key(session: AsyncSession, key: ApiKey) -> Principal:
         scopes=scopes,
         user_id=key.user_id,
         key_id=key.id,
+        expires_at=key.expires_at,
     )
 
 

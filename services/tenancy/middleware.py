@@ -22,8 +22,9 @@ from services.tenancy.authenticator import Authenticator
 from services.tenancy.credentials import credential
 from services.tenancy.guard import LocalGuard
 from services.tenancy.principal import Principal
-from services.tenancy.scopes import Access, Scope
+from services.tenancy.scopes import Access
 from services.tenancy.table import AccessTable
+from services.tenancy.watch import AccessWatch, forbidden
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,11 @@ class Gatekeepers(Protocol):
     @property
     def counters(self) -> Counters:
         """Counts requests and streams."""
+        ...
+
+    @property
+    def watch(self) -> AccessWatch:
+        """Ends answers whose caller may not have them any more."""
         ...
 
 
@@ -84,16 +90,22 @@ class Tenancy:
         except StorageError as error:
             await from_storage(error).response()(scope, receive, send)
             return
-        if access is None or principal is None:
+        if access is None or access.everyone:
             await self._app(scope, receive, send)
             return
-        allowed = allowance(principal, self._settings.quota)
         state = scope.setdefault("state", {})
+        if principal is None:
+            await self._watched(access, scope, receive, send)
+            return
+        allowed = allowance(principal, self._settings.quota)
         state["principal"], state["allowance"] = principal, allowed
         if access.metered:
-            await self._metered(principal, allowed, scope, receive, send)
+            await self._metered(principal, allowed, access, scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._watched(access, scope, receive, send)
+
+    async def _watched(self, access: Access, scope: Connection, receive: Receive, send: Send) -> None:
+        await self._keepers().watch.serve(self._app, access, scope, receive, send)
 
     def _access(self, scope: Connection) -> Access | None:
         """What the route asks for; ``None`` when there is none, which the app says better."""
@@ -117,7 +129,13 @@ class Tenancy:
         return principal
 
     async def _metered(
-        self, principal: Principal, allowed: Allowance, scope: Connection, receive: Receive, send: Send
+        self,
+        principal: Principal,
+        allowed: Allowance,
+        access: Access,
+        scope: Connection,
+        receive: Receive,
+        send: Send,
     ) -> None:
         window: Window | None = None
         lease: StreamLease | None = None
@@ -134,7 +152,7 @@ class Tenancy:
             await send(message)
 
         try:
-            await self._app(scope, receive, tagged)
+            await self._watched(access, scope, receive, tagged)
         finally:
             if lease is not None:
                 await asyncio.shield(_released(lease))
@@ -189,13 +207,6 @@ class Tenancy:
         message = "The limits cannot be counted now; try again shortly."
         headers = retry_headers(error.retry_after)
         raise ApiError(503, message, kind="server_error", code="limits_unavailable", headers=headers)
-
-
-def forbidden(scope: Scope) -> ApiError:
-    """A 403 for who lacks a scope."""
-    return ApiError(
-        403, f"This needs the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
-    )
 
 
 def _window_headers(window: Window) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """Working on the database without a server: what the command line calls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
 from services.errors import ApiError
 from services.retention import RetentionReport, run_retention
 from services.tenancy.administration import Administration
+from services.tenancy.authenticator import LOCAL
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
@@ -26,7 +29,7 @@ class Refused(Exception):  # noqa: N818 - named for the state
 
 
 def administer(settings: Settings, work: Callable[[Administration], Awaitable[Result]]) -> Result:
-    """Do ``work`` in one transaction.
+    """Do ``work`` in one transaction that writes.
 
     Raises:
         Refused: It cannot be done.
@@ -37,7 +40,41 @@ def administer(settings: Settings, work: Callable[[Administration], Awaitable[Re
             Database(_address(settings)) as database,
             DatabaseGate(database, settings).write() as session,
         ):
-            return await work(Administration(session, settings.quota, Passwords(), CLI))
+            return await work(_administration(session, settings))
+
+    return _run(run)
+
+
+def consult(settings: Settings, work: Callable[[Administration], Awaitable[Result]]) -> Result:
+    """Do ``work`` in one transaction that reads, and keeps nobody from writing.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+
+    async def run() -> Result:
+        async with (
+            Database(_address(settings)) as database,
+            DatabaseGate(database, settings).read() as session,
+        ):
+            return await work(_administration(session, settings))
+
+    return _run(run)
+
+
+def hash_password(password: str, about: Sequence[str]) -> str:
+    """The hash of a password that is chosen, made before any transaction.
+
+    Args:
+        password: What is chosen.
+        about: What others know of its owner.
+
+    Raises:
+        Refused: It is too weak.
+    """
+
+    async def run() -> str:
+        return await Passwords().hash(password, about=about)
 
     return _run(run)
 
@@ -54,13 +91,13 @@ def delete_org(settings: Settings, id_or_name: str) -> str:
             Database(_address(settings)) as database,
             open_object_store(settings.storage.object_store) as objects,
         ):
-            gate, passwords = DatabaseGate(database, settings), Passwords()
+            gate = DatabaseGate(database, settings)
             async with gate.write() as session:
-                admin = Administration(session, settings.quota, passwords, CLI)
+                admin = _administration(session, settings)
                 org = await admin.lock_for_good((await admin.find_org(id_or_name)).id)
             await erase_org(objects, org.id)
             async with gate.write() as session:
-                await Administration(session, settings.quota, passwords, CLI).delete_org(org.id)
+                await _administration(session, settings).delete_org(org.id)
             return org.name
 
     return _run(run)
@@ -126,6 +163,10 @@ def copy(settings: Settings, target: Path) -> None:
             raise Refused(f"{target} is there already.") from error
 
     _run(run)
+
+
+def _administration(session: AsyncSession, settings: Settings) -> Administration:
+    return Administration(session, settings.quota, CLI, by=LOCAL)
 
 
 def _run(work: Callable[[], Awaitable[Result]]) -> Result:

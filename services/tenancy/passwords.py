@@ -1,64 +1,137 @@
-"""Passwords: argon2id with the library's parameters, which follow RFC 9106's second recommendation."""
+"""Passwords: how good they must be, and their hashes.
+
+Hashes are argon2id with the library's parameters, which follow RFC 9106's second recommendation. They are
+computed by threads of their own, so that a flood of logins holds up nothing else, and never while a
+transaction that writes is open.
+"""
 
 import asyncio
-from typing import Final
+import threading
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from services.threads import in_thread
+from services.errors import ApiError, invalid, retry_headers
+from services.tenancy.strength import weakness
+from storage.transactions import refuse_while_writing
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SHORTEST: Final = 10
 """Characters; NIST SP 800-63B asks for 8 at least, and against rules on their kinds."""
 
-LONGEST: Final = 200
+LONGEST: Final = 256
+"""Bytes of UTF-8, and characters as they are typed."""
 
 AT_ONCE: Final = 2
-"""Hashes computed at once in one process: each takes 64 MiB."""
+"""Hashes computed at once in one process: each takes 64 MiB and about 50 ms."""
 
-WAIT: Final = 10.0
-"""Seconds to wait for a turn."""
+QUEUE: Final = 32
+"""Hashes in hand and waiting in one process: less than two seconds of work."""
+
+SHARE: Final = 4
+"""Of those, from one address."""
+
+BUSY: Final = 2.0
+"""Seconds after which one who was refused may try again."""
 
 
 class Passwords:
-    """Makes and checks hashes, off the event loop."""
+    """Makes and checks hashes, off the event loop.
+
+    Passwords are compared in Unicode's form NFKC: keyboards write the same letter in more than one way.
+    """
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
+        self._lock = threading.Lock()
+        self._shares: Counter[str] = Counter()
         self._nobody: str | None = None
 
-    async def hash(self, password: str) -> str:
-        """The hash that is kept.
+    async def hash(self, password: str, *, about: Iterable[str] = (), address: str | None = None) -> str:
+        """The hash that is kept of a new password.
+
+        Args:
+            password: As it was typed.
+            about: What others know of its owner: e-mail address, name, organisation. It adds no strength.
+            address: Where it comes from; addresses share the queue.
 
         Raises:
-            TimeoutError: Too many others are at it.
+            ApiError: 400 with the code ``password_too_short``, ``password_too_long`` or
+                ``password_too_weak``; 429, too many are being hashed.
         """
-        async with asyncio.timeout(WAIT):
-            await self._turns.acquire()
-        try:
-            return await in_thread(self._hasher.hash, password)
-        finally:
-            self._turns.release()
+        text = _normal(password)
+        if len(text) < SHORTEST:
+            raise invalid(f"A password has at least {SHORTEST} characters.", "password", "password_too_short")
+        if len(text.encode()) > LONGEST or len(password) > LONGEST:
+            raise invalid(f"A password has at most {LONGEST} bytes.", "password", "password_too_long")
+        return await self._run(address, self._make, text, tuple(about))
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
+    async def verify(self, password: str, password_hash: str | None, *, address: str | None = None) -> bool:
         """Whether it is the password of that hash. Takes as long when there is no hash.
 
-        Raises:
-            TimeoutError: Too many others are at it.
-        """
-        if self._nobody is None:
-            self._nobody = await self.hash("nobody's")
-        async with asyncio.timeout(WAIT):
-            await self._turns.acquire()
-        try:
-            good = await in_thread(self._check, password, password_hash or self._nobody)
-        finally:
-            self._turns.release()
-        return good and password_hash is not None
+        Args:
+            password: As it was typed.
+            password_hash: ``None`` when nobody has such a password.
+            address: Where it comes from; addresses share the queue.
 
-    def _check(self, password: str, password_hash: str) -> bool:
+        Raises:
+            ApiError: 429, too many are being hashed.
+        """
+        # Early hashes are of what was typed.
+        texts = tuple(dict.fromkeys((_normal(password), password)))
+        return await self._run(address, self._check, texts, password_hash)
+
+    def _make(self, text: str, about: tuple[str, ...]) -> str:
+        if (why := weakness(text, about)) is not None:
+            raise invalid(f"The password is too easy to guess. {why}", "password", "password_too_weak")
+        return self._hasher.hash(text)
+
+    def _check(self, texts: tuple[str, ...], password_hash: str | None) -> bool:
+        if self._nobody is None:
+            self._nobody = self._hasher.hash("nobody's")
+        wanted = password_hash or self._nobody
+        # Each is looked at, so that the time tells nothing.
+        found = [self._is(text, wanted) for text in texts]
+        return any(found) and password_hash is not None
+
+    def _is(self, text: str, password_hash: str) -> bool:
         try:
-            return self._hasher.verify(password_hash, password)
+            return self._hasher.verify(password_hash, text)
         except (VerifyMismatchError, VerificationError, InvalidHashError):
             return False
+
+    async def _run(self, address: str | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_while_writing("a password is hashed")
+        sharer = address or ""
+        with self._lock:
+            if self._shares.total() >= QUEUE or self._shares[sharer] >= SHARE:
+                raise ApiError(
+                    429,
+                    "Too many passwords are being checked; try again shortly.",
+                    kind="rate_limit_exceeded",
+                    code="too_many_logins",
+                    headers=retry_headers(BUSY),
+                )
+            self._shares[sharer] += 1
+        # A caller that left gives its place back when the work is done, or at once if it had not begun.
+        future = self._threads.submit(work, *args, **kwargs)
+        future.add_done_callback(lambda _: self._give_back(sharer))
+        return await asyncio.wrap_future(future)
+
+    def _give_back(self, sharer: str) -> None:
+        with self._lock:
+            self._shares[sharer] -= 1
+            if not self._shares[sharer]:
+                del self._shares[sharer]
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFKC", password)

@@ -2,12 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from services.tenancy.scopes import Scope
 
 Limits: TypeAlias = Mapping[str, Any]
 """A tenant's own limits, by the names of :class:`services.config.QuotaLimits`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """Who somebody says they are: what an access token holds. Believed only together with the database.
+
+    Attributes:
+        org_id: The tenant.
+        user_id: The user, of a login.
+        family: The login it came from.
+        key_id: The API key it was made from.
+    """
+
+    org_id: str
+    user_id: str | None = None
+    family: str | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +43,7 @@ class Principal:
         key_id: The API key, if it came with one.
         role: The user's in the tenant.
         family: The login a token came from.
+        expires_at: When its key ends.
     """
 
     org_id: str
@@ -37,6 +56,13 @@ class Principal:
     key_id: str | None = None
     role: str | None = None
     family: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def claims(self) -> Claims:
+        """What is asked of the database to know whether it still is who it was."""
+        user_id = None if self.key_id else self.user_id
+        return Claims(org_id=self.org_id, user_id=user_id, family=self.family, key_id=self.key_id)
 
     @property
     def actor(self) -> str:

@@ -35,8 +35,10 @@ class Scope(StrEnum):
 EVERYDAY: Final = frozenset({Scope.SPEECH, Scope.MODELS, Scope.VOICES, Scope.AUDIO})
 """What a key may do unless it is made to do less or more."""
 
+OWNER: Final = "owner"
+
 ROLES: Final[Mapping[str, frozenset[Scope]]] = {
-    "owner": EVERYDAY | {Scope.USAGE, Scope.ADMIN},
+    OWNER: EVERYDAY | {Scope.USAGE, Scope.ADMIN},
     "admin": EVERYDAY | {Scope.USAGE, Scope.ADMIN},
     "member": EVERYDAY | {Scope.USAGE},
     "service": frozenset({Scope.SPEECH, Scope.MODELS, Scope.AUDIO}),

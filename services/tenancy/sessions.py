@@ -3,26 +3,25 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import AuthConfig
-from services.errors import ApiError, retry_headers
-from services.quota.counters import Counters, CountersUnavailable
+from services.errors import ApiError
+from services.quota.counters import Counters
 from services.tenancy.authenticator import Authenticator, unauthorized
 from services.tenancy.gate import DatabaseGate
+from services.tenancy.keys import parse_key
+from services.tenancy.login_guard import LoginGuard
 from services.tenancy.origin import Origin
 from services.tenancy.passwords import Passwords
-from services.tenancy.tokens import Claims, hash_token, make_refresh_token
+from services.tenancy.principal import Claims
+from services.tenancy.tokens import hash_token, is_refresh_token, make_refresh_token
 from storage.columns import new_id, now
 from storage.repositories.audit import AuditRepository
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import UserRepository
 from storage.tables import Org, RefreshToken, User
-
-PER_ADDRESS: Final = 10
-"""Failed logins of one address for each that one user has: many people share an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,8 @@ class Sessions:
         gate: The database.
         config: The settings.
         authenticator: Checks API keys.
-        counters: Count failed logins.
+        counters: Count failures.
+        guard: Slows down guessing at passwords.
         passwords: Checks them.
     """
 
@@ -59,12 +59,14 @@ class Sessions:
         config: AuthConfig,
         authenticator: Authenticator,
         counters: Counters,
+        guard: LoginGuard,
         passwords: Passwords,
     ) -> None:
         self._gate = gate
         self._config = config
         self._authenticator = authenticator
-        self._counters = counters
+        self._guard = guard
+        self._token_guard = LoginGuard(counters, config, realm="token")
         self._passwords = passwords
 
     async def login(self, email: str, password: str, org: str | None, origin: Origin) -> Issued:
@@ -80,23 +82,19 @@ class Sessions:
             ApiError: 401 alike for an unknown user, a wrong password, a locked user and another's tenant;
                 429 after too many.
         """
-        mark = await self._slow_down(email, origin)
+        address = origin.address
+        await self._guard.check(address, email)
         async with self._gate.read() as session:
             user = await UserRepository(session).by_email(email)
         known = user is not None and user.disabled_at is None
-        try:
-            good = await self._passwords.verify(password, user.password_hash if user and known else None)
-        except TimeoutError as error:
-            raise ApiError(
-                503,
-                "Too many logins at once; try again shortly.",
-                kind="server_error",
-                headers=retry_headers(2),
-            ) from error
+        password_hash = user.password_hash if user and known else None
+        good = await self._passwords.verify(password, password_hash, address=address)
+        if not good:
+            # At once, so that guesses side by side are few.
+            await self._guard.failed(address, email)
         async with self._gate.write() as session:
             place = await _place(session, user, org) if user and good else None
             audit = AuditRepository(session, place.id if place else None)
-            address, request_id = origin.address, origin.request_id
             if user is None or place is None:
                 # What was typed may be a password in the wrong field: only its hash is kept.
                 typed = hashlib.sha256(email.lower().encode()).hexdigest()[:16]
@@ -104,58 +102,62 @@ class Sessions:
                     "login.failed",
                     actor="anonymous",
                     address=address,
-                    request_id=request_id,
+                    request_id=origin.request_id,
                     details={"email_sha256": typed},
                 )
                 issued = None
             else:
-                await audit.add("login", actor=user.id, address=address, request_id=request_id)
+                await audit.add("login", actor=user.id, address=address, request_id=origin.request_id)
                 issued = await self._issue(session, user.id, place.id, new_id("fam"))
         if issued is None:
+            if good:
+                await self._guard.failed(address, email)
             raise unauthorized("The e-mail address or the password is wrong.", "invalid_credentials")
-        await self._forgive(mark)
+        await self._guard.succeeded(address, email)
         return issued
 
     async def refresh(self, refresh_token: str, origin: Origin) -> Issued:
         """Exchange a refresh token for new tokens. Each is good once; a second use ends the session.
 
         Raises:
-            ApiError: 401.
+            ApiError: 401; 429 after too many that were wrong.
         """
         wrong = unauthorized("The refresh token is wrong, used or too old.", "invalid_refresh_token")
-        async with self._gate.write() as session:
-            tokens = TokenRepository(session)
-            token = await tokens.find(hash_token(refresh_token))
-            if token is None:
-                raise wrong
-            issued = await self._rotate(session, token)
-            if issued is None:
-                # Somebody has a copy: nobody can tell which of the two is the thief.
-                await tokens.revoke_family(token.family)
-                await AuditRepository(session, token.org_id).add(
-                    "session.ended",
-                    actor=token.user_id,
-                    address=origin.address,
-                    request_id=origin.request_id,
-                    details={"reason": "a refresh token was used again"},
-                )
+        token_hash = hash_token(refresh_token)
+        token = await self._find(token_hash) if is_refresh_token(refresh_token) else None
+        if token is None:
+            raise await self._refused(wrong, origin, token_hash)
+        try:
+            issued = await self._rotated(token, origin)
+        except ApiError as error:
+            raise await self._refused(error, origin, token_hash) from error
         if issued is None:
-            raise wrong
+            raise await self._refused(wrong, origin, token_hash)
         return issued
 
-    async def exchange(self, api_key: str) -> Issued:
-        """A token that may do what an API key may, for as long as a token is good.
+    async def exchange(self, api_key: str, origin: Origin) -> Issued:
+        """A token that may do what an API key may. It ends as tokens do, or with the key if that is sooner.
+
+        Tokens are exchanged for nothing: else a copy of one would be good for ever.
 
         Raises:
-            ApiError: 401.
+            ApiError: 401; 429 after too many that were wrong.
         """
-        principal = await self._authenticator.identify(api_key)
-        if principal.key_id is None:
-            raise unauthorized("That is no API key.", "invalid_api_key")
+        parts = parse_key(api_key)
+        account = hash_token(api_key) if parts is None else parts[0]
+        if parts is None:
+            raise await self._refused(unauthorized("That is no API key.", "invalid_api_key"), origin, account)
+        try:
+            principal = await self._authenticator.identify(api_key)
+        except ApiError as error:
+            raise await self._refused(error, origin, account) from error
         tokens = await self._gate.open()
-        signed = tokens.sign(Claims(org_id=principal.org_id, key_id=principal.key_id))
+        seconds = tokens.seconds
+        if principal.expires_at is not None:
+            seconds = max(0.0, min(seconds, (principal.expires_at - now()).total_seconds()))
+        signed = tokens.sign(principal.claims, seconds=seconds)
         return Issued(
-            access_token=signed, expires_in=int(tokens.seconds), refresh_token=None, org_id=principal.org_id
+            access_token=signed, expires_in=int(seconds), refresh_token=None, org_id=principal.org_id
         )
 
     async def logout(self, family: str, org_id: str, actor: str, origin: Origin) -> None:
@@ -166,13 +168,50 @@ class Sessions:
                 "logout", actor=actor, address=origin.address, request_id=origin.request_id
             )
 
-    async def _rotate(self, session: AsyncSession, token: RefreshToken) -> Issued | None:
-        """The next tokens of a family; ``None`` when the token was used before."""
+    async def _find(self, token_hash: str) -> RefreshToken | None:
+        # Without the write lock: anybody may ask with anything.
+        async with self._gate.read() as session:
+            return await TokenRepository(session).find(token_hash)
+
+    async def _rotated(self, token: RefreshToken, origin: Origin) -> Issued | None:
+        """The next tokens of a family; ``None`` when the token was used before, which ends the family.
+
+        Raises:
+            ApiError: 401, the session has ended, or its user may not use the tenant now.
+        """
         if token.expires_at <= now() or token.revoked_at is not None:
             raise unauthorized("The session has ended.", "session_ended")
-        if not await TokenRepository(session).use(token):
-            return None
-        return await self._issue(session, token.user_id, token.org_id, token.family)
+        # A token is not used up by trying while its tenant is locked.
+        await self._authenticator.confirm(
+            Claims(org_id=token.org_id, user_id=token.user_id, family=token.family)
+        )
+        async with self._gate.write() as session:
+            tokens = TokenRepository(session)
+            if await tokens.use(token):
+                return await self._issue(session, token.user_id, token.org_id, token.family)
+            # Somebody has a copy: nobody can tell which of the two is the thief.
+            await tokens.revoke_family(token.family)
+            await AuditRepository(session, token.org_id).add(
+                "session.ended",
+                actor=token.user_id,
+                address=origin.address,
+                request_id=origin.request_id,
+                details={"reason": "a refresh token was used again"},
+            )
+        return None
+
+    async def _refused(self, error: ApiError, origin: Origin, account: str) -> ApiError:
+        """What a wrong credential is answered: as it is, or that it has to wait.
+
+        Good ones are never asked to wait, so that nobody can hold up others behind the same address: they
+        cannot be guessed, and looking one up costs no more than with any other request.
+        """
+        try:
+            await self._token_guard.check(origin.address, account)
+        except ApiError as later:
+            return later
+        await self._token_guard.failed(origin.address, account)
+        return error
 
     async def _issue(self, session: AsyncSession, user_id: str, org_id: str, family: str) -> Issued:
         refresh_token = make_refresh_token()
@@ -188,40 +227,6 @@ class Sessions:
         return Issued(
             access_token=signed, expires_in=int(tokens.seconds), refresh_token=refresh_token, org_id=org_id
         )
-
-    async def _slow_down(self, email: str, origin: Origin) -> str:
-        """Count an attempt as if it failed; gives what to forgive when it succeeds.
-
-        Raises:
-            ApiError: 429 after too many, 503 when nobody counts.
-        """
-        mark = f"login-{hashlib.sha256(email.lower().encode()).hexdigest()[:32]}"
-        limit, period = self._config.max_login_failures, self._config.login_window_seconds
-        try:
-            windows = [await self._counters.hit(mark, "failures", limit, period)]
-            if origin.address:
-                place = f"login-from-{origin.address}"
-                windows.append(await self._counters.hit(place, "failures", limit * PER_ADDRESS, period))
-        except CountersUnavailable as error:
-            message, headers = "Logins cannot be counted now; try again shortly.", retry_headers(2)
-            raise ApiError(503, message, kind="server_error", headers=headers) from error
-        if not all(window.allowed for window in windows):
-            wait = max(window.retry_after for window in windows)
-            message = "There were too many failed logins; wait before the next."
-            raise ApiError(
-                429,
-                message,
-                kind="rate_limit_exceeded",
-                code="too_many_logins",
-                headers=retry_headers(wait),
-            )
-        return mark
-
-    async def _forgive(self, mark: str) -> None:
-        try:
-            await self._counters.clear(mark, "failures")
-        except CountersUnavailable:
-            return  # it forgets by itself before long
 
 
 async def _place(session: AsyncSession, user: User, org: str | None) -> Org | None:

@@ -3,33 +3,22 @@
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
+from services.tenancy.principal import Claims
+
 ISSUER: Final = "awaaztwin"
 ALGORITHM: Final = "HS256"
 REFRESH_MARK: Final = "atr_"
+INVITATION_MARK: Final = "ati_"
+RESET_MARK: Final = "atp_"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What an access token says. It is believed only together with the database.
-
-    Attributes:
-        org_id: The tenant.
-        user_id: The user, of a login.
-        family: The login it came from.
-        key_id: The API key it was made from.
-    """
-
-    org_id: str
-    user_id: str | None = None
-    family: str | None = None
-    key_id: str | None = None
+_REFRESH: Final = re.compile(r"atr_[A-Za-z0-9_-]{43}")
 
 
 class InvalidToken(ValueError):  # noqa: N818 - named for the state
@@ -57,13 +46,18 @@ class Tokens:
         self._secret = secret
         self.seconds = seconds
 
-    def sign(self, claims: Claims) -> str:
-        """A token that says so."""
+    def sign(self, claims: Claims, *, seconds: float | None = None) -> str:
+        """A token that says so.
+
+        Args:
+            claims: What it says.
+            seconds: How long it is good, if not as long as others.
+        """
         now = int(time.time())
         payload: dict[str, Any] = {
             "iss": ISSUER,
             "iat": now,
-            "exp": now + int(self.seconds),
+            "exp": now + int(self.seconds if seconds is None else seconds),
             "jti": secrets.token_hex(8),
             "org": claims.org_id,
             "sub": claims.user_id or claims.key_id or "",
@@ -109,9 +103,28 @@ class Tokens:
 
 def make_refresh_token() -> str:
     """A new refresh token; its hash is kept."""
-    return REFRESH_MARK + secrets.token_urlsafe(32)
+    return _random(REFRESH_MARK)
+
+
+def make_invitation_token() -> str:
+    """A new invitation's token; its hash is kept."""
+    return _random(INVITATION_MARK)
+
+
+def make_reset_token() -> str:
+    """A new token by which a password is chosen; its hash is kept."""
+    return _random(RESET_MARK)
+
+
+def is_refresh_token(text: str) -> bool:
+    """Whether it looks like a refresh token."""
+    return _REFRESH.fullmatch(text) is not None
 
 
 def hash_token(token: str) -> str:
-    """What is kept of a refresh token."""
+    """What is kept of a random token: SHA-256, hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _random(mark: str) -> str:
+    return mark + secrets.token_urlsafe(32)

@@ -119,10 +119,15 @@ class VoiceLibrary:
             ApiError: 404 for the consent, 429.
             Conflict: The name is taken.
         """
-        async with writing(self._gate) as session:
-            await self._consent(session, owner, fields.consent_id)
-            voices = VoiceRepository(session, owner.org_id)
-            await voices.check_new(fields.name or "", most=owner.limits.voices)
+        try:
+            async with self._gate.read() as session:
+                consents = ConsentRepository(session, owner.org_id)
+                if fields.consent_id is not None and await consents.get(fields.consent_id) is None:
+                    raise not_found("consent", fields.consent_id)
+                voices = VoiceRepository(session, owner.org_id)
+                await voices.check_new(fields.name or "", most=owner.limits.voices)
+        except OverQuota as error:
+            raise over_quota(error) from error
 
     async def insert(
         self, session: AsyncSession, owner: Owner, voice_id: str, fields: VoiceFields

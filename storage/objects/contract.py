@@ -145,10 +145,6 @@ class ObjectStore(Protocol):
         """The objects whose keys begin with ``prefix``, in the order of their keys."""
         ...
 
-    async def signed_url(self, key: str, *, seconds: int, filename: str) -> str | None:
-        """A URL that anybody may fetch the object from, for a while; ``None`` if the store gives none."""
-        ...
-
     async def sweep(self) -> int:
         """Remove what puts of processes that died left behind; gives how many."""
         ...

@@ -32,6 +32,7 @@ from storage.objects.contract import (
 )
 from storage.objects.keys import checked
 from storage.private import make_private_folder, private_opener
+from storage.transactions import refuse_while_writing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -110,11 +111,6 @@ class FolderStore:
             with suppress(ObjectMissing):
                 yield await self.head(key)
 
-    async def signed_url(self, key: str, *, seconds: int, filename: str) -> str | None:
-        """A folder has no URLs; the Gateway signs its own."""
-        del key, seconds, filename
-        return None
-
     async def ping(self) -> None:
         """See :meth:`storage.objects.contract.ObjectStore.ping`."""
         await self._run(_try_out, self._root)
@@ -152,6 +148,7 @@ class FolderStore:
                     yield key
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_while_writing("the object store is used")
         async with self._turns:
             try:
                 return await asyncio.to_thread(work, *args, **kwargs)

@@ -26,6 +26,7 @@ from storage.objects.contract import (
     TooLarge,
 )
 from storage.objects.keys import checked
+from storage.transactions import refuse_while_writing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -140,17 +141,6 @@ class S3Store:
             if token is None:
                 return
 
-    async def signed_url(self, key: str, *, seconds: int, filename: str) -> str | None:
-        """See :meth:`storage.objects.contract.ObjectStore.signed_url`."""
-        parameters = {
-            "Bucket": self._bucket,
-            "Key": checked(key),
-            "ResponseContentDisposition": f'inline; filename="{filename}"',
-        }
-        return await self._run(
-            self._client.generate_presigned_url, "get_object", Params=parameters, ExpiresIn=seconds
-        )
-
     async def sweep(self) -> int:
         """See :meth:`storage.objects.contract.ObjectStore.sweep`."""
         return await self._run(self._abort_old)
@@ -165,6 +155,7 @@ class S3Store:
         self._client.close()
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_while_writing("the object store is used")
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))

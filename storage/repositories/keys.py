@@ -58,6 +58,19 @@ class KeyRepository:
             query = query.where(ApiKey.id > after)
         return (await self._session.scalars(query)).all()
 
+    async def ids_of(self, user_id: str) -> Sequence[str]:
+        """The ids of a user's keys."""
+        query = select(ApiKey.id).where(ApiKey.org_id == self._org_id, ApiKey.user_id == user_id)
+        return (await self._session.scalars(query)).all()
+
+    async def revoke_user(self, user_id: str) -> None:
+        """Make all of a user's keys useless from now on."""
+        await self._session.execute(
+            update(ApiKey)
+            .where(ApiKey.org_id == self._org_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=now())
+        )
+
     async def revoke(self, key: ApiKey) -> None:
         """Make a key useless from now on."""
         key.revoked_at = key.revoked_at or now()
@@ -67,6 +80,11 @@ class KeyRepository:
 async def find_key(session: AsyncSession, prefix: str) -> ApiKey | None:
     """The key of that public half, whosever it is: for authentication alone."""
     return await session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+
+
+async def keys_of_user(session: AsyncSession, user_id: str) -> Sequence[str]:
+    """The ids of a user's keys in every tenant: for the operator alone."""
+    return (await session.scalars(select(ApiKey.id).where(ApiKey.user_id == user_id))).all()
 
 
 async def touch_keys(session: AsyncSession, used: dict[str, datetime]) -> None:

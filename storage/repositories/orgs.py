@@ -48,6 +48,14 @@ class OrgRepository:
         """The tenant of that id."""
         return await self._session.get(Org, org_id)
 
+    async def lock(self, org_id: str) -> Org | None:
+        """The tenant of that id, which nobody else locks until the transaction ends.
+
+        Whoever changes a tenant's members, keys or invitations locks it first, and then looks.
+        """
+        query = select(Org).where(Org.id == org_id).with_for_update(key_share=True)
+        return await self._session.scalar(query.execution_options(populate_existing=True))
+
     async def find(self, id_or_name: str) -> Org | None:
         """The tenant of that id, or else of that name without case."""
         if org := await self.get(id_or_name):

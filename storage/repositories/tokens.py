@@ -54,13 +54,16 @@ class TokenRepository:
             .values(revoked_at=now())
         )
 
-    async def revoke_user(self, user_id: str) -> None:
-        """Make all of a user's tokens useless."""
-        await self._session.execute(
-            update(RefreshToken)
-            .where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
-            .values(revoked_at=now())
+    async def revoke_user(self, user_id: str, *, org_id: str | None = None, keep: str | None = None) -> None:
+        """Make a user's tokens useless: those for a tenant, or all; but those of the family ``keep``."""
+        statement = update(RefreshToken).where(
+            RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None)
         )
+        if org_id is not None:
+            statement = statement.where(RefreshToken.org_id == org_id)
+        if keep is not None:
+            statement = statement.where(RefreshToken.family != keep)
+        await self._session.execute(statement.values(revoked_at=now()))
 
     async def family_is_good(self, family: str) -> bool:
         """Whether a family has a token that was not revoked."""

@@ -1,13 +1,13 @@
 """Users, and their places in the tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.columns import now
+from storage.columns import address_key, now
 from storage.errors import Conflict
 from storage.tables import Membership, Org, User
 
@@ -37,7 +37,7 @@ class UserRepository:
         Raises:
             Conflict: The address is taken.
         """
-        user = User(email=email.lower(), password_hash=password_hash, name=name, operator=operator)
+        user = User(email=address_key(email), password_hash=password_hash, name=name, operator=operator)
         self._session.add(user)
         try:
             await self._session.flush()
@@ -51,7 +51,42 @@ class UserRepository:
 
     async def by_email(self, email: str) -> User | None:
         """The user of that address, without case."""
-        return await self._session.scalar(select(User).where(User.email == email.lower()))
+        return await self._session.scalar(select(User).where(User.email == address_key(email)))
+
+    async def lock(self, user_id: str) -> User | None:
+        """The user of that id, whom nobody else locks until the transaction ends.
+
+        With a user who is an operator all operators are locked, so that two at once do not lock each other
+        out. Lock users before tenants.
+        """
+        user = await self.get(user_id)
+        if user is None:
+            return None
+        which = User.operator if user.operator else User.id == user_id
+        query = select(User).where(which).order_by(User.id).with_for_update(key_share=True)
+        # As they are once they are locked, not as this session may have read them before.
+        locked = await self._session.scalars(query.execution_options(populate_existing=True))
+        return next((found for found in locked if found.id == user_id), None)
+
+    async def lock_operators(self) -> None:
+        """Lock all operators, in the order of their ids."""
+        query = select(User.id).where(User.operator).order_by(User.id)
+        await self._session.execute(query.with_for_update(key_share=True))
+
+    async def operators(self, *, but: str | None = None, org_id: str | None = None) -> int:
+        """How many operators can log in, but one, and somewhere else than in a tenant."""
+        query = (
+            select(func.count(func.distinct(User.id)))
+            .select_from(User)
+            .join(Membership, Membership.user_id == User.id)
+            .join(Org, Org.id == Membership.org_id)
+            .where(User.operator, User.disabled_at.is_(None), Org.disabled_at.is_(None))
+        )
+        if but is not None:
+            query = query.where(User.id != but)
+        if org_id is not None:
+            query = query.where(Org.id != org_id)
+        return await self._session.scalar(query) or 0
 
     async def orgs_of(self, user_id: str) -> Sequence[tuple[Org, str]]:
         """The tenants a user belongs to, oldest first, and the role in each."""
@@ -77,6 +112,11 @@ class UserRepository:
         """Remove a user from everywhere."""
         await self._session.execute(delete(User).where(User.id == user.id))
 
+    async def delete_without_place(self, user_ids: Collection[str]) -> None:
+        """Remove those users who have no place in any tenant."""
+        placed = exists().where(Membership.user_id == User.id)
+        await self._session.execute(delete(User).where(User.id.in_(user_ids), ~placed))
+
 
 class MemberRepository:
     """The users of one tenant.
@@ -94,6 +134,11 @@ class MemberRepository:
         """The member of that id."""
         query = self._query().where(User.id == user_id)
         row = (await self._session.execute(query)).first()
+        return None if row is None else Member(*row)
+
+    async def by_email(self, email: str) -> Member | None:
+        """The member of that address, without case."""
+        row = (await self._session.execute(self._query().where(User.email == address_key(email)))).first()
         return None if row is None else Member(*row)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Member]:
@@ -129,9 +174,36 @@ class MemberRepository:
             delete(Membership).where(Membership.org_id == self._org_id, Membership.user_id == user_id)
         )
 
-    async def count(self, role: str) -> int:
-        """How many members have a role."""
-        query = select(func.count()).where(Membership.org_id == self._org_id, Membership.role == role)
+    async def ids(self) -> Sequence[str]:
+        """The ids of all members."""
+        query = select(Membership.user_id).where(Membership.org_id == self._org_id)
+        return (await self._session.scalars(query)).all()
+
+    async def operators(self) -> int:
+        """How many operators are among the members."""
+        return (
+            await self._session.scalar(
+                select(func.count())
+                .select_from(Membership)
+                .join(User, User.id == Membership.user_id)
+                .where(Membership.org_id == self._org_id, User.operator)
+            )
+            or 0
+        )
+
+    async def others(self, role: str, user_id: str) -> int:
+        """How many other members have a role and may log in."""
+        query = (
+            select(func.count())
+            .select_from(Membership)
+            .join(User, User.id == Membership.user_id)
+            .where(
+                Membership.org_id == self._org_id,
+                Membership.role == role,
+                Membership.user_id != user_id,
+                User.disabled_at.is_(None),
+            )
+        )
         return await self._session.scalar(query) or 0
 
     def _query(self):  # noqa: ANN202 - a statement's type is longer than the statement

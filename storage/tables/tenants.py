@@ -37,7 +37,7 @@ class User(Base):
     """A person, or a service, that may belong to several orgs.
 
     Attributes:
-        email: In lower case.
+        email: As :func:`storage.columns.address_key` makes it.
         password_hash: argon2id; ``None`` cannot log in with a password.
         operator: Runs this server: may see and change every org.
     """
@@ -104,6 +104,46 @@ class RefreshToken(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """A place in an org that is offered to whoever has its token and proves to be of its address.
+
+    Attributes:
+        email: As :func:`storage.columns.address_key` makes it.
+        role: Of the place.
+        token_hash: SHA-256, hexadecimal.
+        made_by: The user or key that offers it, or ``cli``; it ends when they lose what they offer.
+    """
+
+    __tablename__ = "invitations"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=lambda: new_id("inv"))
+    org_id: Mapped[str] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"), index=True)
+    email: Mapped[str] = mapped_column(String(320))
+    role: Mapped[str] = mapped_column(String(20))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    made_by: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    accepted_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class PasswordReset(Base):
+    """Lets whoever has its token choose a user's password, once.
+
+    Attributes:
+        token_hash: SHA-256, hexadecimal.
+    """
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=lambda: new_id("reset"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), unique=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class AuditEvent(Base):

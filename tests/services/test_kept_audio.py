@@ -148,14 +148,14 @@ def test_a_signature_is_for_one_audio_of_one_tenant_and_one_time(kept: Tenants):
     path = f"/audio/{spoken.headers['x-audio-id']}"
     with kept.client(kept.a) as client:
         signed = urlsplit(client.post(f"{path}/url", json={}).json()["url"])
-    if signed.port != urlsplit(kept.server.url).port:
-        pytest.skip("S3 signs and checks its own")
     query = {name: values[0] for name, values in parse_qs(signed.query).items()}
     with kept.client() as client:
         assert client.get(f"{path}?{signed.query}").status_code == 200
         for change in (
             {"expires": str(int(query["expires"]) + 1)},
             {"org": kept.b.id},
+            {"by": kept.b.key_id},
+            {"by": ""},
             {"signature": query["signature"][:-1]},
         ):
             answer = client.get(f"{path}?{urlencode({**query, **change})}")

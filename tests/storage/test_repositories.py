@@ -109,7 +109,8 @@ async def test_members_are_seen_in_their_own_org_only(database: Database):
     async with database.write() as session:
         members = MemberRepository(session, a)
         await members.set_role(user.id, "owner")
-        assert await members.count("owner") == 1
+        assert await members.others("owner", "somebody") == 1
+        assert await members.others("owner", user.id) == 0
         await members.remove(user.id)
         assert await members.get(user.id) is None
 

@@ -11,6 +11,7 @@ import httpx
 from services.config import QuotaConfig
 from services.config.load import load_settings
 from services.tenancy.administration import Administration
+from services.tenancy.authenticator import LOCAL
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
@@ -75,31 +76,29 @@ async def _populate(configuration: Path, plan: str) -> tuple[Tenant, Tenant, Ten
     async with Database(loaded.storage.db_url.get_secret_value()) as database:
         gate = DatabaseGate(database, loaded)
         made: list[Tenant] = []
+        hashed = await Passwords().hash(PASSWORD)
         for name in ("Asha Audio", "Bharat Books", "The Operator"):
             async with gate.write() as session:
-                admin = Administration(session, loaded.quota, Passwords(), CLI)
-                made.append(await _tenant(admin, name, plan, loaded.quota))
+                admin = Administration(session, loaded.quota, CLI, by=LOCAL)
+                made.append(await _tenant(admin, name, plan, loaded.quota, hashed))
         return made[0], made[1], made[2]
 
 
-async def _tenant(admin: Administration, name: str, plan: str, quota: QuotaConfig) -> Tenant:
+async def _tenant(
+    admin: Administration, name: str, plan: str, quota: QuotaConfig, password_hash: str
+) -> Tenant:
     operator = name == "The Operator"
     org = await admin.create_org(name, plan=plan if plan in quota.plans else None, limits={})
     domain = name.rsplit(maxsplit=1)[-1].lower()
-    owner = await admin.create_owner(org.id, f"owner@{domain}.example", PASSWORD, operator=operator)
+    owner = await admin.create_owner(org.id, f"owner@{domain}.example", password_hash, operator=operator)
     users = {"owner": owner.id}
     for role in set(ROLES) - {"owner"}:
         member = await admin.add_member(
-            org.id,
-            f"{role}@{domain}.example",
-            role=role,
-            password=PASSWORD,
-            by_owner=True,
-            by_operator=True,
+            org.id, f"{role}@{domain}.example", role=role, password_hash=password_hash
         )
         users[role] = member.user.id
     scopes = EVERYTHING if operator else EVERYTHING - {Scope.OPERATOR}
-    made = await admin.create_key(org.id, name="all", scopes=sorted(scopes), allowed=EVERYTHING)
+    made = await admin.create_key(org.id, name="all", scopes=sorted(scopes))
     return Tenant(org.id, name, made.text, made.key.id, users)
 
 

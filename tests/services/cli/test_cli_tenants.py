@@ -129,11 +129,9 @@ def test_users_and_keys(cli: CliRunner):
     assert "is admin" in ok(cli.invoke(app, ["user", "role", "bot@example.com", "admin", "--org", "local"]))
     change = ["user", "role", "ravi@example.com", "member", "--org", "local"]
     assert "keeps an owner" in refused(cli.invoke(app, change))
-    ok(
-        cli.invoke(
-            app, ["user", "password", "ravi@example.com", "--password-stdin"], input="another long one\n"
-        )
-    )
+    taken = refused(cli.invoke(app, add, input=f"{PASSWORD}\n"))
+    assert "ravi@example.com" in taken
+    assert "invite" in taken
     ok(cli.invoke(app, ["user", "remove", "bot@example.com", "--org", "local"]))
     assert "bot@" not in ok(cli.invoke(app, ["user", "list", "--org", "local"]))
     key = ok(
@@ -149,13 +147,62 @@ def test_users_and_keys(cli: CliRunner):
 
 
 @pytest.mark.usefixtures("settings")
+def test_invitations_resets_and_locked_out_users(cli: CliRunner):
+    invited = cli.invoke(app, ["user", "invite", "NEW@example.com", "--org", "local", "--role", "admin"])
+    token = ok(invited).strip()
+    assert token.startswith("ati_")
+    assert "new@example.com" in invited.stderr
+    assert "/auth/invitations/accept" in invited.stderr
+    # Nobody has the address until they accept.
+    assert "new@" not in ok(cli.invoke(app, ["user", "list", "--org", "local"]))
+    assert "no user" in refused(cli.invoke(app, ["user", "reset", "new@example.com"]))
+
+    add = ["user", "add", "ravi@example.com", "--org", "local", "--role", "owner", "--no-password"]
+    ok(cli.invoke(app, add))
+    reset = cli.invoke(app, ["user", "reset", "ravi@example.com"])
+    assert ok(reset).startswith("atp_")
+    assert "/auth/password/reset" in reset.stderr
+    assert "keeps an owner" in refused(cli.invoke(app, ["user", "disable", "ravi@example.com"]))
+    add[2] = "asha@example.com"
+    ok(cli.invoke(app, add))
+    ok(cli.invoke(app, ["user", "disable", "ravi@example.com"]))
+    users = json.loads(ok(cli.invoke(app, ["user", "list", "--org", "local", "--json"])))
+    assert {user["email"]: user["disabled"] for user in users} == {
+        "asha@example.com": False,
+        "ravi@example.com": True,
+    }
+    assert "disabled" in ok(cli.invoke(app, ["user", "list", "--org", "local"]))
+    ok(cli.invoke(app, ["user", "enable", "ravi@example.com"]))
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["org", "create", "x" * 201],
+        ["org", "create", " "],
+        ["org", "create", "a\nb"],
+        ["org", "change", "local", "--name", "x" * 201],
+        ["key", "create", "x" * 201, "--org", "local"],
+        ["user", "add", "no address", "--org", "local", "--no-password"],
+        ["user", "add", "\u0130" * 318 + "@x", "--org", "local", "--no-password"],
+        ["user", "add", "a@example.com", "--name", "x" * 201, "--org", "local", "--no-password"],
+        ["user", "invite", "\ufdfa" * 100 + "@x", "--org", "local"],
+        ["user", "invite", "a\u200b@example.com", "--org", "local"],
+    ],
+)
+def test_texts_that_no_database_would_keep_are_refused(cli: CliRunner, arguments: list[str]):
+    assert "Invalid value for" in refused(cli.invoke(app, arguments))
+
+
+@pytest.mark.usefixtures("settings")
 def test_the_database_goes_up_and_down_and_is_copied(cli: CliRunner, elsewhere: Path):
-    assert "at revision 0002; before: none" in ok(cli.invoke(app, ["db", "upgrade"]))
+    assert "at revision 0003; before: none" in ok(cli.invoke(app, ["db", "upgrade"]))
     assert "already" in ok(cli.invoke(app, ["db", "upgrade"]))
     ok(cli.invoke(app, ["org", "create", "Kept"]))
     assert "Wrote copy.db" in ok(cli.invoke(app, ["db", "backup", "copy.db"]))
     assert "there already" in refused(cli.invoke(app, ["db", "backup", "copy.db"]))
-    assert "before: 0002" in ok(cli.invoke(app, ["db", "downgrade", "base", "--yes"]))
+    assert "before: 0003" in ok(cli.invoke(app, ["db", "downgrade", "base", "--yes"]))
     with sqlite3.connect(elsewhere / "copy.db") as copy:
         assert ("Kept",) in copy.execute("SELECT name FROM orgs").fetchall()
     copy.close()

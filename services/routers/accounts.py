@@ -1,0 +1,108 @@
+"""``/auth``: accepting an invitation, and one's own password."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.errors import ErrorAnswer
+from services.routers.auth import ANSWERS as AUTH_ANSWERS
+from services.routers.auth import Secret
+from services.routers.fields import Password, PersonName
+from services.state import State
+from services.tenancy.accounts import Accepted
+from services.tenancy.caller import Caller
+from services.tenancy.credentials import credential
+from services.tenancy.origin import Origin
+from services.tenancy.scopes import access
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    **AUTH_ANSWERS,
+    403: {
+        "model": ErrorAnswer,
+        "description": "The proof is wrong, or a page from elsewhere, in local mode.",
+    },
+    409: {"model": ErrorAnswer, "description": "It contradicts what is there by now."},
+}
+
+
+class Acceptance(BaseModel):
+    """An invitation that is accepted."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    token: Secret
+    password: Password | None = Field(
+        default=None,
+        description="A new one; for an address with an account, that of the account. A user with an account "
+        "may send the access token of a login as `Authorization` in its place.",
+    )
+    name: PersonName | None = Field(default=None, description="Of somebody new.")
+
+
+class Place(BaseModel):
+    """A place in an organisation."""
+
+    user_id: str
+    email: str
+    org_id: str
+    org: str
+    role: str
+
+
+class PasswordChange(BaseModel):
+    """One's own password, and the next."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    old_password: Password
+    password: Password = Field(description="The new one.")
+
+
+class PasswordChoice(BaseModel):
+    """A password chosen with a token of the operator's."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    token: Secret
+    password: Password
+
+
+@router.post("/invitations/accept", operation_id="acceptInvitation", status_code=201, responses=ANSWERS)
+@access(everyone=True)
+async def accept_invitation(body: Acceptance, state: State, request: Request) -> Place:
+    """Take the place that an invitation offers."""
+    accepted = await state.accounts.accept(
+        body.token,
+        password=body.password,
+        name=body.name,
+        credential=credential(request.headers.raw),
+        origin=Origin.of(request),
+    )
+    return _place(accepted)
+
+
+@router.post("/password", operation_id="changePassword", status_code=204, responses=ANSWERS)
+@access()
+async def change_password(body: PasswordChange, state: State, caller: Caller, request: Request) -> None:
+    """Change one's own password, logged in. One's other sessions end; keys stay."""
+    await state.accounts.change_password(caller, body.old_password, body.password, Origin.of(request))
+
+
+@router.post("/password/reset", operation_id="resetPassword", status_code=204, responses=ANSWERS)
+@access(everyone=True)
+async def reset_password(body: PasswordChoice, state: State, request: Request) -> None:
+    """Choose a password with a token that the operator made. All sessions of the user end; keys stay."""
+    await state.accounts.reset_password(body.token, body.password, Origin.of(request))
+
+
+def _place(accepted: Accepted) -> Place:
+    return Place(
+        user_id=accepted.user_id,
+        email=accepted.email,
+        org_id=accepted.org_id,
+        org=accepted.org,
+        role=accepted.role,
+    )

@@ -1,0 +1,91 @@
+"""``/admin/invitations``: places that are offered, for a tenant's admins. Nobody is sent anything.
+
+The token is handed over by whoever made the invitation; it is accepted at ``/auth/invitations/accept``.
+"""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from services.routers.admin import (
+    ANSWERS,
+    Body,
+    administration,
+    one_time,
+    page,
+    tenant_of,
+    time_text,
+)
+from services.routers.fields import After, Email, Id, Limit, OrgId, Role
+from services.state import State
+from services.tenancy.caller import Caller
+from services.tenancy.scopes import Scope, access
+from storage.repositories.invitations import InvitationRepository
+from storage.tables import Invitation
+
+router = APIRouter(prefix="/admin/invitations", tags=["admin"])
+
+ACCEPT_PATH: Final = "/auth/invitations/accept"
+
+
+class NewInvitation(Body):
+    """Whom a place is offered, and which."""
+
+    email: Email
+    role: Role = "member"
+
+
+@router.get("", operation_id="listInvitations", responses=ANSWERS)
+@access(Scope.ADMIN)
+async def list_invitations(
+    state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
+) -> dict[str, Any]:
+    """The open invitations of an organisation; never their tokens."""
+    async with state.gate.read() as session:
+        invitations = InvitationRepository(session, tenant_of(caller, org_id))
+        found = await invitations.list(after=after, limit=limit)
+    return page([_invitation(invitation) for invitation in found], limit)
+
+
+@router.post("", operation_id="createInvitation", status_code=201, responses=ANSWERS)
+@access(Scope.ADMIN)
+async def create_invitation(
+    body: NewInvitation,
+    state: State,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    org_id: OrgId = None,
+) -> dict[str, Any]:
+    """Offer a place to an address. ``token`` is shown here and never again: hand it to them alone.
+
+    An open invitation of the same address ends.
+    """
+    response.headers["cache-control"] = "no-store"
+    async with administration(state, request) as admin:
+        made = await admin.invite(tenant_of(caller, org_id), body.email, role=body.role)
+    return {**_invitation(made.invitation), **one_time(state, made.token, ACCEPT_PATH)}
+
+
+@router.delete("/{invitation_id}", operation_id="revokeInvitation", responses=ANSWERS)
+@access(Scope.ADMIN)
+async def revoke_invitation(
+    invitation_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
+) -> dict[str, Any]:
+    """Make an invitation useless; one that was accepted stays as it is."""
+    async with administration(state, request) as admin:
+        return _invitation(await admin.revoke_invitation(tenant_of(caller, org_id), invitation_id))
+
+
+def _invitation(invitation: Invitation) -> dict[str, Any]:
+    return {
+        "id": invitation.id,
+        "object": "invitation",
+        "email": invitation.email,
+        "role": invitation.role,
+        "made_by": invitation.made_by,
+        "created_at": time_text(invitation.created_at),
+        "expires_at": time_text(invitation.expires_at),
+        "accepted_at": time_text(invitation.accepted_at),
+        "revoked_at": time_text(invitation.revoked_at),
+    }

@@ -1,0 +1,275 @@
+"""What people do with their own accounts: accepting an invitation, choosing and changing a password.
+
+Passwords are checked and hashed before the transaction that goes by the result begins; the transaction
+asks again whether what was looked at still holds.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.errors import ApiError, invalid
+from services.tenancy.authenticator import Authenticator, unauthorized
+from services.tenancy.gate import DatabaseGate
+from services.tenancy.login_guard import LoginGuard
+from services.tenancy.origin import Origin
+from services.tenancy.passwords import Passwords
+from services.tenancy.principal import Principal
+from services.tenancy.tokens import hash_token
+from storage.errors import Conflict
+from storage.repositories.audit import AuditRepository
+from storage.repositories.invitations import find_invitation, use_invitation
+from storage.repositories.orgs import OrgRepository
+from storage.repositories.resets import ResetRepository
+from storage.repositories.tokens import TokenRepository
+from storage.repositories.users import MemberRepository, UserRepository
+from storage.tables import Invitation, Org, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A place that somebody took.
+
+    Attributes:
+        user_id: The user.
+        email: Their address, as it is kept.
+        org_id: The tenant.
+        org: Its name.
+        role: Theirs in it.
+    """
+
+    user_id: str
+    email: str
+    org_id: str
+    org: str
+    role: str
+
+
+class _Offer(NamedTuple):
+    """An open invitation, its tenant, and the user of its address, if there is one."""
+
+    invitation: Invitation
+    org: Org
+    user: User | None
+
+
+class Accounts:
+    """Changes that need the person's own proof.
+
+    Args:
+        gate: The database.
+        authenticator: Says whose session a token is.
+        guard: Slows down guessing at passwords, together with logins.
+        token_guard: Slows down guessing at one-time tokens.
+        passwords: Checks and hashes them.
+    """
+
+    def __init__(
+        self,
+        gate: DatabaseGate,
+        authenticator: Authenticator,
+        *,
+        guard: LoginGuard,
+        token_guard: LoginGuard,
+        passwords: Passwords,
+    ) -> None:
+        self._gate = gate
+        self._authenticator = authenticator
+        self._guard = guard
+        self._token_guard = token_guard
+        self._passwords = passwords
+
+    async def accept(
+        self, token: str, *, password: str | None, name: str | None, credential: str | None, origin: Origin
+    ) -> Accepted:
+        """Take the place that an invitation offers.
+
+        Somebody new gives the password they choose. Who has an account proves that it is theirs, by its
+        password or by a session: the token alone hands no account over.
+
+        Args:
+            token: The invitation's.
+            password: The new one, or that of the account.
+            name: Of somebody new, for people.
+            credential: The access token of a session, in the password's place.
+            origin: Where it comes from.
+
+        Raises:
+            ApiError: 400, 401 for the wrong password or session, 409 when there is an account by now, 429,
+                503.
+            Conflict: They are a member already.
+        """
+        offer = await self._offer(token, origin)
+        if password is None:
+            if offer.user is None or credential is None:
+                message = "Send a password: a new one, or that of the account that the address has."
+                raise invalid(message, "password", "missing")
+            await self._check_session(offer.user, credential)
+        else:
+            await self._guard.check(origin.address, offer.invitation.email)
+            # Whether there is an account or not, so that a weak one tells nothing of the address.
+            hashed = await self._passwords.hash(
+                password, about=[offer.invitation.email, offer.org.name], address=origin.address
+            )
+            if offer.user is None:
+                return await self._accept_new(offer, hashed, name or "", origin)
+            await self._prove(offer.user, password, origin)
+        if name is not None:
+            raise invalid("The account has its name already: leave it out.", "name")
+        return await self._accept_known(offer, offer.user, origin)
+
+    async def change_password(self, caller: Principal, old: str, new: str, origin: Origin) -> None:
+        """Change one's own password; one's other sessions end.
+
+        Raises:
+            ApiError: 400 for a weak one, 403 for the wrong old one or without a session, 409 when it was
+                changed meanwhile, 429, 503.
+        """
+        if caller.user_id is None or caller.family is None:
+            message = "Only a user who is logged in has a password to change; keys have none."
+            raise ApiError(403, message, code="session_required")
+        async with self._gate.read() as session:
+            user = await UserRepository(session).get(caller.user_id)
+        if user is None:
+            raise unauthorized("The user is not there any more.", "invalid_api_key")
+        await self._guard.check(origin.address, user.email)
+        try:
+            await self._prove(user, old, origin)
+        except ApiError as error:
+            if error.body.code != "invalid_credentials":
+                raise
+            message = "The old password is wrong."
+            raise ApiError(403, message, param="old_password", code="invalid_credentials") from error
+        about = [user.email, user.name, caller.org_name]
+        hashed = await self._passwords.hash(new, about=about, address=origin.address)
+        async with self._gate.write() as session:
+            now = await _unchanged(session, user)
+            await UserRepository(session).set_password(now, hashed)
+            await TokenRepository(session).revoke_user(user.id, keep=caller.family)
+            await ResetRepository(session).forget(user.id)
+            await _log(session, caller.org_id, "user.password_changed", user.id, origin, actor=user.id)
+
+    async def reset_password(self, token: str, password: str, origin: Origin) -> None:
+        """Choose a password with a reset's token; all sessions of the user end.
+
+        Raises:
+            ApiError: 400 for a weak password or a token that is not good, 429, 503.
+        """
+        token_hash = hash_token(token)
+        async with self._gate.read() as session:
+            user_id = await ResetRepository(session).find(token_hash)
+            user = None if user_id is None else await UserRepository(session).get(user_id)
+        if user is None:
+            raise await self._refused("reset", token_hash, origin)
+        hashed = await self._passwords.hash(password, about=[user.email, user.name], address=origin.address)
+        async with self._gate.write() as session:
+            users = UserRepository(session)
+            now = await users.lock(user.id)
+            if now is None or await ResetRepository(session).use(token_hash) is None:
+                raise _bad_token("reset")
+            await users.set_password(now, hashed)
+            await TokenRepository(session).revoke_user(user.id)
+            for org_id in [org.id for org, _ in await users.orgs_of(user.id)] or [None]:
+                await _log(session, org_id, "user.password_reset", user.id, origin, actor=user.id)
+
+    async def _offer(self, token: str, origin: Origin) -> _Offer:
+        token_hash = hash_token(token)
+        async with self._gate.read() as session:
+            invitation = await find_invitation(session, token_hash)
+            org = None if invitation is None else await OrgRepository(session).get(invitation.org_id)
+            if invitation is not None and org is not None and org.disabled_at is None:
+                user = await UserRepository(session).by_email(invitation.email)
+                return _Offer(invitation, org, user)
+        raise await self._refused("invitation", token_hash, origin)
+
+    async def _accept_new(self, offer: _Offer, password_hash: str, name: str, origin: Origin) -> Accepted:
+        try:
+            async with self._gate.write() as session:
+                users = UserRepository(session)
+                user = await users.create(offer.invitation.email, password_hash=password_hash, name=name)
+                return await _take(session, offer, user, origin)
+        except Conflict as error:
+            message = "There is an account of that address by now: send its password."
+            raise ApiError(409, message, param="password", code="conflict") from error
+
+    async def _accept_known(self, offer: _Offer, user: User, origin: Origin) -> Accepted:
+        async with self._gate.write() as session:
+            return await _take(session, offer, await _unchanged(session, user), origin)
+
+    async def _check_session(self, user: User, credential: str) -> None:
+        caller = await self._authenticator.identify(credential)
+        if caller.family is None or caller.user_id != user.id:
+            message = "The session is not that of the invited address."
+            raise unauthorized(message, "invalid_credentials")
+
+    async def _prove(self, user: User, password: str, origin: Origin) -> None:
+        """Check a user's password; who comes too soon was refused before.
+
+        Raises:
+            ApiError: 401, 429.
+        """
+        known = user.password_hash if user.disabled_at is None else None
+        if await self._passwords.verify(password, known, address=origin.address):
+            await self._guard.succeeded(origin.address, user.email)
+            return
+        await self._guard.failed(origin.address, user.email)
+        async with self._gate.write() as session:
+            await _log(session, None, "password.failed", user.id, origin, actor=origin.actor)
+        raise unauthorized("The password is wrong.", "invalid_credentials")
+
+    async def _refused(self, kind: str, token_hash: str, origin: Origin) -> ApiError:
+        """What a bad token is answered: that it is, or that it has to wait. Good ones never have to."""
+        try:
+            await self._token_guard.check(origin.address, token_hash)
+        except ApiError as later:
+            return later
+        await self._token_guard.failed(origin.address, token_hash)
+        return _bad_token(kind)
+
+
+async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin) -> Accepted:
+    """Give a user, who is locked, the place that is offered."""
+    invitation = offer.invitation
+    org = await OrgRepository(session).lock(invitation.org_id)
+    if org is None or org.disabled_at is not None or not await use_invitation(session, invitation.id):
+        raise _bad_token("invitation")
+    await MemberRepository(session, org.id).add(user, invitation.role)
+    await AuditRepository(session, org.id).add(
+        "invitation.accepted",
+        actor=user.id,
+        target=user.id,
+        address=origin.address,
+        request_id=origin.request_id,
+        details={"invitation": invitation.id, "role": invitation.role},
+    )
+    return Accepted(user_id=user.id, email=user.email, org_id=org.id, org=org.name, role=invitation.role)
+
+
+async def _unchanged(session: AsyncSession, user: User) -> User:
+    """A user, locked, whose password is still the one that was checked.
+
+    Raises:
+        ApiError: 409.
+    """
+    now = await UserRepository(session).lock(user.id)
+    if now is None or now.disabled_at is not None or now.password_hash != user.password_hash:
+        raise ApiError(409, "The account was changed meanwhile; try again.", code="conflict")
+    return now
+
+
+async def _log(
+    session: AsyncSession, org_id: str | None, action: str, user_id: str, origin: Origin, *, actor: str
+) -> None:
+    await AuditRepository(session, org_id).add(
+        action,
+        actor=actor,
+        target=user_id,
+        address=origin.address,
+        request_id=origin.request_id,
+    )
+
+
+def _bad_token(kind: str) -> ApiError:
+    message = f"The {kind}'s token is wrong, used, revoked or too old."
+    return invalid(message, "token", f"{kind}_not_found")

@@ -1,0 +1,105 @@
+"""What a caller may give and take, asked in the transaction that gives or takes it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.errors import ApiError, invalid
+from services.tenancy.principal import Principal
+from services.tenancy.scopes import OWNER, ROLES, Scope, scopes_of
+from storage.columns import now
+from storage.repositories.keys import KeyRepository
+from storage.repositories.users import Member, MemberRepository
+from storage.tables import ApiKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """What somebody may give and take.
+
+    Attributes:
+        scopes: What they may do themselves; they give no more.
+        owner: Whether they are an owner, and logged in: keys are not.
+    """
+
+    scopes: frozenset[Scope]
+    owner: bool
+
+    @property
+    def operator(self) -> bool:
+        """Whether they run the server."""
+        return Scope.OPERATOR in self.scopes
+
+    def check_operator(self) -> None:
+        """Refuse anybody but the operator.
+
+        Raises:
+            ApiError: 403.
+        """
+        if not self.operator:
+            raise ApiError(403, "Only the operator may do this.", code="insufficient_scope")
+
+    def check_role(self, role: str) -> None:
+        """Refuse to give a role.
+
+        Raises:
+            ApiError: 400 for what is not a role, 403 for a role that may do more than they.
+        """
+        if role not in ROLES:
+            raise invalid(
+                f"There is no role '{role}'; there is {', '.join(ROLES)}.", "role", "role_not_found"
+            )
+        self._check_owner(role)
+        self.check_scopes(ROLES[role], "role")
+
+    def check_scopes(self, scopes: frozenset[Scope], param: str) -> None:
+        """Refuse to give scopes.
+
+        Raises:
+            ApiError: 403 for more than they have.
+        """
+        if beyond := sorted(scopes - self.scopes):
+            message = f"Nobody gives what they may not do themselves: {', '.join(beyond)}."
+            raise ApiError(403, message, param=param, code="insufficient_scope")
+
+    def check_member(self, member: Member) -> None:
+        """Refuse to change, remove or disable a member.
+
+        Raises:
+            ApiError: 403 for an operator, unless they are one; for an owner, unless they are one.
+        """
+        if member.user.operator and not self.operator:
+            message = "Only an operator changes or removes an operator."
+            raise ApiError(403, message, code="insufficient_role")
+        self._check_owner(member.role)
+
+    def _check_owner(self, role: str) -> None:
+        if role == OWNER and not (self.owner or self.operator):
+            raise ApiError(403, "Only an owner makes, changes or removes owners.", code="insufficient_role")
+
+
+async def authority_of(session: AsyncSession, principal: Principal) -> Authority:
+    """What a principal may give and take now, by the database: it may have lost rights since it was asked.
+
+    Args:
+        session: A transaction, in which the principal's tenant is locked.
+        principal: Who it is; without a user and a key, whoever works on the machine itself.
+    """
+    if principal.key_id is None and principal.user_id is None:
+        return Authority(scopes=principal.scopes, owner=True)
+    scopes, owner = principal.scopes, principal.key_id is None
+    if principal.key_id is not None:
+        key = await KeyRepository(session, principal.org_id).get(principal.key_id)
+        if key is None or _has_ended(key):
+            return Authority(scopes=frozenset(), owner=False)
+    if principal.user_id is not None:
+        member = await MemberRepository(session, principal.org_id).get(principal.user_id)
+        if member is None or member.user.disabled_at is not None:
+            return Authority(scopes=frozenset(), owner=False)
+        scopes &= scopes_of(member.role, operator=member.user.operator)
+        owner = owner and member.role == OWNER
+    return Authority(scopes=scopes, owner=owner)
+
+
+def _has_ended(key: ApiKey) -> bool:
+    return key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now())

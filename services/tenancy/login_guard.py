@@ -1,0 +1,122 @@
+"""Slowing down those who guess: wrong passwords, wrong tokens, wrong invitations.
+
+Failures are counted, successes are not. An account from one address has to wait after a few failures, longer
+after each one more. Beside that, an account from anywhere and an address for any account have to wait after
+many; but never a pair of both that has succeeded in the last :data:`KNOWN` seconds. So a stranger who guesses
+keeps neither the account's owner from the places where they log in, nor the others behind an address.
+"""
+
+import hashlib
+import unicodedata
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from services.config import AuthConfig
+from services.errors import ApiError, retry_headers
+from services.quota.attempts import Mark, Slope
+from services.quota.counters import Counters, CountersUnavailable
+
+KNOWN: Final = 30 * 86_400.0
+"""Seconds that an account is known at an address after a success."""
+
+PER_ACCOUNT: Final = 4
+"""Failures of an account from anywhere for each that one address has."""
+
+PER_ADDRESS: Final = 10
+"""Failures of an address for each that one account has: many people share an address."""
+
+LONGEST_WIDE: Final = 60.0
+"""Seconds of the longest wait that strangers cause each other."""
+
+NETWORK: Final = 64
+"""Bits of an IPv6 address that stand for one subscriber."""
+
+
+class LoginGuard:
+    """Says when an attempt has to wait.
+
+    Call :meth:`check` before anything that costs time, then :meth:`failed` or :meth:`succeeded`.
+
+    Args:
+        counters: Keep what is counted.
+        config: The settings.
+        realm: What is attempted; each realm counts apart.
+    """
+
+    def __init__(self, counters: Counters, config: AuthConfig, *, realm: str = "login") -> None:
+        self._counters = counters
+        self._realm = realm
+        failures, seconds = config.max_login_failures, config.login_window_seconds
+        wide = min(seconds, LONGEST_WIDE)
+        self._pair = Slope(free=failures, seconds=seconds, most=seconds)
+        self._account = Slope(free=failures * PER_ACCOUNT, seconds=seconds, most=wide)
+        self._address = Slope(free=failures * PER_ADDRESS, seconds=seconds, most=wide)
+
+    async def check(self, address: str | None, account: str) -> None:
+        """Refuse an attempt that comes too soon.
+
+        Args:
+            address: Of the client, if it is known.
+            account: What is guessed at: an e-mail address, or a user's id; whether it exists or not.
+
+        Raises:
+            ApiError: 429 with ``Retry-After``; 503 when nobody can count.
+        """
+        pair, wide = self._marks(address, account)
+        try:
+            seconds = await self._counters.attempts.wait(pair.name, [mark.name for mark in wide])
+        except CountersUnavailable as error:
+            message, headers = "Logins cannot be counted now; try again shortly.", retry_headers(2)
+            raise ApiError(503, message, kind="server_error", headers=headers) from error
+        if seconds > 0:
+            raise ApiError(
+                429,
+                "There were too many failed attempts; wait before the next.",
+                kind="rate_limit_exceeded",
+                code="too_many_logins",
+                headers=retry_headers(seconds),
+            )
+
+    async def failed(self, address: str | None, account: str) -> None:
+        """Count a failure. While nobody can count, :meth:`check` lets no attempt through."""
+        pair, wide = self._marks(address, account)
+        try:
+            await self._counters.attempts.fail(pair, wide)
+        except CountersUnavailable:
+            return
+
+    async def succeeded(self, address: str | None, account: str) -> None:
+        """Forget the failures of the account at this address, and know it there."""
+        pair, _ = self._marks(address, account)
+        try:
+            await self._counters.attempts.succeed(pair.name, seconds=KNOWN)
+        except CountersUnavailable:
+            return
+
+    def _marks(self, address: str | None, account: str) -> tuple[Mark, list[Mark]]:
+        # As an account is found without case, it is counted without; what was typed is not kept.
+        who = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", account).casefold())
+        where = _network(address)
+        wide = [Mark(self._name("account", who), self._account)]
+        if where is not None:
+            wide.append(Mark(self._name("address", where), self._address))
+        return Mark(self._name("pair", f"{where}\n{who}"), self._pair), wide
+
+    def _name(self, kind: str, text: str) -> str:
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return f"{self._realm}:{kind}:{digest}"
+
+
+def _network(address: str | None) -> str | None:
+    """What stands for a client: an IPv4 address, or the part of an IPv6 address that is the subscriber's."""
+    if address is None:
+        return None
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(IPv6Address(int(parsed) >> (128 - NETWORK) << (128 - NETWORK)))

@@ -1,0 +1,117 @@
+"""How easily a password is guessed: zxcvbn's estimate, with what its lists lack.
+
+zxcvbn knows common passwords, English words and names, keyboards, dates and repeats. It does not know what
+people in India choose first, nor what is known of the password's owner.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final, TypedDict, cast
+
+SCORE: Final = 3
+"""zxcvbn's score from which on a password is taken: more than 10^8 guesses."""
+
+LOOKED_AT: Final = 20
+"""Characters that are looked at, first from the start, then to the end: zxcvbn's time grows fast with them,
+to 2 s for 64 crafted ones (0.1 s for 20)."""
+
+MOST_WORDS: Final = 40
+"""Words about the owner that are looked for."""
+
+SHORTEST_WORD: Final = 3
+
+ADVICE: Final = "Add another word or two. Uncommon words are better."
+
+COMMON: Final[tuple[str, ...]] = tuple(
+    """
+    india indian bharat hindustan hindustani mera meri mere mujhe hum tum namaste namaskar jai jay
+    shree shri sri ram rama sita siya sitaram jaishreeram jaishriram jaisriram jaisiyaram radhe
+    radheradhe radha krishna krishn kanha hare harekrishna harharmahadev mahadev bholenath shiv
+    shiva shivshankar omnamahshivay om omsairam sairam sai saibaba jaimatadi mata maa durga kali
+    lakshmi laxmi saraswati ganesh ganesha ganpati bappa morya ganpatibappa hanuman bajrangbali
+    balaji tirupati venkatesh murugan ayyappa jagannath waheguru satnam wahe guru allah bismillah
+    khwaja ganga yamuna gita vande mataram vandemataram jaihind hind dil pyar pyaar ishq mohabbat
+    jaan jaanu janu jaaneman meridaan dost dosti yaar yaaron bhai behen bhaiya didi mummy papa
+    mummypapa maapapa mom dad beta baba amma appa anna akka chacha mama nana nani dada dadi zindagi
+    khushi sapna apna tera teri tere kumar kumari singh sharma gupta verma yadav patel reddy khan
+    raj raja rani rahul rohit amit anil sunil sanjay vijay ajay ravi raju pooja puja priya neha
+    anjali sachin tendulkar dhoni virat kohli kapil cricket ipl mumbai delhi dilli kolkata calcutta
+    chennai madras bangalore bengaluru hyderabad pune jaipur lucknow kashmir punjab gujarat kerala
+    tamil hindi bollywood salman shahrukh srk amitabh katrina deepika chai paneer biryani desi guddu
+    gudiya pappu chintu sonu monu bittu golu नमस्ते भारत हिंदी हिन्दी राम श्री जय सीता कृष्ण राधे
+    माता गणेश भारतमाता दुनिया दिल प्यार माँ merabharatmahan bharatmatakijai jaishreekrishna awaaz
+    awaaztwin
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+"""Common words of passwords in India, in Latin letters and in Devanagari, and this server's name."""
+
+
+class _Feedback(TypedDict):
+    warning: str
+    suggestions: list[str]
+
+
+class _Estimate(TypedDict):
+    score: int
+    feedback: _Feedback
+
+
+_PIECES: Final = re.compile(r"[\W_]+")
+
+
+def weakness(password: str, about: Iterable[str] = ()) -> str | None:
+    """Why a password is too easily guessed; ``None`` when it is not.
+
+    Takes up to 0.2 s of processor time, with the interpreter's lock; call it in a thread.
+
+    Args:
+        password: In the form NFKC.
+        about: What others know of its owner.
+
+    Returns:
+        A sentence or two for its owner.
+    """
+    counted = _without(password, _words(about))
+    # The whole is at least as hard to guess as a part of it.
+    feedback: list[str] | None = None
+    for part in dict.fromkeys((counted[-LOOKED_AT:], counted[:LOOKED_AT])):
+        feedback = _feedback(part)
+        if feedback is None:
+            return None
+    if len(counted) < len(password):
+        about_you = "What is known of you does not count: your address, your name, your organisation."
+        return " ".join([about_you, *(feedback or ())])
+    return " ".join(feedback or ())
+
+
+def _feedback(text: str) -> list[str] | None:
+    """Why it is easily guessed; ``None`` when it is not."""
+    if not text:
+        return [ADVICE]  # nothing is left without what is known of its owner; zxcvbn fails for it
+    # Loaded when it is needed: its lists take 10 MB.
+    from zxcvbn import zxcvbn  # noqa: PLC0415
+
+    told = cast("_Estimate", zxcvbn(text, user_inputs=list(COMMON)))
+    if told["score"] >= SCORE:
+        return None
+    feedback = told["feedback"]
+    return [said for said in (feedback["warning"], *(feedback["suggestions"] or [ADVICE])) if said]
+
+
+def _without(password: str, words: Iterable[str]) -> str:
+    """The password without these words, in any case."""
+    for word in words:
+        password = re.sub(re.escape(word), "", password, flags=re.IGNORECASE)
+    return password
+
+
+def _words(about: Iterable[str]) -> list[str]:
+    """Each text as a whole, and its words, the longest first."""
+    found: dict[str, None] = {}
+    for text in about:
+        plain = unicodedata.normalize("NFKC", text).casefold()
+        for word in (plain, plain.partition("@")[0], *_PIECES.split(plain)):
+            if len(word) >= SHORTEST_WORD:
+                found[word] = None
+    return sorted(found, key=len, reverse=True)[:MOST_WORDS]

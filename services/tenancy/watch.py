@@ -1,0 +1,161 @@
+"""Ending answers whose caller may not have them any more.
+
+An answer may take minutes, longer than its caller is believed. So who has answers under way is asked for
+again, each caller once for all of theirs; where a key was revoked, a session ended, a user removed or a
+tenant locked, they are cut off. Nothing is asked while nobody waits for anything.
+"""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from services.config import AuthConfig
+from services.errors import ApiError
+from services.tenancy.authenticator import Authenticator
+from services.tenancy.principal import Claims, Principal
+from services.tenancy.scopes import Access, Scope
+from storage.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+SHORTEST: Final = 1.0
+"""Seconds between two looks, at least."""
+
+
+class _Answer:
+    """An answer under way.
+
+    Args:
+        claims: Who it is for.
+        scope: What they must be allowed meanwhile.
+        bound: Ends the work on it.
+    """
+
+    def __init__(self, claims: Claims, scope: Scope | None, bound: asyncio.Timeout) -> None:
+        self.claims = claims
+        self.scope = scope
+        self.refusal: ApiError | None = None
+        self._bound = bound
+
+    def cut(self, refusal: ApiError) -> None:
+        """End it; a second time does nothing."""
+        if self.refusal is None:
+            self.refusal = refusal
+            self._bound.reschedule(asyncio.get_running_loop().time())
+
+
+class AccessWatch:
+    """Watches over the answers under way in one process.
+
+    Args:
+        authenticator: Says who may still do what.
+        config: The settings.
+    """
+
+    def __init__(self, authenticator: Authenticator, config: AuthConfig) -> None:
+        self._authenticator = authenticator
+        self._period = max(SHORTEST, config.cache_seconds)
+        self._answers: dict[Claims, set[_Answer]] = {}
+
+    async def serve(
+        self, app: ASGIApp, access: Access, connection: Connection, receive: Receive, send: Send
+    ) -> None:
+        """Have a request answered, for as long as its caller may have the answer.
+
+        Speech and uploads are watched over from the start. Other requests only once their answer has begun:
+        a change that is being made is made whole. Of an answer that has begun nothing more is sent, so that
+        its client sees it cut off; one that has not is a 401 or 403.
+
+        Args:
+            app: What answers. For a signed URL it puts its principal into the request's state.
+            access: What the route asks of its callers.
+            connection: The request, with its principal in its state if it has one.
+            receive: The request's.
+            send: The request's.
+        """
+        answer: _Answer | None = None
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            if not started:
+                started = True
+                begin()
+            await send(message)
+
+        with ExitStack() as stack:
+            try:
+                async with asyncio.timeout(None) as bound:
+
+                    def begin() -> None:
+                        nonlocal answer
+                        claims = _claims(connection, access)
+                        if answer is None and claims is not None:
+                            answer = _Answer(claims, access.scope, bound)
+                            stack.enter_context(self._over(answer))
+
+                    if access.metered or access.upload:
+                        begin()
+                    await app(connection, receive, noting)
+            except TimeoutError:
+                if answer is None or answer.refusal is None or not bound.expired():
+                    raise
+                logger.info("an answer was cut off: %s", answer.refusal.body.message)
+                if not started:
+                    await answer.refusal.response()(connection, receive, send)
+
+    @contextmanager
+    def _over(self, answer: _Answer) -> Generator[None, None, None]:
+        self._answers.setdefault(answer.claims, set()).add(answer)
+        try:
+            yield
+        finally:
+            under_way = self._answers[answer.claims]
+            under_way.discard(answer)
+            if not under_way:
+                del self._answers[answer.claims]
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(self._period)
+            try:
+                await self._look()
+            except StorageError as error:
+                # As with voices: while the database is away, speech goes on.
+                logger.warning("nobody can say whose access has ended: %s", error)
+            except Exception:  # whatever one look raises must not end all others
+                logger.exception("looking whose access has ended failed")
+
+    async def _look(self) -> None:
+        for claims in list(self._answers):
+            try:
+                principal = await self._authenticator.confirm(claims)
+            except ApiError as refusal:
+                for answer in self._answers.get(claims, ()):
+                    answer.cut(refusal)
+                continue
+            for answer in self._answers.get(claims, ()):
+                if answer.scope is not None and answer.scope not in principal.scopes:
+                    answer.cut(forbidden(answer.scope))
+
+
+def _claims(connection: Connection, access: Access) -> Claims | None:
+    """Who is asked for; ``None`` when a server in local mode asked nobody."""
+    principal: Principal | None = connection["state"].get("principal")
+    if principal is None:
+        return None
+    claims = principal.claims
+    return claims if access.signed or claims.key_id or claims.user_id else None
+
+
+def forbidden(scope: Scope) -> ApiError:
+    """A 403 for who lacks a scope."""
+    return ApiError(
+        403, f"This needs the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
+    )

@@ -1,0 +1,108 @@
+"""Invitations to tenants."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.columns import address_key, now
+from storage.tables import Invitation
+
+
+class InvitationRepository:
+    """The invitations of one tenant.
+
+    Args:
+        session: A transaction.
+        org_id: The tenant.
+    """
+
+    def __init__(self, session: AsyncSession, org_id: str) -> None:
+        self._session = session
+        self._org_id = org_id
+
+    async def create(
+        self, email: str, *, role: str, token_hash: str, made_by: str, expires_at: datetime
+    ) -> Invitation:
+        """Keep a new invitation; another of that address that is open ends."""
+        key = address_key(email)
+        await self._revoke(Invitation.email == key)
+        invitation = Invitation(
+            org_id=self._org_id,
+            email=key,
+            role=role,
+            token_hash=token_hash,
+            made_by=made_by,
+            expires_at=expires_at,
+        )
+        self._session.add(invitation)
+        await self._session.flush()
+        return invitation
+
+    async def get(self, invitation_id: str) -> Invitation | None:
+        """The invitation of that id."""
+        query = select(Invitation).where(Invitation.org_id == self._org_id, Invitation.id == invitation_id)
+        return await self._session.scalar(query)
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Invitation]:
+        """Open invitations in the order of their ids, those after ``after``."""
+        query = select(Invitation).where(Invitation.org_id == self._org_id, _open())
+        if after is not None:
+            query = query.where(Invitation.id > after)
+        return (await self._session.scalars(query.order_by(Invitation.id).limit(limit))).all()
+
+    async def count(self) -> int:
+        """How many are open."""
+        query = select(func.count()).where(Invitation.org_id == self._org_id, _open())
+        return await self._session.scalar(query) or 0
+
+    async def revoke(self, invitation: Invitation) -> None:
+        """Make an invitation useless; one that was accepted stays so."""
+        await self._revoke(Invitation.id == invitation.id)
+        await self._session.refresh(invitation)
+
+    async def revoke_made_by(self, makers: Collection[str]) -> None:
+        """Make the open invitations of some users or keys useless."""
+        await self._revoke(Invitation.made_by.in_(makers))
+
+    async def _revoke(self, which: ColumnElement[bool]) -> None:
+        await self._session.execute(
+            update(Invitation)
+            .where(Invitation.org_id == self._org_id, which, _open())
+            .values(revoked_at=now())
+        )
+
+
+async def find_invitation(session: AsyncSession, token_hash: str) -> Invitation | None:
+    """The open invitation of a token, whosever it is: for accepting alone."""
+    return await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash, _open()))
+
+
+async def use_invitation(session: AsyncSession, invitation_id: str) -> bool:
+    """Use an invitation up. False if it is not open any more, however close together two uses are."""
+    statement = (
+        update(Invitation)
+        .where(Invitation.id == invitation_id, _open())
+        .values(accepted_at=now())
+        .returning(Invitation.id)
+    )
+    return await session.scalar(statement) is not None
+
+
+async def revoke_invitations_of(session: AsyncSession, makers: Collection[str]) -> None:
+    """Make the open invitations of some users or keys useless, in every tenant."""
+    await session.execute(
+        update(Invitation).where(Invitation.made_by.in_(makers), _open()).values(revoked_at=now())
+    )
+
+
+async def sweep_invitations(session: AsyncSession, before: datetime) -> None:
+    """Remove what expired before a time."""
+    await session.execute(delete(Invitation).where(Invitation.expires_at < before))
+
+
+def _open() -> ColumnElement[bool]:
+    return and_(
+        Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None), Invitation.expires_at > now()
+    )

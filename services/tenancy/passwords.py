@@ -8,10 +8,9 @@ transaction that writes is open.
 import asyncio
 import threading
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -32,11 +31,11 @@ LONGEST: Final = 256
 AT_ONCE: Final = 2
 """Hashes computed at once in one process: each takes 64 MiB and about 50 ms."""
 
-QUEUE: Final = 32
-"""Hashes in hand and waiting in one process: less than two seconds of work."""
+QUEUE: Final = 64
+"""Hashes in hand and waiting in one process: about two seconds of work."""
 
-SHARE: Final = 4
-"""Of those, from one address."""
+SHARE: Final = 16
+"""Of those, from one address: many people may share one."""
 
 BUSY: Final = 2.0
 """Seconds after which one who was refused may try again."""
@@ -51,8 +50,9 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
-        self._lock = threading.Lock()
-        self._shares: Counter[str] = Counter()
+        # Reentrant: a hash that is dropped gives its place back at once.
+        self._lock = threading.RLock()
+        self._places: dict[str, list[Future[Any]]] = {}
         self._nobody: str | None = None
 
     async def hash(self, password: str, *, about: Iterable[str] = (), address: str | None = None) -> str:
@@ -112,25 +112,46 @@ class Passwords:
         refuse_while_writing("a password is hashed")
         sharer = address or ""
         with self._lock:
-            if self._shares.total() >= QUEUE or self._shares[sharer] >= SHARE:
-                raise ApiError(
-                    429,
-                    "Too many passwords are being checked; try again shortly.",
-                    kind="rate_limit_exceeded",
-                    code="too_many_logins",
-                    headers=retry_headers(BUSY),
-                )
-            self._shares[sharer] += 1
+            if not self._has_room(sharer):
+                raise _busy()
+            future = self._threads.submit(work, *args, **kwargs)
+            self._places.setdefault(sharer, []).append(future)
         # A caller that left gives its place back when the work is done, or at once if it had not begun.
-        future = self._threads.submit(work, *args, **kwargs)
-        future.add_done_callback(lambda _: self._give_back(sharer))
-        return await asyncio.wrap_future(future)
+        future.add_done_callback(lambda done: self._give_back(sharer, done))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                # It made room for somebody who had less.
+                raise _busy() from None
+            raise
 
-    def _give_back(self, sharer: str) -> None:
+    def _has_room(self, sharer: str) -> bool:
+        """Whether there is a place; when there is none left, whoever has most gives one to who has less."""
+        mine = len(self._places.get(sharer, ()))
+        if mine >= SHARE:
+            return False
+        if sum(map(len, self._places.values())) < QUEUE:
+            return True
+        fullest = max(self._places.values(), key=len)
+        return len(fullest) > mine + 1 and fullest[-1].cancel()
+
+    def _give_back(self, sharer: str, done: Future[Any]) -> None:
         with self._lock:
-            self._shares[sharer] -= 1
-            if not self._shares[sharer]:
-                del self._shares[sharer]
+            self._places[sharer].remove(done)
+            if not self._places[sharer]:
+                del self._places[sharer]
+
+
+def _busy() -> ApiError:
+    return ApiError(
+        429,
+        "Too many passwords are being checked; try again shortly.",
+        kind="rate_limit_exceeded",
+        code="too_many_logins",
+        headers=retry_headers(BUSY),
+    )
 
 
 def _normal(password: str) -> str:

@@ -10,9 +10,9 @@ from engines.config import EngineConfig
 from services.config import LoadedSettings, Settings
 from services.directory import EngineDirectory
 from services.metrics import Metrics
-from services.places import Places
 from services.quota.counters import Counters
 from services.quota.meter import Meter
+from services.shares import Shares
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.passwords import Passwords
@@ -37,6 +37,7 @@ class GatewayState:
         directory: The engines.
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
+        spool: Bytes of audio that clients have not read yet.
         gate: The database: tenants, keys, usage.
         objects: Finished audio, recordings and prepared voices.
         voices: The tenants' own voices.
@@ -55,8 +56,9 @@ class GatewayState:
 
     loaded: LoadedSettings
     directory: EngineDirectory
-    places: Places
-    watchers: Places
+    places: Shares
+    watchers: Shares
+    spool: Shares
     gate: DatabaseGate
     objects: ObjectStore
     voices: VoiceLibrary

@@ -148,7 +148,8 @@ class LimitsConfig(StrictModel):
         default=128,
         ge=1,
         le=100_000,
-        description="Requests that one Gateway process speaks at once; one more is refused with 429.",
+        description="Requests that one Gateway process speaks at once, shared by tenants; one more is "
+        "refused with 429.",
     )
     first_audio_timeout_seconds: float = Field(
         default=60.0,
@@ -163,7 +164,8 @@ class LimitsConfig(StrictModel):
         default=30.0,
         gt=0,
         le=3_600,
-        description="How long a client may leave its audio unread before it counts as gone.",
+        description="How long a client may leave its audio unread before it counts as gone, or keep a place "
+        "that others need.",
     )
     max_lexicon_entries: int = Field(
         default=500, ge=0, le=100_000, description="Words in the `lexicon` of one request."

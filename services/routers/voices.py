@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from engines.text.reading import reading_script
 from services.errors import ApiError, ErrorAnswer, invalid
+from services.places import take_place
 from services.routers.admin import ANSWERS as ADMIN_ANSWERS
 from services.routers.fields import After, Id, Limit, Name, Storable
 from services.routers.forms import (
@@ -215,10 +216,13 @@ async def watch_voice(
     voice_id: Id,
     state: State,
     owner: VoiceOwner,
+    allowed: Allowed,
 ) -> Response:
     """How far a voice is prepared, as it comes."""
     await state.voices.get(owner, voice_id)
-    return WatchResponse(state.voices, owner, voice_id, state.watchers.take())
+    place = take_place(state.watchers, "watchers", owner.org_id, allowed.weight)
+    patience = state.settings.limits.client_stall_timeout_seconds
+    return WatchResponse(state.voices, owner, voice_id, place, patience)
 
 
 @router.get(

@@ -114,7 +114,12 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf) -> FastAPI:
         _, access = table.find(connection)
         return limits.max_upload_bytes if access is not None and access.upload else None
 
-    app.add_middleware(BodyLimit, max_bytes=limits.max_body_bytes, more=more)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=limits.max_body_bytes,
+        max_seconds=config.server.request_timeout_seconds,
+        more=more,
+    )
     if config.server.cors_origins:
         app.add_middleware(
             CORSMiddleware,

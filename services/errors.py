@@ -183,6 +183,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return ApiError(405, message, code="method_not_allowed", headers=headers).response()
     if error.status_code == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ApiError(413, str(error.detail), code="body_too_large", headers=headers).response()
+    if error.status_code == http.HTTPStatus.REQUEST_TIMEOUT:
+        return ApiError(408, str(error.detail), code="body_too_slow", headers=headers).response()
     return ApiError(error.status_code, str(error.detail), headers=headers).response()
 
 

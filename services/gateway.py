@@ -97,6 +97,7 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             places=Shares(config.limits.max_concurrent_streams, sole=sole),
             watchers=Shares(config.limits.max_concurrent_streams, sole=sole),
             spool=Shares(SPOOL, sole=sole),
+            uploads=Shares(config.limits.max_concurrent_upload_bytes, sole=sole),
             gate=gate,
             objects=objects,
             voices=library,

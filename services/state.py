@@ -38,6 +38,7 @@ class GatewayState:
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
         spool: Bytes of audio that clients have not read yet.
+        uploads: Bytes of uploads that are taken in now.
         gate: The database: tenants, keys, usage.
         objects: Finished audio, recordings and prepared voices.
         voices: The tenants' own voices.
@@ -59,6 +60,7 @@ class GatewayState:
     places: Shares
     watchers: Shares
     spool: Shares
+    uploads: Shares
     gate: DatabaseGate
     objects: ObjectStore
     voices: VoiceLibrary

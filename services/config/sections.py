@@ -179,6 +179,13 @@ class LimitsConfig(StrictModel):
         le=1_073_741_824,
         description="The largest request that uploads recordings or a voice.",
     )
+    max_concurrent_upload_bytes: int = Field(
+        default=1_073_741_824,
+        ge=65_536,
+        le=2**40,
+        description="Uploads that one Gateway process takes in at once, shared by tenants; more are refused "
+        "with 429. They need as much disk among the temporary files, and for one file of each twice.",
+    )
     max_sample_seconds: float = Field(
         default=300.0, ge=1, le=3_600, description="The longest recording, in seconds of decoded audio."
     )

@@ -111,7 +111,9 @@ async def create_voice(state: State, owner: VoiceOwner, request: Request) -> dic
     if is_json(request):
         body = await read_json(request, NewVoice, most=state.settings.limits.max_body_bytes)
         return await _shown(state, owner, await state.voices.create(owner, fields_of(body)))
-    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+    async with read_form(
+        request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
+    ) as form:
         body = checked(NewVoice, voice_fields(form))
         uploads = await described(form, FILES)
         voice = await state.voices.create(owner, fields_of(body), uploads)
@@ -261,7 +263,9 @@ async def preview_voice(
 async def add_samples(voice_id: Id, state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
     """Add recordings, one or many: all of them are taken, or none. The voice is prepared anew."""
     await state.voices.get(owner, voice_id)
-    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+    async with read_form(
+        request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
+    ) as form:
         uploads = await described(form, FILES)
         if not uploads:
             raise invalid("Send at least one recording, as the file 'samples'.", "samples", "missing")

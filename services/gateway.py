@@ -14,13 +14,14 @@ from services.directory import EngineDirectory
 from services.engine_client import EngineClient
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
-from services.places import Places
+from services.outbox import SPOOL
 from services.probe import Probe
 from services.quota.choose import open_counters
 from services.quota.meter import Meter
 from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
+from services.shares import Shares
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
@@ -103,12 +104,15 @@ async def open_gateway(
         consents = Consents(
             gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
         )
+        sole = config.auth.mode == "local"
         ttl = config.server.request_timeout_seconds + SPARE
         state = GatewayState(
             loaded=loaded,
             directory=directory,
-            places=Places(config.limits.max_concurrent_streams),
-            watchers=Places(config.limits.max_concurrent_streams),
+            places=Shares(config.limits.max_concurrent_streams, sole=sole),
+            watchers=Shares(config.limits.max_concurrent_streams, sole=sole),
+            spool=Shares(SPOOL, sole=sole),
+            uploads=Shares(config.limits.max_concurrent_upload_bytes, sole=sole),
             gate=gate,
             writes=writes,
             objects=objects,

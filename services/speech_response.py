@@ -24,7 +24,7 @@ from services.errors import ApiError, from_engine, from_storage, retry_headers
 from services.escaping import safe_json
 from services.hangup import until_hangup
 from services.metrics import Metrics
-from services.places import Place
+from services.outbox import Outbox
 from services.quota.meter import Booking, Outcome
 from services.recording import Recording
 from services.speech import Script
@@ -52,7 +52,7 @@ class SpeechResponse(Response):
     Args:
         script: What to say.
         sse: Send events instead of audio.
-        place: Held while speaking: a place among the streams of this Gateway.
+        outbox: What is spoken goes through it; it holds a place among the streams of this Gateway.
         booking: What it uses is booked here.
         recording: Keeps the audio, if it is kept.
         settings: What a client may ask for, and how long all of it may take.
@@ -64,7 +64,7 @@ class SpeechResponse(Response):
         script: Script,
         *,
         sse: bool,
-        place: Place,
+        outbox: Outbox,
         booking: Booking,
         recording: Recording | None = None,
         settings: Settings,
@@ -80,7 +80,7 @@ class SpeechResponse(Response):
         self._stream = SpeechStream(script, max_seconds=settings.limits.max_audio_seconds, metrics=metrics)
         self._sse = sse
         self._timings = script.call.timings
-        self._place = place
+        self._outbox = outbox
         self._booking = booking
         self._recording = recording
         if recording is not None:
@@ -94,7 +94,7 @@ class SpeechResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak; stop as soon as the client hangs up."""
-        with self._place:
+        with self._outbox.place:
             try:
                 served = await until_hangup(self._speak(scope, receive, send), receive)
             finally:
@@ -109,33 +109,42 @@ class SpeechResponse(Response):
                     await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def put(data: bytes) -> None:
+            await self._send(send, data)
+
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                aclosing(self._events() if self._sse else self._audio()) as body,
-            ):
-                async for data in body:
-                    if data:
-                        await self._booking.allow(self._stream.seconds)
-                        await self._send(send, data)
-                if self._recording is not None:
-                    await self._recording.finish(self._stream.seconds)
-                # Before the last byte: a client that asks again at once finds its quota as it is.
-                self._settle("ok")
-                await self._send(send, b"", more=False)
+            async with asyncio.timeout(self._timeout), self._outbox.to(put) as outbox:
+                try:
+                    await self._say(outbox)
+                except (EngineError, ApiError, StorageError) as raised:
+                    self._settle("failed")
+                    error = _answer(raised)
+                    if not self._started:
+                        await error.response()(scope, receive, send)
+                        return
+                    if not self._sse:
+                        # An answer that is never completed is what tells the client that it was cut off.
+                        logger.warning("speech was cut off: %s", error.body.message)
+                        return
+                    await outbox.put(_event({"type": "error", **error.content()}))
+                    await outbox.drain()
+                async with asyncio.timeout(self._client_timeout):
+                    await self._send(send, b"", more=False)
         except TimeoutError:
             self._settle("failed")
             await self._timed_out(scope, receive, send)
-        except (EngineError, ApiError, StorageError) as raised:
-            self._settle("failed")
-            error = _answer(raised)
-            if not self._started:
-                await error.response()(scope, receive, send)
-            elif self._sse:
-                await self._send(send, _event({"type": "error", **error.content()}), more=False)
-            else:
-                # An answer that is never completed is what tells the client that it was cut off.
-                logger.warning("speech was cut off: %s", error.body.message)
+
+    async def _say(self, outbox: Outbox) -> None:
+        async with aclosing(self._events() if self._sse else self._audio()) as body:
+            async for data in body:
+                if data:
+                    await self._booking.allow(self._stream.seconds)
+                    await outbox.put(data)
+        await outbox.drain()
+        if self._recording is not None:
+            await self._recording.finish(self._stream.seconds)
+        # Before the last byte: a client that asks again at once finds its quota as it is.
+        self._settle("ok")
 
     def _settle(self, outcome: Outcome) -> None:
         stream = self._stream
@@ -153,14 +162,13 @@ class SpeechResponse(Response):
         await error.response()(scope, receive, send)
 
     async def _send(self, send: Send, data: bytes, *, more: bool = True) -> None:
-        async with asyncio.timeout(self._client_timeout):
-            if not self._started:
-                self._started = True
-                if self._stream.complete:
-                    self.headers[FINISH_REASON_HEADER] = self._stream.ending.finish_reason
-                self._first = time.perf_counter() - self._asked
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": data, "more_body": more})
+        if not self._started:
+            self._started = True
+            if self._stream.complete:
+                self.headers[FINISH_REASON_HEADER] = self._stream.ending.finish_reason
+            self._first = time.perf_counter() - self._asked
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def _audio(self) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._parts()) as parts:

@@ -10,10 +10,10 @@ from engines.config import EngineConfig
 from services.config import LoadedSettings, Settings
 from services.directory import EngineDirectory
 from services.metrics import Metrics
-from services.places import Places
 from services.probe import Probe
 from services.quota.counters import Counters
 from services.quota.meter import Meter
+from services.shares import Shares
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
@@ -42,6 +42,8 @@ class GatewayState:
         directory: The engines.
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
+        spool: Bytes of audio that clients have not read yet.
+        uploads: Bytes of uploads that are taken in now.
         gate: The database: tenants, keys, usage.
         writes: Whether the database takes changes.
         objects: Finished audio, recordings and prepared voices.
@@ -66,8 +68,10 @@ class GatewayState:
 
     loaded: LoadedSettings
     directory: EngineDirectory
-    places: Places
-    watchers: Places
+    places: Shares
+    watchers: Shares
+    spool: Shares
+    uploads: Shares
     gate: DatabaseGate
     writes: Probe
     objects: ObjectStore

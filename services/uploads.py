@@ -11,12 +11,16 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Final
+from typing import Final, cast
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
-from services.errors import invalid
+from services.errors import ApiError, invalid, retry_headers
+from services.quota.limits import Allowance
+from services.shares import Share, Shares
+from services.tenancy.principal import Principal
 from storage.objects.contract import ABANDONED
 
 MAX_FIELDS: Final = 200
@@ -103,25 +107,59 @@ class Form:
                 )
             path = self._folder / f"upload-{len(uploads)}"
             size, digest = await asyncio.to_thread(_copy, value, path)
+            await value.close()  # now, so that a form's files are not there twice
             uploads.append(Upload(path, _shown(value.filename), size, digest))
         return uploads
 
 
 @asynccontextmanager
-async def read_form(request: Request, *, max_files: int) -> AsyncGenerator[Form, None]:
+async def read_form(request: Request, budget: Shares, *, max_files: int) -> AsyncGenerator[Form, None]:
     """Read a request's form; its files are gone at the end of the block.
 
-    How many bytes there may be is the business of :class:`services.middleware.BodyLimit`.
+    How many bytes there may be, and in which time, is the business of
+    :class:`services.middleware.BodyLimit`.
+
+    Args:
+        request: The request; its caller is known.
+        budget: Bytes of uploads at once, shared by tenants.
+        max_files: In the form.
 
     Raises:
-        ApiError: 400, it is no form, or a broken one, or has too many parts.
+        ApiError: 400, it is no form, or a broken one, or has too many parts; 429, there are too many others.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
         raise invalid("Send the request as multipart/form-data.", None, "invalid_content_type")
-    with temporary_folder() as folder:
-        async with _parsed(request, max_files) as data:
+    said = request.headers.get("content-length", "0")
+    caller, allowed = cast("Principal", request.state.principal), cast("Allowance", request.state.allowance)
+    share = budget.take(caller.org_id, allowed.weight, int(said) if said.isdigit() else 0)
+    if share is None:
+        raise _too_many()
+    with share, temporary_folder() as folder:
+        async with _parsed(Request(request.scope, _within(share, request.receive)), max_files) as data:
             yield Form(data, folder)
+
+
+def _within(share: Share, receive: Receive) -> Receive:
+    """``receive``, with more of the budget taken for a body that did not say how long it is."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > share.amount and not share.resize(seen):
+            raise _too_many()
+        return message
+
+    return counted
+
+
+def _too_many() -> ApiError:
+    message = "The organisation has its share of what this server takes in at once; try again shortly."
+    return ApiError(
+        429, message, kind="rate_limit_exceeded", code="too_many_uploads", headers=retry_headers(1.0)
+    )
 
 
 @asynccontextmanager

@@ -120,6 +120,9 @@ def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
             "raise this, or lower that"
         )
         yield ("limits", "max_body_bytes"), message
+    if limits.max_concurrent_upload_bytes < limits.max_upload_bytes:
+        message = f"is less than one upload may have: limits.max_upload_bytes ({limits.max_upload_bytes})"
+        yield ("limits", "max_concurrent_upload_bytes"), message
     if text.first_max_chars > limits.max_input_chars and "first_max_chars" in text.model_fields_set:
         message = f"is more than limits.max_input_chars ({limits.max_input_chars}), so it would never count"
         yield ("text", "first_max_chars"), message

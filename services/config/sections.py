@@ -213,7 +213,8 @@ class LimitsConfig(StrictModel):
         default=128,
         ge=1,
         le=100_000,
-        description="Requests that one Gateway process speaks at once; one more is refused with 429.",
+        description="Requests that one Gateway process speaks at once, shared by tenants; one more is "
+        "refused with 429.",
     )
     first_audio_timeout_seconds: float = Field(
         default=60.0,
@@ -228,7 +229,8 @@ class LimitsConfig(StrictModel):
         default=30.0,
         gt=0,
         le=3_600,
-        description="How long a client may leave its audio unread before it counts as gone.",
+        description="How long a client may leave its audio unread before it counts as gone, or keep a place "
+        "that others need.",
     )
     max_lexicon_entries: int = Field(
         default=500, ge=0, le=100_000, description="Words in the `lexicon` of one request."
@@ -241,6 +243,13 @@ class LimitsConfig(StrictModel):
         ge=65_536,
         le=1_073_741_824,
         description="The largest request that uploads recordings or a voice.",
+    )
+    max_concurrent_upload_bytes: int = Field(
+        default=1_073_741_824,
+        ge=65_536,
+        le=2**40,
+        description="Uploads that one Gateway process takes in at once, shared by tenants; more are refused "
+        "with 429. They need as much disk among the temporary files, and for one file of each twice.",
     )
     max_sample_seconds: float = Field(
         default=300.0, ge=1, le=3_600, description="The longest recording, in seconds of decoded audio."

@@ -39,14 +39,10 @@ class CountersUnavailable(Exception):  # noqa: N818 - named for the state
 
 
 class StreamLease(Protocol):
-    """A tenant's stream that is taken."""
+    """A tenant's stream that is taken, until it is released or its process dies."""
 
     async def release(self) -> None:
-        """Give it back; again does nothing.
-
-        Raises:
-            CountersUnavailable: It is given back when it expires.
-        """
+        """Give it back; again does nothing. Where that fails it is tried again in the background."""
         ...
 
 
@@ -81,13 +77,12 @@ class Counters(Protocol):
         """
         ...
 
-    async def acquire_stream(self, org: str, limit: int, seconds: float) -> StreamLease | None:
+    async def acquire_stream(self, org: str, limit: int) -> StreamLease | None:
         """Take one of a tenant's streams; ``None`` when all are taken.
 
         Args:
             org: Whose it is.
             limit: Streams at once.
-            seconds: After which it is free again, should its process die.
 
         Raises:
             CountersUnavailable: They cannot be counted.

@@ -42,9 +42,8 @@ class MemoryCounters:
         """See :meth:`services.quota.counters.Counters.clear`."""
         self._windows.pop((org, meter), None)
 
-    async def acquire_stream(self, org: str, limit: int, seconds: float) -> StreamLease | None:
-        """See :meth:`services.quota.counters.Counters.acquire_stream`; streams die with this process."""
-        del seconds
+    async def acquire_stream(self, org: str, limit: int) -> StreamLease | None:
+        """See :meth:`services.quota.counters.Counters.acquire_stream`."""
         taken = self._streams.get(org, 0)
         if taken >= limit:
             return None
@@ -55,7 +54,10 @@ class MemoryCounters:
         """Memory is always there."""
 
     def _sweep(self, now: float) -> None:
-        over = [key for key, (seconds, hits) in self._windows.items() if hits[-1] <= now - seconds]
+        # A window is empty when its hits were too old for one that its limit, lowered since, then refused.
+        over = [
+            key for key, (seconds, hits) in self._windows.items() if not hits or hits[-1] <= now - seconds
+        ]
         for key in over:
             del self._windows[key]
 

@@ -6,10 +6,14 @@ in memory start a thread for every key at every hit.)
 """
 
 import asyncio
+import logging
+import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Self, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, NamedTuple, Self
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -19,7 +23,7 @@ from redis.exceptions import RedisError
 from services.quota.counters import CountersUnavailable, StreamLease, Window
 from services.quota.redis_attempts import RedisAttempts
 
-Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 32
 """Of one process."""
@@ -52,6 +56,21 @@ return {allowed, count, oldest and tonumber(oldest) + span - now or 0, wait}
 """
 """A list of the times of hits in microseconds, the newest first."""
 
+LEASE_SECONDS: Final = 20.0
+"""How long a stream stays taken when its process dies, or gives it back while Redis is away for longer."""
+
+RENEWALS: Final = 4
+"""In that time, so that three may fail."""
+
+AGAIN_SECONDS: Final = 0.5
+"""Between two tries to give back, or to renew, what Redis was away for."""
+
+MOST_OWED: Final = 10_000
+"""Streams to give back at once; more expire by themselves."""
+
+MOST_AT_ONCE: Final = 1_000
+"""Streams in one call, so that none holds Redis up."""
+
 TAKE: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -63,23 +82,47 @@ return 1
 """
 """A sorted set of streams by the time they expire, in milliseconds."""
 
+RENEW: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+for index = 2, #ARGV do redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), ARGV[index]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+"""
+"""Also adds what is no longer there: a Redis that was started anew knows of no streams."""
+
 
 class RedisCounters:
     """Counts for all Gateway processes. Use as an asynchronous context manager.
+
+    Streams are leases that this process renews: one that nobody gives back is free when it expires.
 
     Args:
         url: Redis's address.
         prefix: Of the keys.
         timeout: Seconds a call may take.
+        lease_seconds: After which a stream is free that is not renewed.
     """
 
-    def __init__(self, url: str, *, prefix: str = "awaaztwin", timeout: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "awaaztwin",
+        timeout: float = 1.0,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
         self._url = url
         self._prefix = prefix
         self._timeout = timeout
         self._down_until = 0.0
         self._redis: Redis | None = None
         self.attempts = RedisAttempts(self.run)
+        self._lease_seconds = lease_seconds
+        self._leases: dict[str, str] = {}
+        self._owed: dict[str, _Owed] = {}
+        self._renewing = False
+        self._wake = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Make the pool; nothing is connected yet."""
@@ -95,10 +138,17 @@ class RedisCounters:
         self._redis = Redis(connection_pool=pool)
         self._hit = self._redis.register_script(HIT)
         self._take = self._redis.register_script(TAKE)
+        self._renew = self._redis.register_script(RENEW)
+        self._keeper = asyncio.create_task(self._keep())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the connections."""
+        """Give back what is owed, once, and close the connections."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+            await self._pay()
         if self._redis is not None:
             await self._redis.aclose(close_connection_pool=True)
             await self._redis.connection_pool.disconnect()
@@ -115,13 +165,21 @@ class RedisCounters:
         """See :meth:`services.quota.counters.Counters.clear`."""
         await self._call(lambda: self._open().delete(self._key(org, f"hits:{meter}")))
 
-    async def acquire_stream(self, org: str, limit: int, seconds: float) -> StreamLease | None:
+    async def acquire_stream(self, org: str, limit: int) -> StreamLease | None:
         """See :meth:`services.quota.counters.Counters.acquire_stream`."""
         key, lease = self._key(org, "streams"), uuid.uuid4().hex
-        args: list[Any] = [limit, int(seconds * 1000), lease]
-        if not await self._call(lambda: self._take(keys=[key], args=args)):
+        args: list[Any] = [limit, self._lease_ms, lease]
+        try:
+            taken = await self._call(lambda: self._take(keys=[key], args=args))
+        except BaseException as error:
+            # Unless nobody was asked, it may have been taken, and only the answer been lost.
+            if not isinstance(error, CountersUnavailable) or error.__cause__ is not None:
+                self._owe(lease, key)
+            raise
+        if not taken:
             return None
-        return _Lease(lambda: self._call(lambda: self._open().zrem(key, lease)))
+        self._leases[lease] = key
+        return _Lease(lambda: self._give_back(lease))
 
     async def ping(self) -> None:
         """See :meth:`services.quota.counters.Counters.ping`."""
@@ -142,6 +200,68 @@ class RedisCounters:
         """
         keys = [self._key(group, name) for name in names]
         return await self._call(lambda: self._open().register_script(script)(keys=keys, args=list(args)))
+
+    @property
+    def _lease_ms(self) -> int:
+        return math.ceil(self._lease_seconds * 1000)
+
+    async def _give_back(self, lease: str) -> None:
+        key = self._leases.pop(lease)
+        try:
+            await self._call(lambda: self._open().zrem(key, lease))
+        except BaseException:
+            self._owe(lease, key)
+            raise
+        if self._renewing:
+            # A renewal that began before may come to Redis after.
+            self._owe(lease, key)
+
+    def _owe(self, lease: str, key: str) -> None:
+        if len(self._owed) < MOST_OWED:
+            self._owed[lease] = _Owed(key, time.monotonic() + self._lease_seconds + self._timeout)
+        self._wake.set()
+
+    async def _keep(self) -> None:
+        """Renew what is taken, and give back what is owed, until cancelled."""
+        every = self._lease_seconds / RENEWALS
+        due = time.monotonic() + every
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._wake.wait()
+            self._wake.clear()
+            if time.monotonic() >= due:
+                due = time.monotonic() + (every if await self._renew_all() else min(every, AGAIN_SECONDS))
+            if not await self._pay():
+                await asyncio.sleep(min(every, AGAIN_SECONDS))
+                self._wake.set()
+
+    async def _renew_all(self) -> bool:
+        """Renew the leases of this process; whether Redis was there for all of them."""
+        self._renewing = True
+        try:
+            for key, leases in _by_key(self._leases.items()):
+                await self._call(partial(self._renew, keys=[key], args=[self._lease_ms, *leases]))
+        except CountersUnavailable as error:
+            logger.warning("%d streams are not renewed: %s", len(self._leases), error)
+            return False
+        finally:
+            self._renewing = False
+        return True
+
+    async def _pay(self) -> bool:
+        """Try to give back what is owed; whether nothing is left."""
+        now = time.monotonic()
+        # What has expired is free without us.
+        self._owed = {lease: owed for lease, owed in self._owed.items() if now < owed.until}
+        try:
+            for key, leases in _by_key((lease, owed.key) for lease, owed in self._owed.items()):
+                await self._call(partial(self._open().zrem, key, *leases))
+                for lease in leases:
+                    del self._owed[lease]
+        except CountersUnavailable:
+            return False
+        return True
 
     async def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what Redis answers
         if time.monotonic() < self._down_until:
@@ -164,12 +284,32 @@ class RedisCounters:
         return f"{self._prefix}:{{{org}}}:{name}"
 
 
+class _Owed(NamedTuple):
+    """A stream to give back; ``until`` it expires by itself."""
+
+    key: str
+    until: float
+
+
+def _by_key(leases: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Leases by the key that they are in, :data:`MOST_AT_ONCE` at most for each call."""
+    by_key: dict[str, list[str]] = {}
+    for lease, key in leases:
+        by_key.setdefault(key, []).append(lease)
+    return [
+        (key, taken[at : at + MOST_AT_ONCE])
+        for key, taken in by_key.items()
+        for at in range(0, len(taken), MOST_AT_ONCE)
+    ]
+
+
 class _Lease:
-    def __init__(self, give_back: Callable[[], Awaitable[object]]) -> None:
-        self._give_back: Callable[[], Awaitable[object]] | None = give_back
+    def __init__(self, give_back: Callable[[], Awaitable[None]]) -> None:
+        self._give_back: Callable[[], Awaitable[None]] | None = give_back
 
     async def release(self) -> None:
         """Give it back."""
         give_back, self._give_back = self._give_back, None
         if give_back is not None:
-            await give_back()
+            with suppress(CountersUnavailable):
+                await give_back()

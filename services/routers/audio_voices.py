@@ -106,7 +106,7 @@ async def list_voices(
 @access(Scope.VOICES, upload=True)
 async def create_audio_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
     """Make a voice as OpenAI's clients do. It is prepared at once; speaking waits for it."""
-    async with read_form(request, max_files=1) as form:
+    async with read_form(request, state.uploads, max_files=1) as form:
         kind = form.text("type") or "audio_sample"
         if kind != "audio_sample":
             message = f"Voices are made from recordings ('audio_sample'), not from a '{kind[:40]}'."
@@ -144,7 +144,7 @@ async def delete_audio_voice(
 @access(Scope.VOICES, upload=True)
 async def create_voice_consent(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
     """Keep a recording in which the speaker consents."""
-    async with read_form(request, max_files=1) as form:
+    async with read_form(request, state.uploads, max_files=1) as form:
         given = {name: form.text(name) for name in ("name", "language")}
         fields = checked(ConsentFields, {name: value for name, value in given.items() if value is not None})
         uploads = await form.files("recording")

@@ -72,7 +72,7 @@ async def export_voice(voice_id: Id, state: State, owner: VoiceOwner) -> Respons
 @access(Scope.VOICES, upload=True)
 async def import_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
     """Make a voice from a file that was exported, here or on another server."""
-    async with read_form(request, max_files=1) as form:
+    async with read_form(request, state.uploads, max_files=1) as form:
         name = form.text("name")
         fields = checked(ImportFields, {} if name is None else {"name": name})
         uploads = await form.files("bundle")

@@ -68,7 +68,9 @@ async def list_elevenlabs_voices(
 @access(Scope.VOICES, upload=True)
 async def add_elevenlabs_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
     """Make a voice as ElevenLabs' clients do. It is prepared at once; speaking waits for it."""
-    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+    async with read_form(
+        request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
+    ) as form:
         body = checked(NewVoice, voice_fields(form))
         uploads = await described(form, ["files"])
         if not uploads:

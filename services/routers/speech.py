@@ -7,6 +7,8 @@ from starlette.responses import Response
 
 from services.audio.formats import FORMATS
 from services.errors import ErrorAnswer
+from services.outbox import Outbox
+from services.places import take_place
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.recording import Recording
@@ -92,10 +94,11 @@ async def speak(
 
     Raises:
         ApiError: The request is at fault, or over a limit.
+        EngineOverloaded: The tenant may have no more streams of this Gateway now.
         EngineUnavailable: Nothing is known of the engine, and it does not answer.
         StorageError: A part that the request needs is away.
     """
-    place = state.places.take()
+    place = take_place(state.places, "streams", caller.org_id, allowed.weight)
     try:
         script = await write_script(
             request, state.casting, state.settings, tenant=caller.org_id, weight=allowed.weight
@@ -131,7 +134,7 @@ async def speak(
     return SpeechResponse(
         script,
         sse=request.stream_format == "sse",
-        place=place,
+        outbox=Outbox(place, state.spool, patience=state.settings.limits.client_stall_timeout_seconds),
         booking=booking,
         recording=recording,
         settings=state.settings,

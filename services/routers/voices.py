@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from engines.text.reading import reading_script
 from services.errors import ApiError, ErrorAnswer, invalid
+from services.places import take_place
 from services.routers.admin import ANSWERS as ADMIN_ANSWERS
 from services.routers.events import event_stream
 from services.routers.fields import After, Id, Limit, Name, Storable
@@ -111,7 +112,9 @@ async def create_voice(state: State, owner: VoiceOwner, request: Request) -> dic
     if is_json(request):
         body = await read_json(request, NewVoice, most=state.settings.limits.max_body_bytes)
         return await _shown(state, owner, await state.voices.create(owner, fields_of(body)))
-    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+    async with read_form(
+        request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
+    ) as form:
         body = checked(NewVoice, voice_fields(form))
         uploads = await described(form, FILES)
         voice = await state.voices.create(owner, fields_of(body), uploads)
@@ -216,10 +219,13 @@ async def watch_voice(
     voice_id: Id,
     state: State,
     owner: VoiceOwner,
+    allowed: Allowed,
 ) -> Response:
     """How far a voice is prepared, as it comes."""
     await state.voices.get(owner, voice_id)
-    return WatchResponse(state.voices, owner, voice_id, state.watchers.take(), state.stopping)
+    place = take_place(state.watchers, "watchers", owner.org_id, allowed.weight)
+    patience = state.settings.limits.client_stall_timeout_seconds
+    return WatchResponse(state.voices, owner, voice_id, place, state.stopping, patience)
 
 
 @router.get(
@@ -258,7 +264,9 @@ async def preview_voice(
 async def add_samples(voice_id: Id, state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
     """Add recordings, one or many: all of them are taken, or none. The voice is prepared anew."""
     await state.voices.get(owner, voice_id)
-    async with read_form(request, max_files=state.settings.limits.max_samples_per_voice) as form:
+    async with read_form(
+        request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
+    ) as form:
         uploads = await described(form, FILES)
         if not uploads:
             raise invalid("Send at least one recording, as the file 'samples'.", "samples", "missing")

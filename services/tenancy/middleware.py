@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 MINUTE: Final = 60.0
 
 SPARE: Final = 60.0
-"""Seconds that a stream's place outlives the longest request, should its Gateway die."""
+"""Seconds that a reservation outlives the longest request, should its Gateway die."""
 
 SIGNATURE: Final = b"signature="
 
@@ -74,7 +74,6 @@ class Tenancy:
         self._settings = settings
         self._keepers = keepers
         self._guard = LocalGuard(settings) if settings.auth.mode == "local" else None
-        self._stream_ttl = settings.server.request_timeout_seconds + SPARE
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer the request, or refuse it."""
@@ -146,16 +145,22 @@ class Tenancy:
             await error.response()(scope, receive, send)
             return
 
+        given_back: asyncio.Task[None] | None = None
+
         async def tagged(message: Message) -> None:
+            nonlocal given_back
             if window is not None and message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(_window_headers(window))
+            if lease is not None and message["type"] == "http.response.body" and not message.get("more_body"):
+                # A client that asks again at once finds its stream free; its last byte waits for nothing.
+                given_back = asyncio.create_task(lease.release())
             await send(message)
 
         try:
             await self._watched(access, scope, receive, tagged)
         finally:
             if lease is not None:
-                await asyncio.shield(_released(lease))
+                await asyncio.shield(given_back or lease.release())
 
     async def _request(self, principal: Principal, allowed: Allowance) -> Window | None:
         """Count a request.
@@ -189,7 +194,7 @@ class Tenancy:
         if limit is None:
             return None
         try:
-            lease = await self._keepers().counters.acquire_stream(principal.org_id, limit, self._stream_ttl)
+            lease = await self._keepers().counters.acquire_stream(principal.org_id, limit)
         except CountersUnavailable as error:
             self._uncounted(error)
             return None
@@ -216,10 +221,3 @@ def _window_headers(window: Window) -> dict[str, str]:
         "x-ratelimit-remaining-requests": str(window.remaining),
         "x-ratelimit-reset-requests": f"{math.ceil(window.reset_seconds * 1000)}ms",
     }
-
-
-async def _released(lease: StreamLease) -> None:
-    try:
-        await lease.release()
-    except CountersUnavailable as error:
-        logger.warning("a stream's place stays taken until it expires: %s", error)

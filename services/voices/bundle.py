@@ -50,8 +50,12 @@ END: Final = struct.Struct("<4s4H2LH")
 LOCATOR: Final = 20
 """Bytes before it, where a zip of gigabytes tells of another such record."""
 
-DAMAGE: Final = (KeyError, NotImplementedError, RuntimeError, EOFError, UnicodeDecodeError, zlib.error)
-"""What zipfile says of missing, encrypted, strangely named, cut-off and damaged members."""
+DAMAGE: Final = (
+    *(KeyError, IndexError, NotImplementedError, RuntimeError, EOFError),
+    *(ValueError, OverflowError, struct.error, zlib.error),
+)
+"""What zipfile says of missing, encrypted, strangely named, cut-off and damaged members. Not ``OSError``:
+that is our disk's, as members that lie outside the file are refused before they are looked for."""
 
 Tag = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -163,15 +167,9 @@ def read_bundle(source: Path, folder: Path, *, most: int) -> Manifest:
     _check_directory(source)
     try:
         with zipfile.ZipFile(source) as bundle:
-            if len(bundle.infolist()) > MOST_FILES:
-                raise BadBundle("It has too many files.")
-            manifest = _manifest(bundle)
-            left = most
-            for entry in manifest.files:
-                left -= entry.size
-                if left < 0:
-                    raise BadBundle(f"Its files have more than {most} bytes together.")
-                _unpack(bundle, entry, unpacked(folder, entry.name))
+            manifest = _read(bundle, folder, length=source.stat().st_size, most=most)
+    except BadBundle:
+        raise
     except zipfile.BadZipFile as error:
         raise BadBundle("It is no zip file, or a damaged one.") from error
     except DAMAGE as error:
@@ -200,6 +198,27 @@ def _check_directory(source: Path) -> None:
     # Where something is missing, or stands before it, zipfile would look for files at places that are none.
     if start + size != length - END.size:
         raise BadBundle("It is no zip file, or a damaged one.")
+
+
+def _read(bundle: zipfile.ZipFile, folder: Path, *, length: int, most: int) -> Manifest:
+    if len(bundle.infolist()) > MOST_FILES:
+        raise BadBundle("It has too many files.")
+    _check_places(bundle, length)
+    manifest = _manifest(bundle)
+    left = most
+    for entry in manifest.files:
+        left -= entry.size
+        if left < 0:
+            raise BadBundle(f"Its files have more than {most} bytes together.")
+        _unpack(bundle, entry, unpacked(folder, entry.name))
+    return manifest
+
+
+def _check_places(bundle: zipfile.ZipFile, length: int) -> None:
+    """Refuse members that lie outside the file: an extra field may give them any 64 bits as their place."""
+    for info in bundle.infolist():
+        if info.header_offset < 0 or info.header_offset + info.compress_size > length:
+            raise BadBundle("It is no zip file, or a damaged one.")
 
 
 def _open(bundle: zipfile.ZipFile, name: str) -> zipfile.ZipExtFile:

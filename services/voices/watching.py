@@ -2,19 +2,23 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from services.errors import ApiError
 from services.escaping import safe_json
-from services.places import Place
+from services.shares import Share
 from services.stopping import Stopping
 from services.voices.library import Owner, VoiceLibrary
 from storage.errors import StorageError
 from storage.tables import VoiceState
+
+logger = logging.getLogger(__name__)
 
 POLL: Final = 0.5
 """Seconds between two looks; other processes change it too."""
@@ -27,7 +31,7 @@ LONGEST: Final = 3_600.0
 
 
 class WatchResponse(StreamingResponse):
-    """Shows a voice until nothing is left to come.
+    """Shows a voice until nothing is left to come, or others need the place; then the client asks again.
 
     Args:
         library: Knows it.
@@ -35,29 +39,45 @@ class WatchResponse(StreamingResponse):
         voice_id: The voice.
         place: Held meanwhile: a place among those who watch in this Gateway.
         stopping: Ends it; the client may ask another Gateway.
+        patience: Seconds that a client may take to read.
     """
 
     def __init__(
-        self, library: VoiceLibrary, owner: Owner, voice_id: str, place: Place, stopping: Stopping
+        self,
+        library: VoiceLibrary,
+        owner: Owner,
+        voice_id: str,
+        place: Share,
+        stopping: Stopping,
+        patience: float,
     ) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        events = _events(library, owner, voice_id, stopping)
+        events = _events(library, owner, voice_id, place, stopping)
         super().__init__(events, 200, headers, media_type="text/event-stream")
         self._place = place
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
+
+        async def patiently(message: Message) -> None:
+            async with asyncio.timeout(self._patience):
+                await send(message)
+
         with self._place:
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(scope, receive, patiently)
+            except (TimeoutError, ClientDisconnect):  # the second is what starlette makes of the first
+                logger.info("a client that watched a voice is gone, or does not read")
 
 
 async def _events(
-    library: VoiceLibrary, owner: Owner, voice_id: str, stopping: Stopping
+    library: VoiceLibrary, owner: Owner, voice_id: str, place: Share, stopping: Stopping
 ) -> AsyncGenerator[bytes, None]:
     told: dict[str, Any] | None = None
     clock = asyncio.get_running_loop().time
     end, spoken = clock() + LONGEST, clock()
-    while clock() < end and not stopping.begun:
+    while clock() < end and not stopping.begun and not place.asked_back():
         try:
             voice = await library.get(owner, voice_id)
             (shown,) = await library.show(owner.org_id, [voice])

@@ -4,6 +4,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -56,8 +57,20 @@ class OwnRedis:
             else:
                 return
 
+    def pause(self) -> None:
+        """Have it answer nobody, though what is sent to it arrives, until :meth:`resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         if self._process is not None:
+            self.resume()
             self._process.terminate()
             self._process.wait(20)
             self._process = None

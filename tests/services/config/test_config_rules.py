@@ -34,6 +34,10 @@ REMOTE = {"name": "E", "url": "http://192.0.2.1:9000"}
             "limits.stall_timeout_seconds: is longer than",
         ),
         (
+            {"limits": {"max_upload_bytes": 70_000, "max_concurrent_upload_bytes": 69_999}},
+            "limits.max_concurrent_upload_bytes: is less than one upload may have",
+        ),
+        (
             {"limits": {"max_body_bytes": 4096}},
             "limits.max_body_bytes: a text of limits.max_input_chars (4096)",
         ),

@@ -150,6 +150,13 @@ async def test_concurrent_streams(tenants: Tenants):
         await asyncio.to_thread(eventually, free)
 
 
+def test_one_stream_after_the_other(tenants: Tenants):
+    headers = fresh(tenants, "streams")
+    with httpx.Client(base_url=tenants.server.url, headers=headers, timeout=60) as client:
+        statuses = {client.post("/v1/audio/speech", json=WORDS).status_code for _ in range(50)}
+    assert statuses == {200}
+
+
 def test_usage_as_csv(tenants: Tenants):
     headers = fresh(tenants, "day")
     assert speak(tenants, {**headers, "x-openwebui-user-id": "=cmd()"}).status_code == 200

@@ -1,16 +1,15 @@
 """PostgreSQL and Redis that go away and come back: clean answers meanwhile, and no restart."""
 
 import asyncio
-import socket
-import threading
+import time
 from collections.abc import Generator
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import make_url
+from wire import Wire
 
 from databases import database_address
 from live import Server, eventually, free_port, start
@@ -20,48 +19,6 @@ from tenants import Tenants, error, settings, start_tenants
 from voices import TONE, create, heard, recording, samples, say, settled
 
 SPEECH = {"model": "TONE", "voice": "tone", "input": "Hello.", "response_format": "pcm"}
-
-
-class Wire:
-    """A way to a server that can be cut: a TCP relay on a port of its own."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self.port = free_port()
-        self._sockets: list[socket.socket] = []
-        self._listener: socket.socket | None = None
-        self.mend()
-
-    def mend(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        if self._listener is not None:
-            with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
-        for end in self._sockets:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._sockets.clear()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
-                self._sockets += [near, far]
-                for from_, to in ((near, far), (far, near)):
-                    threading.Thread(target=_copy, args=(from_, to), daemon=True).start()
-
-
-def _copy(from_: socket.socket, to: socket.socket) -> None:
-    with suppress(OSError), closing(from_), closing(to):
-        while data := from_.recv(65_536):
-            to.sendall(data)
 
 
 @pytest.fixture
@@ -131,6 +88,29 @@ def test_outages_are_told_and_are_over_when_they_are_over(broken: tuple[Tenants,
         assert client.get("/v1/models").status_code == 200
     redis.start()
     eventually(lambda: speak(tenants).status_code == 200)
+
+
+@pytest.mark.timeout(240)
+def test_a_stream_that_ends_during_an_outage_is_free_after_it(tmp_path: Path):
+    with own_redis() as redis:
+        wire = Wire("127.0.0.1", redis.port)
+        address = f"redis://127.0.0.1:{wire.port}/0"
+        plan = {"concurrent_streams": 1}
+        given = settings(storage={"redis_url": address}, quota={"plans": {"default": plan}})
+        tenants = start_tenants(tmp_path, given)
+        try:
+            body = {**SPEECH, "model": "SLOW", "input": "This is a sentence. " * 10}
+            with tenants.client(tenants.a) as client:
+                with client.stream("POST", "/v1/audio/speech", json=body) as answer:
+                    assert answer.status_code == 200
+                    wire.cut()
+                    assert answer.read()
+                time.sleep(2)  # the Gateway has tried by then
+                wire.mend()
+                eventually(lambda: speak(tenants).status_code == 200)
+        finally:
+            tenants.server.stop()
+            wire.cut()
 
 
 @pytest.mark.timeout(240)

@@ -10,6 +10,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.app import create_app
@@ -230,7 +234,7 @@ async def test_an_error_after_the_answer_leaves_the_connection() -> None:
 
 async def test_a_body_at_its_own_pace_is_taken() -> None:
     """Slow, but not slower than allowed; the whole takes longer than one part may."""
-    app: ASGIApp = BodyPace(Echo(), stall_seconds=5.0, least_rate=1)
+    app: ASGIApp = BodyPace(Echo(), stall_seconds=5.0, least_rate=1, longest=60.0)
     async with listening(app) as port, connected(port) as client:
         await client.send(POST + b"content-length: 40\r\n\r\n")
         for _ in range(4):
@@ -238,6 +242,22 @@ async def test_a_body_at_its_own_pace_is_taken() -> None:
             await client.send(b"x" * 10)
         answer: dict[str, Any] = json.loads((await client.answer()).body)
         assert answer["body"] == "x" * 40
+
+
+async def test_a_body_at_its_own_pace_has_an_end() -> None:
+    async def read(request: Request) -> Response:
+        return Response(await request.body())
+
+    app = Starlette(routes=[Route("/v1/audio/speech", read, methods=["POST"])])
+    paced = BodyPace(app, stall_seconds=5.0, least_rate=1, longest=0.5)
+    async with listening(paced) as port, connected(port) as client:
+        await client.send(POST + b"content-length: 1000000\r\n\r\n")
+        answering = asyncio.create_task(client.answer())
+        while not answering.done() and await client.send(b"x" * 100):
+            await asyncio.sleep(0.02)
+        answer = await answering
+        assert answer.status == 408
+        assert answer.headers["connection"] == "close"
 
 
 def test_clients_that_only_connect_keep_nobody_out(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server, None, 
     """A server whose patience is short."""
     settings = {
         "engines": ENGINES[1:2],
-        "server": {"head_timeout_seconds": 1.0},
-        "limits": {"body_stall_timeout_seconds": 1.0, "max_body_bytes": 65_536},
+        "server": {"head_timeout_seconds": 3.0},
+        "limits": {"body_stall_timeout_seconds": 2.0, "max_body_bytes": 65_536},
     }
     settings["limits"]["max_input_chars"] = 4_096  # type: ignore[index]  # a dictionary
     running = start(tmp_path_factory.mktemp("strict"), settings)
@@ -123,7 +123,6 @@ async def test_a_body_that_trickles_is_ended(strict: Server) -> None:
             await asyncio.sleep(0.05)
         answer = await answering
         assert (answer.status, answer.error["code"]) == (408, "request_timeout")
-        assert "bytes a second" in answer.error["message"]
 
 
 async def test_a_runner_is_as_strict(strict: Server) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,11 @@ from voices import TONE, create, settled
 STREAMS = 12
 TEXT = "Each of these sentences is spoken to its end, whoever ends the server. " * 50
 PATIENCE = 120.0
+PATIENT: dict[str, Any] = {
+    "server": {"shutdown_grace_seconds": 300.0},
+    "limits": {"client_stall_timeout_seconds": 300.0},
+}
+"""A server that waits for this machine, however busy it is."""
 
 
 def body(engine: str, text: str = TEXT) -> dict[str, str]:
@@ -76,7 +82,7 @@ def test_what_has_begun_is_finished_and_what_is_new_is_refused(
     tmp_path: Path, tell: Callable[[Server], None]
 ) -> None:
     engines = [*ENGINES[:1], {**ENGINES[3], "options": {"base_ms": 20, "seconds_per_char": 0.06}}]
-    server = start(tmp_path, {"engines": engines})
+    server = start(tmp_path, {"engines": engines, **PATIENT})
     wanted = threading.Event()
     names = [("ESPEAK", "SLOW")[index % 6 == 5] for index in range(STREAMS)]
     try:
@@ -153,7 +159,7 @@ def test_what_takes_longer_than_the_grace_is_cut(tmp_path: Path) -> None:
 def test_voices_being_prepared_are_handed_back(tmp_path: Path) -> None:
     """At once, though the server still answers: another Gateway need not wait for the end of the lease."""
     slow = {**TONE, "options": {**TONE["options"], "prepare_ms": 600_000}}
-    server = start(tmp_path, {"engines": [slow, ENGINES[0]]})
+    server = start(tmp_path, {"engines": [slow, ENGINES[0]], **PATIENT})
     wanted = threading.Event()
     try:
         with httpx.Client(base_url=server.url, timeout=60) as client, ThreadPoolExecutor(2) as pool:

@@ -136,6 +136,7 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         BodyPace,
         stall_seconds=limits.body_stall_timeout_seconds,
         least_rate=limits.min_body_bytes_per_second,
+        longest=config.server.request_timeout_seconds,
     )
     app.add_middleware(Unexpected)
     if config.server.cors_origins:

@@ -25,12 +25,14 @@ class BodyPace:
         app: What answers.
         stall_seconds: The longest wait for the next part.
         least_rate: Bytes a second, once the body has been waited for as long as for one part.
+        longest: Seconds for all of it, the time that nobody reads included.
     """
 
-    def __init__(self, app: ASGIApp, stall_seconds: float, least_rate: int) -> None:
+    def __init__(self, app: ASGIApp, stall_seconds: float, least_rate: int, longest: float) -> None:
         self._app = app
         self._stall = stall_seconds
         self._rate = least_rate
+        self._longest = longest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -38,17 +40,19 @@ class BodyPace:
         if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, self._stall, self._rate)
+        body = _Body(receive, self._stall, self._rate, self._longest)
         await self._app(scope, body.next, _Sender(send, body, awaited=b"expect" in headers))
 
 
 class _Body:
     """The body of one request."""
 
-    def __init__(self, receive: Receive, stall: float, rate: int) -> None:
+    def __init__(self, receive: Receive, stall: float, rate: int, longest: float) -> None:
         self._receive = receive
         self._stall = stall
         self._rate = rate
+        self._longest = longest
+        self._end = asyncio.get_running_loop().time() + longest
         self._waited = 0.0
         self.bytes = 0
         self.whole = False
@@ -64,20 +68,15 @@ class _Body:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            async with asyncio.timeout(self._stall):
+            async with asyncio.timeout_at(min(began + self._stall, self._end)):
                 message = await self.take()
         except TimeoutError:
-            # FastAPI lets only this exception through while it reads a body.
-            raise HTTPException(
-                http.HTTPStatus.REQUEST_TIMEOUT,
-                f"No more of the request's body came within {self._stall:g} s.",
-            ) from None
+            if clock() >= self._end:
+                raise _late(f"The request's body took longer than {self._longest:g} s.") from None
+            raise _late(f"No more of the request's body came within {self._stall:g} s.") from None
         self._waited += clock() - began
         if not self.whole and self._waited > self._stall and self.bytes < self._waited * self._rate:
-            raise HTTPException(
-                http.HTTPStatus.REQUEST_TIMEOUT,
-                f"The request's body came slower than {self._rate} bytes a second.",
-            )
+            raise _late(f"The request's body came slower than {self._rate} bytes a second.")
         return message
 
     async def take(self) -> Message:
@@ -120,3 +119,8 @@ class _Sender:
             async with asyncio.timeout(seconds):
                 while not self._body.whole and self._body.bytes < most:
                     await self._body.take()
+
+
+def _late(message: str) -> HTTPException:
+    # FastAPI lets only this exception through while it reads a body.
+    return HTTPException(http.HTTPStatus.REQUEST_TIMEOUT, message)

@@ -128,6 +128,7 @@ def _runner(
         BodyPace,  # pyright: ignore[reportArgumentType]
         stall_seconds=limits.body_stall_timeout_seconds,
         least_rate=limits.min_body_bytes_per_second,
+        longest=config.server.request_timeout_seconds,
     )
     if engine.token is not None:
         secret = engine.token.get_secret_value()

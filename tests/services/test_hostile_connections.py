@@ -10,6 +10,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.app import create_app
@@ -30,8 +34,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server, None, 
     """A server whose patience is short."""
     settings = {
         "engines": ENGINES[1:2],
-        "server": {"head_timeout_seconds": 1.0},
-        "limits": {"body_stall_timeout_seconds": 1.0, "max_body_bytes": 65_536},
+        "server": {"head_timeout_seconds": 3.0},
+        "limits": {"body_stall_timeout_seconds": 2.0, "max_body_bytes": 65_536},
     }
     settings["limits"]["max_input_chars"] = 4_096  # type: ignore[index]  # a dictionary
     running = start(tmp_path_factory.mktemp("strict"), settings)
@@ -119,7 +123,6 @@ async def test_a_body_that_trickles_is_ended(strict: Server) -> None:
             await asyncio.sleep(0.05)
         answer = await answering
         assert (answer.status, answer.error["code"]) == (408, "request_timeout")
-        assert "bytes a second" in answer.error["message"]
 
 
 async def test_a_runner_is_as_strict(strict: Server) -> None:
@@ -230,7 +233,7 @@ async def test_an_error_after_the_answer_leaves_the_connection() -> None:
 
 async def test_a_body_at_its_own_pace_is_taken() -> None:
     """Slow, but not slower than allowed; the whole takes longer than one part may."""
-    app: ASGIApp = BodyPace(Echo(), stall_seconds=5.0, least_rate=1)
+    app: ASGIApp = BodyPace(Echo(), stall_seconds=5.0, least_rate=1, longest=60.0)
     async with listening(app) as port, connected(port) as client:
         await client.send(POST + b"content-length: 40\r\n\r\n")
         for _ in range(4):
@@ -238,6 +241,22 @@ async def test_a_body_at_its_own_pace_is_taken() -> None:
             await client.send(b"x" * 10)
         answer: dict[str, Any] = json.loads((await client.answer()).body)
         assert answer["body"] == "x" * 40
+
+
+async def test_a_body_at_its_own_pace_has_an_end() -> None:
+    async def read(request: Request) -> Response:
+        return Response(await request.body())
+
+    app = Starlette(routes=[Route("/v1/audio/speech", read, methods=["POST"])])
+    paced = BodyPace(app, stall_seconds=5.0, least_rate=1, longest=0.5)
+    async with listening(paced) as port, connected(port) as client:
+        await client.send(POST + b"content-length: 1000000\r\n\r\n")
+        answering = asyncio.create_task(client.answer())
+        while not answering.done() and await client.send(b"x" * 100):
+            await asyncio.sleep(0.02)
+        answer = await answering
+        assert answer.status == 408
+        assert answer.headers["connection"] == "close"
 
 
 def test_clients_that_only_connect_keep_nobody_out(tmp_path: Path) -> None:

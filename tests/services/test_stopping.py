@@ -3,20 +3,29 @@
 import io
 import os
 import signal
+import sqlite3
 import threading
 import wave
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from live import ENGINES, Server, eventually, start
+from voices import TONE, create, settled
 
 STREAMS = 12
 TEXT = "Each of these sentences is spoken to its end, whoever ends the server. " * 50
 PATIENCE = 120.0
+PATIENT: dict[str, Any] = {
+    "server": {"shutdown_grace_seconds": 300.0},
+    "limits": {"client_stall_timeout_seconds": 300.0},
+}
+"""A server that waits for this machine, however busy it is."""
 
 
 def body(engine: str, text: str = TEXT) -> dict[str, str]:
@@ -73,7 +82,7 @@ def test_what_has_begun_is_finished_and_what_is_new_is_refused(
     tmp_path: Path, tell: Callable[[Server], None]
 ) -> None:
     engines = [*ENGINES[:1], {**ENGINES[3], "options": {"base_ms": 20, "seconds_per_char": 0.06}}]
-    server = start(tmp_path, {"engines": engines})
+    server = start(tmp_path, {"engines": engines, **PATIENT})
     wanted = threading.Event()
     names = [("ESPEAK", "SLOW")[index % 6 == 5] for index in range(STREAMS)]
     try:
@@ -144,3 +153,46 @@ def test_what_takes_longer_than_the_grace_is_cut(tmp_path: Path) -> None:
                 reading.result(PATIENCE)
     finally:
         server.stop()
+
+
+@pytest.mark.timeout(300)
+def test_voices_being_prepared_are_handed_back(tmp_path: Path) -> None:
+    """At once, though the server still answers: another Gateway need not wait for the end of the lease."""
+    slow = {**TONE, "options": {**TONE["options"], "prepare_ms": 600_000}}
+    server = start(tmp_path, {"engines": [slow, ENGINES[0]], **PATIENT})
+    wanted = threading.Event()
+    try:
+        with httpx.Client(base_url=server.url, timeout=60) as client, ThreadPoolExecutor(2) as pool:
+            voice = create(client, "Cut off")["id"]
+            eventually(lambda: claims(tmp_path) == [("processing", True)])
+            stream = Stream(server, "ESPEAK", wanted)
+            reading = pool.submit(stream.read)
+            watching = pool.submit(httpx.get, f"{server.url}/voices/{voice}/events", timeout=PATIENCE)
+            try:
+                assert stream.begun.wait(PATIENCE)
+                to_the_supervisor(server)
+                eventually(lambda: claims(tmp_path) == [("pending", False)])
+                assert server.process.poll() is None
+                # Who watches is told to come again, instead of holding the server up.
+                assert watching.result(PATIENCE).status_code == 200
+            finally:
+                wanted.set()
+            assert seconds(reading.result(PATIENCE)) > 60
+        assert server.process.wait(60) == 0
+    finally:
+        wanted.set()
+        server.stop()
+    server = start(tmp_path, {"engines": [TONE, ENGINES[0]]})
+    try:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            assert settled(client, voice)["state"] == "ready"
+    finally:
+        server.stop()
+
+
+def claims(folder: Path) -> list[tuple[str, bool]]:
+    """The state of what is to be prepared for the slow engine, and whether somebody has it."""
+    with closing(sqlite3.connect(folder / "awaaztwin.db", timeout=30)) as database:
+        query = "SELECT state, lease IS NOT NULL FROM voice_embeddings WHERE engine = 'TONE'"
+        rows = database.execute(query).fetchall()
+    return [(state, bool(held)) for state, held in rows]

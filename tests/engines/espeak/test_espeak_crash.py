@@ -202,6 +202,15 @@ async def test_a_worker_is_confined(engine: EspeakEngine, monkeypatch: pytest.Mo
     assert not any("numpy" in mapped.path for mapped in worker.memory_maps())
 
 
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+async def test_a_worker_goes_on_when_the_server_is_told_to_stop(engine: EspeakEngine, told: signal.Signals):
+    """The signal goes to every process of the server; only the runner knows what is still to be spoken."""
+    worker = engine.workers[0]
+    (outcome,) = await speak_and_hit(engine, [say(LONG)], {0}, told)
+    assert isinstance(outcome, Speech)
+    assert list(engine.workers) == [worker]
+
+
 async def test_a_long_path_is_no_obstacle(engine: EspeakEngine, tmp_path: Path):
     assert engine._folder
     folder = tmp_path / ("long" * 50) / ("path" * 25)

@@ -49,6 +49,17 @@ async def test_a_lost_process_costs_nothing(
     assert phonemizer.pid != first
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+async def test_it_goes_on_when_the_server_is_told_to_stop(phonemizer: Phonemizer, told: signal.Signals):
+    await phonemizer.ipa([(EN, "one")])
+    first = phonemizer.pid
+    assert first
+    os.kill(first, told)
+    assert await phonemizer.ipa([(EN, "two")]) == ["t_ˈuː"]
+    assert phonemizer.pid == first
+
+
 async def test_it_is_lost_while_many_ask(phonemizer: Phonemizer):
     async def hit() -> None:
         for _ in range(3):

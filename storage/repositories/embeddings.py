@@ -226,7 +226,7 @@ async def want_current_models(session: AsyncSession, models: Mapping[str, str]) 
 
 
 async def models_are_current(session: AsyncSession, models: Mapping[str, str]) -> bool:
-    """Whether :func:`want_current_models` would change nothing: it is asked without keeping others waiting."""
+    """Whether :func:`want_current_models` would change nothing; keeps nobody from writing."""
     for engine, model in models.items():
         if (await session.execute(_wanting(engine, model).limit(1))).first() is not None:
             return False

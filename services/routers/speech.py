@@ -10,6 +10,7 @@ from services.errors import ErrorAnswer
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.recording import Recording
+from services.routers.events import event_stream
 from services.speech import SpeechRequest, write_script
 from services.speech_response import SpeechResponse
 from services.state import GatewayState, State
@@ -26,7 +27,7 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         "description": "The audio, streamed; or server-sent events with `stream_format: sse`.",
         "content": {
             **{audio_format.content_type: _BINARY for audio_format in FORMATS.values()},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": event_stream(),
         },
         "headers": {
             "X-Finish-Reason": {

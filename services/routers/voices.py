@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from engines.text.reading import reading_script
 from services.errors import ApiError, ErrorAnswer, invalid
 from services.routers.admin import ANSWERS as ADMIN_ANSWERS
+from services.routers.events import event_stream
 from services.routers.fields import After, Id, Limit, Name, Storable
 from services.routers.forms import (
     BINARY,
@@ -206,7 +207,7 @@ async def prepare_voice(
         **ANSWERS,
         200: {
             "description": "The voice at every change, as server-sent events, until it is ready or failed.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": event_stream("voice", "error")},
         },
     },
 )

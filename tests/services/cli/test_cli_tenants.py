@@ -66,6 +66,8 @@ def test_init_again_changes_nothing(cli: CliRunner, elsewhere: Path):
 
 def test_init_that_fails_leaves_no_settings(cli: CliRunner, elsewhere: Path):
     assert "at least 10 characters" in refused(init(cli, password="short"))
+    said = refused(init(cli, password="jaishreeram108")).replace("\n", " ")
+    assert "too easy to guess" in said
     assert not (elsewhere / "configuration.yaml").exists()
     assert not (elsewhere / ".env").exists()
 

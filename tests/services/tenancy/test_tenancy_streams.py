@@ -30,10 +30,15 @@ SIZE = 64 * 1024 * 1024
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tenants, None, None]:
-    slow = {"type": "SYNTHETIC", "max_concurrent_jobs": 8, "batching": {"max_batch_size": 1}}
     engines = [
-        {"name": "SLOW", **slow, "options": {"base_ms": 1_000}},
-        {"name": "LATE", **slow, "options": {"base_ms": 25_000}},
+        {
+            "name": name,
+            "type": "SYNTHETIC",
+            "max_concurrent_jobs": 8,
+            "batching": {"max_batch_size": 1},
+            "options": {"base_ms": milliseconds},
+        }
+        for name, milliseconds in (("SLOW", 1_000), ("LATE", 25_000))
     ]
     given = settings(engines=engines, auth={"cache_seconds": 2.0})
     tenants = start_tenants(tmp_path_factory.mktemp("streams"), given)

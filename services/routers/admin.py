@@ -34,7 +34,7 @@ from storage.tables import ApiKey, AuditEvent, Org
 router = APIRouter(prefix="/admin", tags=["admin"])
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **{status: AUTH_ANSWERS[status] for status in (400, 401, 413, 503)},
+    **{status: AUTH_ANSWERS[status] for status in (400, 401, 413, 429, 503)},
     403: {"model": ErrorAnswer, "description": "The key or role may not do this."},
     404: {"model": ErrorAnswer, "description": "There is no such thing in this organisation."},
     409: {"model": ErrorAnswer, "description": "It contradicts what is there already."},

@@ -35,6 +35,7 @@ from storage.repositories.embeddings import (
     claim_preparation,
     fail_claim,
     finish_claim,
+    models_are_current,
     preparation_is_due,
     renew_claim,
     return_claim,
@@ -116,6 +117,10 @@ class Preparer:
         """Have voices prepared again whose engine has a new model, or that an engine does not have yet."""
         if not (models := await self.models()):
             return 0
+        # Reading first, as below: it is asked often, and there is seldom anything to do.
+        async with self._gate.read() as session:
+            if await models_are_current(session, models):
+                return 0
         async with self._gate.write() as session:
             wanted = await want_current_models(session, models)
         if wanted:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Select, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import now
@@ -218,43 +218,60 @@ async def want_current_models(session: AsyncSession, models: Mapping[str, str]) 
     Returns:
         How many are to be prepared.
     """
-    kept = exists().where(AudioSample.voice_id == VoiceProfile.id, AudioSample.audio_key.is_not(None))
     wanted = 0
     for engine, model in models.items():
-        query = (
-            select(VoiceProfile, VoiceEmbedding)
-            .outerjoin(
-                VoiceEmbedding,
-                and_(VoiceEmbedding.voice_id == VoiceProfile.id, VoiceEmbedding.engine == engine),
-            )
-            .where(
-                or_(
-                    VoiceProfile.state == VoiceState.READY,
-                    and_(VoiceProfile.state == VoiceState.PENDING, VoiceProfile.reason.is_(None)),
-                ),
-                kept,
-                or_(
-                    VoiceEmbedding.voice_id.is_(None),
-                    and_(VoiceEmbedding.state == VoiceState.READY, VoiceEmbedding.model != model),
-                ),
-            )
-            .limit(100)
-            # Another process looks for the same; it has those that it holds just now.
-            .with_for_update(of=VoiceProfile, skip_locked=True)
-        )
+        # Another process looks for the same; it has those that it holds just now.
+        query = _wanting(engine, model).limit(100).with_for_update(of=VoiceProfile, skip_locked=True)
         for voice, _ in (await session.execute(query)).all():
             await EmbeddingRepository(session, voice.org_id).want(voice, [engine])
             wanted += 1
-        lost = update(VoiceEmbedding).where(
-            VoiceEmbedding.engine == engine,
-            VoiceEmbedding.state == VoiceState.READY,
-            VoiceEmbedding.model != model,
-            ~exists().where(
-                AudioSample.voice_id == VoiceEmbedding.voice_id, AudioSample.audio_key.is_not(None)
-            ),
-        )
+        lost = update(VoiceEmbedding).where(_lost(engine, model))
         await session.execute(lost.values(state=VoiceState.FAILED, reason=LOST))
     return wanted
+
+
+async def models_are_current(session: AsyncSession, models: Mapping[str, str]) -> bool:
+    """Whether :func:`want_current_models` would change nothing; keeps nobody from writing."""
+    for engine, model in models.items():
+        if (await session.execute(_wanting(engine, model).limit(1))).first() is not None:
+            return False
+        lost = select(VoiceEmbedding.voice_id).where(_lost(engine, model)).limit(1)
+        if await session.scalar(lost) is not None:
+            return False
+    return True
+
+
+def _wanting(engine: str, model: str) -> Select[VoiceProfile, VoiceEmbedding]:
+    """Voices that an engine has not, or with another model, and could have."""
+    kept = exists().where(AudioSample.voice_id == VoiceProfile.id, AudioSample.audio_key.is_not(None))
+    return (
+        select(VoiceProfile, VoiceEmbedding)
+        .outerjoin(
+            VoiceEmbedding,
+            and_(VoiceEmbedding.voice_id == VoiceProfile.id, VoiceEmbedding.engine == engine),
+        )
+        .where(
+            or_(
+                VoiceProfile.state == VoiceState.READY,
+                and_(VoiceProfile.state == VoiceState.PENDING, VoiceProfile.reason.is_(None)),
+            ),
+            kept,
+            or_(
+                VoiceEmbedding.voice_id.is_(None),
+                and_(VoiceEmbedding.state == VoiceState.READY, VoiceEmbedding.model != model),
+            ),
+        )
+    )
+
+
+def _lost(engine: str, model: str) -> ColumnElement[bool]:
+    """Embeddings of another model than the engine's, whose recordings are not kept any more."""
+    return and_(
+        VoiceEmbedding.engine == engine,
+        VoiceEmbedding.state == VoiceState.READY,
+        VoiceEmbedding.model != model,
+        ~exists().where(AudioSample.voice_id == VoiceEmbedding.voice_id, AudioSample.audio_key.is_not(None)),
+    )
 
 
 def _claimed(claim: Claim) -> Select[VoiceEmbedding]:

@@ -10,11 +10,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from storage import migrate
+from storage.columns import now
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.repositories.audit import AuditRepository
 from storage.repositories.keys import KeyRepository
 from storage.repositories.orgs import OrgRepository
+from storage.repositories.users import UserRepository
 from storage.tables import Base
 
 
@@ -47,6 +49,24 @@ async def test_down_and_up_again_with_data(database: Database):
     assert set(Base.metadata.tables) <= await tables(database)
     async with database.read() as session:
         assert await OrgRepository(session).list() == []
+
+
+async def test_addresses_are_made_alike_and_none_is_lost(database: Database):
+    await migrate.downgrade(database, "0002")
+    before = {"u1": "stra\u00dfe@x.example", "u2": "plain@x.example", "u3": "\uff41b@x.example"}
+    # These two are one address now; which is meant cannot be known.
+    before |= {"u4": "ab@y.example", "u5": "\uff41b@y.example"}
+    insert = text(
+        "INSERT INTO users (id, email, name, operator, created_at) VALUES (:id, :email, '', false, :at)"
+    )
+    async with database.write() as session:
+        for user_id, email in before.items():
+            await session.execute(insert, {"id": user_id, "email": email, "at": now()})
+    await migrate.upgrade(database)
+    async with database.read() as session:
+        users = UserRepository(session)
+        after = {user_id: user.email for user_id in before if (user := await users.get(user_id)) is not None}
+    assert after == {**before, "u1": "strasse@x.example", "u3": "ab@x.example"}
 
 
 async def test_several_processes_may_upgrade_at_once(address: str):

@@ -265,7 +265,9 @@ def test_sockets_and_folders_of_the_runtime(tmp_path: Path) -> None:
     try:
         assert not stat.S_IMODE(runtime.stat().st_mode) & 0o077
         runner = server.worker("engine_tone")
-        sockets = [Path(c.laddr) for c in runner.net_connections("unix") if str(c.laddr).endswith(".sock")]
+        sockets = [
+            Path(str(c.laddr)) for c in runner.net_connections("unix") if str(c.laddr).endswith(".sock")
+        ]
         assert sockets
         assert not exposed(*sockets)
         assert not any(stat.S_IMODE(path.parent.stat().st_mode) & 0o077 for path in sockets)

@@ -148,7 +148,7 @@ async def test_the_disk_of_sqlite_is_full(tmp_path: Path, monkeypatch: pytest.Mo
         async with Database(f"sqlite:///{folder}/a.db") as database:
             gate = await opened(database)
             fill(folder)
-            with pytest.raises(StorageUnavailable, match="full|I/O"):
+            with pytest.raises(StorageUnavailable, match=r"full|I/O"):
                 async with gate.write() as session:
                     connection = await session.connection()
                     await connection.exec_driver_sql("CREATE TABLE more AS SELECT randomblob(1000000)")

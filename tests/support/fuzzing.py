@@ -6,6 +6,7 @@ that takes long or much memory, ends the process with libFuzzer's report.
 
 import asyncio
 import hashlib
+import importlib
 import io
 import ipaddress
 import json
@@ -18,7 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import atheris  # pyright: ignore[reportMissingTypeStubs] - it has none
+# It has no types.
+atheris: Any = importlib.import_module("atheris")
 
 PARSERS = [
     *("services.voices.bundle", "services.uploads", "services.proxies", "services.samples.sniff"),

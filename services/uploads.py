@@ -168,8 +168,8 @@ async def _parsed(request: Request, max_files: int) -> AsyncGenerator[FormData, 
         data = await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     except ClientDisconnect as error:
         raise invalid("The request's body is not complete.", None, "incomplete_body") from error
-    except UnicodeError as error:
-        # A part may name a charset that Python knows, and that refuses what is in it.
+    except (LookupError, ValueError) as error:
+        # A form may name a charset that is none, or that refuses what is in a part.
         raise invalid("A field of the form is not text in its charset.", None, "invalid_form") from error
     try:
         yield data

@@ -31,7 +31,7 @@ def private_opener(name: str, flags: int) -> int:
 
 
 def is_exposed(path: Path) -> bool:
-    """Whether others on this machine may read or enter what is at ``path``, folders above it aside."""
+    """Whether others on this machine may read or enter what is at ``path``, but for folders above."""
     if os.name != "posix":
         return False
     try:

@@ -108,7 +108,8 @@ async def get_audio(
     }
     if _matches(request.headers.get("if-none-match", ""), output.etag):
         return Response(status_code=304, headers=headers)
-    wanted = _range(request, output)
+    asked, condition = request.headers.get("range", ""), request.headers.get("if-range")
+    wanted = byte_range(asked, condition, size=output.size, etag=output.etag)
     try:
         reader = await state.objects.open(output.key, start=wanted[0], end=wanted[1])
     except ObjectMissing as error:
@@ -207,20 +208,25 @@ async def _output(state: GatewayState, org_id: str, audio_id: str) -> Output:
     return output
 
 
-def _range(request: Request, output: Output) -> tuple[int, int | None]:
+def byte_range(asked: str, condition: str | None, *, size: int, etag: str) -> tuple[int, int | None]:
     """The first byte that is wanted and the one after the last; what is no single range means all.
 
     RFC 9110, section 14.2: a server may ignore ranges it does not understand.
+
+    Args:
+        asked: The header ``Range``.
+        condition: The header ``If-Range``.
+        size: Of the object, in bytes.
+        etag: The object's, without quotes.
     """
-    match = RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    condition = request.headers.get("if-range")
-    if match is None or match.group() == "bytes=-" or (condition and not _matches(condition, output.etag)):
+    match = RANGE.fullmatch(asked.replace(" ", ""))
+    if match is None or match.group() == "bytes=-" or (condition and not _matches(condition, etag)):
         return 0, None
     first, last = match[1], match[2]
     if not first:
-        return (max(0, output.size - int(last)), output.size) if int(last) else (output.size, None)
-    end = int(last) + 1 if last else output.size
-    return (0, None) if end <= int(first) < output.size else (int(first), min(end, output.size))
+        return (max(0, size - int(last)), size) if int(last) else (size, None)
+    end = int(last) + 1 if last else size
+    return (0, None) if end <= int(first) < size else (int(first), min(end, size))
 
 
 def _matches(header: str, etag: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 import regex
 
-from engines.text.passage import TextError
+from engines.text.errors import TextError
 from engines.text.traced import Traced
 
 OPEN: Final = "\ue000"

@@ -14,6 +14,7 @@ from services.engine_client import EngineClient
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
 from services.places import Places
+from services.planning import Planner
 from services.quota.choose import open_counters
 from services.quota.meter import Meter
 from services.quota.writer import UsageWriter
@@ -68,6 +69,8 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
             open_counters(redis_url.get_secret_value() if redis_url else None)
         )
         objects = await stack.enter_async_context(open_object_store(config.storage.object_store))
+        planner = Planner()
+        stack.push_async_callback(planner.aclose)
         gate = DatabaseGate(database, config)
         authenticator = Authenticator(gate, config.auth, default_plan=config.quota.default_plan)
         passwords = Passwords()
@@ -92,6 +95,7 @@ async def open_gateway(loaded: LoadedSettings, address_of: AddressOf) -> AsyncGe
         state = GatewayState(
             loaded=loaded,
             directory=directory,
+            planner=planner,
             places=Places(config.limits.max_concurrent_streams),
             watchers=Places(config.limits.max_concurrent_streams),
             gate=gate,

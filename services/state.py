@@ -11,6 +11,7 @@ from services.config import LoadedSettings, Settings
 from services.directory import EngineDirectory
 from services.metrics import Metrics
 from services.places import Places
+from services.planning import Planner
 from services.quota.counters import Counters
 from services.quota.meter import Meter
 from services.tenancy.authenticator import Authenticator
@@ -35,6 +36,7 @@ class GatewayState:
     Attributes:
         loaded: The settings and where each came from.
         directory: The engines.
+        planner: Makes texts ready to be spoken.
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
         gate: The database: tenants, keys, usage.
@@ -55,6 +57,7 @@ class GatewayState:
 
     loaded: LoadedSettings
     directory: EngineDirectory
+    planner: Planner
     places: Places
     watchers: Places
     gate: DatabaseGate

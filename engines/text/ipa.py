@@ -73,6 +73,11 @@ def without_ipa(text: str) -> str:
     return _SPELLED.sub(lambda match: match["ipa_word"], text) if OPEN in text else text
 
 
+def said(text: str) -> str:
+    """The text with what is said of each marked word alone."""
+    return _SPELLED.sub(lambda match: match["ipa_said"], text) if OPEN in text else text
+
+
 def cleaned(text: str, clean: Callable[[str], str]) -> str:
     """The text cleaned, except where a word is marked.
 

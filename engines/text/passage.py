@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engines.text import ipa
 from engines.text.scripts import primary
 from engines.text.stretches import Stretch
 
@@ -65,3 +66,8 @@ class Passage:
     pause_before: float = 0.0
     pause_after: float = 0.0
     stretches: tuple[Stretch, ...] = field(default=(), repr=False)
+
+    @property
+    def said(self) -> int:
+        """Characters that are spoken; of a word whose sound is given, those of its IPA."""
+        return len(ipa.said(self.text))

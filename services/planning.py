@@ -1,7 +1,7 @@
 """Making texts ready to be spoken beside the event loop, tenants in turn.
 
-A text is planned some sentences at a time: after each turn the next tenant's text goes on, so that nobody waits
-for all of another's. Threads of their own, so that encoding, storage and uploads wait for none of it.
+A text is planned some sentences at a time: after each turn the next tenant's text goes on, so that nobody
+waits for all of another's. Threads of their own, so that encoding, storage and uploads wait for none of it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from engines.fair import FairQueue
 from engines.text import Passage, TextOptions, steps
 
 INLINE_CHARS: Final = 1_000
-"""A text and lexicon no longer than this are planned at once, on the event loop: going to a thread takes longer."""
+"""A text and lexicon no longer than this are planned at once, on the event loop: a thread would take longer."""
 
 TURN_CHARS: Final = 1_000
 """Characters planned in one turn, about 10 ms of work; a sentence is not divided."""

@@ -16,7 +16,7 @@ from engines.fair import FairQueue
 from engines.text import Passage, TextOptions, steps
 
 INLINE_CHARS: Final = 1_000
-"""A text and lexicon no longer than this are planned at once, on the event loop: a thread would take longer."""
+"""A text and lexicon no longer than this are planned at once, on the event loop: a thread takes longer."""
 
 TURN_CHARS: Final = 1_000
 """Characters planned in one turn, about 10 ms of work; a sentence is not divided."""
@@ -148,10 +148,7 @@ class Planner:
         elif turn.result():
             job.done.set_result(tuple(job.found))
         else:
-            # Not droppable: a text that was begun is not refused.
-            self._queue.push(
-                job, tenant=job.tenant, weight=job.weight, cost=float(TURN_CHARS), droppable=False
-            )
+            self._queue.push(job, tenant=job.tenant, weight=job.weight, cost=float(TURN_CHARS))
         self._start()
 
 

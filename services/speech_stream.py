@@ -14,7 +14,7 @@ from services.frames import Spoken
 from services.metrics import Metrics
 from services.quota.characters import booked
 from services.speech import Script
-from services.threads import in_thread
+from services.threads import encoding
 from services.word_timings import HeardWord, WordTimings
 
 FIRST_PIECE: Final = 0.2
@@ -159,7 +159,7 @@ class SpeechStream:
                     for piece in self._pieces(event):
                         # Compressing the rest here would hold up the first bytes of other requests.
                         inline, first = cheap or first, False
-                        data = pipeline.feed(piece) if inline else await in_thread(pipeline.feed, piece)
+                        data = pipeline.feed(piece) if inline else await encoding(pipeline.feed, piece)
                         yield Part(data)
             if self._seconds == 0.0:
                 raise ApiError(400, "The input has no letter that this voice can read.", param="input")

@@ -14,13 +14,13 @@ def _no_truth(value: object) -> object:
 
 
 # Digits may be text here, as variables of the environment are.
-Limit: TypeAlias = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=10**15)] | None
+Limit: TypeAlias = Annotated[int, Field(ge=0, le=10**15), BeforeValidator(_no_truth)] | None
 """``null`` is no limit."""
 
 MOST_MINUTES: Final = 10**12
 """The highest limit of audio; counted in milliseconds, it fits a database's 64 bits with room to spare."""
 
-Minutes: TypeAlias = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=MOST_MINUTES)] | None
+Minutes: TypeAlias = Annotated[int, Field(ge=0, le=MOST_MINUTES), BeforeValidator(_no_truth)] | None
 
 
 class QuotaLimits(StrictModel):

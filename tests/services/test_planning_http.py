@@ -18,7 +18,7 @@ from storage.config import ObjectStoreConfig, StorageConfig
 
 from runners import engine, served
 
-LONG = {"input": "This is a sentence. " * 200, "voice": "tone", "response_format": "pcm"}
+LONG = {"input": "This is a sentence. " * 60, "voice": "tone", "response_format": "pcm"}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def gateway(
     async with (
         served(create_runner_app(tone)) as runner,
         served(create_app(loaded, lambda _: runner)) as address,
-        httpx.AsyncClient(base_url=address, timeout=30) as opened,
+        httpx.AsyncClient(base_url=address, timeout=100) as opened,
     ):
         while not planners:  # made when the app starts; the test's own time limit ends it
             await asyncio.sleep(0.01)

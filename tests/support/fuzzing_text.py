@@ -1,7 +1,7 @@
 """Texts and lexicons, mutated: run as ``python fuzzing_text.py TARGET CORPUS -max_total_time=60``.
 
-Only a :class:`TextError` may come out of the front end. Anything else, what is longer than it may be, and an input
-that takes long or much memory, ends the process with libFuzzer's report.
+Only a :class:`TextError` may come out of the front end. Anything else, what is longer than it may be, and an
+input that takes long or much memory, ends the process with libFuzzer's report.
 """
 
 import sys
@@ -98,6 +98,7 @@ def lexicon(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {"plain": plain, "ssml": ssml, "lexicon": lexicon}
 
+# ruff: noqa: E501
 SEEDS: Final[dict[str, tuple[str, ...]]] = {
     "plain": (
         '# One\n\n- *two* **three** `4`\n\n| a | b |\n|---|---|\n| 1 |\n\n[x](http://a.com/?b=1 "c") ![i](j) <b>',

@@ -125,12 +125,7 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         _, access = table.find(connection)
         return limits.max_upload_bytes if access is not None and access.upload else None
 
-    app.add_middleware(
-        BodyLimit,
-        max_bytes=limits.max_body_bytes,
-        max_seconds=config.server.request_timeout_seconds,
-        more=more,
-    )
+    app.add_middleware(BodyLimit, max_bytes=limits.max_body_bytes, more=more)
     app.add_middleware(Closing, stopping=stopping)
     app.add_middleware(
         BodyPace,

@@ -1,7 +1,6 @@
 """Which engines the Gateway knows, and which of them a request means."""
 
 import asyncio
-import difflib
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from engines.contract import EngineUnavailable, Voice
 from services.engine_client import EngineClient
 from services.errors import ApiError, invalid
 from services.frames import EngineDescription
+from services.names import nearest_names
 
 FRESH: Final = 10.0
 """Seconds a runner's description is believed without asking again."""
@@ -123,7 +123,7 @@ class EngineDirectory:
 
     def _names(self, wanted: str) -> str:
         names = [client.name for client in self.clients]
-        near = difflib.get_close_matches(wanted, names, n=1)
+        near = nearest_names(wanted, names, most=1)
         hint = f"Did you mean '{near[0]}'? " if near else ""
         return f"{hint}Known: {', '.join(names)}."
 
@@ -145,6 +145,6 @@ def find_voice(description: EngineDescription, wanted: str) -> Voice:
     if plus and variant and base:
         # Variants and mixes of voices are the engine's own business; it says so when it has none.
         return find_voice(description, base)
-    near = difflib.get_close_matches(key, ids, n=5, cutoff=0.5) or ids[:5]
+    near = nearest_names(key, ids, most=5, cutoff=0.5) or ids[:5]
     message = f"There is no voice '{wanted}' in the engine {description.name}. Nearest: {', '.join(near)}."
     raise invalid(message, "voice", "voice_not_found")

@@ -15,6 +15,7 @@ from services.engine_client import EngineClient
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
 from services.outbox import SPOOL
+from services.planning import Planner
 from services.probe import Probe
 from services.quota.choose import open_counters
 from services.quota.meter import Meter
@@ -79,6 +80,8 @@ async def open_gateway(
             open_counters(redis_url.get_secret_value() if redis_url else None)
         )
         objects = await stack.enter_async_context(open_object_store(config.storage.object_store))
+        planner = Planner()
+        stack.push_async_callback(planner.aclose)
         gate = DatabaseGate(database, config)
         writes, keeps = Probe(gate.try_write), Probe(objects.ping)
         stack.push_async_callback(writes.aclose)
@@ -109,6 +112,7 @@ async def open_gateway(
         state = GatewayState(
             loaded=loaded,
             directory=directory,
+            planner=planner,
             places=Shares(config.limits.max_concurrent_streams, sole=sole),
             watchers=Shares(config.limits.max_concurrent_streams, sole=sole),
             spool=Shares(SPOOL, sole=sole),

@@ -1,6 +1,5 @@
 """What every request of the Gateway passes through, as plain ASGI middleware."""
 
-import asyncio
 import logging
 import re
 import time
@@ -127,7 +126,6 @@ class BodyLimit:
     Args:
         app: What answers.
         max_bytes: Of a request's body.
-        max_seconds: Until all of it is there.
         more: Bytes that a request may have beyond that; asked only for one that has more.
     """
 
@@ -135,16 +133,14 @@ class BodyLimit:
         self,
         app: ASGIApp,
         max_bytes: int,
-        max_seconds: float,
         more: Callable[[Scope], int | None] = lambda _: None,
     ) -> None:
         self._app = app
-        self._max_seconds = max_seconds
         self._max_bytes = max_bytes
         self._more = more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, 413, or 408."""
+        """Answer the request, or 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -156,21 +152,11 @@ class BodyLimit:
         if length > limit:
             await ApiError(413, _too_long(limit), code="body_too_large").response()(scope, receive, send)
             return
-        seen, whole = 0, False
-        end = asyncio.get_running_loop().time() + self._max_seconds
+        seen = 0
 
         async def counted() -> Message:
-            nonlocal seen, limit, whole
-            if whole:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(end):
-                    message = await receive()
-            except TimeoutError:
-                message = f"The request's body was not there after {self._max_seconds:g} s."
-                # What is still to come belongs to no request.
-                raise HTTPException(408, message, {"connection": "close"}) from None
-            whole = not message.get("more_body", False)
+            nonlocal seen, limit
+            message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
                 limit = self._more(scope) or limit

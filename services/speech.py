@@ -1,21 +1,22 @@
 """A speech request, and what it becomes: a script of utterances for one engine."""
 
-import asyncio
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engines.text import Passage, TextError, TextOptions, plan
+from engines.text import Passage, TextError, TextOptions
 from engines.text.pauses import paced
 from engines.text.scripts import primary, readable
 from services.audio.formats import AudioFormat, SampleRateError, UnknownFormat, find_format
 from services.config import Settings
 from services.errors import ApiError, invalid
 from services.frames import Line, SynthesisCall
+from services.names import nearest_names
+from services.planning import Planner
+from services.quota.characters import booked
 from services.voices.casting import Cast, Casting
 
 SLOWEST: Final = 0.25
@@ -27,8 +28,10 @@ SECONDS_PER_CHAR: Final = 0.12
 SENTENCE_SECONDS: Final = 1.0
 """Added for each sentence: what engines put around it."""
 
-INLINE_CHARS: Final = 1_000
-"""Texts longer than this are planned in a thread, so that they don't hold up the event loop."""
+SPOKEN_FACTOR: Final = 10
+SPOKEN_MORE: Final = 2_000
+"""What is spoken has at most ``SPOKEN_FACTOR`` times ``limits.max_input_chars`` characters and so many more,
+whatever lexicons, markup and written-out numbers make of it. Bare digits become five times as many."""
 
 
 class VoiceReference(BaseModel):
@@ -126,7 +129,8 @@ class Script:
         format: Of the answer.
         sample_rate: Hertz of the answer; ``None`` is the format's own.
         tempo: Time-stretch for the part of the speed that the engine cannot do.
-        characters: Of the request's input.
+        written: Characters of the request's input.
+        characters: That it is booked with, see :func:`services.quota.characters.booked`.
     """
 
     cast: Cast
@@ -136,6 +140,7 @@ class Script:
     format: AudioFormat
     sample_rate: int | None
     tempo: float
+    written: int
     characters: int
 
     @property
@@ -150,6 +155,7 @@ async def write_script(
     request: SpeechRequest,
     casting: Casting,
     settings: Settings,
+    planner: Planner,
     *,
     tenant: str,
     weight: float = 1.0,
@@ -160,11 +166,13 @@ async def write_script(
         request: The request.
         casting: Finds the voice.
         settings: The settings.
+        planner: Makes the text ready.
         tenant: Whose request it is.
-        weight: The tenant's share in the engine's fair queue.
+        weight: The tenant's share in the fair queues.
 
     Raises:
         ApiError: The request is at fault; the error names the field.
+        EngineOverloaded: Too many texts wait to be planned.
         EngineUnavailable: Nothing is known of the engine, and it does not answer.
         StorageUnavailable: The voice may be the tenant's own, and the database is away.
     """
@@ -179,7 +187,19 @@ async def write_script(
     if entries > settings.limits.max_lexicon_entries:
         message = f"The lexicon has {entries} entries; the limit is {settings.limits.max_lexicon_entries}."
         raise invalid(message, "lexicon", "too_many_entries")
-    reading = await _rehearse(request, casting, settings, tenant)
+    wanted = _wanted(request, settings)
+
+    async def read(cast: Cast, languages: tuple[str, ...]) -> _Reading:
+        options = _options(request, settings, cast, languages)
+        try:
+            found = await planner.plan(request.input, options, tenant=tenant, weight=weight)
+        except TextError as error:
+            raise invalid(error.message, error.param, error.code) from error
+        return _Reading(cast, found)
+
+    reading = await _rehearse(
+        casting.candidates(tenant, request.voice_id, model=request.model, engine=request.engine), wanted, read
+    )
     cast, description = reading.cast, reading.cast.description
     trimmed = description.capabilities.trimmed
     passages = paced(reading.passages, request.speed) if trimmed else reading.passages
@@ -205,7 +225,8 @@ async def write_script(
         format=audio_format,
         sample_rate=request.sample_rate,
         tempo=tempo,
-        characters=len(request.input),
+        written=len(request.input),
+        characters=booked(len(request.input), sum(passage.said for passage in passages)),
     )
 
 
@@ -233,27 +254,31 @@ class _Reading:
         """Whether one who speaks these languages speaks every passage's, and reads its script."""
         known = {primary(tag) for tag in languages}
         return all(
-            primary(passage.language) in known and readable(passage.source, languages)
-            for passage in self.passages
+            primary(language) in known and readable(source, languages)
+            # a long sentence is the source of many
+            for language, source in {(passage.language, passage.source) for passage in self.passages}
         )
 
 
-async def _rehearse(request: SpeechRequest, casting: Casting, settings: Settings, tenant: str) -> _Reading:
+async def _rehearse(
+    candidates: AsyncGenerator[Cast, None],
+    wanted: str | None,
+    read: Callable[[Cast, tuple[str, ...]], Awaitable[_Reading]],
+) -> _Reading:
     """Who speaks, and the text made ready for them: the first candidate whose voice speaks all its languages.
 
     Where there is none it is the first whose engine does, or else the first who may be asked at all.
     """
     readings: list[_Reading] = []
     refusals: list[ApiError] = []
-    candidates = casting.candidates(tenant, request.voice_id, model=request.model, engine=request.engine)
     async with aclosing(candidates):
         async for cast in candidates:
             try:
-                languages = _languages(cast, _wanted(request, settings))
+                languages = _languages(cast, wanted)
             except ApiError as error:
                 refusals.append(error)
                 continue
-            reading = _Reading(cast, await _plan(request.input, _options(request, settings, cast, languages)))
+            reading = await read(cast, languages)
             if reading.suits(_offered(cast)):
                 return reading
             readings.append(reading)
@@ -283,7 +308,7 @@ def _languages(cast: Cast, wanted: str | None) -> tuple[str, ...]:
         speaks = ", ".join(cast.voice.languages)
         message = f"The voice '{cast.voice.id}' speaks {speaks}, not '{wanted}'."
         raise invalid(message, "language", "language_not_supported")
-    near = difflib.get_close_matches(tag, offered, n=3, cutoff=0.3)
+    near = nearest_names(tag, offered, most=3, cutoff=0.3)
     hint = f" Nearest: {', '.join(near)}." if near else ""
     message = f"The engine {cast.description.name} does not speak '{wanted}'.{hint}"
     raise invalid(message, "language", "language_not_supported")
@@ -306,16 +331,9 @@ def _options(
         first_max_chars=settings.text.first_max_chars,
         strip_markup=settings.text.strip_markup,
         normalize=settings.text.normalize,
-        lexicon={**settings.text.lexicon, **(request.lexicon or {})},
+        lexicon=settings.text.lexicon,
+        own_lexicon=request.lexicon or {},
+        max_spoken=SPOKEN_FACTOR * settings.limits.max_input_chars + SPOKEN_MORE,
         ipa=capabilities.ipa,
         stretches=request.timestamps,
     )
-
-
-async def _plan(text: str, options: TextOptions) -> tuple[Passage, ...]:
-    try:
-        if len(text) <= INLINE_CHARS:
-            return tuple(plan(text, options))
-        return tuple(await asyncio.to_thread(plan, text, options))
-    except TextError as error:
-        raise invalid(error.message, error.param, "invalid_input") from error

@@ -76,6 +76,7 @@ class SpeechResponse(Response):
         self.headers["cache-control"] = "no-store"
         self.headers["x-accel-buffering"] = "no"
         del self.headers["content-length"]
+        self._written = script.written
         self._characters = script.characters
         self._stream = SpeechStream(script, max_seconds=settings.limits.max_audio_seconds, metrics=metrics)
         self._sse = sse
@@ -193,7 +194,7 @@ class SpeechResponse(Response):
         yield _event({"type": "speech.audio.done", "usage": self._usage()})
 
     def _usage(self) -> dict[str, Any]:
-        heard = math.ceil(self._characters / CHARS_PER_TOKEN)
+        heard = math.ceil(self._written / CHARS_PER_TOKEN)
         spoken = math.ceil(self._stream.seconds * TOKENS_PER_SECOND)
         tokens = {"input_tokens": heard, "output_tokens": spoken, "total_tokens": heard + spoken}
         return {**tokens, **asdict(self._stream.ending)}

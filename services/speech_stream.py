@@ -12,8 +12,9 @@ from services.audio.pipeline import AudioPipeline
 from services.errors import ApiError
 from services.frames import Spoken
 from services.metrics import Metrics
+from services.quota.characters import booked
 from services.speech import Script
-from services.threads import in_thread
+from services.threads import encoding
 from services.word_timings import HeardWord, WordTimings
 
 FIRST_PIECE: Final = 0.2
@@ -95,7 +96,8 @@ class SpeechStream:
         self._metrics = metrics
         self._max_seconds = max_seconds
         self._seconds = 0.0
-        self._characters = 0
+        self._written = 0
+        self._said = 0
         self._spoken = 0
         self._ending = Ending()
         self._timings = WordTimings(script.passages)
@@ -112,8 +114,9 @@ class SpeechStream:
 
     @property
     def characters(self) -> int:
-        """Of the request's input that have been spoken to the end of their sentence, so far."""
-        return min(self._characters, self._script.characters)
+        """That what has been spoken so far, to the end of its sentence, is booked with."""
+        written = min(self._written, self._script.written)
+        return min(booked(written, self._said), self._script.characters)
 
     @property
     def seconds(self) -> float:
@@ -145,7 +148,8 @@ class SpeechStream:
                         border = pipeline.end_utterance() + pipeline.silence(passage.pause_after)
                         sentence = self._sentence(event, start)
                         self._seconds += passage.pause_after
-                        self._characters += len(passage.source)
+                        self._written += len(passage.source)
+                        self._said += passage.said
                         self._ending = self._ending.and_then(event)
                         self._metrics.spoken(script.cast.client.name, event)
                         self._spoken += 1
@@ -155,7 +159,7 @@ class SpeechStream:
                     for piece in self._pieces(event):
                         # Compressing the rest here would hold up the first bytes of other requests.
                         inline, first = cheap or first, False
-                        data = pipeline.feed(piece) if inline else await in_thread(pipeline.feed, piece)
+                        data = pipeline.feed(piece) if inline else await encoding(pipeline.feed, piece)
                         yield Part(data)
             if self._seconds == 0.0:
                 raise ApiError(400, "The input has no letter that this voice can read.", param="input")

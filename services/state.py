@@ -10,6 +10,7 @@ from engines.config import EngineConfig
 from services.config import LoadedSettings, Settings
 from services.directory import EngineDirectory
 from services.metrics import Metrics
+from services.planning import Planner
 from services.probe import Probe
 from services.quota.counters import Counters
 from services.quota.meter import Meter
@@ -40,6 +41,7 @@ class GatewayState:
     Attributes:
         loaded: The settings and where each came from.
         directory: The engines.
+        planner: Makes texts ready to be spoken.
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
         spool: Bytes of audio that clients have not read yet.
@@ -68,6 +70,7 @@ class GatewayState:
 
     loaded: LoadedSettings
     directory: EngineDirectory
+    planner: Planner
     places: Shares
     watchers: Shares
     spool: Shares

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from live import ENGINES, Server, start
 from weights import kokoro_folder, whisper_folder
@@ -24,6 +25,10 @@ def _heed_signals() -> None:
 
 
 _heed_signals()
+
+# A busy machine fails no test.
+settings.register_profile("awaaztwin", deadline=None)
+settings.load_profile("awaaztwin")
 
 
 @pytest.fixture(scope="session")

@@ -62,16 +62,18 @@ def _cut(text: str, start: int, limit: int, boundaries: tuple[regex.Pattern[str]
 
 def _grapheme_cut(text: str, start: int, limit: int) -> int:
     """The last border between graphemes within the limit; a grapheme longer than that is cut anyway."""
-    end = start
-    for match in _GRAPHEME.finditer(text, start, min(len(text), start + limit + 1)):
-        if match.end() - start > limit:
+    # A copy, as a row of flags would be counted from its beginning for each of them.
+    window = text[start : start + limit + 1]
+    end = 0
+    for match in _GRAPHEME.finditer(window):
+        if match.end() > limit:
             break
         end = match.end()
-    if end - start == limit and end < len(text) and _joined(text, end):
-        for match in _GRAPHEME.finditer(text, start, end):
-            if not _joined(text, match.end()):
+    if end == limit and end < len(window) and _joined(window, end):
+        for match in _GRAPHEME.finditer(window, 0, end):
+            if not _joined(window, match.end()):
                 end = match.end()
-    return end if end > start else start + limit
+    return start + (end or limit)
 
 
 def _joined(text: str, at: int) -> bool:

@@ -7,9 +7,10 @@ from typing import Final
 import emoji
 import regex
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from engines.text.passage import TextError
+from engines.text.errors import TextError
 
 PARAGRAPH: Final = "\n\n"
 
@@ -20,10 +21,41 @@ _UNSPEAKABLE: Final = regex.compile(r"[[\p{Cc}\p{Cf}\p{Co}\p{Cn}]--[\n\u200c\u20
 _LINE: Final = re.compile("\r\n?|[\v\f\x85\u2028]")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 _BLANK: Final = re.compile(r" ?\n(?: ?\n)+ ?|\u2029")
+_MARKS: Final = regex.compile(r"(\p{M}{30})\p{M}+")
+"""More marks on one letter than the Stream-Safe Text Format (UAX #15) has: putting them in order takes the square
+of their number."""
+
 _KEYCAP: Final = re.compile("([0-9#*])\ufe0f?\u20e3")
 _SELECTOR: Final = re.compile("[\ufe0e\ufe0f]")
+_IN_EMOJI: Final = "".join(sorted({sign for name in emoji.EMOJI_DATA for sign in name if not sign.isascii()}))
+_EMOJI: Final = regex.compile(
+    rf"[{_IN_EMOJI}\u200d]{{1,64}}+(?<!\u200d)(?!\u200d)|[{_IN_EMOJI}\u200d]{{1,64}}+"
+)
+"""What emoji consist of, a few at a time: the library takes the square of the length of a row of them."""
+
 _MARKED: Final = re.compile(r"[*_`#\[\]<>|~\\]|^\s*[-+]\s|^\s*\d+[.)]\s|^\s{4}|&\w+;", re.MULTILINE)
 """Something in the text may be Markdown."""
+
+
+TOKENS: Final = 4
+"""Markdown's blocks that a character may open and close: ``>`` makes two, a table's ``a|`` three."""
+
+
+class _Tokens(list[Token]):
+    """Tokens that the parser appends to, of a bounded number: a short row of a wide table makes many cells.
+
+    Args:
+        limit: Tokens.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def append(self, token: Token, /) -> None:
+        if len(self) >= self._limit:
+            raise TextError("The Markdown has more empty cells of tables than text.")
+        super().append(token)
 
 
 def clean(text: str) -> str:
@@ -34,9 +66,9 @@ def clean(text: str) -> str:
     """
     if _SURROGATE.search(text):
         raise TextError("The input holds lone surrogates: it was cut or encoded wrongly.")
-    text = unicodedata.normalize("NFC", text)
     text = _LINE.sub("\n", text).replace("\t", " ")
-    return _UNSPEAKABLE.sub("", text).replace("’", "'")
+    text = _MARKS.sub(r"\1", _UNSPEAKABLE.sub("", text))
+    return unicodedata.normalize("NFC", text).replace("’", "'")
 
 
 def tidy(text: str) -> str:
@@ -51,8 +83,11 @@ def without_emoji(text: str) -> str:
     if text.isascii():
         return text
     text = _KEYCAP.sub(r"\1", text)
-    kept = emoji.replace_emoji(text, lambda sign, _data: sign[0] if sign[0] in "©®™" else " ")
-    return _SELECTOR.sub("", kept)
+    return _SELECTOR.sub("", _EMOJI.sub(_no_emoji, text))
+
+
+def _no_emoji(match: regex.Match[str]) -> str:
+    return emoji.replace_emoji(match.group(), lambda sign, _data: sign[0] if sign[0] in "©®™" else " ")
 
 
 def without_markdown(text: str) -> str:
@@ -64,7 +99,10 @@ def without_markdown(text: str) -> str:
     prefix = ""
     cells: list[str] = []
     in_cell = False
-    for token in parser.parse(text):
+    state = StateCore(text, parser, {})
+    state.tokens = _Tokens(TOKENS * len(text) + 100)
+    parser.core.process(state)
+    for token in state.tokens:
         if token.type == "list_item_open" and token.info:
             prefix = f"{token.info}. "
         elif token.type == "tr_open":

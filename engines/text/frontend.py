@@ -1,8 +1,10 @@
 """The front end: from a request's text to passages for an engine."""
 
+import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import takewhile
 from typing import Final
 
 import regex
@@ -11,10 +13,12 @@ from engines.text import ipa
 from engines.text.chunks import chunks
 from engines.text.cleaning import PARAGRAPH, clean, tidy, without_emoji, without_markdown
 from engines.text.english import English
+from engines.text.errors import TextError
 from engines.text.hindi import Hindi
 from engines.text.lexicon import Lexicon
-from engines.text.passage import Passage, TextError, TextOptions
+from engines.text.passage import Passage, TextOptions
 from engines.text.reader import Reader, with_ascii_digits
+from engines.text.room import Room
 from engines.text.scripts import language_of, primary
 from engines.text.sentences import sentences
 from engines.text.ssml import Run, is_ssml, parse
@@ -39,6 +43,19 @@ class _Piece:
     pause: float = 0.0
 
 
+class _Rooms:
+    """Room for what each step makes of a text, however little of it the next one leaves.
+
+    Args:
+        limit: Characters.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.interpreted = Room(limit)
+        self.replaced = Room(limit)
+        self.read = Room(limit)
+
+
 def plan(text: str, options: TextOptions) -> list[Passage]:
     """Make a text ready to be spoken.
 
@@ -50,31 +67,46 @@ def plan(text: str, options: TextOptions) -> list[Passage]:
         Passages in the order they are heard, at least one; none longer than its language may be.
 
     Raises:
-        TextError: There is nothing to speak, or the SSML or the lexicon is at fault.
+        TextError: There is nothing to speak, or too much, or the SSML or a lexicon is at fault.
     """
-    lexicon = _lexicon(tuple(options.lexicon.items()))
-    pieces = _marked(text, options, lexicon) if is_ssml(text) else _plain(text, options)
-    passages: list[Passage] = []
+    return [passage for step in steps(text, options) for passage in step]
+
+
+def steps(text: str, options: TextOptions) -> Iterator[tuple[Passage, ...]]:
+    """As :func:`plan`, a sentence at a time, so that others can have a turn between two.
+
+    Yields:
+        The passages that a step has finished; often none.
+
+    Raises:
+        TextError: As :func:`plan`.
+    """
+    lexicon = Lexicon(options.own_lexicon, _lexicon(tuple(options.lexicon.items())))
+    rooms = _Rooms(options.max_spoken)
+    yield ()
+    pieces = _marked(text, options, lexicon, rooms) if is_ssml(text) else _plain(text, options)
+    last: Passage | None = None  # held back, as the pause after it may still grow
     waiting = 0.0
     for piece in pieces:
-        spoken = list(_passages(piece, options, lexicon, first=not passages))
-        if not spoken:
-            if passages:
-                passages[-1] = replace(passages[-1], pause_after=passages[-1].pause_after + piece.pause)
-            else:
-                waiting += piece.pause
-            continue
-        if waiting:
-            spoken[0] = replace(spoken[0], pause_before=waiting)
-            waiting = 0.0
-        spoken[-1] = replace(spoken[-1], pause_after=piece.pause)
-        passages += spoken
-    if not passages:
+        yield ()
+        for sentence in sentences(piece.text.replace("\n", " ")):
+            finished: list[Passage] = []
+            for passage in _passages(sentence, piece, options, lexicon, rooms, first=last is None):
+                if last is not None:
+                    finished.append(last)
+                last = replace(passage, pause_before=waiting) if waiting else passage
+                waiting = 0.0
+            yield tuple(finished)
+        if last is None:
+            waiting += piece.pause
+        elif piece.pause:
+            last = replace(last, pause_after=last.pause_after + piece.pause)
+    if last is None:
         raise TextError("The input holds nothing to speak: no letter and no number.")
-    return passages
+    yield (last,)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _lexicon(entries: tuple[tuple[str, str], ...]) -> Lexicon:
     """A lexicon, kept while it is used: the configured one comes with every request."""
     return Lexicon(dict(entries))
@@ -89,7 +121,7 @@ def _plain(text: str, options: TextOptions) -> Iterator[_Piece]:
         yield _Piece(paragraph, pause=PARAGRAPH_PAUSE if index < len(paragraphs) - 1 else 0.0)
 
 
-def _marked(text: str, options: TextOptions, lexicon: Lexicon) -> Iterator[_Piece]:
+def _marked(text: str, options: TextOptions, lexicon: Lexicon, rooms: _Rooms) -> Iterator[_Piece]:
     """SSML's runs; those that belong to one sentence are joined again."""
     clean(text)  # refuses what no text may hold
     whole = ""
@@ -101,7 +133,7 @@ def _marked(text: str, options: TextOptions, lexicon: Lexicon) -> Iterator[_Piec
         if run.ipa and options.ipa:
             whole += ipa.marked(" ".join(clean(run.text).split()), run.ipa)
         elif run.interpret:
-            whole += _interpreted(run, run.language or language, lexicon)
+            whole += _interpreted(run, run.language or language, lexicon, rooms.interpreted)
         else:
             whole += ipa.unmarked(run.text)
         goes_on = following is not None and (following.rate, following.language) == (run.rate, run.language)
@@ -113,10 +145,14 @@ def _marked(text: str, options: TextOptions, lexicon: Lexicon) -> Iterator[_Piec
             whole = ""
 
 
-def _interpreted(run: Run, language: str, lexicon: Lexicon) -> str:
+def _interpreted(run: Run, language: str, lexicon: Lexicon, room: Room) -> str:
     """What ``say-as`` asks for, in words of the language it stands in."""
-    text = with_ascii_digits(lexicon.apply(clean(run.text)))
-    reader = _reader(language) or English()
+    said = _said(run, with_ascii_digits(lexicon.apply(clean(run.text), room)), _reader(language) or English())
+    room.take(len(said))
+    return said
+
+
+def _said(run: Run, text: str, reader: Reader) -> str:
     if run.interpret in {"digits", "telephone"}:
         groups = regex.split(r"\D+", text) if run.interpret == "telephone" else [text]
         return ", ".join(reader.digits(group) for group in groups if group)
@@ -127,38 +163,56 @@ def _interpreted(run: Run, language: str, lexicon: Lexicon) -> str:
     return reader.read(text)
 
 
-def _passages(piece: _Piece, options: TextOptions, lexicon: Lexicon, *, first: bool) -> Iterator[Passage]:
+def _passages(
+    sentence: str, piece: _Piece, options: TextOptions, lexicon: Lexicon, rooms: _Rooms, *, first: bool
+) -> Iterator[Passage]:
     fallback = options.languages[0] if options.languages else None
-    for sentence in sentences(piece.text.replace("\n", " ")):
-        source = ipa.without_ipa(sentence)
-        language = piece.language or options.language or language_of(source, options.languages, fallback)
-        reader = _reader(language) if options.normalize else None
-        hidden = ipa.Hidden()
-        traced = lexicon.trace(hidden.hide(ipa.traced(sentence)), sounds=options.ipa)
-        traced = hidden.hide(traced)
-        if reader is not None:
-            traced = reader.trace(traced)
-        traced = hidden.show(traced.tidied())
-        spoken = traced.text
-        whole = stretches(traced, source, partial(_readings, reader)) if options.stretches else ()
-        limit = options.max_chars_in(language)
-        end = 0
-        for part in chunks(spoken, limit, options.first_max_chars if first else None):
-            start = spoken.index(part, end)
-            end = start + len(part)
-            if _SPEAKABLE.search(part):
-                first = False
-                yield Passage(
-                    text=part,
-                    source=source,
-                    language=language,
-                    rate=piece.rate,
-                    stretches=_within(whole, start, end),
-                )
+    source = ipa.without_ipa(sentence)
+    language = piece.language or options.language or language_of(source, options.languages, fallback)
+    reader = _reader(language) if options.normalize else None
+    hidden = ipa.Hidden()
+    traced = lexicon.trace(hidden.hide(ipa.traced(sentence)), sounds=options.ipa, room=rooms.replaced)
+    traced = hidden.hide(traced)
+    if reader is not None:
+        traced = reader.trace(traced, rooms.read)
+    traced = hidden.show(traced.tidied())
+    spoken = traced.text
+    whole = stretches(traced, source, partial(_readings, reader)) if options.stretches else ()
+    end = 0
+    last: Passage | None = None
+    for part in chunks(spoken, options.max_chars_in(language), options.first_max_chars if first else None):
+        start = spoken.index(part, end)
+        end = start + len(part)
+        if _SPEAKABLE.search(part):
+            passage = Passage(
+                text=part,
+                source=source,
+                language=language,
+                rate=piece.rate,
+                stretches=_within(whole, start, end),
+            )
+            if last is not None:
+                yield _before(last, passage)
+            last = passage
+    if last is not None:
+        yield _before(last, None)
+
+
+def _before(passage: Passage, following: Passage | None) -> Passage:
+    """The passage, whose last written form goes on only where the next one has the rest: marks alone are left out."""
+    if not passage.stretches or not (last := passage.stretches[-1]).goes_on:
+        return passage
+    if following is not None:
+        first = following.stretches[0]
+        if (first.source_start, first.source_end) == (last.source_start, last.source_end):
+            return passage
+    return replace(passage, stretches=(*passage.stretches[:-1], replace(last, goes_on=False)))
 
 
 def _within(whole: tuple[Stretch, ...], start: int, end: int) -> tuple[Stretch, ...]:
-    return tuple(part for stretch in whole if (part := stretch.within(start, end)) is not None)
+    at = bisect.bisect_right(whole, start, key=lambda stretch: stretch.end)
+    touched = takewhile(lambda stretch: stretch.start < end, whole[at:])
+    return tuple(part for stretch in touched if (part := stretch.within(start, end)) is not None)
 
 
 def _readings(reader: Reader | None, word: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import regex
 
-from engines.text.passage import TextError
+from engines.text.errors import TextError
 from engines.text.traced import Traced
 
 OPEN: Final = "\ue000"
@@ -71,6 +71,11 @@ def unmarked(text: str) -> str:
 def without_ipa(text: str) -> str:
     """The text with each marked word alone."""
     return _SPELLED.sub(lambda match: match["ipa_word"], text) if OPEN in text else text
+
+
+def said(text: str) -> str:
+    """The text with what is said of each marked word alone."""
+    return _SPELLED.sub(lambda match: match["ipa_said"], text) if OPEN in text else text
 
 
 def cleaned(text: str, clean: Callable[[str], str]) -> str:

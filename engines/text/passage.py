@@ -3,22 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engines.text import ipa
 from engines.text.scripts import primary
 from engines.text.stretches import Stretch
-
-
-class TextError(ValueError):
-    """The text, the language or the lexicon cannot be spoken as given.
-
-    Args:
-        message: What is wrong, for the person who wrote it.
-        param: The request field at fault.
-    """
-
-    def __init__(self, message: str, param: str = "input") -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +20,9 @@ class TextOptions:
         first_max_chars: The longest first passage, where it can be cut at a clause.
         strip_markup: Leave out emoji, and Markdown's marks.
         normalize: Write out numbers, dates, units and the like.
-        lexicon: Word or phrase → spoken form, or IPA between slashes.
+        lexicon: Word or phrase → spoken form, or IPA between slashes; kept ready for the texts that follow.
+        own_lexicon: The same for this text alone; wins over ``lexicon``.
+        max_spoken: Characters of all passages, at most: what lexicons, numbers and markup may make of a text.
         ipa: Whether the engine takes IPA (``capabilities.ipa``). Otherwise words that have some are spoken as written.
         stretches: Whether passages tell what each of their words stands for in the source.
     """
@@ -46,6 +35,8 @@ class TextOptions:
     strip_markup: bool = True
     normalize: bool = True
     lexicon: Mapping[str, str] = field(default_factory=dict[str, str])
+    own_lexicon: Mapping[str, str] = field(default_factory=dict[str, str])
+    max_spoken: int = 1_000_000
     ipa: bool = False
     stretches: bool = False
 
@@ -75,3 +66,8 @@ class Passage:
     pause_before: float = 0.0
     pause_after: float = 0.0
     stretches: tuple[Stretch, ...] = field(default=(), repr=False)
+
+    @property
+    def said(self) -> int:
+        """Characters that are spoken; of a word whose sound is given, those of its IPA."""
+        return len(ipa.said(self.text))

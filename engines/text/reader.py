@@ -9,6 +9,7 @@ from typing import ClassVar, Final, TypeVar
 
 import regex
 
+from engines.text.room import Room
 from engines.text.traced import Traced
 
 Match = regex.Match[str]
@@ -154,8 +155,16 @@ class Reader(abc.ABC):
         """The text with every written form that is known in words."""
         return self.trace(Traced.of(text)).text
 
-    def trace(self, written: Traced) -> Traced:
-        """As :meth:`read`, keeping track of where each part came from."""
+    def trace(self, written: Traced, room: Room | None = None) -> Traced:
+        """As :meth:`read`, keeping track of where each part came from.
+
+        Args:
+            written: The text.
+            room: For the text that comes of it.
+
+        Raises:
+            TextError: There is no room for it.
+        """
         written = written.recoded(with_ascii_digits(written.text))
         text = written.text
         pattern, forms = _compiled(type(self))
@@ -169,7 +178,7 @@ class Reader(abc.ABC):
             after = " " if _LETTER.match(text[match.end() : match.end() + 1]) else ""
             return before + words + after
 
-        return written.replaced(pattern, spoken)
+        return written.replaced(pattern, spoken, room)
 
     # Each form is told by the name of its group; None: it only looked like one, so its numbers are read.
 

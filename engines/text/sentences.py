@@ -24,9 +24,10 @@ _ENDS_TOO: Final = frozenset(
 _NUMBERING: Final = frozenset({"no", "nos"})
 """Words of their own, and abbreviations before a number."""
 
+# Looked for once in a row of marks, and never given back: a long row that ends no sentence takes no longer.
 _END: Final = re.compile(
     r"[।॥]+[\"'”’»)\]]*"  # danda
-    r"|[.!?…‽؟。！？]+[\"'”’»)\]]*(?=\s|$|[\u0900-\u097f])"
+    r"|(?<![.!?…‽؟。！？])[.!?…‽؟。！？]++[\"'”’»)\]]*+(?=\s|$|[\u0900-\u097f])"
     r"|(?<=[。！？])"
 )
 _LAST_WORD: Final = re.compile(r"(\S+)$")

@@ -10,7 +10,7 @@ from typing import Final
 from xml.parsers import expat
 
 from engines.text import ipa
-from engines.text.passage import TextError
+from engines.text.errors import TextError
 
 MAX_DEPTH: Final = 16
 MAX_ELEMENTS: Final = 2_000

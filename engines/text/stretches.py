@@ -20,6 +20,10 @@ _LOOSE: Final = ",;:،、，；："
 """Marks that end a clause and belong to no word, wherever they are read as part of one: ``15,`` in a date."""
 
 
+MOST_COMPARED: Final = 1_000
+"""Pairs of a spoken and a read word of one group that are compared; a date has a hundred. Comparing may take the
+square of it, and a crafted lexicon can make one group of a whole text."""
+
 Readings: TypeAlias = Callable[[str], Iterable[str]]
 """The ways to say a written word that stands by itself; at least one."""
 
@@ -182,7 +186,10 @@ def _split(group: _Group, text: str, source: str, readings: Readings) -> Iterato
         return
     said = [_plain(text[start:end]) for start, end in group.spoken]
     written = [source[start:end] for start, end in group.written]
-    owners = _owners(said, [_likeliest(readings(word), said) for word in written], written)
+    if len(said) * len(written) > MOST_COMPARED:
+        owners = _shares(len(said), range(len(written)), written)
+    else:
+        owners = _owners(said, [_likeliest(readings(word), said) for word in written], written)
     done = taken = 0
     for at, owner in enumerate(owners):
         if at + 1 < len(owners) and owners[at + 1] == owner:
@@ -200,6 +207,8 @@ def _owners(said: list[str], readings: list[list[str]], written: list[str]) -> l
     shares by their length, or else to a neighbour.
     """
     flat = [(word, owner) for owner, reading in enumerate(readings) for word in reading]
+    if len(said) * len(flat) > MOST_COMPARED:
+        return _shares(len(said), range(len(written)), written)
     matcher = difflib.SequenceMatcher(None, said, [word for word, _ in flat], autojunk=False)
     literal = [reading == [_plain(word)] for reading, word in zip(readings, written, strict=True)]
     owners: list[int] = []

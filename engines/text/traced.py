@@ -1,13 +1,23 @@
 """Text that remembers where it came from, however often parts of it are replaced."""
 
 import re
-from collections.abc import Callable
-from typing import Final, Self
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Self
 
 import regex
 
+from engines.text.room import Room
+
 _WORD: Final = re.compile(r"\S+")
 """What ``str.split`` takes for a word."""
+
+
+class Replacement(NamedTuple):
+    """What stands in place of ``text[start:end]``, which is not empty."""
+
+    start: int
+    end: int
+    words: str
 
 
 class Traced:
@@ -36,21 +46,48 @@ class Traced:
         return self.starts[start], self.ends[end - 1]
 
     def replaced(
-        self, pattern: regex.Pattern[str], replacement: Callable[[regex.Match[str]], str]
+        self,
+        pattern: regex.Pattern[str],
+        replacement: Callable[[regex.Match[str]], str],
+        room: Room | None = None,
     ) -> "Traced":
-        """As ``pattern.sub`` does it; matches are not empty."""
+        """As ``pattern.sub`` does it; matches are not empty.
+
+        Args:
+            pattern: What is replaced.
+            replacement: By what.
+            room: For the text that comes of it.
+
+        Raises:
+            TextError: There is no room for it.
+        """
+        found = (Replacement(*match.span(), replacement(match)) for match in pattern.finditer(self.text))
+        return self.substituted(found, room)
+
+    def substituted(self, replacements: Iterable[Replacement], room: Room | None = None) -> "Traced":
+        """The text with parts of it replaced.
+
+        Args:
+            replacements: In order; none overlaps another.
+            room: For the text that comes of it.
+
+        Raises:
+            TextError: There is no room for it. It is noticed with the first part that is too much.
+        """
         parts: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
         done = 0
-        for match in pattern.finditer(self.text):
-            start, end = match.span()
-            spoken = replacement(match)
-            parts += (self.text[done:start], spoken)
+        for start, end, words in replacements:
+            if room is not None:
+                room.take(start - done + len(words))
+            parts += (self.text[done:start], words)
             first, last = self.origin(start, end)
-            starts += self.starts[done:start] + [first] * len(spoken)
-            ends += self.ends[done:start] + [last] * len(spoken)
+            starts += self.starts[done:start] + [first] * len(words)
+            ends += self.ends[done:start] + [last] * len(words)
             done = end
+        if room is not None:
+            room.take(len(self.text) - done)
         if not done:
             return self
         parts.append(self.text[done:])

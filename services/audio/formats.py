@@ -1,10 +1,11 @@
 """The formats a response can have, their aliases, content types and sample rates."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
+
+from services.names import nearest_names
 
 Coding = Literal["mp3", "opus", "aac", "flac", "pcm", "ulaw", "alaw"]
 
@@ -190,7 +191,7 @@ def find_format(name: str) -> AudioFormat:
     found = FORMATS.get(ALIASES.get(key, key)) or _PRESETS.get(key)
     if found is not None:
         return found
-    near = difflib.get_close_matches(key, [*FORMATS, *ALIASES, *_PRESETS], n=1)
+    near = nearest_names(key, [*FORMATS, *ALIASES, *_PRESETS], most=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     # repr: a name may hold what no answer can be encoded with, such as half a surrogate pair.
     raise UnknownFormat(f"There is no format {name[:_LONGEST_NAME]!r}.{hint} Known: {', '.join(FORMATS)}.")

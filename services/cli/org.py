@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.table import Table
 
 from services.cli.config import ConfigOption
@@ -112,8 +113,11 @@ def _limits(given: list[str] | None) -> dict[str, int | None]:
             raise CommandError(f"There is no limit '{name}'.", f"There is {known}.")
         if value == "none":
             limits[name] = None
-        elif value.isdigit():
-            limits[name] = int(value)
         else:
-            raise CommandError(f"'{entry}' is not NAME=NUMBER or NAME=none.")
+            try:
+                limits[name] = getattr(QuotaLimits.model_validate({name: value}), name)
+            except ValidationError as error:
+                raise CommandError(
+                    f"'{entry}' is not NAME=NUMBER or NAME=none: {error.errors()[0]['msg']}."
+                ) from error
     return limits

@@ -1,13 +1,26 @@
 """The ``quota`` section of ``configuration.yaml``: what tenants may use."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from engines.config import StrictModel
 
-Limit: TypeAlias = Annotated[int, Field(ge=0, le=10**15)] | None
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a limit is a number")  # noqa: TRY004 - pydantic tells only this kind
+    return value
+
+
+# Digits may be text here, as variables of the environment are.
+Limit: TypeAlias = Annotated[int, Field(ge=0, le=10**15), BeforeValidator(_no_truth)] | None
 """``null`` is no limit."""
+
+MOST_MINUTES: Final = 10**12
+"""The highest limit of audio; counted in milliseconds, it fits a database's 64 bits with room to spare."""
+
+Minutes: TypeAlias = Annotated[int, Field(ge=0, le=MOST_MINUTES), BeforeValidator(_no_truth)] | None
 
 
 class QuotaLimits(StrictModel):
@@ -20,7 +33,7 @@ class QuotaLimits(StrictModel):
     characters_per_month: Limit = Field(
         default=None, description="Characters spoken in a calendar month (UTC)."
     )
-    audio_minutes_per_month: Limit = Field(
+    audio_minutes_per_month: Minutes = Field(
         default=None, description="Minutes of audio spoken in a calendar month (UTC)."
     )
     voices: Limit = Field(default=None, description="Voices of its own.")

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from services.config import QuotaConfig, QuotaLimits
+from services.config.quota import MOST_MINUTES
 from services.errors import ApiError, retry_headers
 from services.quota.limits import allowance
 from services.quota.writer import Settlement, UsageWriter
@@ -263,7 +264,8 @@ def _wanted(
 
 def _audio_limit(limits: QuotaLimits) -> int | None:
     minutes = limits.audio_minutes_per_month
-    return None if minutes is None else minutes * 60_000
+    # A limit may have been set when higher ones were allowed.
+    return None if minutes is None else min(minutes, MOST_MINUTES) * 60_000
 
 
 def _span(period: str) -> tuple[date, date]:

@@ -17,7 +17,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.config import QuotaLimits, RetentionConfig
 from services.errors import ErrorAnswer
 from services.routers.auth import ANSWERS as AUTH_ANSWERS
-from services.routers.fields import After, Email, Id, Limit, Name, OrgId, Password, PersonName, Plan, Role
+from services.routers.fields import (
+    After,
+    Email,
+    Id,
+    Limit,
+    Name,
+    OrgId,
+    Password,
+    PersonName,
+    Plan,
+    Role,
+    WholeNumbers,
+)
 from services.state import GatewayState, State
 from services.tenancy.administration import Administration, not_found
 from services.tenancy.caller import Caller
@@ -54,7 +66,7 @@ class NewOrg(Body):
 
     name: Name
     plan: Plan | None = None
-    limits: QuotaLimits = QuotaLimits()
+    limits: Annotated[QuotaLimits, WholeNumbers] = QuotaLimits()
 
 
 class OrgChange(Body):
@@ -62,8 +74,8 @@ class OrgChange(Body):
 
     name: Name | None = None
     plan: Plan | None = None
-    limits: QuotaLimits | None = None
-    retention: RetentionConfig | None = None
+    limits: Annotated[QuotaLimits, WholeNumbers] | None = None
+    retention: Annotated[RetentionConfig, WholeNumbers] | None = None
     disabled: bool | None = None
 
 

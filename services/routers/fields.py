@@ -1,9 +1,10 @@
 """Types of fields that several routes take."""
 
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias, cast
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from services.tenancy import texts
 from services.tenancy.scopes import ROLES
@@ -43,3 +44,16 @@ Email: TypeAlias = Annotated[
 """An e-mail address, as it is kept."""
 
 Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), Storable]
+
+
+def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
+    """Limits are numbers as they stand: ``true`` is not one, nor are ``"5"`` and 5.0."""
+    if isinstance(value, Mapping):
+        for name, number in cast("Mapping[str, object]", value).items():
+            if number is not None and type(number) is not int:
+                raise ValueError(f"'{name[:40]}' is a whole number or null")
+    return cast("Any", value)
+
+
+WholeNumbers = BeforeValidator(_whole_numbers)
+"""An object of whole numbers."""

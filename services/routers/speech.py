@@ -7,14 +7,15 @@ from starlette.responses import Response
 
 from services.audio.formats import FORMATS
 from services.errors import ErrorAnswer
+from services.hangup import until_hangup
 from services.outbox import Outbox
 from services.places import take_place
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.recording import Recording
 from services.routers.events import event_stream
-from services.speech import SpeechRequest, write_script
-from services.speech_response import SpeechResponse
+from services.speech import Script, SpeechRequest, write_script
+from services.speech_response import CLIENT_CLOSED, SpeechResponse
 from services.state import GatewayState, State
 from services.tenancy.caller import Allowed, Caller
 from services.tenancy.principal import Principal
@@ -100,9 +101,10 @@ async def speak(
     """
     place = take_place(state.places, "streams", caller.org_id, allowed.weight)
     try:
-        script = await write_script(
-            request, state.casting, state.settings, tenant=caller.org_id, weight=allowed.weight
-        )
+        script = await _script(request, state, caller, allowed, http)
+        if script is None:
+            place.release()
+            return Response(status_code=CLIENT_CLOSED)
         if request.store:
             # A store that is away is told now, not when everything is spoken.
             await state.objects.ping()
@@ -140,3 +142,23 @@ async def speak(
         settings=state.settings,
         metrics=state.metrics,
     )
+
+
+async def _script(
+    request: SpeechRequest, state: GatewayState, caller: Principal, allowed: Allowance, http: Request
+) -> Script | None:
+    """What will be spoken; ``None`` when the client left meanwhile."""
+    written: list[Script] = []
+
+    async def write() -> None:
+        script = await write_script(
+            request,
+            state.casting,
+            state.settings,
+            state.planner,
+            tenant=caller.org_id,
+            weight=allowed.weight,
+        )
+        written.append(script)
+
+    return written[0] if await until_hangup(write(), http.receive) else None

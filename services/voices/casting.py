@@ -5,7 +5,6 @@ wins over the engines' own voices: so a tenant's ``alloy`` can be a voice of its
 """
 
 import asyncio
-import difflib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from services.directory import EngineDirectory, find_voice
 from services.engine_client import EngineClient, VoiceReader
 from services.errors import ApiError, invalid, retry_headers
 from services.frames import EngineDescription
+from services.names import nearest_names
 from services.tenancy.gate import DatabaseGate
-from services.threads import in_thread
 from services.voices.guard import VoiceGuard
 from services.voices.objects import read_object
 from storage.columns import name_key
@@ -255,7 +254,7 @@ class Casting:
                 names = await VoiceRepository(session, org_id).names()
         except StorageUnavailable:
             return error
-        near = await in_thread(_nearest, wanted, names)
+        near = _nearest(wanted, names)
         if not near:
             return error
         message = f"{error.body.message} Of your own: {', '.join(near)}."
@@ -289,7 +288,7 @@ def _voice_of(description: EngineDescription, wanted: str) -> Voice | None:
 def _no_voice(wanted: str, asked: Sequence[EngineDescription]) -> ApiError:
     """That none of the engines has the voice, with the nearest names of all of them."""
     ids = list(dict.fromkeys(voice.id for description in asked for voice in description.voices))
-    near = difflib.get_close_matches(wanted.lower(), ids, n=5, cutoff=0.5) or ids[:5]
+    near = nearest_names(wanted.lower(), ids, most=5, cutoff=0.5) or ids[:5]
     names = ", ".join(description.name for description in asked)
     engines = f"the engine {names}" if len(asked) == 1 else f"the engines {names}"
     message = f"There is no voice '{wanted}' in {engines}. Nearest: {', '.join(near)}."
@@ -298,7 +297,7 @@ def _no_voice(wanted: str, asked: Sequence[EngineDescription]) -> ApiError:
 
 def _nearest(wanted: str, names: Sequence[str]) -> list[str]:
     keys = {name_key(name): name for name in names}
-    return [keys[key] for key in difflib.get_close_matches(name_key(wanted), keys, n=3, cutoff=0.5)]
+    return [keys[key] for key in nearest_names(name_key(wanted), keys, most=3, cutoff=0.5)]
 
 
 def _not_ready(voice: VoiceProfile) -> ApiError:

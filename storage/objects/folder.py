@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,8 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._turns = asyncio.Semaphore(AT_ONCE)
+        # Its own, so that a slow disk holds up nothing else.
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects")
 
     async def put(
         self, key: str, data: AsyncIterable[bytes], *, content_type: str, max_bytes: int
@@ -120,7 +123,8 @@ class FolderStore:
         return await self._run(_sweep, self._root, time.time() - ABANDONED)
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Its threads end with what they are doing."""
+        self._pool.shutdown(wait=False)
 
     async def _chunks(self, file: BinaryIO, start: int, length: int) -> AsyncGenerator[bytes, None]:
         try:
@@ -151,7 +155,8 @@ class FolderStore:
         refuse_while_writing("the object store is used")
         async with self._turns:
             try:
-                return await asyncio.to_thread(work, *args, **kwargs)
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
             except OSError as error:
                 raise ObjectsUnavailable(error.strerror or type(error).__name__) from error
 

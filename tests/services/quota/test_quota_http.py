@@ -80,6 +80,62 @@ def test_characters(tenants: Tenants, plan: str):
     assert usage["quota"]["limits"][f"characters_per_{plan}"] == 30
 
 
+def used(tenants: Tenants, headers: dict[str, str]) -> int:
+    usage = httpx.get(f"{tenants.server.url}/usage", headers=headers, timeout=60).json()
+    return int(usage["quota"]["used"]["characters_per_day"])
+
+
+def test_a_character_that_a_lexicon_makes_long_is_booked_as_what_is_spoken(tenants: Tenants):
+    headers = fresh(tenants, "default", characters_per_day=2_000)
+    spoken = "la " * 199 + "la"
+    answer = speak(tenants, headers, input="a", lexicon={"a": spoken})
+    assert answer.status_code == 200
+    before = used(tenants, headers)
+    # Five characters are free; where it is cut into sentences, blanks are not spoken.
+    assert 1 + len(spoken) - 5 - 3 <= before <= 1 + len(spoken) - 5
+    # Written-out numbers are what the caller wrote.
+    assert speak(tenants, headers, input="5 of 70").status_code == 200
+    assert used(tenants, headers) == before + 7
+    for _ in range(2):
+        assert speak(tenants, headers, input="a", lexicon={"a": spoken}).status_code == 200
+    refused = speak(tenants, headers, input="a", lexicon={"a": spoken})
+    assert (refused.status_code, error(refused)["type"]) == (429, "insufficient_quota")
+
+
+def test_what_a_lexicon_makes_too_long_is_refused(tenants: Tenants):
+    headers = fresh(tenants, "default", characters_per_day=1_000_000)
+    refused = speak(tenants, headers, input="a " * 2_000, lexicon={"a": "b " * 500})
+    assert refused.status_code == 400
+    assert (error(refused)["code"], error(refused)["param"]) == ("spoken_text_too_long", "input")
+    refused = speak(tenants, headers, input="a", lexicon={"a": "b" * 1_001})
+    assert (refused.status_code, error(refused)["param"]) == (400, "lexicon")
+    assert used(tenants, headers) == 0
+
+
+def test_the_highest_limits_are_limits(tenants: Tenants):
+    headers = fresh(tenants, "default", audio_minutes_per_month=10**12, characters_per_day=10**15)
+    assert speak(tenants, headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"audio_minutes_per_month": 10**15},
+        {"voices": True},
+        {"voices": "5"},
+        {"voices": 5.0},
+        {"voices": -1},
+        {"voices": 10**16},
+    ],
+)
+def test_limits_that_are_none(tenants: Tenants, limits: dict[str, object]):
+    with tenants.client(tenants.operator) as client:
+        refused = client.post("/admin/orgs", json={"name": "nobody", "limits": limits})
+        assert (refused.status_code, error(refused)["param"]) == (400, "limits")
+        refused = client.patch(f"/admin/orgs/{tenants.a.id}", json={"limits": limits})
+        assert (refused.status_code, error(refused)["param"]) == (400, "limits")
+
+
 def test_a_tenants_own_limits_win(tenants: Tenants):
     headers = fresh(tenants, "day", characters_per_day=None)
     for _ in range(4):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import atheris  # pyright: ignore[reportMissingTypeStubs] - it has none
+import atheris  # pyright: ignore[reportMissingTypeStubs, reportMissingModuleSource, reportMissingImports]
 
-with atheris.instrument_imports(include=["engines.text", "markdown_it"]):
+with atheris.instrument_imports(include=["engines.text", "markdown_it"]):  # pyright: ignore[reportAttributeAccessIssue]
     from engines.text import Passage, TextError, TextOptions, plan
 
 Target = Callable[[bytes], None]
@@ -91,7 +91,8 @@ def lexicon(data: bytes) -> None:
     if not data:
         return
     text, *lines = _text(data[1:]).split("\n")
-    entries = dict(line.partition("=")[::2] for line in lines)
+    split = [line.partition("=") for line in lines]
+    entries = {word: spoken for word, _, spoken in split}
     half = dict(list(entries.items())[::2])
     _speak(text, _options(data[0], own_lexicon=entries, lexicon=half))
 

@@ -7,8 +7,6 @@ tenant locked, they are cut off. Nothing is asked while nobody waits for anythin
 
 import asyncio
 import logging
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Send
@@ -88,37 +86,33 @@ class AccessWatch:
                 begin()
             await send(message)
 
-        with ExitStack() as stack:
-            try:
-                async with asyncio.timeout(None) as bound:
-
-                    def begin() -> None:
-                        nonlocal answer
-                        claims = _claims(connection, access)
-                        if answer is None and claims is not None:
-                            answer = _Answer(claims, access.scope, bound)
-                            stack.enter_context(self._over(answer))
-
-                    if access.metered or access.upload:
-                        begin()
-                    await app(connection, receive, noting)
-            except TimeoutError:
-                if answer is None or answer.refusal is None or not bound.expired():
-                    raise
-                logger.info("an answer was cut off: %s", answer.refusal.body.message)
-                if not started:
-                    await answer.refusal.response()(connection, receive, send)
-
-    @contextmanager
-    def _over(self, answer: _Answer) -> Generator[None, None, None]:
-        self._answers.setdefault(answer.claims, set()).add(answer)
         try:
-            yield
+            async with asyncio.timeout(None) as bound:
+
+                def begin() -> None:
+                    nonlocal answer
+                    if answer is None and (claims := _claims(connection, access)) is not None:
+                        answer = _Answer(claims, access.scope, bound)
+                        self._answers.setdefault(claims, set()).add(answer)
+
+                if access.metered or access.upload:
+                    begin()
+                await app(connection, receive, noting)
+        except TimeoutError:
+            if answer is None or answer.refusal is None or not bound.expired():
+                raise
+            logger.info("an answer was cut off: %s", answer.refusal.body.message)
+            if not started:
+                await answer.refusal.response()(connection, receive, send)
         finally:
-            under_way = self._answers[answer.claims]
-            under_way.discard(answer)
-            if not under_way:
-                del self._answers[answer.claims]
+            if answer is not None:
+                self._forget(answer)
+
+    def _forget(self, answer: _Answer) -> None:
+        under_way = self._answers[answer.claims]
+        under_way.discard(answer)
+        if not under_way:
+            del self._answers[answer.claims]
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""

@@ -70,3 +70,14 @@ def test_what_is_spoken_is_told(server: Server):
     (row,) = [row for row in usage["data"] if row["user"] == "asha"]
     assert row["characters"] == 6
     assert row["audio_seconds"] == pytest.approx(len(answer.content) / 48_000, abs=0.05)
+
+
+def test_a_signed_url_of_a_server_that_asks_nobody(server: Server):
+    body = {"model": "TONE", "voice": "tone", "input": "Hello.", "response_format": "wav", "store": True}
+    spoken = httpx.post(f"{server.api}/audio/speech", json=body, timeout=60)
+    path = f"{server.url}/audio/{spoken.headers['x-audio-id']}"
+    signed = httpx.post(f"{path}/url", json={}, timeout=60).json()["url"]
+    assert "by=" not in signed
+    assert httpx.get(signed, timeout=60).content == spoken.content
+    assert httpx.delete(path, timeout=60).status_code == 204
+    assert httpx.get(signed, timeout=60).status_code == 404

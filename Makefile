@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(wildcard constraints.txt),--constraint constraints.txt)
 TORCH_TESTS := tests/torch
 
 .DEFAULT_GOAL := help
-.PHONY: help serve serve-torch test test-base test-torch test-all check format lint types docs bench bench-engines bento clean system
+.PHONY: help serve serve-torch test test-base test-torch test-all check format lint types docs bench bench-engines bento clean system fuzz
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -75,6 +75,11 @@ docs: $(VENV)/.dev  ## generated documents are up to date
 	$(BIN)/python scripts/openapi.py --check
 
 check: lint types docs test-all  ## what CI runs
+
+# `make test-all` gives each of them a few seconds.
+fuzz: $(VENV)/.dev  ## fuzz the parsers and the routes, three minutes each
+	AWAAZTWIN_TEST_FUZZ_SECONDS=180 $(BIN)/python -m pytest -m slow tests/services/test_fuzzing.py \
+	  tests/engines/text/test_text_fuzzing.py tests/services/tenancy/test_tenancy_fuzz.py
 
 bench: $(VENV)/.dev  ## measure: latency, throughput, overhead, fair shares, tenancy, voices, memory
 	$(BIN)/python benchmarks/speech.py

@@ -11,10 +11,14 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from services.config import QuotaConfig
 from services.errors import ApiError
+from services.quota.limits import allowance
+from services.shares import Shares
+from services.tenancy.authenticator import LOCAL
 from services.uploads import read_form
 
-SECONDS = int(os.environ.get("AWAAZTWIN_TEST_FUZZ_SECONDS", "60"))
+SECONDS = int(os.environ.get("AWAAZTWIN_TEST_FUZZ_SECONDS", "15"))
 """For each target; more find more."""
 
 SEED = os.environ.get("AWAAZTWIN_TEST_FUZZ_SEED", "1")
@@ -55,6 +59,8 @@ async def test_charsets_that_are_none(charset: str) -> None:
         return {"type": "http.request", "body": body, "more_body": False}
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", kind)]}, receive)
+    request.state.principal = LOCAL
+    request.state.allowance = allowance(LOCAL, QuotaConfig())
     with suppress(ApiError):
-        async with read_form(request, max_files=1) as form:
+        async with read_form(request, Shares(2**20, sole=True), max_files=1) as form:
             assert form.text("name")

@@ -33,11 +33,15 @@ with atheris.instrument_imports(include=PARSERS):
     from starlette.types import Message, Receive, Scope, Send
 
     from services.errors import ApiError
+    from services.config import QuotaConfig
     from services.escaping import is_safe
     from services.proxies import TrustedProxies
+    from services.quota.limits import allowance
     from services.routers.audio import byte_range
     from services.samples.errors import BadSample
     from services.samples.sniff import sniff
+    from services.shares import Shares
+    from services.tenancy.authenticator import LOCAL
     from services.uploads import read_form
     from services.voices.bundle import MANIFEST, BadBundle, read_bundle
 
@@ -81,7 +85,9 @@ def form(data: bytes) -> None:
     async def read() -> None:
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "app": object()}
         request = Request({**scope, "headers": [(b"content-type", kind)]}, receive)
-        async with read_form(request, max_files=3) as parsed:
+        request.state.principal = LOCAL
+        request.state.allowance = allowance(LOCAL, QuotaConfig())
+        async with read_form(request, Shares(2**30, sole=True), max_files=3) as parsed:
             parsed.text("name")
             parsed.texts("labels")
             for upload in await parsed.files("files"):

@@ -116,8 +116,7 @@ class Form:
 async def read_form(request: Request, budget: Shares, *, max_files: int) -> AsyncGenerator[Form, None]:
     """Read a request's form; its files are gone at the end of the block.
 
-    How many bytes there may be is the business of :class:`services.middleware.BodyLimit`, and in which time of
-    :class:`services.body_pace.BodyPace`.
+    :class:`services.middleware.BodyLimit` bounds its bytes, :class:`services.body_pace.BodyPace` its time.
 
     Args:
         request: The request; its caller is known.

@@ -32,8 +32,8 @@ with atheris.instrument_imports(include=PARSERS):
     from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
-    from services.errors import ApiError
     from services.config import QuotaConfig
+    from services.errors import ApiError
     from services.escaping import is_safe
     from services.proxies import TrustedProxies
     from services.quota.limits import allowance

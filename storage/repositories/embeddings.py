@@ -128,7 +128,7 @@ async def preparation_is_due(session: AsyncSession, engines: Collection[str]) ->
 async def claim_preparation(
     session: AsyncSession, engines: Collection[str], *, lease: str, seconds: float
 ) -> Claim | None:
-    """Take the work that waits the longest, of any tenant: for the workers alone.
+    """Take the work that waits the longest, of any tenant: for the workers alone. It locks the voice.
 
     Args:
         session: A transaction that writes.
@@ -138,10 +138,12 @@ async def claim_preparation(
     """
     query = (
         select(VoiceEmbedding)
+        .join(VoiceProfile, VoiceProfile.id == VoiceEmbedding.voice_id)
         .where(VoiceEmbedding.due_at <= now(), VoiceEmbedding.engine.in_(engines))
         .order_by(VoiceEmbedding.due_at)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        # The voice as well: everybody else locks it first, and the row after it.
+        .with_for_update(of=(VoiceProfile, VoiceEmbedding), skip_locked=True)
     )
     row = await session.scalar(query)
     if row is None:

@@ -215,6 +215,23 @@ async def test_work_is_claimed_once_and_by_the_longest_wait(database: Database):
     assert sorted(c for c in claimed if c) == sorted([first.id, second.id])
 
 
+async def test_work_on_a_voice_that_is_being_changed_is_left_for_later(database: Database):
+    """A change locks the voice, then its row; the other way round would be a deadlock."""
+    if database.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    a, _ = await two_orgs(database)
+    voice = await make(database, a, "Asha")
+    async with database.write() as session:
+        await EmbeddingRepository(session, a).want(voice, ["X"])
+    async with database.write() as change:
+        assert await VoiceRepository(change, a).lock(voice.id) is not None
+        async with database.write() as session:
+            assert await claim_preparation(session, ["X"], lease="lease", seconds=60) is None
+        await EmbeddingRepository(change, a).want(voice, ["X"])
+    async with database.write() as session:
+        assert await claim_preparation(session, ["X"], lease="lease", seconds=60) is not None
+
+
 async def test_work_of_a_process_that_died_goes_on_elsewhere(database: Database):
     a, _ = await two_orgs(database)
     voice = await make(database, a, "Asha")

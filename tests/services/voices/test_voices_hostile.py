@@ -52,10 +52,13 @@ def watched(server: Server) -> Generator[list[int], None, None]:
         thread.join(30)
 
 
-@pytest.fixture(autouse=True)
-def _own_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Generator[Path, None, None]:
+    """Where temporary files go; its name is short, as runners have their sockets there."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield Path(folder)
 
 
 def wrong(client: httpx.Client, voice: str, file: HostileFile) -> tuple[str | None, str | None]:
@@ -73,7 +76,7 @@ def wrong(client: httpx.Client, voice: str, file: HostileFile) -> tuple[str | No
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_no_file_harms_the_server(tmp_path: Path):
+def test_no_file_harms_the_server(tmp_path: Path, temporary: Path):
     folder = tmp_path / "server"
     folder.mkdir()
     server = start(folder, {"engines": [TONE], "limits": {"max_samples_per_voice": 1_000}})
@@ -107,7 +110,7 @@ def test_no_file_harms_the_server(tmp_path: Path):
             assert client.delete(f"/voices/{voice}").status_code == 204
             eventually(lambda: objects(folder) == [])
             assert "Traceback" not in server.log.read_text(errors="replace")
-        left = [path for path in tmp_path.iterdir() if path.name.startswith("awaaztwin-")]
+        left = [path for path in temporary.iterdir() if path.name.startswith("awaaztwin-")]
         assert left == []
     finally:
         server.stop()

@@ -126,14 +126,18 @@ def test_recordings_go_and_the_voice_goes_on_speaking(tmp_path: Path):
 def test_folders_of_uploads_whose_process_died_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     two_days_ago = time.time() - 2 * 86_400
-    for name in ("awaaztwin-dead", "awaaztwin-alive", "another"):
+    for name in ("awaaztwin-upload-dead", "awaaztwin-upload-alive", "awaaztwin-1000"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "upload-0").write_bytes(b"x")
-    for name in ("awaaztwin-dead", "another"):
+    for name in ("awaaztwin-upload-dead", "awaaztwin-1000"):
         os.utime(tmp_path / name, (two_days_ago, two_days_ago))
     with temporary_folder() as folder:
         assert folder.parent == tmp_path
         assert sweep_folders() == 1
-        assert {path.name for path in tmp_path.iterdir()} == {"awaaztwin-alive", "another", folder.name}
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "awaaztwin-upload-alive",
+            "awaaztwin-1000",
+            folder.name,
+        }
     assert sweep_folders() == 0
     assert not folder.exists()

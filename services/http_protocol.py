@@ -5,7 +5,6 @@ many pipelined requests as come. Heads are counted here before the parser keeps 
 """
 
 import asyncio
-import ipaddress
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +13,8 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from services.addresses import subscriber_of
 
 PIECE: Final = 16 * 1024
 """Bytes that the parser is given at once: a head is too long by this much at most before it is noticed."""
@@ -159,7 +160,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for a head; make room when there are too many connections."""
         super().connection_made(transport)
-        self.address = network_of(self.client[0]) if self.client else ""
+        self.address = subscriber_of(self.client[0]) if self.client else ""
         self._crowd.add(self)
         self._wait(self._limits.head_seconds)
         if len(self.connections) > self._crowd.limit:
@@ -391,13 +392,3 @@ class _Refused(Exception):  # noqa: N818 - named for what happened
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
-
-
-def network_of(address: str) -> str:
-    """Whose an address is: itself, or of IPv6 the 64 bits that one customer has."""
-    if ":" not in address:
-        return address
-    try:
-        return ipaddress.IPv6Address(address.partition("%")[0]).packed[:8].hex()
-    except ValueError:
-        return address

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+from services.addresses import Address, address_of
 
 MAX_HOPS: Final = 20
 """Proxies in a row that are followed."""
@@ -103,16 +103,6 @@ class TrustedProxies:
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
-
-
-def address_of(text: str) -> Address | None:
-    """The IP address that a text is, an IPv4 one where it is written as IPv6; ``None`` if it is none."""
-    try:
-        # An IPv6 address may end with the name of an interface, of any length and letters.
-        address = None if "%" in text else ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _own(scope: Scope) -> str:

@@ -8,9 +8,9 @@ keeps neither the account's owner from the places where they log in, nor the oth
 
 import hashlib
 import unicodedata
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+from services.addresses import subscriber_of
 from services.config import AuthConfig
 from services.errors import ApiError, retry_headers
 from services.quota.attempts import Mark, Slope
@@ -27,9 +27,6 @@ PER_ADDRESS: Final = 10
 
 LONGEST_WIDE: Final = 60.0
 """Seconds of the longest wait that strangers cause each other."""
-
-NETWORK: Final = 64
-"""Bits of an IPv6 address that stand for one subscriber."""
 
 
 class LoginGuard:
@@ -96,7 +93,7 @@ class LoginGuard:
     def _marks(self, address: str | None, account: str) -> tuple[Mark, list[Mark]]:
         # As an account is found without case, it is counted without; what was typed is not kept.
         who = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", account).casefold())
-        where = _network(address)
+        where = None if address is None else subscriber_of(address)
         wide = [Mark(self._name("account", who), self._account)]
         if where is not None:
             wide.append(Mark(self._name("address", where), self._address))
@@ -105,18 +102,3 @@ class LoginGuard:
     def _name(self, kind: str, text: str) -> str:
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return f"{self._realm}:{kind}:{digest}"
-
-
-def _network(address: str | None) -> str | None:
-    """What stands for a client: an IPv4 address, or the part of an IPv6 address that is the subscriber's."""
-    if address is None:
-        return None
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    if isinstance(parsed, IPv4Address):
-        return str(parsed)
-    return str(IPv6Address(int(parsed) >> (128 - NETWORK) << (128 - NETWORK)))

@@ -15,6 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from services.addresses import subscriber_of
 from services.errors import ApiError, invalid, retry_headers
 from services.tenancy.strength import weakness
 from storage.transactions import refuse_while_writing
@@ -110,7 +111,7 @@ class Passwords:
 
     async def _run(self, address: str | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         refuse_while_writing("a password is hashed")
-        sharer = address or ""
+        sharer = "" if address is None else subscriber_of(address)
         with self._lock:
             if not self._has_room(sharer):
                 raise _busy()

@@ -7,8 +7,6 @@ import sys
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from services.http_protocol import network_of
-
 from raw_http import Client, Echo, connected, listening
 
 HEAD = b"POST /it HTTP/1.1\r\nhost: a\r\n"
@@ -343,11 +341,3 @@ async def test_an_answer_that_nobody_reads_does_not_keep_an_idle_connection() ->
         except OSError:
             pass
         assert received < len(content)
-
-
-def test_the_ipv6_addresses_of_one_customer_are_one() -> None:
-    assert (
-        network_of("2001:db8:1:2::3") == network_of("2001:db8:1:2:ffff::9") != network_of("2001:db8:1:3::3")
-    )
-    assert network_of("fe80::1%eth0") == network_of("fe80::2")
-    assert network_of("10.0.0.1") != network_of("10.0.0.2")

@@ -132,6 +132,11 @@ async def test_a_flood_from_one_address_is_refused_and_others_are_served():
     assert (await asyncio.gather(*flood)).count(True) == SHARE
     assert all(await asyncio.gather(*others))
 
+    # All addresses of an IPv6 subscriber are one.
+    async with held(passwords):
+        flood = ask(*(f"2001:db8::{number:x}" for number in range(50)))
+    assert (await asyncio.gather(*flood)).count(True) == SHARE
+
     # All places are taken by a few that have many: they make room.
     async with held(passwords):
         full = ask(*(f"192.0.2.{number % 4}" for number in range(QUEUE)))

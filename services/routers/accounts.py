@@ -1,16 +1,16 @@
 """``/auth``: accepting an invitation, and one's own password."""
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from services.errors import ErrorAnswer
 from services.routers.auth import ANSWERS as AUTH_ANSWERS
 from services.routers.auth import Secret
-from services.routers.fields import Password, PersonName
+from services.routers.fields import Body, Password, PersonName
 from services.state import State
-from services.tenancy.accounts import Accepted
 from services.tenancy.caller import Caller
 from services.tenancy.credentials import credential
 from services.tenancy.origin import Origin
@@ -28,10 +28,8 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class Acceptance(BaseModel):
+class Acceptance(Body):
     """An invitation that is accepted."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     token: Secret
     password: Password | None = Field(
@@ -52,19 +50,15 @@ class Place(BaseModel):
     role: str
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(Body):
     """One's own password, and the next."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     old_password: Password
     password: Password = Field(description="The new one.")
 
 
-class PasswordChoice(BaseModel):
+class PasswordChoice(Body):
     """A password chosen with a token of the operator's."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     token: Secret
     password: Password
@@ -81,7 +75,7 @@ async def accept_invitation(body: Acceptance, state: State, request: Request) ->
         credential=credential(request.headers.raw),
         origin=Origin.of(request),
     )
-    return _place(accepted)
+    return Place(**asdict(accepted))
 
 
 @router.post("/password", operation_id="changePassword", status_code=204, responses=ANSWERS)
@@ -96,13 +90,3 @@ async def change_password(body: PasswordChange, state: State, caller: Caller, re
 async def reset_password(body: PasswordChoice, state: State, request: Request) -> None:
     """Choose a password with a token that the operator made. All sessions of the user end; keys stay."""
     await state.accounts.reset_password(body.token, body.password, Origin.of(request))
-
-
-def _place(accepted: Accepted) -> Place:
-    return Place(
-        user_id=accepted.user_id,
-        email=accepted.email,
-        org_id=accepted.org_id,
-        org=accepted.org,
-        role=accepted.role,
-    )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaLimits, RetentionConfig
@@ -19,6 +19,7 @@ from services.errors import ErrorAnswer
 from services.routers.auth import ANSWERS as AUTH_ANSWERS
 from services.routers.fields import (
     After,
+    Body,
     Email,
     Id,
     Limit,
@@ -53,12 +54,6 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 RESET_PATH: Final = "/auth/password/reset"
-
-
-class Body(BaseModel):
-    """A request's body: unknown fields are mistakes, and errors don't repeat secrets."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class NewOrg(Body):

@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.errors import ErrorAnswer, invalid
-from services.routers.fields import Email, Name, Password, Storable
+from services.routers.fields import Body, Email, Name, Password, Storable
 from services.state import State
 from services.tenancy.caller import Allowed, Caller
 from services.tenancy.origin import Origin
@@ -28,10 +28,8 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 Secret = Annotated[str, Field(min_length=1, max_length=4_096), Storable]
 
 
-class Login(BaseModel):
+class Login(Body):
     """A user's credentials."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     email: Email
     password: Password
@@ -40,10 +38,8 @@ class Login(BaseModel):
     )
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(Body):
     """What is exchanged for an access token."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     grant_type: Literal["refresh_token", "api_key"]
     refresh_token: Secret | None = None

@@ -1,13 +1,20 @@
-"""Types of fields that several routes take."""
+"""Bodies and types of fields that several routes take."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias, cast
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.tenancy import texts
 from services.tenancy.scopes import ROLES
+
+
+class Body(BaseModel):
+    """A request's body: unknown fields are mistakes, and errors don't repeat secrets."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
 
 Storable = AfterValidator(texts.storable)
 """Text that is kept, or looked for, in the database."""

@@ -9,14 +9,13 @@ from fastapi import APIRouter, Request, Response
 
 from services.routers.admin import (
     ANSWERS,
-    Body,
     administration,
     one_time,
     page,
     tenant_of,
     time_text,
 )
-from services.routers.fields import After, Email, Id, Limit, OrgId, Role
+from services.routers.fields import After, Body, Email, Id, Limit, OrgId, Role
 from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access

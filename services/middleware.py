@@ -121,7 +121,7 @@ class Closing:
 
 
 class BodyLimit:
-    """Refuses bodies longer than a limit, whether they say so or not, and those that take too long.
+    """Refuses bodies longer than a limit, whether they say so or not.
 
     Args:
         app: What answers.

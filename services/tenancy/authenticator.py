@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -96,7 +97,8 @@ class Authenticator:
         """
         async with self._gate.read() as session:
             if claims.key_id is None and claims.user_id is None:
-                return _of_org(await _open_org(session, claims.org_id))
+                # A URL of its audio, signed without a key.
+                return _of_org(await _open_org(session, claims.org_id), frozenset({Scope.AUDIO}))
             return await _by_claims(session, claims)
 
     async def _remembered(self, mark: bytes | Claims, ask: Callable[[], Awaitable[Principal]]) -> Principal:
@@ -180,6 +182,16 @@ async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
     if claims.family is not None and not await TokenRepository(session).family_is_good(claims.family):
         raise unauthorized("The session was ended.", "session_ended")
     scopes = scopes_of(member.role, operator=member.user.operator)
+    return replace(
+        _of_org(org, scopes),
+        user_id=member.user.id,
+        role=member.role,
+        family=claims.family,
+    )
+
+
+def _of_org(org: Org, scopes: frozenset[Scope]) -> Principal:
+    """Nobody but a tenant, and what they may do in it."""
     return Principal(
         org_id=org.id,
         org_name=org.name,
@@ -187,21 +199,6 @@ async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
         limits=org.limits,
         retention=org.retention,
         scopes=scopes,
-        user_id=member.user.id,
-        role=member.role,
-        family=claims.family,
-    )
-
-
-def _of_org(org: Org) -> Principal:
-    """Nobody but a tenant: for a URL of its audio that was signed without a key."""
-    return Principal(
-        org_id=org.id,
-        org_name=org.name,
-        plan=org.plan,
-        limits=org.limits,
-        retention=org.retention,
-        scopes=frozenset({Scope.AUDIO}),
     )
 
 
@@ -220,13 +217,8 @@ async def _of_key(session: AsyncSession, key: ApiKey) -> Principal:
                 "The API key's user may not use this organisation any more.", "invalid_api_key"
             )
         scopes &= scopes_of(member.role, operator=member.user.operator)
-    return Principal(
-        org_id=org.id,
-        org_name=org.name,
-        plan=org.plan,
-        limits=org.limits,
-        retention=org.retention,
-        scopes=scopes,
+    return replace(
+        _of_org(org, scopes),
         user_id=key.user_id,
         key_id=key.id,
         expires_at=key.expires_at,

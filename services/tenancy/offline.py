@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,15 +35,7 @@ def administer(settings: Settings, work: Callable[[Administration], Awaitable[Re
     Raises:
         Refused: It cannot be done.
     """
-
-    async def run() -> Result:
-        async with (
-            Database(_address(settings)) as database,
-            DatabaseGate(database, settings).write() as session,
-        ):
-            return await work(_administration(session, settings))
-
-    return _run(run)
+    return _administered(settings, DatabaseGate.write, work)
 
 
 def consult(settings: Settings, work: Callable[[Administration], Awaitable[Result]]) -> Result:
@@ -51,15 +44,7 @@ def consult(settings: Settings, work: Callable[[Administration], Awaitable[Resul
     Raises:
         Refused: It cannot be done.
     """
-
-    async def run() -> Result:
-        async with (
-            Database(_address(settings)) as database,
-            DatabaseGate(database, settings).read() as session,
-        ):
-            return await work(_administration(session, settings))
-
-    return _run(run)
+    return _administered(settings, DatabaseGate.read, work)
 
 
 def hash_password(password: str, about: Sequence[str]) -> str:
@@ -163,6 +148,21 @@ def copy(settings: Settings, target: Path) -> None:
             raise Refused(f"{target} is there already.") from error
 
     _run(run)
+
+
+def _administered(
+    settings: Settings,
+    transaction: Callable[[DatabaseGate], AbstractAsyncContextManager[AsyncSession]],
+    work: Callable[[Administration], Awaitable[Result]],
+) -> Result:
+    async def run() -> Result:
+        async with (
+            Database(_address(settings)) as database,
+            transaction(DatabaseGate(database, settings)) as session,
+        ):
+            return await work(_administration(session, settings))
+
+    return _run(run)
 
 
 def _administration(session: AsyncSession, settings: Settings) -> Administration:

@@ -67,11 +67,7 @@ class InvitationRepository:
         await self._revoke(Invitation.made_by.in_(makers))
 
     async def _revoke(self, which: ColumnElement[bool]) -> None:
-        await self._session.execute(
-            update(Invitation)
-            .where(Invitation.org_id == self._org_id, which, _open())
-            .values(revoked_at=now())
-        )
+        await _revoke(self._session, and_(Invitation.org_id == self._org_id, which))
 
 
 async def find_invitation(session: AsyncSession, token_hash: str) -> Invitation | None:
@@ -92,14 +88,16 @@ async def use_invitation(session: AsyncSession, invitation_id: str) -> bool:
 
 async def revoke_invitations_of(session: AsyncSession, makers: Collection[str]) -> None:
     """Make the open invitations of some users or keys useless, in every tenant."""
-    await session.execute(
-        update(Invitation).where(Invitation.made_by.in_(makers), _open()).values(revoked_at=now())
-    )
+    await _revoke(session, Invitation.made_by.in_(makers))
 
 
 async def sweep_invitations(session: AsyncSession, before: datetime) -> None:
     """Remove what expired before a time."""
     await session.execute(delete(Invitation).where(Invitation.expires_at < before))
+
+
+async def _revoke(session: AsyncSession, which: ColumnElement[bool]) -> None:
+    await session.execute(update(Invitation).where(which, _open()).values(revoked_at=now()))
 
 
 def _open() -> ColumnElement[bool]:

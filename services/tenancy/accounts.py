@@ -18,7 +18,6 @@ from services.tenancy.passwords import Passwords
 from services.tenancy.principal import Principal
 from services.tenancy.tokens import hash_token
 from storage.errors import Conflict
-from storage.repositories.audit import AuditRepository
 from storage.repositories.invitations import find_invitation, use_invitation
 from storage.repositories.orgs import OrgRepository
 from storage.repositories.resets import ResetRepository
@@ -148,7 +147,7 @@ class Accounts:
             await UserRepository(session).set_password(now, hashed)
             await TokenRepository(session).revoke_user(user.id, keep=caller.family)
             await ResetRepository(session).forget(user.id)
-            await _log(session, caller.org_id, "user.password_changed", user.id, origin, actor=user.id)
+            await origin.log(session, caller.org_id, "user.password_changed", target=user.id, actor=user.id)
 
     async def reset_password(self, token: str, password: str, origin: Origin) -> None:
         """Choose a password with a reset's token; all sessions of the user end.
@@ -171,7 +170,7 @@ class Accounts:
             await users.set_password(now, hashed)
             await TokenRepository(session).revoke_user(user.id)
             for org_id in [org.id for org, _ in await users.orgs_of(user.id)] or [None]:
-                await _log(session, org_id, "user.password_reset", user.id, origin, actor=user.id)
+                await origin.log(session, org_id, "user.password_reset", target=user.id, actor=user.id)
 
     async def _offer(self, token: str, origin: Origin) -> _Offer:
         token_hash = hash_token(token)
@@ -215,7 +214,7 @@ class Accounts:
             return
         await self._guard.failed(origin.address, user.email)
         async with self._gate.write() as session:
-            await _log(session, None, "password.failed", user.id, origin, actor=origin.actor)
+            await origin.log(session, None, "password.failed", target=user.id)
         raise unauthorized("The password is wrong.", "invalid_credentials")
 
     async def _refused(self, kind: str, token_hash: str, origin: Origin) -> ApiError:
@@ -235,14 +234,8 @@ async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin
     if org is None or org.disabled_at is not None or not await use_invitation(session, invitation.id):
         raise _bad_token("invitation")
     await MemberRepository(session, org.id).add(user, invitation.role)
-    await AuditRepository(session, org.id).add(
-        "invitation.accepted",
-        actor=user.id,
-        target=user.id,
-        address=origin.address,
-        request_id=origin.request_id,
-        details={"invitation": invitation.id, "role": invitation.role},
-    )
+    details = {"invitation": invitation.id, "role": invitation.role}
+    await origin.log(session, org.id, "invitation.accepted", target=user.id, details=details, actor=user.id)
     return Accepted(user_id=user.id, email=user.email, org_id=org.id, org=org.name, role=invitation.role)
 
 
@@ -256,18 +249,6 @@ async def _unchanged(session: AsyncSession, user: User) -> User:
     if now is None or now.disabled_at is not None or now.password_hash != user.password_hash:
         raise ApiError(409, "The account was changed meanwhile; try again.", code="conflict")
     return now
-
-
-async def _log(
-    session: AsyncSession, org_id: str | None, action: str, user_id: str, origin: Origin, *, actor: str
-) -> None:
-    await AuditRepository(session, org_id).add(
-        action,
-        actor=actor,
-        target=user_id,
-        address=origin.address,
-        request_id=origin.request_id,
-    )
 
 
 def _bad_token(kind: str) -> ApiError:

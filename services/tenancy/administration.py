@@ -24,7 +24,6 @@ from services.tenancy.tokens import hash_token, make_invitation_token, make_rese
 from storage.columns import now
 from storage.errors import Conflict
 from storage.objects.keys import org_prefix
-from storage.repositories.audit import AuditRepository
 from storage.repositories.doomed import DoomedObjects
 from storage.repositories.invitations import InvitationRepository, revoke_invitations_of
 from storage.repositories.keys import KeyRepository, keys_of_user
@@ -502,14 +501,7 @@ class Administration:
             await self._log(org_id, action, user_id, {})
 
     async def _log(self, org_id: str | None, action: str, target: str, details: Mapping[str, Any]) -> None:
-        await AuditRepository(self._session, org_id).add(
-            action,
-            actor=self._origin.actor,
-            target=target,
-            address=self._origin.address,
-            request_id=self._origin.request_id,
-            details=details,
-        )
+        await self._origin.log(self._session, org_id, action, target=target, details=details)
 
     def _plan(self, plan: str | None) -> str:
         wanted = plan or self._quota.default_plan

@@ -18,7 +18,6 @@ from services.tenancy.passwords import Passwords
 from services.tenancy.principal import Claims
 from services.tenancy.tokens import hash_token, is_refresh_token, make_refresh_token
 from storage.columns import new_id, now
-from storage.repositories.audit import AuditRepository
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import UserRepository
 from storage.tables import Org, RefreshToken, User
@@ -94,20 +93,15 @@ class Sessions:
             await self._guard.failed(address, email)
         async with self._gate.write() as session:
             place = await _place(session, user, org) if user and good else None
-            audit = AuditRepository(session, place.id if place else None)
             if user is None or place is None:
                 # What was typed may be a password in the wrong field: only its hash is kept.
                 typed = hashlib.sha256(email.lower().encode()).hexdigest()[:16]
-                await audit.add(
-                    "login.failed",
-                    actor="anonymous",
-                    address=address,
-                    request_id=origin.request_id,
-                    details={"email_sha256": typed},
-                )
+                details = {"email_sha256": typed}
+                org_id = place.id if place else None
+                await origin.log(session, org_id, "login.failed", details=details, actor="anonymous")
                 issued = None
             else:
-                await audit.add("login", actor=user.id, address=address, request_id=origin.request_id)
+                await origin.log(session, place.id, "login", actor=user.id)
                 issued = await self._issue(session, user.id, place.id, new_id("fam"))
         if issued is None:
             if good:
@@ -164,9 +158,7 @@ class Sessions:
         """End a session: its tokens are good no more."""
         async with self._gate.write() as session:
             await TokenRepository(session).revoke_family(family)
-            await AuditRepository(session, org_id).add(
-                "logout", actor=actor, address=origin.address, request_id=origin.request_id
-            )
+            await origin.log(session, org_id, "logout", actor=actor)
 
     async def _find(self, token_hash: str) -> RefreshToken | None:
         # Without the write lock: anybody may ask with anything.
@@ -191,13 +183,8 @@ class Sessions:
                 return await self._issue(session, token.user_id, token.org_id, token.family)
             # Somebody has a copy: nobody can tell which of the two is the thief.
             await tokens.revoke_family(token.family)
-            await AuditRepository(session, token.org_id).add(
-                "session.ended",
-                actor=token.user_id,
-                address=origin.address,
-                request_id=origin.request_id,
-                details={"reason": "a refresh token was used again"},
-            )
+            details = {"reason": "a refresh token was used again"}
+            await origin.log(session, token.org_id, "session.ended", details=details, actor=token.user_id)
         return None
 
     async def _refused(self, error: ApiError, origin: Origin, account: str) -> ApiError:

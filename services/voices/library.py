@@ -19,7 +19,6 @@ from services.voices.standing import renew
 from storage.columns import new_id
 from storage.errors import OverQuota
 from storage.objects.keys import voice_prefix
-from storage.repositories.audit import AuditRepository
 from storage.repositories.consents import ConsentRepository
 from storage.repositories.doomed import DoomedObjects
 from storage.repositories.embeddings import EmbeddingRepository
@@ -392,15 +391,7 @@ async def log(
     session: AsyncSession, owner: Owner, action: str, target: str, details: Mapping[str, Any]
 ) -> None:
     """Write down who did what, in the transaction that does it."""
-    origin = owner.origin
-    await AuditRepository(session, owner.org_id).add(
-        action,
-        actor=origin.actor,
-        target=target,
-        address=origin.address,
-        request_id=origin.request_id,
-        details=details,
-    )
+    await owner.origin.log(session, owner.org_id, action, target=target, details=details)
 
 
 async def _found(voices: VoiceRepository, voice_id: str) -> VoiceProfile:

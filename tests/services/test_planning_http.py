@@ -7,16 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from services import planning
-from services.app import create_app
-from services.config import LoadedSettings, Settings
 from services.planning import Planner
-from services.runner import create_runner_app
-from storage.config import ObjectStoreConfig, StorageConfig
 
-from runners import engine, served
+from runners import engine, gateway_of
 
 LONG = {"input": "This is a sentence. " * 60, "voice": "tone", "response_format": "pcm"}
 
@@ -53,17 +48,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event, None, No
 async def gateway(
     planners: list[Planner], held: threading.Event, tmp_path: Path
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    tone = engine("TONE")
-    kept = StorageConfig(
-        db_url=SecretStr(f"sqlite:///{tmp_path}/awaaztwin.db"),
-        object_store=ObjectStoreConfig(path=tmp_path / "objects"),
-    )
-    loaded = LoadedSettings(Settings(engines=[tone], storage=kept))
-    async with (
-        served(create_runner_app(tone)) as runner,
-        served(create_app(loaded, lambda _: runner)) as address,
-        httpx.AsyncClient(base_url=address, timeout=100) as opened,
-    ):
+    async with gateway_of(engine("TONE"), tmp_path, patience=100) as opened:
         while not planners:  # made when the app starts; the test's own time limit ends it
             await asyncio.sleep(0.01)
         yield opened

@@ -7,17 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from engines.config import EngineConfig
 from engines.contract import Capabilities
-from services.app import create_app
-from services.config import LoadedSettings, Settings
 from services.frames import EngineDescription
 from services.runner import create_runner_app
-from storage.config import ObjectStoreConfig, StorageConfig
 
-from runners import client, engine, served
+from runners import client, engine, gateway_of, served
 
 LIMITS = {"en": 250, "hi": 150}
 HINDI = (
@@ -38,16 +34,7 @@ def limited() -> EngineConfig:
 
 @pytest.fixture
 async def gateway(limited: EngineConfig, tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient, None]:
-    kept = StorageConfig(
-        db_url=SecretStr(f"sqlite:///{tmp_path}/awaaztwin.db"),
-        object_store=ObjectStoreConfig(path=tmp_path / "objects"),
-    )
-    loaded = LoadedSettings(Settings(engines=[limited], storage=kept))
-    async with (
-        served(create_runner_app(limited)) as runner,
-        served(create_app(loaded, lambda _: runner)) as address,
-        httpx.AsyncClient(base_url=address, timeout=30) as opened,
-    ):
+    async with gateway_of(limited, tmp_path) as opened:
         yield opened
 
 

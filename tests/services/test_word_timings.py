@@ -10,18 +10,13 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from engines.contract import WordTiming
 from engines.text import Passage, TextError, TextOptions, plan
-from services.app import create_app
-from services.config import LoadedSettings, Settings
-from services.runner import create_runner_app
 from services.word_timings import HeardWord, WordTimings
-from storage.config import ObjectStoreConfig, StorageConfig
 
 from live import Server
-from runners import engine, served
+from runners import engine, gateway_of
 
 WORDS = (
     "₹125",
@@ -162,17 +157,7 @@ def test_plain_words_stay_as_the_engine_tells_them(text: str) -> None:
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient, None]:
-    tone = engine("TONE")
-    kept = StorageConfig(
-        db_url=SecretStr(f"sqlite:///{tmp_path}/awaaztwin.db"),
-        object_store=ObjectStoreConfig(path=tmp_path / "objects"),
-    )
-    loaded = LoadedSettings(Settings(engines=[tone], storage=kept))
-    async with (
-        served(create_runner_app(tone)) as runner,
-        served(create_app(loaded, lambda _: runner)) as address,
-        httpx.AsyncClient(base_url=address, timeout=30) as opened,
-    ):
+    async with gateway_of(engine("TONE"), tmp_path) as opened:
         yield opened
 
 

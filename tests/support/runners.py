@@ -7,12 +7,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from engines.config import EngineConfig
+from services.app import create_app
+from services.config import LoadedSettings, Settings
 from services.engine_client import EngineClient
 from services.frames import EngineDescription
+from services.runner import create_runner_app
+from storage.config import ObjectStoreConfig, StorageConfig
 
 
 def engine(name: str = "S", **settings: Any) -> EngineConfig:
@@ -46,6 +52,24 @@ async def served(
         server.should_exit = True
         await task
         listener.close()
+
+
+@asynccontextmanager
+async def gateway_of(
+    config: EngineConfig, folder: Path, *, patience: float = 30.0
+) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """A client of a Gateway with one engine, both in this process; what they keep is in ``folder``."""
+    kept = StorageConfig(
+        db_url=SecretStr(f"sqlite:///{folder}/awaaztwin.db"),
+        object_store=ObjectStoreConfig(path=folder / "objects"),
+    )
+    loaded = LoadedSettings(Settings(engines=[config], storage=kept))
+    async with (
+        served(create_runner_app(config)) as runner,
+        served(create_app(loaded, lambda _: runner)) as address,
+        httpx.AsyncClient(base_url=address, timeout=patience) as opened,
+    ):
+        yield opened
 
 
 @asynccontextmanager

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,16 @@ async def _tenant(
     scopes = EVERYTHING if operator else EVERYTHING - {Scope.OPERATOR}
     made = await admin.create_key(org.id, name="all", scopes=sorted(scopes))
     return Tenant(org.id, name, made.text, made.key.id, users)
+
+
+@contextmanager
+def own_org(tenants: Tenants) -> Generator[Tenant, None, None]:
+    """An organisation that goes at the end of the block."""
+    with tenants.client(tenants.operator) as client:
+        made = client.post("/admin/orgs", json={"name": "Of a test"}).json()
+        key = client.post("/admin/keys", params={"org_id": made["id"]}, json={"name": "k"}).json()
+        yield Tenant(made["id"], made["name"], key["key"], key["id"])
+        client.delete(f"/admin/orgs/{made['id']}")
 
 
 def error(answer: httpx.Response) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from live import eventually
-from tenants import PASSWORD, SECRET, Tenant, Tenants, error
+from tenants import PASSWORD, SECRET, Tenant, Tenants, error, own_org
 
 
 def client_at(tenants: Tenants, address: str) -> httpx.Client:
@@ -37,11 +37,8 @@ def bearer(token: str) -> dict[str, str]:
 @pytest.fixture
 def org(tenants: Tenants) -> Iterator[Tenant]:
     """An organisation of the test's own."""
-    with tenants.client(tenants.operator) as client:
-        made = client.post("/admin/orgs", json={"name": "Of a test"}).json()
-        key = client.post("/admin/keys", params={"org_id": made["id"]}, json={"name": "k"}).json()
-        yield Tenant(made["id"], made["name"], key["key"], key["id"])
-        client.delete(f"/admin/orgs/{made['id']}")
+    with own_org(tenants) as made:
+        yield made
 
 
 def test_a_token_is_exchanged_for_nothing(tenants: Tenants):

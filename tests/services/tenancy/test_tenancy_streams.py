@@ -18,7 +18,7 @@ from storage.repositories.outputs import OutputRepository
 from storage.repositories.users import UserRepository
 
 from live import eventually
-from tenants import PASSWORD, Tenant, Tenants, error, settings, start_tenants
+from tenants import PASSWORD, Tenant, Tenants, error, own_org, settings, start_tenants
 
 # Longer than a test may take, if nothing cuts it off.
 ENDLESS = {"model": "SLOW", "voice": "tone", "input": "This is a sentence. " * 200, "response_format": "pcm"}
@@ -49,11 +49,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tenants, None
 @pytest.fixture
 def org(running: Tenants) -> Iterator[Tenant]:
     """An organisation of the test's own."""
-    with running.client(running.operator) as client:
-        made = client.post("/admin/orgs", json={"name": "Of a test"}).json()
-        key = client.post("/admin/keys", params={"org_id": made["id"]}, json={"name": "k"}).json()
-        yield Tenant(made["id"], made["name"], key["key"], key["id"])
-        client.delete(f"/admin/orgs/{made['id']}")
+    with own_org(running) as made:
+        yield made
 
 
 def bearer(token: str) -> dict[str, str]:

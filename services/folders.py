@@ -105,7 +105,7 @@ def _check_folder(setting: str, folder: Path) -> None:
 
 def _check_file(setting: str, file: Path) -> None:
     if not file.is_file() or not os.access(file, os.R_OK | os.W_OK):
-        raise FolderError(f"{setting}: {file} cannot be written by this user, or is no file.")
+        raise FolderError(f"{setting}: {file} cannot be written by this user, or is not a file.")
 
 
 def _nearest(folder: Path) -> Path:

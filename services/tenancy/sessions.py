@@ -140,7 +140,8 @@ class Sessions:
         parts = parse_key(api_key)
         account = hash_token(api_key) if parts is None else parts[0]
         if parts is None:
-            raise await self._refused(unauthorized("That is no API key.", "invalid_api_key"), origin, account)
+            wrong = unauthorized("That is not an API key.", "invalid_api_key")
+            raise await self._refused(wrong, origin, account)
         try:
             principal = await self._authenticator.identify(api_key)
         except ApiError as error:

@@ -1,8 +1,8 @@
 """Ending answers whose caller may not have them any more.
 
-An answer may take minutes, longer than its caller is believed. So who has answers under way is asked for
-again, each caller once for all of theirs; where a key was revoked, a session ended, a user removed or a
-tenant locked, they are cut off. Nothing is asked while nobody waits for anything.
+An answer may take minutes, longer than its caller's credentials are cached. So callers with answers under
+way are looked up again, each once for all of their answers; where a key was revoked, a session ended, a user
+removed or a tenant locked, the answers are cut off. Nothing is looked up while there are none.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ class AccessWatch:
                 await self._look()
             except StorageError as error:
                 # As with voices: while the database is away, speech goes on.
-                logger.warning("nobody can say whose access has ended: %s", error)
+                logger.warning("whose access has ended is unknown: %s", error)
             except Exception:  # whatever one look raises must not end all others
                 logger.exception("looking whose access has ended failed")
 

@@ -177,9 +177,11 @@ NOISES: dict[str, tuple[Noise, int]] = {
 }
 
 
-async def make_noise(address: str, key: str, email: str, seconds: float) -> dict[str, Counter[str]]:
+async def make_noise(
+    address: str, key: str, email: str, seconds: float, kinds: list[str]
+) -> dict[str, Counter[str]]:
     """Be a noisy tenant for some seconds; gives how often each answer came, by noise."""
-    told = {name: Counter[str]() for name in NOISES}
+    told = {name: Counter[str]() for name in kinds}
     end = time.monotonic() + seconds
 
     async def one(name: str, noise: Noise) -> None:
@@ -197,11 +199,12 @@ async def make_noise(address: str, key: str, email: str, seconds: float) -> dict
                 tell(type(error).__name__)
                 await asyncio.sleep(0.1)
 
-    await asyncio.gather(*(one(name, noise) for name, (noise, count) in NOISES.items() for _ in range(count)))
+    noises = [(name, *NOISES[name]) for name in kinds]
+    await asyncio.gather(*(one(name, noise) for name, noise, count in noises for _ in range(count)))
     return told
 
 
-async def compare(seconds: float, alone: float) -> None:
+async def compare(seconds: float, alone: float, kinds: list[str]) -> None:
     """Print the quiet tenant's first audio alone and beside the noise."""
     with tempfile.TemporaryDirectory(prefix="awaaztwin-bench-") as folder:
         settings: dict[str, Any] = {
@@ -217,7 +220,10 @@ async def compare(seconds: float, alone: float) -> None:
             await listen(address, quiet.key, WARM_UP)
             before = await listen(address, quiet.key, alone)
             commands = [
-                [sys.executable, __file__, "--noise", address, one.key, email, "--seconds", str(seconds)]
+                [
+                    *("nice", "-n", "19", sys.executable, __file__, "--noise", address, one.key, email),
+                    *("--seconds", str(seconds), "--kinds", ",".join(kinds)),
+                ]
                 for one, email in zip(noisy, (noisy[0].email, quiet.email), strict=True)
             ]
             noise = [
@@ -246,9 +252,9 @@ def _print(
             f"| {_counted(heard.answers)} |"
         )
     print("\n| noise | at once, of both | answers |\n| --- | --- | --- |")
-    for name, (_, count) in NOISES.items():
+    for name in told[0]:
         answers = sum((Counter(one[name]) for one in told), Counter[str]())
-        print(f"| {name} | {count * len(told)} | {_counted(answers)} |")
+        print(f"| {name} | {NOISES[name][1] * len(told)} | {_counted(answers)} |")
     print("\nMiB at the end: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()))
 
 
@@ -287,20 +293,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=240.0, help="of noise")
     parser.add_argument("--alone", type=float, default=60.0, help="seconds without noise, before and after")
+    parser.add_argument("--kinds", default=",".join(NOISES), help="the noises to make, with commas between")
     parser.add_argument("--noise", nargs=3, metavar=("ADDRESS", "KEY", "EMAIL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    kinds = options.kinds.split(",")
+    if unknown := set(kinds) - set(NOISES):
+        parser.error(f"There is no noise called {', '.join(sorted(unknown))}; there is {', '.join(NOISES)}.")
     if options.noise:
         end_with_parent()
-        psutil.Process().nice(19)
         address, key, email = options.noise
-        print(json.dumps(asyncio.run(make_noise(address, key, email, options.seconds))))
+        print(json.dumps(asyncio.run(make_noise(address, key, email, options.seconds, kinds))))
         return
     cores = psutil.cpu_count()
     print(
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores, {platform.platform()}, "
         f"Python {platform.python_version()}\n"
     )
-    asyncio.run(compare(options.seconds, options.alone))
+    asyncio.run(compare(options.seconds, options.alone, kinds))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from starlette.types import Scope as Connection
 from services import __version__
 from services.body_pace import BodyPace
 from services.config import LoadedSettings, Settings
+from services.error_pace import ErrorPace
 from services.errors import install_error_handlers
 from services.gateway import open_gateway
 from services.middleware import BodyLimit, Closing, RequestId, Unexpected
@@ -40,6 +41,7 @@ from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.middleware import Tenancy
 from services.tenancy.table import AccessTable
+from services.turns import Turns
 
 DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and what belongs to it."""
 
@@ -90,10 +92,11 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
     """
     config = loaded.settings
     stopping = stopping or Stopping()
+    turns = Turns()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-        async with open_gateway(loaded, address_of, stopping) as state:
+        async with open_gateway(loaded, address_of, stopping, turns) as state:
             app.state.gateway = state
             yield
 
@@ -132,8 +135,11 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         stall_seconds=limits.body_stall_timeout_seconds,
         least_rate=limits.min_body_bytes_per_second,
         longest=config.server.request_timeout_seconds,
+        turns=turns,
     )
     app.add_middleware(Unexpected)
+    if limits.max_errors_per_second is not None:
+        app.add_middleware(ErrorPace, rate=limits.max_errors_per_second)
     if config.server.cors_origins:
         app.add_middleware(
             CORSMiddleware,

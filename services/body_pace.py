@@ -9,6 +9,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.turns import Turns
+
 LINGER: Final = 2.0
 """Seconds for which a client may go on sending what nobody reads, once it is answered."""
 
@@ -26,13 +28,22 @@ class BodyPace:
         stall_seconds: The longest wait for the next part.
         least_rate: Bytes a second, once the body has been waited for as long as for one part.
         longest: Seconds for all of it, the time that nobody reads included.
+        turns: Each part of it waits for one, if there are any.
     """
 
-    def __init__(self, app: ASGIApp, stall_seconds: float, least_rate: int, longest: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        stall_seconds: float,
+        least_rate: int,
+        longest: float,
+        turns: Turns | None = None,
+    ) -> None:
         self._app = app
         self._stall = stall_seconds
         self._rate = least_rate
         self._longest = longest
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -40,18 +51,21 @@ class BodyPace:
         if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, self._stall, self._rate, self._longest)
+        body = _Body(receive, self._stall, self._rate, self._longest, self._turns)
         await self._app(scope, body.next, _Sender(send, body, awaited=b"expect" in headers))
 
 
 class _Body:
     """The body of one request."""
 
-    def __init__(self, receive: Receive, stall: float, rate: int, longest: float) -> None:
+    def __init__(
+        self, receive: Receive, stall: float, rate: int, longest: float, turns: Turns | None
+    ) -> None:
         self._receive = receive
         self._stall = stall
         self._rate = rate
         self._longest = longest
+        self._turns = turns
         self._end = asyncio.get_running_loop().time() + longest
         self._waited = 0.0
         self.bytes = 0
@@ -65,6 +79,8 @@ class _Body:
         """
         if self.whole:
             return await self._receive()
+        if self._turns is not None:
+            await self._turns.wait()
         clock = asyncio.get_running_loop().time
         began = clock()
         try:

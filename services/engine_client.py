@@ -76,7 +76,7 @@ class EngineClient:
         self._runner = RunnerConnection(config, address)
         self._first_audio_timeout = first_audio_timeout
         self._stall_timeout = stall_timeout
-        self._supplies = SingleFlight()
+        self._supplies = SingleFlight[None]()
 
     @property
     def name(self) -> str:

@@ -33,6 +33,7 @@ from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
+from services.turns import Turns
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.erasure import Eraser
@@ -54,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_gateway(
-    loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
+    loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping, turns: Turns
 ) -> AsyncGenerator[GatewayState, None]:
     """The Gateway's parts, closed again at the end of the block.
 
@@ -80,6 +81,7 @@ async def open_gateway(
             open_counters(redis_url.get_secret_value() if redis_url else None)
         )
         objects = await stack.enter_async_context(open_object_store(config.storage.object_store))
+        stack.callback(turns.close)
         planner = Planner()
         stack.push_async_callback(planner.aclose)
         gate = DatabaseGate(database, config)
@@ -116,6 +118,7 @@ async def open_gateway(
             places=Shares(config.limits.max_concurrent_streams, sole=sole),
             watchers=Shares(config.limits.max_concurrent_streams, sole=sole),
             spool=Shares(SPOOL, sole=sole),
+            turns=turns,
             uploads=Shares(config.limits.max_concurrent_upload_bytes, sole=sole),
             gate=gate,
             writes=writes,

@@ -5,7 +5,6 @@ waits for all of another's. Threads of their own, so that encoding, storage and 
 """
 
 import asyncio
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,8 +29,8 @@ MAX_WAITING: Final = 128
 RETRY_AFTER: Final = 1.0
 """Seconds: the whole queue takes about this long at the default limits."""
 
-THREADS: Final = min(2, os.cpu_count() or 1)
-"""More would wait for each other: Python runs one of them at a time, except within regular expressions."""
+THREADS: Final = 1
+"""Python runs one at a time: more would wait for each other, and the event loop for all of them."""
 
 
 @dataclass(eq=False, slots=True)

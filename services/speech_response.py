@@ -23,7 +23,6 @@ from services.config import Settings
 from services.errors import ApiError, from_engine, from_storage, retry_headers
 from services.escaping import safe_json
 from services.hangup import until_hangup
-from services.metrics import Metrics
 from services.outbox import Outbox
 from services.quota.meter import Booking, Outcome
 from services.recording import Recording
@@ -51,24 +50,24 @@ class SpeechResponse(Response):
 
     Args:
         script: What to say.
+        stream: Says it.
         sse: Send events instead of audio.
         outbox: What is spoken goes through it; it holds a place among the streams of this Gateway.
         booking: What it uses is booked here.
         recording: Keeps the audio, if it is kept.
         settings: What a client may ask for, and how long all of it may take.
-        metrics: Count how sentences ended.
     """
 
     def __init__(
         self,
         script: Script,
+        stream: SpeechStream,
         *,
         sse: bool,
         outbox: Outbox,
         booking: Booking,
         recording: Recording | None = None,
         settings: Settings,
-        metrics: Metrics,
     ) -> None:
         super().__init__()
         # Several clients choose their decoder by the content type alone: it says exactly what is sent.
@@ -78,7 +77,7 @@ class SpeechResponse(Response):
         del self.headers["content-length"]
         self._written = script.written
         self._characters = script.characters
-        self._stream = SpeechStream(script, max_seconds=settings.limits.max_audio_seconds, metrics=metrics)
+        self._stream = stream
         self._sse = sse
         self._timings = script.call.timings
         self._outbox = outbox

@@ -14,7 +14,7 @@ from services.frames import Spoken
 from services.metrics import Metrics
 from services.quota.characters import booked
 from services.speech import Script
-from services.threads import encoding
+from services.turns import Turns
 from services.word_timings import HeardWord, WordTimings
 
 FIRST_PIECE: Final = 0.2
@@ -89,11 +89,13 @@ class SpeechStream:
         script: What to say.
         max_seconds: Of audio, at most.
         metrics: Count how sentences ended.
+        turns: Of the processor.
     """
 
-    def __init__(self, script: Script, *, max_seconds: float, metrics: Metrics) -> None:
+    def __init__(self, script: Script, *, max_seconds: float, metrics: Metrics, turns: Turns) -> None:
         self._script = script
         self._metrics = metrics
+        self._turns = turns
         self._max_seconds = max_seconds
         self._seconds = 0.0
         self._written = 0
@@ -137,6 +139,7 @@ class SpeechStream:
         try:
             async with aclosing(script.cast.client.speak(script.call, script.cast.reader)) as events:
                 async for event in events:
+                    await self._turns.wait()
                     if script.cast.guard is not None:
                         await script.cast.guard.check()
                     passage = script.passages[index]
@@ -159,7 +162,11 @@ class SpeechStream:
                     for piece in self._pieces(event):
                         # Compressing the rest here would hold up the first bytes of other requests.
                         inline, first = cheap or first, False
-                        data = pipeline.feed(piece) if inline else await encoding(pipeline.feed, piece)
+                        data = (
+                            pipeline.feed(piece)
+                            if inline
+                            else await self._turns.in_thread(pipeline.feed, piece)
+                        )
                         yield Part(data)
             if self._seconds == 0.0:
                 raise ApiError(400, "The input has no letter that this voice can read.", param="input")

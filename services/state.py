@@ -23,6 +23,7 @@ from services.tenancy.login_guard import LoginGuard
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
+from services.turns import Turns
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary
@@ -45,6 +46,7 @@ class GatewayState:
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
         spool: Bytes of audio that clients have not read yet.
+        turns: Of the processor.
         uploads: Bytes of uploads that are taken in now.
         gate: The database: tenants, keys, usage.
         writes: Whether the database takes changes.
@@ -74,6 +76,7 @@ class GatewayState:
     places: Shares
     watchers: Shares
     spool: Shares
+    turns: Turns
     uploads: Shares
     gate: DatabaseGate
     writes: Probe

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -19,7 +21,7 @@ from storage.private import make_private_folder, private_opener
 from storage.transactions import writing
 
 DRIVERS: Final = {
-    "sqlite": "sqlite+aiosqlite",
+    "sqlite": "sqlite+awaaztwin",
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
@@ -53,7 +55,7 @@ class Database:
 
     def __init__(self, address: str, *, timeout: float = 5.0) -> None:
         self.url = database_url(address)
-        self._timeout = timeout
+        self.timeout = timeout
         self._engine: AsyncEngine | None = None
 
     @property
@@ -76,6 +78,11 @@ class Database:
                 # Each of them would wait for its own time-out, one after the other.
                 await self._engine.dispose(close=False)
             self._engine = None
+
+    @property
+    def connections(self) -> int:
+        """How many transactions there may be at once; one more waits."""
+        return POOL_SIZE if self.is_sqlite else 2 * POOL_SIZE
 
     @property
     def engine(self) -> AsyncEngine:
@@ -144,12 +151,12 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
-            arguments: dict[str, Any] = {"timeout": self._timeout, "command_timeout": self._timeout}
+            arguments: dict[str, Any] = {"timeout": self.timeout, "command_timeout": self.timeout}
             return create_async_engine(
                 self.url,
                 pool_size=POOL_SIZE,
                 max_overflow=POOL_SIZE,
-                pool_timeout=self._timeout,
+                pool_timeout=self.timeout,
                 pool_pre_ping=False,
                 hide_parameters=True,
                 connect_args=arguments,
@@ -159,9 +166,9 @@ class Database:
             poolclass=AsyncAdaptedQueuePool,
             pool_size=POOL_SIZE,
             max_overflow=0,
-            pool_timeout=self._timeout,
+            pool_timeout=self.timeout,
             hide_parameters=True,
-            connect_args={"timeout": self._timeout},
+            connect_args={"timeout": self.timeout},
         )
         event.listen(engine.sync_engine, "do_connect", self._make_file)
         event.listen(engine.sync_engine, "connect", self._set_up_sqlite)
@@ -185,15 +192,33 @@ class Database:
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
-            f"busy_timeout={int(self._timeout * 1000)}",
+            f"busy_timeout={int(self.timeout * 1000)}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # Each statement that reads is a transaction of its own, as it is on PostgreSQL ("read committed").
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class _Sqlite(SQLiteDialect_aiosqlite):
+    """Ends no transaction that there is not: each step of the driver goes to a thread and back."""
+
+    supports_statement_cache = True
+
+    def do_commit(self, dbapi_connection: Any) -> None:  # noqa: ANN401 - as in the base class
+        if dbapi_connection.driver_connection.in_transaction:
+            super().do_commit(dbapi_connection)
+
+    def do_rollback(self, dbapi_connection: Any) -> None:  # noqa: ANN401 - as in the base class
+        if dbapi_connection.driver_connection.in_transaction:
+            super().do_rollback(dbapi_connection)
+
+
+registry.register("sqlite.awaaztwin", __name__, _Sqlite.__name__)
 
 
 @contextmanager

@@ -94,8 +94,9 @@ class EspeakEngine:
     def capabilities(self) -> Capabilities:
         """Streams, times words, changes its rate, and speaks in voices made from recordings.
 
-        Not deterministic: the flutter in its pitch, without which it sounds flatter, goes on from one
-        utterance to the next.
+        Its slots are its workers: a batch would take as long as its utterances one after the other, and have
+        others wait for all of them. Not deterministic: the flutter in its pitch, without which it sounds
+        flatter, goes on from one utterance to the next.
         """
         return Capabilities(
             cloning=True,
@@ -103,6 +104,7 @@ class EspeakEngine:
             word_timings=True,
             speed_range=SPEED_RANGE,
             max_chars=MAX_CHARS,
+            slots=self._size,
             deterministic=False,
         )
 

@@ -216,6 +216,14 @@ class LimitsConfig(StrictModel):
         description="Requests that one Gateway process speaks at once, shared by tenants; one more is "
         "refused with 429.",
     )
+    max_errors_per_second: float | None = Field(
+        default=10.0,
+        gt=0,
+        le=1_000_000,
+        description="Errors that one Gateway process sends in a second to one organisation, or to one "
+        "address that gave no good key, once it had twice as many; further ones wait, for 5 s at most. "
+        "`null`: none waits.",
+    )
     first_audio_timeout_seconds: float = Field(
         default=60.0,
         gt=0,

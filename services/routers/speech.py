@@ -16,6 +16,7 @@ from services.recording import Recording
 from services.routers.events import event_stream
 from services.speech import Script, SpeechRequest, write_script
 from services.speech_response import CLIENT_CLOSED, SpeechResponse
+from services.speech_stream import SpeechStream
 from services.state import GatewayState, State
 from services.tenancy.caller import Allowed, Caller
 from services.tenancy.principal import Principal
@@ -133,14 +134,20 @@ async def speak(
             retention=state.settings.retention,
             audio=script.format,
         )
+    stream = SpeechStream(
+        script,
+        max_seconds=state.settings.limits.max_audio_seconds,
+        metrics=state.metrics,
+        turns=state.turns,
+    )
     return SpeechResponse(
         script,
+        stream,
         sse=request.stream_format == "sse",
         outbox=Outbox(place, state.spool, patience=state.settings.limits.client_stall_timeout_seconds),
         booking=booking,
         recording=recording,
         settings=state.settings,
-        metrics=state.metrics,
     )
 
 

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import AuthConfig
 from services.errors import ApiError
+from services.single_flight import SingleFlight
+from services.slots import CLAIMANT, Claimant
 from services.tenancy.gate import DatabaseGate
 from services.tenancy.keys import MARK, matches, parse_key
 from services.tenancy.principal import Claims, Principal
@@ -53,6 +55,7 @@ class Authenticator:
             org_id=LOCAL.org_id, org_name=LOCAL.org_name, plan=default_plan, scopes=LOCAL.scopes
         )
         self._known: OrderedDict[bytes | Claims, tuple[float, Principal]] = OrderedDict()
+        self._asked: SingleFlight[Principal] = SingleFlight()
         self._used: dict[str, datetime] = {}
 
     async def identify(self, credential: str | None) -> Principal:
@@ -102,13 +105,25 @@ class Authenticator:
             return await _by_claims(session, claims)
 
     async def _remembered(self, mark: bytes | Claims, ask: Callable[[], Awaitable[Principal]]) -> Principal:
-        clock = time.monotonic()
         known = self._known.get(mark)
-        if known is not None and known[0] > clock:
-            self._known.move_to_end(mark)
-            return known[1]
-        self._known.pop(mark, None)
-        principal = await ask()
+        if known is not None:
+            if known[0] > time.monotonic():
+                self._known.move_to_end(mark)
+                return known[1]
+            # It was a good one a moment ago: its tenant waits for its own.
+            CLAIMANT.set(Claimant(known[1].org_id))
+        if not self._config.cache_seconds:
+            return await ask()
+        # Many requests of one tenant may come in the moment that it takes to ask.
+        return await self._asked.run(mark, lambda: self._learn(mark, ask))
+
+    async def _learn(self, mark: bytes | Claims, ask: Callable[[], Awaitable[Principal]]) -> Principal:
+        clock = time.monotonic()
+        try:
+            principal = await ask()
+        except ApiError:
+            self._known.pop(mark, None)
+            raise
         seconds = self._config.cache_seconds
         if principal.expires_at is not None:
             seconds = min(seconds, (principal.expires_at - now()).total_seconds())

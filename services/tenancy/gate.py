@@ -3,16 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
+from services.slots import FairSlots
 from services.tenancy.tokens import Tokens
 from storage import migrate
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import StorageError, StorageUnavailable
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
 from storage.repositories.secrets import rewrite_secret, server_secret
 
@@ -28,6 +29,8 @@ class DatabaseGate:
     In ``env: local`` it migrates by itself. A database that is away when the server starts is no reason
     not to start: each transaction tries again until it is there.
 
+    Transactions wait for each other by whom they are for, so that no tenant holds up all others.
+
     Args:
         database: The database.
         settings: The settings.
@@ -35,6 +38,7 @@ class DatabaseGate:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._slots = FairSlots(database.connections)
         self._settings = settings
         self._lock = asyncio.Lock()
         self._tokens: Tokens | None = None
@@ -67,15 +71,29 @@ class DatabaseGate:
     async def read(self) -> AsyncGenerator[AsyncSession, None]:
         """A transaction that reads; see :meth:`storage.database.Database.read`."""
         await self.open()
-        async with self._database.read() as session:
+        async with self._slot(), self._database.read() as session:
             yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession, None]:
         """A transaction that writes; see :meth:`storage.database.Database.write`."""
         await self.open()
-        async with self._database.write() as session:
+        async with self._slot(), self._database.write() as session:
             yield session
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncGenerator[None, None]:
+        """Hold one of the database's connections.
+
+        Raises:
+            StorageUnavailable: None came free in time.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._slots.taken(patience=self._database.timeout))
+            except TimeoutError as error:
+                raise StorageUnavailable("database", "it does not answer in time") from error
+            yield
 
     async def ping(self) -> None:
         """Ask whether the database can be used.

@@ -14,10 +14,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from services.addresses import subscriber_of
 from services.config import Settings
 from services.errors import ApiError, from_storage, retry_headers
 from services.quota.counters import Counters, CountersUnavailable, StreamLease, Window
 from services.quota.limits import Allowance, allowance
+from services.slots import CLAIMANT, Claimant
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.credentials import credential
 from services.tenancy.guard import LocalGuard
@@ -25,6 +27,7 @@ from services.tenancy.principal import Principal
 from services.tenancy.scopes import Access
 from services.tenancy.table import AccessTable
 from services.tenancy.watch import AccessWatch, forbidden
+from services.turns import Turns
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -55,6 +58,11 @@ class Gatekeepers(Protocol):
         """Ends answers whose caller may not have them any more."""
         ...
 
+    @property
+    def turns(self) -> Turns:
+        """Of the processor."""
+        ...
+
 
 class Tenancy:
     """Lets through who may pass, with ``principal`` and ``allowance`` in the request's state.
@@ -80,6 +88,8 @@ class Tenancy:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        client = scope.get("client")
+        CLAIMANT.set(Claimant("" if client is None else subscriber_of(client[0])))
         try:
             access = self._access(scope)
             principal = None if access is None else await self._principal(scope, access)
@@ -98,6 +108,8 @@ class Tenancy:
             return
         allowed = allowance(principal, self._settings.quota)
         state["principal"], state["allowance"] = principal, allowed
+        CLAIMANT.set(Claimant(principal.org_id, allowed.weight))
+        await self._keepers().turns.wait()
         if access.metered:
             await self._metered(principal, allowed, access, scope, receive, send)
         else:

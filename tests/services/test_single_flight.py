@@ -27,7 +27,7 @@ class Work:
         self.ended += 1
 
 
-async def begun(work: Work, waiters: int, flight: SingleFlight) -> list[asyncio.Task[None]]:
+async def begun(work: Work, waiters: int, flight: SingleFlight[None]) -> list[asyncio.Task[None]]:
     tasks = [asyncio.create_task(flight.run("a", work)) for _ in range(waiters)]
     while not work.begun:
         await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def begun(work: Work, waiters: int, flight: SingleFlight) -> list[asyncio.
 
 
 async def test_it_is_done_once_for_all():
-    work, flight = Work(), SingleFlight()
+    work, flight = Work(), SingleFlight[None]()
     tasks = await begun(work, 5, flight)
     assert len(flight) == 1
     work.go.set()
@@ -46,14 +46,14 @@ async def test_it_is_done_once_for_all():
 
 
 async def test_other_keys_are_other_work():
-    work, flight = Work(), SingleFlight()
+    work, flight = Work(), SingleFlight[None]()
     work.go.set()
     await asyncio.gather(flight.run("a", work), flight.run("b", work))
     assert work.ended == 2
 
 
 async def test_its_error_is_everybodys_and_not_kept():
-    work, flight = Work(), SingleFlight()
+    work, flight = Work(), SingleFlight[None]()
     work.error = LookupError("gone")
     tasks = await begun(work, 3, flight)
     work.go.set()
@@ -66,7 +66,7 @@ async def test_its_error_is_everybodys_and_not_kept():
 
 
 async def test_who_gives_up_leaves_it_to_the_others():
-    work, flight = Work(), SingleFlight()
+    work, flight = Work(), SingleFlight[None]()
     first, second = await begun(work, 2, flight)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -77,7 +77,7 @@ async def test_who_gives_up_leaves_it_to_the_others():
 
 
 async def test_the_last_who_gives_up_ends_it():
-    work, flight = Work(), SingleFlight()
+    work, flight = Work(), SingleFlight[None]()
     tasks = await begun(work, 2, flight)
     for task in tasks:
         task.cancel()

@@ -1,0 +1,80 @@
+"""Errors at a pace: whoever is refused again and again is answered later, and costs others little."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.addresses import subscriber_of
+from services.middleware import HEALTH_PATHS
+from services.tenancy.principal import Principal
+
+BURST: Final = 2.0
+"""Seconds' worth of errors that are sent at once."""
+
+LONGEST: Final = 5.0
+"""Seconds that an error waits at most: less than a client waits for an answer."""
+
+KEPT: Final = 10_000
+"""Tenants and addresses whose errors are counted; the one whose last error is longest ago goes first."""
+
+ERRORS: Final = range(400, 600)
+
+
+class ErrorPace:
+    """Delays errors once a tenant, or an address that gave no good key, has had many of them.
+
+    A client that waits as ``Retry-After`` says hardly notices. One that asks again at once is answered at
+    the pace, whatever number of connections it has up to ``rate * LONGEST``; with more, each is answered
+    every :data:`LONGEST` seconds.
+
+    Args:
+        app: What answers.
+        rate: Errors a second that one tenant or address is sent.
+    """
+
+    def __init__(self, app: ASGIApp, rate: float) -> None:
+        self._app = app
+        self._interval = 1 / rate
+        self._next: OrderedDict[str, float] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+
+        async def paced(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start" and message["status"] in ERRORS:
+                # With its body, so that what the route holds until its answer is complete waits for nothing.
+                start = message
+                return
+            if start is not None:
+                first, start = start, None
+                if wait := self._wait(_who(scope)):
+                    await asyncio.sleep(wait)
+                await send(first)
+            await send(message)
+
+        await self._app(scope, receive, paced)
+
+    def _wait(self, who: str) -> float:
+        """Seconds until the next error of somebody may be sent, by ITU-T I.371's cell rate algorithm."""
+        now = asyncio.get_running_loop().time()
+        due = max(self._next.pop(who, now), now)
+        wait = min(max(0.0, due - now - BURST), LONGEST)
+        self._next[who] = min(due + self._interval, now + BURST + LONGEST)
+        if len(self._next) > KEPT:
+            self._next.popitem(last=False)
+        return wait
+
+
+def _who(scope: Scope) -> str:
+    principal: Principal | None = scope.get("state", {}).get("principal")
+    if principal is not None:
+        return principal.org_id
+    client = scope.get("client")
+    return "" if client is None else subscriber_of(client[0])

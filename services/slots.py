@@ -43,16 +43,15 @@ class _Own:
 class FairSlots:
     """Slots of one event loop.
 
-    One tenant has at most three quarters of them, so that another finds one whatever the first does with
-    its own.
-
     Args:
         limit: How many there are.
+        most: That one tenant has at once. Fewer than all leave some to others, whatever the tenant does with
+            its own, and however long; all of them by default.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, most: int | None = None) -> None:
         self._free = limit
-        self._most = max(1, limit * 3 // 4)
+        self._most = limit if most is None else most
         self._tenants: dict[str, _Own] = {}
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(lambda _: None)
 

@@ -38,7 +38,7 @@ class DatabaseGate:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._slots = FairSlots(database.connections)
+        self._slots = FairSlots(database.connections, most=database.connections * 3 // 4)
         self._settings = settings
         self._lock = asyncio.Lock()
         self._tokens: Tokens | None = None

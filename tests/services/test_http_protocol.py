@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 
 import pytest
@@ -341,3 +342,25 @@ async def test_an_answer_that_nobody_reads_does_not_keep_an_idle_connection() ->
         except OSError:
             pass
         assert received < len(content)
+
+
+async def test_little_is_made_for_a_client_that_does_not_read() -> None:
+    """What the operating system keeps of an answer is bounded, too."""
+    given = 0
+    most = 64 * 1024 * 1024
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal given
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while given < most:
+            given += 4_096
+            await send({"type": "http.response.body", "body": bytes(4_096), "more_body": True})
+
+    async with listening(app) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(GET)
+            seen = -1
+            while seen != given:
+                seen = given
+                await asyncio.sleep(0.3)
+    assert 0 < seen < 4 * 1024 * 1024

@@ -111,3 +111,25 @@ async def test_a_backup_of_what_is_away_leaves_nothing(tmp_path: Path, unused_po
         with pytest.raises(StorageUnavailable):
             await backup(address, tmp_path / "backup")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_reading_sees_what_was_committed_meanwhile(database: Database):
+    """The same on both: SQLite's reads are no transaction of their own."""
+    async with database.read() as reading:
+        before = await OrgRepository(reading).list()
+        async with database.write() as writing:
+            await OrgRepository(writing).create("A", plan="default")
+        assert len(await OrgRepository(reading).list()) == len(before) + 1
+
+
+async def test_reading_sqlite_takes_no_more_steps_than_needed(tmp_path: Path):
+    async with Database(f"sqlite:///{tmp_path}/a.db") as database:
+        statements: list[str] = []
+        async with database.read() as session:
+            connection = await (await session.connection()).get_raw_connection()
+            assert connection.driver_connection is not None
+            await connection.driver_connection.set_trace_callback(statements.append)
+        for _ in range(3):
+            async with database.read() as session:
+                await session.scalar(text("SELECT 7"))
+        assert statements == ["SELECT 7"] * 3

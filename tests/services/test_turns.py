@@ -1,0 +1,91 @@
+"""Turns on the event loop and in threads."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from services.slots import CLAIMANT, Claimant
+from services.turns import THREADS, Turns
+
+
+@pytest.fixture
+async def turns() -> AsyncGenerator[Turns, None]:
+    made = Turns()
+    yield made
+    made.close()
+
+
+async def test_one_that_is_alone_does_not_wait(turns: Turns):
+    waited = turns.wait()
+    with pytest.raises(StopIteration):  # it ends without having waited for anything
+        waited.send(None)
+
+
+async def test_each_round_of_the_loop_has_one_turn(turns: Turns):
+    rounds: list[int] = []
+    now = 0
+
+    async def work() -> None:
+        await turns.wait()
+        rounds.append(now)
+
+    tasks = [asyncio.create_task(work()) for _ in range(50)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        now += 1
+    assert len(rounds) == len(set(rounds)) == 50
+
+
+async def test_tenants_take_turns(turns: Turns):
+    order: list[str] = []
+
+    async def work(tenant: str, pieces: int) -> None:
+        CLAIMANT.set(Claimant(tenant))
+        for _ in range(pieces):
+            await turns.wait()
+            order.append(tenant)
+
+    loud = [asyncio.create_task(work("loud", 10)) for _ in range(100)]
+    await asyncio.sleep(0)
+    await asyncio.create_task(work("quiet", 5))
+    assert order.index("quiet") < 5
+    assert len(order) < 20, "the quiet tenant waited for at most one turn of the other before each of its own"
+    await asyncio.gather(*loud)
+
+
+async def test_who_leaves_keeps_nobody_waiting(turns: Turns):
+    tasks = [asyncio.create_task(turns.wait()) for _ in range(10)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await turns.wait()
+
+
+async def test_threads_are_shared_by_tenants(turns: Turns):
+    go, begun = threading.Event(), list[str]()
+
+    async def work(tenant: str) -> None:
+        CLAIMANT.set(Claimant(tenant))
+        await turns.in_thread(compress, tenant)
+
+    def compress(tenant: str) -> None:
+        begun.append(tenant)
+        go.wait(10)
+
+    loud = [asyncio.create_task(work("loud")) for _ in range(20 * THREADS)]
+    await asyncio.sleep(0.05)
+    quiet = asyncio.create_task(work("quiet"))
+    await asyncio.sleep(0.05)
+    go.set()
+    await asyncio.gather(*loud, quiet)
+    assert begun.index("quiet") <= THREADS + 1, "after those under way, and not after all others"
+
+
+async def test_the_threads_come_again_after_they_were_ended(turns: Turns):
+    assert await turns.in_thread(lambda: 1) == 1
+    turns.close()
+    assert await turns.in_thread(lambda: 2) == 2

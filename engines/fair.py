@@ -63,6 +63,10 @@ class FairQueue(Generic[Item]):
         """Whether an item is in the queue."""
         return item in self._owner
 
+    def has(self, tenant: str) -> bool:
+        """Whether something of a tenant is in the queue."""
+        return tenant in self._waiting
+
     def push(self, item: Item, *, tenant: str, weight: float, cost: float, droppable: bool = True) -> None:
         """Queue an item.
 

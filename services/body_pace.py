@@ -14,6 +14,9 @@ from services.turns import Turns
 LINGER: Final = 2.0
 """Seconds for which a client may go on sending what nobody reads, once it is answered."""
 
+SHORT: Final = 64 * 1024
+"""Bytes that come at once; each part beyond waits for a turn of the processor."""
+
 LINGER_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -28,7 +31,7 @@ class BodyPace:
         stall_seconds: The longest wait for the next part.
         least_rate: Bytes a second, once the body has been waited for as long as for one part.
         longest: Seconds for all of it, the time that nobody reads included.
-        turns: Each part of it waits for one, if there are any.
+        turns: Parts of a long one wait for them.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class _Body:
         """
         if self.whole:
             return await self._receive()
-        if self._turns is not None:
+        if self._turns is not None and self.bytes > SHORT:
             await self._turns.wait()
         clock = asyncio.get_running_loop().time
         began = clock()

@@ -6,6 +6,7 @@ that comes again and again waits for a turn before each piece of it; each round 
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,41 +20,81 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+LATELY: Final = 1.0
+"""Seconds for which a tenant counts as at work after its last turn."""
+
+LONGEST_GAP: Final = 0.01
+"""Seconds."""
+
 THREADS: Final = os.cpu_count() or 1
 """Pieces of audio that are compressed at once."""
 
 
 class Turns:
-    """Turns on one event loop, and in threads beside it; each for whom the running task works."""
+    """Turns on one event loop, and in threads beside it; each for whom the running task works.
+
+    While several tenants are at work, the loop is left as much time between two turns as the last one took:
+    the steps of a new request are short and many, and go on there. A tenant that has nothing else waiting
+    does not wait for the end of such a gap.
+    """
 
     def __init__(self) -> None:
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(lambda _: None)
-        self._given = False
+        self._taken = False
+        self._gap = False
+        self._began = 0.0
+        self._last: str | None = None
+        self._several = -math.inf
         self._pool: ThreadPoolExecutor | None = None
         self._threads = FairSlots(THREADS)
 
     async def wait(self) -> None:
         """Wait for a turn on the event loop: milliseconds of work, until the caller awaits something."""
         loop = asyncio.get_running_loop()
-        if not self._given:
-            self._given = True
-            loop.call_soon(self._next)
-            return
         tenant, weight = CLAIMANT.get()
+        if not self._taken:
+            self._take(tenant)
+            return
+        if self._gap and not self._queue.has(tenant):
+            return
         turn: asyncio.Future[None] = loop.create_future()
         self._queue.push(turn, tenant=tenant, weight=weight, cost=1.0)
         try:
             await turn
-        finally:
+        except asyncio.CancelledError:
             self._queue.remove(turn)
+            if not turn.cancelled():
+                self._next()  # it came together with the end of the wait
+            raise
+        self._take(tenant)
+
+    def _take(self, tenant: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._taken = True
+        self._began = loop.time()
+        if tenant != self._last:
+            if self._last is not None:
+                self._several = self._began
+            self._last = tenant
+        loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        """The work of a turn is done, and what else was ready."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if len(self._queue) and now - self._several < LATELY:
+            self._gap = True
+            loop.call_later(min(now - self._began, LONGEST_GAP), self._next)
+        else:
+            self._next()
 
     def _next(self) -> None:
+        self._gap = False
         while turns := self._queue.take(1):
             if not turns[0].done():
                 turns[0].set_result(None)
-                asyncio.get_running_loop().call_soon(self._next)
                 return
-        self._given = False
+        self._taken = False
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work``, such as compressing audio, in a thread that does nothing else.

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -63,6 +64,40 @@ async def test_who_leaves_keeps_nobody_waiting(turns: Turns):
     async with asyncio.timeout(10):
         await asyncio.gather(*tasks, return_exceptions=True)
         await turns.wait()
+
+
+async def test_one_that_leaves_as_its_turn_comes_gives_it_back(turns: Turns):
+    """However many rounds of the loop pass before it leaves."""
+    for rounds in range(6):
+        await turns.wait()
+        tasks = [asyncio.create_task(turns.wait()) for _ in range(3)]
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        tasks[0].cancel()
+        tasks[1].cancel()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await turns.wait()
+
+
+async def test_between_two_turns_of_one_tenant_another_does_not_wait(turns: Turns):
+    """While several are at work, there is time between two turns."""
+
+    async def work(tenant: str) -> None:
+        CLAIMANT.set(Claimant(tenant))
+        await turns.wait()
+        time.sleep(0.005)  # noqa: ASYNC251 - work on the event loop
+
+    loud = [asyncio.create_task(work(f"loud {number % 2}")) for number in range(20)]
+    await asyncio.sleep(0.02)
+    done = sum(task.done() for task in loud)
+    assert 0 < done < 20
+    rounds = 0
+    while sum(task.done() for task in loud) == done:
+        await asyncio.sleep(0)
+        rounds += 1
+    assert rounds > 20, "the loop goes round and round between two turns"
+    await asyncio.gather(*loud)
 
 
 async def test_threads_are_shared_by_tenants(turns: Turns):

@@ -19,12 +19,11 @@ from services.threads import in_pool
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
 LATELY: Final = 1.0
 """Seconds for which a tenant counts as at work after its last turn."""
 
 LONGEST_GAP: Final = 0.01
-"""Seconds."""
+"""Seconds, at most."""
 
 THREADS: Final = os.cpu_count() or 1
 """Pieces of audio that are compressed at once."""

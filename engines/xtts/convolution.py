@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.contract import EngineUnavailable
-from engines.xtts.precision import DTYPES, Precision
+from engines.xtts.precision import DTYPES, Precision, has_onednn
 
 SLOPE: Final = 0.1
 """Of the leaky ReLU around every convolution but the last."""
@@ -90,7 +90,7 @@ def pack_convolution(
     dtype = DTYPES[precision]
     weight = weight.to(device, dtype)
     bias = None if bias is None else bias.to(device, dtype)
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():
+    if device.type == "cpu" and has_onednn(precision):
         return _Reordered(weight, bias, dilation)
     return _Plain(weight, bias, dilation)
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.xtts.kernels import LEVELS, ZERO_POINT
-from engines.xtts.precision import DTYPES, Precision
+from engines.xtts.precision import DTYPES, Precision, has_onednn
 
 FEWEST_ROWS: Final = 4
 """oneDNN's kernels for fewer rows are slower than those for this many, so one row is filled up to it."""
@@ -74,7 +74,7 @@ def pack_linear(weight: Tensor, bias: Tensor, precision: Precision, device: torc
         return _Plain(weight.to(device, DTYPES[precision]), bias.to(device))
     if precision is Precision.INT8:
         return _Bytes(weight.float(), bias)
-    if torch.backends.mkldnn.is_available():
+    if has_onednn(precision):
         return _Reordered(weight.to(DTYPES[precision]), bias)
     return _Plain(weight.to(DTYPES[precision]), bias)
 

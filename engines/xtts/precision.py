@@ -20,3 +20,13 @@ DTYPES: dict[Precision, torch.dtype] = {
     Precision.FP16: torch.float16,
 }
 """Types that a precision is one of torch's floating-point types for."""
+
+
+def has_onednn(precision: Precision) -> bool:
+    """Whether oneDNN multiplies in it on this CPU: bf16 asks for AVX-512, or what came after it.
+
+    Elsewhere torch does, slowly.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return precision is not Precision.BF16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public question

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engines.xtts.checkpoint import load_checkpoint
+from engines.xtts.convolution import supported
 from engines.xtts.decoder import Decoder
 from engines.xtts.generation import Generation, Row
 from engines.xtts.precision import Precision
@@ -92,6 +93,8 @@ def test_a_batch_gives_the_tokens_of_stock_xtts(full_xtts: Path) -> None:
 
 @pytest.mark.parametrize("precision", [Precision.INT8, Precision.BF16])
 def test_the_self_check_finds_the_quick_precisions_close(full_xtts: Path, precision: Precision) -> None:
+    if precision is Precision.INT8 and not supported(precision, torch.device("cpu")):
+        pytest.skip("without VNNI the sums of bytes saturate: the self-check is there to say so")
     checkpoint = load_checkpoint(full_xtts)
     decoder = Decoder(checkpoint.gpt, checkpoint.shape, slots=2, precision=precision)
     agreement, latents = compare(checkpoint, decoder)

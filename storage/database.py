@@ -42,7 +42,7 @@ PING_TIMEOUT: Final = 2.0
 def database_url(address: str) -> URL:
     """The address with the asynchronous driver of its database."""
     url = make_url(address)
-    return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    return url.set(drivername=DRIVERS.get(url.get_backend_name(), url.drivername))
 
 
 class Database:

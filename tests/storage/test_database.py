@@ -122,8 +122,9 @@ async def test_reading_sees_what_was_committed_meanwhile(database: Database):
         assert len(await OrgRepository(reading).list()) == len(before) + 1
 
 
-async def test_reading_sqlite_takes_no_more_steps_than_needed(tmp_path: Path):
-    async with Database(f"sqlite:///{tmp_path}/a.db") as database:
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite"])
+async def test_reading_sqlite_takes_no_more_steps_than_needed(scheme: str, tmp_path: Path):
+    async with Database(f"{scheme}:///{tmp_path}/a.db") as database:
         statements: list[str] = []
         async with database.read() as session:
             connection = await (await session.connection()).get_raw_connection()

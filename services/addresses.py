@@ -19,6 +19,11 @@ def address_of(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def crowd_of(client: tuple[str, int] | None) -> str:
+    """Whom a connection is counted with: its subscriber, or all of unknown origin."""
+    return "" if client is None else subscriber_of(client[0])
+
+
 def subscriber_of(text: str) -> str:
     """What stands for a client: an IPv4 address, or the subscriber's part of an IPv6 one.
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.addresses import subscriber_of
+from services.addresses import crowd_of
 from services.middleware import HEALTH_PATHS
 from services.tenancy.principal import Principal
 
@@ -76,5 +76,4 @@ def _who(scope: Scope) -> str:
     principal: Principal | None = scope.get("state", {}).get("principal")
     if principal is not None:
         return principal.org_id
-    client = scope.get("client")
-    return "" if client is None else subscriber_of(client[0])
+    return crowd_of(scope.get("client"))

@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from services.addresses import subscriber_of
+from services.addresses import crowd_of
 
 PIECE: Final = 16 * 1024
 """Bytes that the parser is given at once: a head is too long by this much at most before it is noticed."""
@@ -167,7 +167,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for a head; make room when there are too many connections."""
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self.address = subscriber_of(self.client[0]) if self.client else ""
+        self.address = crowd_of(self.client)
         self._crowd.add(self)
         self._wait(self._limits.head_seconds)
         if len(self.connections) > self._crowd.limit:

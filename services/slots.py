@@ -1,7 +1,7 @@
 """A few slots that many wait for, such as database connections or threads: tenants get them in turn."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,6 +27,46 @@ CLAIMANT: Final[ContextVar[Claimant]] = ContextVar("claimant", default=SERVER)
 """Whom the running task works for; by default the server itself."""
 
 
+class Line:
+    """Tasks that wait until they are called, one at a time: tenants in turn."""
+
+    def __init__(self) -> None:
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(lambda _: None)
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def has(self, tenant: str) -> bool:
+        """Whether somebody of a tenant waits."""
+        return self._queue.has(tenant)
+
+    async def wait(self, claimant: Claimant, pass_on: Callable[[], None]) -> None:
+        """Wait to be called.
+
+        Args:
+            claimant: For whom.
+            pass_on: Called in place of going on by one who was called, and cancelled at the same time.
+        """
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.push(turn, tenant=claimant.tenant, weight=claimant.weight, cost=1.0)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._queue.remove(turn)
+            if not turn.cancelled():
+                pass_on()
+            raise
+
+    def call(self) -> bool:
+        """Call the next; false when nobody waits."""
+        while turns := self._queue.take(1):
+            if not turns[0].done():
+                turns[0].set_result(None)
+                return True
+        return False
+
+
 @dataclass(slots=True)
 class _Own:
     """What one tenant may hold.
@@ -41,7 +81,7 @@ class _Own:
 
 
 class FairSlots:
-    """Slots of one event loop.
+    """Slots of one event loop, each for whom the running task works.
 
     Args:
         limit: How many there are.
@@ -53,53 +93,36 @@ class FairSlots:
         self._free = limit
         self._most = limit if most is None else most
         self._tenants: dict[str, _Own] = {}
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(lambda _: None)
+        self._line = Line()
 
     @asynccontextmanager
-    async def taken(
-        self, claimant: Claimant | None = None, *, patience: float | None = None
-    ) -> AsyncGenerator[None, None]:
+    async def taken(self, *, patience: float | None = None) -> AsyncGenerator[None, None]:
         """Hold a slot during the block.
 
         Args:
-            claimant: For whom; without one, for whom the running task works.
             patience: Seconds to wait for it.
 
         Raises:
             TimeoutError: None came free in time.
         """
-        tenant, weight = claimant or CLAIMANT.get()
-        own = self._tenants.setdefault(tenant, _Own(asyncio.Semaphore(self._most)))
+        claimant = CLAIMANT.get()
+        own = self._tenants.setdefault(claimant.tenant, _Own(asyncio.Semaphore(self._most)))
         own.users += 1
         try:
             async with AsyncExitStack() as held:
                 async with asyncio.timeout(patience):
                     await held.enter_async_context(own.slots)
-                    await self._take(tenant, weight)
+                    if self._free:
+                        self._free -= 1
+                    else:
+                        await self._line.wait(claimant, self._give_back)
                     held.callback(self._give_back)
                 yield
         finally:
             own.users -= 1
             if not own.users:
-                del self._tenants[tenant]
-
-    async def _take(self, tenant: str, weight: float) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.push(turn, tenant=tenant, weight=weight, cost=1.0)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            self._queue.remove(turn)
-            if not turn.cancelled():
-                self._give_back()  # it came together with the end of the wait
-            raise
+                del self._tenants[claimant.tenant]
 
     def _give_back(self) -> None:
-        while turns := self._queue.take(1):
-            if not turns[0].done():
-                turns[0].set_result(None)
-                return
-        self._free += 1
+        if not self._line.call():
+            self._free += 1

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from engines.fair import FairQueue
-from services.slots import CLAIMANT, FairSlots
+from services.slots import CLAIMANT, FairSlots, Line
 from services.threads import in_pool
 
 P = ParamSpec("P")
@@ -38,7 +37,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(lambda _: None)
+        self._line = Line()
         self._taken = False
         self._gap = False
         self._began = 0.0
@@ -49,23 +48,12 @@ class Turns:
 
     async def wait(self) -> None:
         """Wait for a turn on the event loop: milliseconds of work, until the caller awaits something."""
-        loop = asyncio.get_running_loop()
-        tenant, weight = CLAIMANT.get()
-        if not self._taken:
-            self._take(tenant)
+        claimant = CLAIMANT.get()
+        if self._gap and not self._line.has(claimant.tenant):
             return
-        if self._gap and not self._queue.has(tenant):
-            return
-        turn: asyncio.Future[None] = loop.create_future()
-        self._queue.push(turn, tenant=tenant, weight=weight, cost=1.0)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            self._queue.remove(turn)
-            if not turn.cancelled():
-                self._next()  # it came together with the end of the wait
-            raise
-        self._take(tenant)
+        if self._taken:
+            await self._line.wait(claimant, self._next)
+        self._take(claimant.tenant)
 
     def _take(self, tenant: str) -> None:
         loop = asyncio.get_running_loop()
@@ -81,7 +69,7 @@ class Turns:
         """The work of a turn is done, and what else was ready."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if len(self._queue) and now - self._several < LATELY:
+        if len(self._line) and now - self._several < LATELY:
             self._gap = True
             loop.call_later(min(now - self._began, LONGEST_GAP), self._next)
         else:
@@ -89,11 +77,7 @@ class Turns:
 
     def _next(self) -> None:
         self._gap = False
-        while turns := self._queue.take(1):
-            if not turns[0].done():
-                turns[0].set_result(None)
-                return
-        self._taken = False
+        self._taken = self._line.call()
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work``, such as compressing audio, in a thread that does nothing else.

@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from services.addresses import subscriber_of
+from services.addresses import crowd_of
 from services.config import Settings
 from services.errors import ApiError, from_storage, retry_headers
 from services.quota.counters import Counters, CountersUnavailable, StreamLease, Window
@@ -88,8 +88,7 @@ class Tenancy:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        CLAIMANT.set(Claimant("" if client is None else subscriber_of(client[0])))
+        CLAIMANT.set(Claimant(crowd_of(scope.get("client"))))
         try:
             access = self._access(scope)
             principal = None if access is None else await self._principal(scope, access)

@@ -11,7 +11,8 @@ LOUD, QUIET = Claimant("loud"), Claimant("quiet")
 
 
 async def hold(slots: FairSlots, who: Claimant, took: list[str], go: asyncio.Event) -> None:
-    async with slots.taken(who):
+    CLAIMANT.set(who)
+    async with slots.taken():
         took.append(who.tenant)
         await go.wait()
 
@@ -75,21 +76,22 @@ async def test_a_waiter_that_leaves_as_its_turn_comes_gives_it_back():
     second.cancel()  # it was given the slot, and has not run since
     with suppress(asyncio.CancelledError):
         await second
-    async with asyncio.timeout(10), slots.taken(LOUD):
+    async with asyncio.timeout(10), slots.taken():
         pass
 
 
 async def test_patience_ends():
     slots = FairSlots(1)
-    async with slots.taken(LOUD):
+    async with slots.taken():
+        CLAIMANT.set(QUIET)
         with pytest.raises(TimeoutError):
-            async with slots.taken(QUIET, patience=0.01):
+            async with slots.taken(patience=0.01):
                 pytest.fail("there was none")
-    async with slots.taken(QUIET, patience=0.01):
+    async with slots.taken(patience=0.01):
         pass
 
 
-async def test_without_a_claimant_it_is_for_whom_the_task_works():
+async def test_it_is_for_whom_the_task_works():
     slots, go, took = FairSlots(4, most=3), asyncio.Event(), list[str]()
 
     async def work(tenant: str) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 import threading
-import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
 from services.slots import CLAIMANT, Claimant
-from services.turns import THREADS, Turns
+from services.turns import LONGEST_GAP, Turns
 
 
 @pytest.fixture
@@ -80,44 +79,58 @@ async def test_one_that_leaves_as_its_turn_comes_gives_it_back(turns: Turns):
             await turns.wait()
 
 
-async def test_between_two_turns_of_one_tenant_another_does_not_wait(turns: Turns):
+async def test_between_two_turns_of_one_tenant_another_does_not_wait(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+):
     """While several are at work, there is time between two turns."""
+    gaps: list[tuple[float, Callable[[], None]]] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *gap: gaps.append(gap))
 
     async def work(tenant: str) -> None:
         CLAIMANT.set(Claimant(tenant))
         await turns.wait()
-        time.sleep(0.005)  # noqa: ASYNC251 - work on the event loop
 
     loud = [asyncio.create_task(work(f"loud {number % 2}")) for number in range(20)]
-    await asyncio.sleep(0.02)
-    done = sum(task.done() for task in loud)
-    assert 0 < done < 20
-    rounds = 0
-    while sum(task.done() for task in loud) == done:
-        await asyncio.sleep(0)
-        rounds += 1
-    assert rounds > 20, "the loop goes round and round between two turns"
-    await asyncio.gather(*loud)
+    while not all(task.done() for task in loud):
+        while not gaps and not all(task.done() for task in loud):
+            await asyncio.sleep(0)
+        if not gaps:
+            break
+        done = sum(task.done() for task in loud)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert sum(task.done() for task in loud) == done, "the loop goes round and round between two turns"
+        CLAIMANT.set(Claimant("quiet"))
+        waited = turns.wait()
+        with pytest.raises(StopIteration):
+            waited.send(None)
+        (seconds, go_on) = gaps.pop()
+        assert 0 <= seconds <= LONGEST_GAP
+        go_on()
+    assert not gaps
 
 
-async def test_threads_are_shared_by_tenants(turns: Turns):
+async def test_threads_are_shared_by_tenants(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("services.turns.THREADS", 1)
+    one = Turns()
     go, begun = threading.Event(), list[str]()
 
     async def work(tenant: str) -> None:
         CLAIMANT.set(Claimant(tenant))
-        await turns.in_thread(compress, tenant)
+        await one.in_thread(compress, tenant)
 
     def compress(tenant: str) -> None:
         begun.append(tenant)
         go.wait(10)
 
-    loud = [asyncio.create_task(work("loud")) for _ in range(20 * THREADS)]
-    await asyncio.sleep(0.05)
+    loud = [asyncio.create_task(work("loud")) for _ in range(20)]
+    await asyncio.sleep(0)
     quiet = asyncio.create_task(work("quiet"))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     go.set()
     await asyncio.gather(*loud, quiet)
-    assert begun.index("quiet") <= THREADS + 1, "after those under way, and not after all others"
+    one.close()
+    assert begun.index("quiet") <= 2, "after those under way, and not after all others"
 
 
 async def test_the_threads_come_again_after_they_were_ended(turns: Turns):

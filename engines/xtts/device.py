@@ -6,9 +6,7 @@ import torch
 
 from engines.contract import EngineUnavailable
 from engines.xtts.linear import pack_linear
-from engines.xtts.precision import Precision
-
-_mkldnn: Any = torch.ops.mkldnn
+from engines.xtts.precision import Precision, has_onednn
 
 FALLBACKS: Final = {
     Precision.INT8: (Precision.INT8, Precision.BF16, Precision.FP32),
@@ -50,7 +48,7 @@ def _cpu_floats() -> Precision:
     native = any(
         getattr(flags, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     )
-    return Precision.BF16 if native and _mkldnn._is_mkldnn_bf16_supported() else Precision.FP32  # noqa: SLF001 - torch has no public question
+    return Precision.BF16 if native and has_onednn(Precision.BF16) else Precision.FP32
 
 
 def _accelerator_floats(device: torch.device) -> Precision:

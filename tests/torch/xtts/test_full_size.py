@@ -93,11 +93,12 @@ def test_a_batch_gives_the_tokens_of_stock_xtts(full_xtts: Path) -> None:
 
 @pytest.mark.parametrize("precision", [Precision.INT8, Precision.BF16])
 def test_the_self_check_finds_the_quick_precisions_close(full_xtts: Path, precision: Precision) -> None:
-    if precision is Precision.INT8 and not supported(precision, torch.device("cpu")):
-        pytest.skip("without VNNI the sums of bytes saturate: the self-check is there to say so")
     checkpoint = load_checkpoint(full_xtts)
     decoder = Decoder(checkpoint.gpt, checkpoint.shape, slots=2, precision=precision)
     agreement, latents = compare(checkpoint, decoder)
+    if precision is Precision.INT8 and not supported(precision, torch.device("cpu")):
+        assert not agreement.close, "without VNNI the sums of bytes saturate"
+        return
     assert agreement.close, agreement
     assert agreement.latents < 0.1
     assert {each.shape[1] for each in latents} == {checkpoint.shape.width}

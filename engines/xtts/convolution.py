@@ -101,18 +101,26 @@ def _same(weight: Tensor, dilation: int) -> int:
 
 
 class _Plain:
-    """As torch does it, on any device."""
+    """As torch does it, on any device.
+
+    On a CPU always in float32, of numbers that are rounded to the precision: torch's own bf16 takes 28 times
+    as long there.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int) -> None:
+        if weight.device.type == "cpu":
+            weight, bias = weight.float(), None if bias is None else bias.float()
         self._weight = weight.unsqueeze(2)
         self._bias = bias
         self._dilation = (1, dilation)
         self._padding = (0, _same(weight, dilation))
 
     def plain(self, inputs: Tensor) -> Tensor:
-        return functional.conv2d(
-            inputs, self._weight, self._bias, padding=self._padding, dilation=self._dilation
+        held = inputs.to(self._weight.dtype)
+        product = functional.conv2d(
+            held, self._weight, self._bias, padding=self._padding, dilation=self._dilation
         )
+        return product.to(inputs.dtype)
 
     def activated(self, inputs: Tensor) -> Tensor:
         return functional.leaky_relu_(self.plain(inputs), SLOPE)

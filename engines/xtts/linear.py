@@ -74,9 +74,11 @@ def pack_linear(weight: Tensor, bias: Tensor, precision: Precision, device: torc
         return _Plain(weight.to(device, DTYPES[precision]), bias.to(device))
     if precision is Precision.INT8:
         return _Bytes(weight.float(), bias)
-    if has_onednn(precision):
-        return _Reordered(weight.to(DTYPES[precision]), bias)
-    return _Plain(weight.to(DTYPES[precision]), bias)
+    weight = weight.to(DTYPES[precision])
+    if torch.backends.mkldnn.is_available():
+        # What oneDNN does not multiply here is rounded all the same, and multiplied in float32.
+        return _Reordered(weight if has_onednn(precision) else weight.float(), bias)
+    return _Plain(weight, bias)
 
 
 def filled(count: int) -> int:
@@ -117,8 +119,8 @@ class _Reordered:
         return product[:count].float()
 
     def product(self, encoded: Tensor) -> Tensor:
-        product: Tensor = self._linear(encoded, self._packed, None, "none", [], "")
-        return product
+        product: Tensor = self._linear(encoded.to(self._dtype), self._packed, None, "none", [], "")
+        return product.to(encoded.dtype)
 
 
 class _Bytes:

@@ -23,10 +23,7 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 
 def has_onednn(precision: Precision) -> bool:
-    """Whether oneDNN multiplies in it on this CPU: bf16 asks for AVX-512, or what came after it.
-
-    Elsewhere torch does, slowly.
-    """
+    """Whether oneDNN multiplies in it on this CPU: bf16 asks for AVX-512, or what came after it."""
     if not torch.backends.mkldnn.is_available():
         return False
     return precision is not Precision.BF16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public question

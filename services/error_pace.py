@@ -1,7 +1,9 @@
 """Errors at a pace: whoever is refused again and again is answered later, and costs others little."""
 
 import asyncio
+import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,11 +34,22 @@ class ErrorPace:
     Args:
         app: What answers.
         rate: Errors a second that one tenant or address is sent.
+        clock: Tells seconds that only grow.
+        sleep: Waits for a number of seconds.
     """
 
-    def __init__(self, app: ASGIApp, rate: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        rate: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._app = app
         self._interval = 1 / rate
+        self._clock = clock
+        self._sleep = sleep
         self._next: OrderedDict[str, float] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +68,7 @@ class ErrorPace:
             if start is not None:
                 first, start = start, None
                 if wait := self._wait(_who(scope)):
-                    await asyncio.sleep(wait)
+                    await self._sleep(wait)
                 await send(first)
             await send(message)
 
@@ -63,7 +76,7 @@ class ErrorPace:
 
     def _wait(self, who: str) -> float:
         """Seconds until the next error of somebody may be sent, by ITU-T I.371's cell rate algorithm."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         due = max(self._next.pop(who, now), now)
         wait = min(max(0.0, due - now - BURST), LONGEST)
         self._next[who] = min(due + self._interval, now + BURST + LONGEST)

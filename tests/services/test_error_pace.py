@@ -1,6 +1,5 @@
-"""Errors at a pace. The clock is the event loop's, and the waits are counted, not waited for."""
+"""Errors at a pace. The clock is the test's, and the waits are counted, not waited for."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -17,13 +16,10 @@ RATE = 10.0
 class Server:
     """An app behind the pace, and what it sent when."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, rate: float = RATE) -> None:
+    def __init__(self) -> None:
         self.waits: list[float] = []
         self.now = 0.0
-        self._pace = ErrorPace(self._answer, rate)
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "time", lambda: self.now)
-        monkeypatch.setattr("services.error_pace.asyncio.sleep", self._sleep)
+        self._pace = ErrorPace(self._answer, RATE, clock=lambda: self.now, sleep=self._sleep)
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -60,8 +56,8 @@ class Server:
         return sum(self.waits) - before
 
 
-async def test_errors_come_at_a_pace_after_the_first(monkeypatch: pytest.MonkeyPatch):
-    server = Server(monkeypatch)
+async def test_errors_come_at_a_pace_after_the_first():
+    server = Server()
     waits = [await server.ask(429, org="a") for _ in range(40)]
     assert waits[:20] == [0.0] * 20
     assert waits[21:] == pytest.approx([n / RATE for n in range(1, 20)])
@@ -69,23 +65,23 @@ async def test_errors_come_at_a_pace_after_the_first(monkeypatch: pytest.MonkeyP
     assert await server.ask(429, org="a") == 0.0, "who waits is answered at once again"
 
 
-async def test_what_succeeds_never_waits(monkeypatch: pytest.MonkeyPatch):
-    server = Server(monkeypatch)
+async def test_what_succeeds_never_waits():
+    server = Server()
     for _ in range(100):
         await server.ask(429, org="a")
     assert await server.ask(200, org="a") == 0.0
 
 
-async def test_no_error_waits_longer_than_a_client_does(monkeypatch: pytest.MonkeyPatch):
-    server = Server(monkeypatch)
+async def test_no_error_waits_longer_than_a_client_does():
+    server = Server()
     waits = [await server.ask(401) for _ in range(500)]
     assert max(waits) == pytest.approx(LONGEST)
     server.now = 2 * LONGEST
     assert await server.ask(401) == 0.0, "nothing is held against anybody for longer"
 
 
-async def test_each_tenant_and_each_address_has_its_own(monkeypatch: pytest.MonkeyPatch):
-    server = Server(monkeypatch)
+async def test_each_tenant_and_each_address_has_its_own():
+    server = Server()
     for _ in range(100):
         await server.ask(429, org="a")
         await server.ask(401, client=("2001:db8::1", 1))
@@ -94,15 +90,15 @@ async def test_each_tenant_and_each_address_has_its_own(monkeypatch: pytest.Monk
     assert await server.ask(401, client=("2001:db8::2", 1)) > 0, "the same subscriber"
 
 
-async def test_health_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
-    server = Server(monkeypatch)
+async def test_health_is_told_at_once():
+    server = Server()
     for _ in range(100):
         assert await server.ask(503, path="/health/ready") == 0.0
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("services.error_pace.KEPT", 10)
-    server = Server(monkeypatch)
+    server = Server()
     for _ in range(100):
         await server.ask(401, org="busy")
     for number in range(9):

@@ -1,5 +1,6 @@
 """Errors at a pace. The clock is the test's, and the waits are counted, not waited for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ from starlette.types import Message, Receive, Scope, Send
 from services.error_pace import LONGEST, ErrorPace
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import EVERYTHING
+from storage.repositories.orgs import LOCAL_ORG_ID
+
+from runners import engine, gateway_of
 
 RATE = 10.0
 
@@ -107,3 +111,21 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
     for number in range(10):
         await server.ask(401, org=f"org {number}")
     assert await server.ask(401, org="busy") == 0.0
+
+
+async def test_a_gateway_counts_its_errors_and_whose_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    counted: list[str] = []
+
+    def count(_: ErrorPace, who: str) -> float:
+        counted.append(who)
+        return 0.0
+
+    monkeypatch.setattr(ErrorPace, "_wait", count)
+    async with gateway_of(engine(), tmp_path) as client:
+        assert (await client.get("/v1/models")).status_code == 200
+        assert (await client.get("/v1/models/none")).status_code == 404
+        assert counted == [LOCAL_ORG_ID]
+        assert (await client.get("/nothing")).status_code == 404
+    assert counted == [LOCAL_ORG_ID, "127.0.0.1"]

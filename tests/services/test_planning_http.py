@@ -64,7 +64,9 @@ async def test_planning_stops_when_the_client_leaves(
     gateway: httpx.AsyncClient, planners: list[Planner], held: threading.Event
 ):
     (planner,) = planners
-    first, second = (asyncio.create_task(gateway.post("/v1/audio/speech", json=LONG)) for _ in range(2))
+    first = asyncio.create_task(gateway.post("/v1/audio/speech", json=LONG))
+    await settled(planner, 1)  # it has the thread, whichever of two would come in first
+    second = asyncio.create_task(gateway.post("/v1/audio/speech", json=LONG))
     await settled(planner, 2)
     second.cancel()
     await settled(planner, 1)

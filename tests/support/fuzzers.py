@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = int(os.environ.get("AWAAZTWIN_TEST_FUZZ_SECONDS", "15"))
+SECONDS = int(os.environ.get("AWAAZTWIN_TEST_FUZZ_SECONDS", "5"))
 """For each target; more find more."""
 
 SEED = os.environ.get("AWAAZTWIN_TEST_FUZZ_SEED", "1")

@@ -111,6 +111,8 @@ def start(folder: Path, settings: dict[str, Any], port: int = 0) -> Server:
     settings = {**settings, "storage": {**kept, **settings.get("storage", {})}}
     where = {"host": "127.0.0.1", "port": port, "runtime_folder": str(folder / "runtime")}
     settings = {**settings, "server": {**where, **settings.get("server", {})}}
+    # Tests ask for one error after the other; that they come at a pace is tested apart.
+    settings = {**settings, "limits": {"max_errors_per_second": None, **settings.get("limits", {})}}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     log = folder / "server.log"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AWAAZTWIN_")}

@@ -1,6 +1,6 @@
 """Requests made up from the OpenAPI document for as long as there is time: every answer is as it says.
 
-`AWAAZTWIN_TEST_FUZZ_SECONDS` is the time, 45 unless it is given. The requests are the same each time.
+`AWAAZTWIN_TEST_FUZZ_SECONDS` is the time, 20 unless it is given. The requests are the same each time.
 """
 
 import itertools
@@ -30,7 +30,7 @@ from tenants import Tenants, start_tenants
 from tenants import settings as server_settings
 from voices import TONE, attest, create
 
-SECONDS = float(os.environ.get("AWAAZTWIN_TEST_FUZZ_SECONDS", "45"))
+SECONDS = float(os.environ.get("AWAAZTWIN_TEST_FUZZ_SECONDS", "20"))
 
 EXAMPLES = 3
 """Requests of a kind for a route, before it is the next one's turn."""

@@ -28,9 +28,15 @@ def free_port() -> int:
 
 @contextmanager
 def serve(
-    settings: dict[str, object], service: str = "Gateway", ready: str = "/health/ready"
+    settings: dict[str, object],
+    service: str = "Gateway",
+    ready: str = "/health/ready",
+    checkout: Path | None = None,
 ) -> Generator[tuple[str, int], None, None]:
-    """Serve ``services.bento:<service>`` with ``settings``; gives its address and the supervisor's process id."""
+    """Serve ``services.bento:<service>`` with ``settings``; gives its address and the supervisor's process id.
+
+    The code is that of another checkout where one is named, with the libraries of this one.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="awaaztwin-bench-") as folder:
         path = Path(folder) / "configuration.yaml"
@@ -42,11 +48,13 @@ def serve(
             "AWAAZTWIN_CONFIG": str(path),
             "BENTOML_DO_NOT_TRACK": "True",
             "BENTOML_HOME": folder,
+            **({} if checkout is None else {"PYTHONPATH": str(checkout)}),
         }
         command = [sys.executable, "-m", "bentoml", "serve", f"services.bento:{service}"]
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(port)],
+                cwd=checkout,
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -76,6 +84,13 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         except httpx.HTTPError:
             time.sleep(0.1)
     raise RuntimeError("the server did not start:\n" + log.read_text(errors="replace")[-4000:])
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of processor time that ``pid`` and the processes below it took so far."""
+    supervisor = psutil.Process(pid)
+    times = [process.cpu_times() for process in (supervisor, *supervisor.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def memory(pid: int) -> dict[str, float]:

@@ -5,20 +5,18 @@ where numpy is told so (``OPENBLAS_NUM_THREADS=1``).
 """
 
 import asyncio
-import platform
 import statistics
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from itertools import cycle, islice
-
-import psutil
 
 from engines.config import EngineConfig
 from engines.contract import Pcm, ReferenceSample, Speech, Utterance, VoiceEmbeddingRef
 from engines.espeak.adapter import SAMPLE_RATE, EspeakEngine
 from engines.text.reading import reading_script
+
+from spoken import machine
 
 VARIANT = "en-us+linda"
 LINE = "The quick brown fox jumps over the lazy dog, and the train to Mumbai leaves at half past nine."
@@ -117,7 +115,5 @@ async def bench_adaptation() -> None:
 
 
 if __name__ == "__main__":
-    print(
-        f"Adaptation, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {psutil.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}"
-    )
+    print(f"Adaptation, {machine()}")
     asyncio.run(bench_adaptation())

@@ -8,7 +8,6 @@ noisy processes at the lowest priority: they stand for other machines.
 import argparse
 import asyncio
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,12 +17,10 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import psutil
 
 from services.config import QuotaConfig, Settings
 from services.parent import end_with_parent
@@ -35,6 +32,7 @@ from services.tenancy.passwords import Passwords
 from storage.database import Database
 
 from serving import memory, serve
+from spoken import machine
 
 SENTENCE = "The train to Mumbai leaves at half past nine, and we are late."
 PAUSE = 0.25
@@ -304,11 +302,7 @@ def main() -> None:
         address, key, email = options.noise
         print(json.dumps(asyncio.run(make_noise(address, key, email, options.seconds, kinds))))
         return
-    cores = psutil.cpu_count()
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores, {platform.platform()}, "
-        f"Python {platform.python_version()}\n"
-    )
+    print(f"{machine()}\n")
     asyncio.run(compare(options.seconds, options.alone, kinds))
 
 

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import psutil
 import torch
 
 from engines.config import EngineConfig
@@ -37,7 +36,7 @@ from engines.openvoice.conversion import Converter, Piece
 from engines.openvoice.pieces import cuts
 from engines.openvoice.row import Row
 
-from quiet import Watch
+from quiet import Watch, processor_seconds
 
 MAKER: Final = Path(__file__).resolve().parent.parent / "scripts" / "random_openvoice.py"
 MAKE_TIMEOUT: Final = 600.0
@@ -185,7 +184,7 @@ async def _speaking(
     best = (float("inf"), 0.0, 0.0)
     with Watch() as watch:
         for _ in range(rounds + 1):
-            begin, used, samples, first = time.perf_counter(), _used(), 0, 0.0
+            begin, used, samples, first = time.perf_counter(), processor_seconds(), 0, 0.0
             async with aclosing(engine.stream([utterance] * count)) as items:
                 async for _, item in items:
                     if isinstance(item, np.ndarray):
@@ -193,15 +192,10 @@ async def _speaking(
                         samples += len(item)
             seconds = samples / RATE
             factor = (time.perf_counter() - begin) / seconds
-            best = min(best, (factor, (_used() - used) / seconds, first))
+            best = min(best, (factor, (processor_seconds() - used) / seconds, first))
     factor, processor, first = best
     name = f"engine with eSpeak NG, {precision}"
     return Figure(name, count, factor, stock / factor, processor, None, first, watch.others)
-
-
-def _used() -> float:
-    me = psutil.Process()
-    return sum(sum(one.cpu_times()[:2]) for one in (me, *me.children(recursive=True)))
 
 
 def main() -> None:

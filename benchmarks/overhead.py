@@ -8,25 +8,22 @@ Both are asked in turn, one caller, so that whatever else the machine does costs
 
 import argparse
 import asyncio
-import platform
-import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import aiohttp
-import psutil
-from speech import NULL, SENTENCE
 
-from serving import processor_seconds, serve
+from quiet import processor_seconds
+from serving import serve
+from speech import NULL, SENTENCE
+from spoken import machine, median, print_table, quantile
 
 WARM_UP = 100
 SPEECH = {"model": "NULL", "voice": "tone", "input": SENTENCE, "response_format": "pcm"}
-
 
 Ask: TypeAlias = Callable[[aiohttp.ClientSession], Awaitable[None]]
 
@@ -94,11 +91,7 @@ async def measure(sides: tuple[Side, Side], ask: Ask, count: int) -> tuple[Cost,
             times[index].append(time.perf_counter() - begin)
     spent = [processor_seconds(side.pid) - start for side, start in zip(sides, before, strict=True)]
     this, other = (
-        Cost(
-            statistics.median(each) * 1000,
-            statistics.quantiles(each, n=20)[-1] * 1000,
-            seconds / count * 1000,
-        )
+        Cost(median(each) * 1000, quantile(each, 0.95) * 1000, seconds / count * 1000)
         for each, seconds in zip(times, spent, strict=True)
     )
     return this, other
@@ -131,26 +124,25 @@ def main() -> None:
         help="each with servers of its own: a server's start makes it a little faster or slower",
     )
     options = parser.parse_args()
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {psutil.cpu_count()} cores, {platform.platform()}, "
-        f"Python {platform.python_version()}\n"
-    )
-    print("| | p50 | p95 | processor |\n| --- | --- | --- | --- |")
+    print(f"{machine()}\n")
     rounds = [asyncio.run(compare(options.against.resolve(), options.count)) for _ in range(options.rounds)]
+    other = options.against.name
+    rows: list[list[str]] = []
     for title in KINDS:
-        pairs = [each[title] for each in rounds]
-        _row(f"{title}, this, ms", [this for this, _ in pairs])
-        _row(f"{title}, {options.against.name}, ms", [other for _, other in pairs])
-        _row(f"{title}, this ÷ {options.against.name}", [this / other for this, other in pairs])
+        here, there = zip(*(each[title] for each in rounds), strict=True)
+        ratios = [this / before for this, before in zip(here, there, strict=True)]
+        rows += [
+            _row(f"{title}, this, ms", here),
+            _row(f"{title}, {other}, ms", there),
+            _row(f"{title}, this ÷ {other}", ratios),
+        ]
+    print_table(("", "p50", "p95", "processor"), rows)
 
 
-def _row(title: str, costs: Sequence[Cost]) -> None:
-    """Print the medians over the rounds, and the least and the most."""
-    cells: list[str] = []
-    for name in ("p50", "p95", "processor"):
-        values = [getattr(cost, name) for cost in costs]
-        cells.append(f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
-    print(f"| {title} | {' | '.join(cells)} |")
+def _row(title: str, costs: Sequence[Cost]) -> list[str]:
+    """The medians over the rounds, and the least and the most."""
+    columns = zip(*(astuple(cost) for cost in costs), strict=True)
+    return [title, *(f"{median(each):.2f} ({min(each):.2f} to {max(each):.2f})" for each in columns)]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Watch:
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._busy, self._own, self._begin = _busy(), _own(), time.perf_counter()
+        self._busy, self._own, self._begin = _busy(), processor_seconds(), time.perf_counter()
         return self
 
     def __exit__(
@@ -30,7 +30,7 @@ class Watch:
     ) -> None:
         """End."""
         self.seconds = time.perf_counter() - self._begin
-        used = (_busy() - self._busy) - (_own() - self._own)
+        used = (_busy() - self._busy) - (processor_seconds() - self._own)
         self.others = max(0.0, used) / (self.seconds * (os.cpu_count() or 1))
 
     @property
@@ -45,11 +45,11 @@ def _busy() -> float:
     return times.user + times.system + getattr(times, "nice", 0.0) + getattr(times, "steal", 0.0)
 
 
-def _own() -> float:
-    """Processor seconds of this process and all below it, those that ended included."""
-    me = psutil.Process()
+def processor_seconds(pid: int | None = None) -> float:
+    """Processor seconds of a process and all below it, those that ended included; of this one by default."""
+    top = psutil.Process(pid)
     total = 0.0
-    for process in [me, *me.children(recursive=True)]:
+    for process in [top, *top.children(recursive=True)]:
         try:
             total += sum(process.cpu_times()[:4])  # its own, and those of children it has reaped
         except psutil.NoSuchProcess:

@@ -86,13 +86,6 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise RuntimeError("the server did not start:\n" + log.read_text(errors="replace")[-4000:])
 
 
-def processor_seconds(pid: int) -> float:
-    """Seconds of processor time that ``pid`` and the processes below it took so far."""
-    supervisor = psutil.Process(pid)
-    times = [process.cpu_times() for process in (supervisor, *supervisor.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
-
-
 def memory(pid: int) -> dict[str, float]:
     """MiB of unique memory of each process below ``pid``, by what it runs."""
     supervisor = psutil.Process(pid)

@@ -5,16 +5,13 @@ All in one run. Ratios count, not absolute times: everything, the load generator
 
 import argparse
 import asyncio
-import platform
 import statistics
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import aiohttp
-import psutil
 
 from engines.batcher import Batcher
 from engines.config import BatchingConfig, EngineConfig
@@ -27,6 +24,7 @@ from adaptation import bench_adaptation
 from cloning import bench_voices
 from fairness import bench_fairness
 from serving import memory, serve
+from spoken import machine
 from tenancy import bench_tenancy
 
 PARTS = ["batcher", "fairness", "tenancy", "adaptation", "voices", "overhead", "curve", "memory"]
@@ -260,10 +258,7 @@ async def main() -> None:
     parser.add_argument("--only", choices=PARTS, help="one part alone")
     options = parser.parse_args()
     wanted = [options.only] if options.only else PARTS
-    cores = psutil.cpu_count()
-    print(
-        f"AwaazTwin benchmarks, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores, {platform.platform()}, Python {platform.python_version()}"
-    )
+    print(f"AwaazTwin benchmarks, {machine()}")
     alone: dict[str, Callable[[], Awaitable[None]]] = {
         "batcher": lambda: bench_batcher(options.seconds),
         "fairness": lambda: bench_fairness(options.seconds),

@@ -4,10 +4,12 @@ import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 RATE: Final = 24_000
 """Hertz of XTTS's audio, and of the recording."""
@@ -60,6 +62,14 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         print("| " + " | ".join(str(cell) for cell in row) + " |")
     print(flush=True)
+
+
+def machine() -> str:
+    """The time, and what the benchmark runs on."""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {psutil.cpu_count()} cores, {platform.platform()}, "
+        f"Python {platform.python_version()}"
+    )
 
 
 def processor() -> str:

@@ -108,11 +108,13 @@ def start(folder: Path, settings: dict[str, Any], port: int = 0) -> Server:
     port = port or free_port()
     config = folder / "configuration.yaml"
     kept = {"db_url": f"sqlite:///{folder}/awaaztwin.db", "object_store": {"path": str(folder / "objects")}}
-    settings = {**settings, "storage": {**kept, **settings.get("storage", {})}}
-    where = {"host": "127.0.0.1", "port": port, "runtime_folder": str(folder / "runtime")}
-    settings = {**settings, "server": {**where, **settings.get("server", {})}}
-    # Tests ask for one error after the other; that they come at a pace is tested apart.
-    settings = {**settings, "limits": {"max_errors_per_second": None, **settings.get("limits", {})}}
+    defaults: dict[str, dict[str, Any]] = {
+        "storage": kept,
+        "server": {"host": "127.0.0.1", "port": port, "runtime_folder": str(folder / "runtime")},
+        # Tests ask for one error after the other; that they come at a pace is tested apart.
+        "limits": {"max_errors_per_second": None},
+    }
+    settings = settings | {name: given | settings.get(name, {}) for name, given in defaults.items()}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     log = folder / "server.log"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AWAAZTWIN_")}

@@ -17,8 +17,8 @@ import numpy as np
 from engines.config import EngineConfig
 from engines.text.reading import reading_script
 from services.config import Settings
+from services.gate import DatabaseGate
 from services.samples.report import SampleFigures, SampleReport, SampleSource, voice_findings
-from services.tenancy.gate import DatabaseGate
 from storage.columns import new_id, now
 from storage.database import Database
 from storage.objects.choose import open_object_store

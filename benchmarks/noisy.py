@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from services.config import QuotaConfig, Settings
+from services.gate import DatabaseGate
 from services.parent import end_with_parent
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
 from storage.database import Database

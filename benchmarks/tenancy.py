@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from engines.config import EngineConfig
 from services.config import QuotaConfig, Settings
+from services.gate import DatabaseGate
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from storage.database import Database
 

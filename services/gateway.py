@@ -10,14 +10,16 @@ from datetime import timedelta
 from typing import Any
 
 from services.config import LoadedSettings
+from services.counters.choose import open_counters
 from services.directory import EngineDirectory
 from services.engine_client import EngineClient
+from services.erasure import Eraser
+from services.gate import DatabaseGate
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
 from services.outbox import SPOOL
 from services.planning import Planner
 from services.probe import Probe
-from services.quota.choose import open_counters
 from services.quota.meter import Meter
 from services.quota.writer import UsageWriter
 from services.retention import run_retention
@@ -27,7 +29,6 @@ from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.login_guard import LoginGuard
 from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
@@ -36,7 +37,6 @@ from services.tenancy.watch import AccessWatch
 from services.turns import Turns
 from services.voices.casting import Casting
 from services.voices.consents import Consents
-from services.voices.erasure import Eraser
 from services.voices.intake import Intake
 from services.voices.library import VoiceLibrary
 from services.voices.preparer import Preparer

@@ -9,7 +9,7 @@ from typing import Final
 from services.audio.formats import AudioFormat
 from services.config import QuotaLimits, RetentionConfig
 from services.errors import ApiError
-from services.tenancy.gate import DatabaseGate
+from services.gate import DatabaseGate
 from services.tenancy.principal import Principal
 from storage.columns import new_id, now
 from storage.errors import OverQuota

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from services.config import RetentionConfig
-from services.tenancy.gate import DatabaseGate
-from services.voices.erasure import erase_doomed
+from services.erasure import erase_doomed
+from services.gate import DatabaseGate
 from storage.columns import now
 from storage.objects.contract import ObjectStore
 from storage.repositories.audit import AuditRepository

@@ -8,17 +8,17 @@ from fastapi import Depends, Request
 
 from engines.config import EngineConfig
 from services.config import LoadedSettings, Settings
+from services.counters.contract import Counters
 from services.directory import EngineDirectory
+from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.planning import Planner
 from services.probe import Probe
-from services.quota.counters import Counters
 from services.quota.meter import Meter
 from services.shares import Shares
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.login_guard import LoginGuard
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions

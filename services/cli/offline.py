@@ -53,7 +53,7 @@ def hash_password(config: Path | None, password: str, *about: str) -> str:
 
 @contextmanager
 def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
-    """:mod:`services.tenancy.offline` and the settings; what it refuses ends the command.
+    """:mod:`services.offline` and the settings; what it refuses ends the command.
 
     Raises:
         CommandError: It cannot be done.
@@ -68,6 +68,6 @@ def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
 
 
 def _offline() -> ModuleType:
-    from services.tenancy import offline  # noqa: PLC0415 - the base installation cannot import it
+    from services import offline  # noqa: PLC0415 - the base installation cannot import it
 
     return offline

@@ -15,9 +15,9 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from services.config import QuotaConfig, QuotaLimits
 from services.config.quota import MOST_MINUTES
 from services.errors import ApiError, retry_headers
+from services.gate import DatabaseGate
 from services.quota.limits import allowance
 from services.quota.writer import Settlement, UsageWriter
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.principal import Principal
 from storage.columns import now
 from storage.errors import AccountMissing, OverQuota

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from services.tenancy.gate import DatabaseGate
+from services.gate import DatabaseGate
 from storage.errors import StorageError
 from storage.repositories.ledger import settle
 from storage.repositories.orgs import OrgRepository

@@ -20,7 +20,7 @@ from services.tenancy.administration import not_found
 from services.tenancy.caller import Caller
 from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import Scope, access
-from services.tenancy.tokens import Tokens
+from services.tokens import Tokens
 from storage.objects.contract import InvalidRange, ObjectMissing, ObjectReader
 from storage.repositories.outputs import OutputRepository
 from storage.tables import Output

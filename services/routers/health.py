@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from engines.contract import EngineUnavailable
 from engines.lease import EngineState
+from services.counters.contract import CountersUnavailable
 from services.engine_client import EngineClient
-from services.quota.counters import CountersUnavailable
 from services.state import GatewayState, State
 from services.tenancy.scopes import access
 from storage.errors import StorageError

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.errors import ApiError, invalid
+from services.gate import DatabaseGate
 from services.tenancy.authenticator import Authenticator, unauthorized
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.login_guard import LoginGuard
 from services.tenancy.origin import Origin
 from services.tenancy.passwords import Passwords
 from services.tenancy.principal import Principal
-from services.tenancy.tokens import hash_token
+from services.tokens import hash_token
 from storage.errors import Conflict
 from storage.repositories.invitations import find_invitation, use_invitation
 from storage.repositories.orgs import OrgRepository

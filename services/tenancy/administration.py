@@ -20,7 +20,7 @@ from services.tenancy.keys import make_key
 from services.tenancy.origin import Origin
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import EVERYDAY, OWNER, ROLES, Scope, scopes_of
-from services.tenancy.tokens import hash_token, make_invitation_token, make_reset_token
+from services.tokens import hash_token, make_invitation_token, make_reset_token
 from storage.columns import now
 from storage.errors import Conflict
 from storage.objects.keys import org_prefix

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import AuthConfig
 from services.errors import ApiError
+from services.gate import DatabaseGate
 from services.single_flight import SingleFlight
 from services.slots import CLAIMANT, Claimant
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.keys import MARK, matches, parse_key
 from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import EVERYTHING, Scope, scopes_of
-from services.tenancy.tokens import InvalidToken
+from services.tokens import InvalidToken
 from storage.columns import now
 from storage.repositories.keys import find_key, touch_keys
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository

@@ -12,9 +12,9 @@ from typing import Final
 
 from services.addresses import subscriber_of
 from services.config import AuthConfig
+from services.counters.attempts import Mark, Slope
+from services.counters.contract import Counters, CountersUnavailable
 from services.errors import ApiError, retry_headers
-from services.quota.attempts import Mark, Slope
-from services.quota.counters import Counters, CountersUnavailable
 
 KNOWN: Final = 30 * 86_400.0
 """Seconds that an account is known at an address after a success."""

@@ -16,8 +16,8 @@ from starlette.types import Scope as Connection
 
 from services.addresses import crowd_of
 from services.config import Settings
+from services.counters.contract import Counters, CountersUnavailable, StreamLease, Window
 from services.errors import ApiError, from_storage, retry_headers
-from services.quota.counters import Counters, CountersUnavailable, StreamLease, Window
 from services.quota.limits import Allowance, allowance
 from services.slots import CLAIMANT, Claimant
 from services.tenancy.authenticator import Authenticator

@@ -7,16 +7,16 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import AuthConfig
+from services.counters.contract import Counters
 from services.errors import ApiError
-from services.quota.counters import Counters
+from services.gate import DatabaseGate
 from services.tenancy.authenticator import Authenticator, unauthorized
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.keys import parse_key
 from services.tenancy.login_guard import LoginGuard
 from services.tenancy.origin import Origin
 from services.tenancy.passwords import Passwords
 from services.tenancy.principal import Claims
-from services.tenancy.tokens import hash_token, is_refresh_token, make_refresh_token
+from services.tokens import hash_token, is_refresh_token, make_refresh_token
 from storage.columns import new_id, now
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import UserRepository

@@ -16,8 +16,8 @@ from services.directory import EngineDirectory, find_voice
 from services.engine_client import EngineClient, VoiceReader
 from services.errors import ApiError, invalid, retry_headers
 from services.frames import EngineDescription
+from services.gate import DatabaseGate
 from services.names import nearest_names
-from services.tenancy.gate import DatabaseGate
 from services.voices.guard import VoiceGuard
 from services.voices.objects import read_object
 from storage.columns import name_key

@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from services.errors import invalid
-from services.tenancy.gate import DatabaseGate
+from services.gate import DatabaseGate
 from storage.errors import StorageUnavailable
 from storage.repositories.voices import VoiceRepository
 from storage.tables import VoiceState

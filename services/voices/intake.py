@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engines.embedding import MEDIA_TYPE
 from services.config import LimitsConfig
 from services.errors import ApiError
+from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.samples.errors import BadSample
 from services.samples.examine import Examiner, ExaminerBusy
 from services.samples.limits import SampleLimits
 from services.samples.report import SampleReport
-from services.tenancy.gate import DatabaseGate
 from services.uploads import Upload, file_chunks
 from services.voices.errors import bad_sample, busy
 from services.voices.objects import single_chunk

@@ -20,8 +20,8 @@ from engines.embedding import unpack
 from services.config import Settings
 from services.directory import EngineDirectory
 from services.engine_client import EngineClient
+from services.gate import DatabaseGate
 from services.metrics import Metrics
-from services.tenancy.gate import DatabaseGate
 from services.threads import in_thread
 from services.voices.intake import Intake
 from services.voices.objects import read_object

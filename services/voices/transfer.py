@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engines.embedding import BrokenEmbedding, unpack
 from services.config import Settings
 from services.errors import ApiError, invalid
+from services.gate import DatabaseGate
 from services.samples.report import SampleReport
-from services.tenancy.gate import DatabaseGate
 from services.threads import in_thread
 from services.uploads import Upload, temporary_folder
 from services.voices.bundle import (

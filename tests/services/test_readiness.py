@@ -15,8 +15,8 @@ from sqlalchemy import event
 
 from services import probe as probe_module
 from services.config import Settings
+from services.gate import DatabaseGate
 from services.probe import Probe
-from services.tenancy.gate import DatabaseGate
 from storage import database as database_module
 from storage.database import Database
 from storage.errors import StorageUnavailable

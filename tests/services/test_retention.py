@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from services.config import Settings
 from services.config.load import load_settings
+from services.gate import DatabaseGate
 from services.retention import RetentionReport, run_retention, throw_away_outputs
-from services.tenancy.gate import DatabaseGate
 from services.uploads import sweep_folders, temporary_folder
 from storage.columns import now
 from storage.config import StorageConfig

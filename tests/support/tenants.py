@@ -12,9 +12,9 @@ import httpx
 
 from services.config import QuotaConfig
 from services.config.load import load_settings
+from services.gate import DatabaseGate
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
 from services.tenancy.scopes import EVERYTHING, ROLES, Scope

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from services.cli.app import app
 from services.config import Settings
 from services.config.load import load_settings
-from services.tenancy.gate import DatabaseGate
+from services.gate import DatabaseGate
 from storage.columns import now
 from storage.database import Database
 from storage.migrate import upgrade

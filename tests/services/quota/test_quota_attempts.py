@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 import pytest
 from redis.asyncio import Redis
 
-from services.quota.attempts import KEPT, Attempts, Mark, MemoryAttempts, Slope
-from services.quota.choose import open_counters
+from services.counters.attempts import KEPT, Attempts, Mark, MemoryAttempts, Slope
+from services.counters.choose import open_counters
 
 from redis_server import redis_url
 

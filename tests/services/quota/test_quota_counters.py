@@ -13,10 +13,10 @@ import pytest
 from redis.asyncio import Redis
 from wire import Wire
 
-from services.quota.choose import open_counters
-from services.quota.counters import Counters, CountersUnavailable, StreamLease
-from services.quota.memory import SWEEP, MemoryCounters
-from services.quota.redis_counters import MOST_OWED, RENEWALS, RedisCounters
+from services.counters.choose import open_counters
+from services.counters.contract import Counters, CountersUnavailable, StreamLease
+from services.counters.memory import SWEEP, MemoryCounters
+from services.counters.redis import MOST_OWED, RENEWALS, RedisCounters
 
 from redis_server import own_redis, redis_url
 

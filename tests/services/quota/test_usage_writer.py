@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
+from services.gate import DatabaseGate
 from services.quota.writer import Settlement, UsageWriter
-from services.tenancy.gate import DatabaseGate
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.repositories.orgs import OrgRepository

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from services.config import AuthConfig
+from services.counters.choose import open_counters
+from services.counters.redis import RedisCounters
 from services.errors import ApiError
-from services.quota.choose import open_counters
-from services.quota.redis_counters import RedisCounters
 from services.tenancy.login_guard import LoginGuard
 
 from live import free_port

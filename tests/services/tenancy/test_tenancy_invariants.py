@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from services.config import Settings
 from services.errors import ApiError
+from services.gate import DatabaseGate
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI, Origin
 from services.tenancy.passwords import Passwords
 from services.tenancy.principal import Principal

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.config import AuthConfig, QuotaConfig, Settings
 from services.errors import ApiError
+from services.gate import DatabaseGate
 from services.slots import CLAIMANT, Claimant
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL, Authenticator
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from storage.database import Database
 from storage.errors import StorageUnavailable

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from services.tenancy.gate import DatabaseGate
+from services.gate import DatabaseGate
 from services.uploads import sweep_folders
 from storage.errors import StorageError
 from storage.objects.contract import ObjectStore

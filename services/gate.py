@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
 from services.slots import FairSlots
-from services.tenancy.tokens import Tokens
+from services.tokens import Tokens
 from storage import migrate
 from storage.database import Database
 from storage.errors import StorageError, StorageUnavailable

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final, Protocol
 
-from services.quota.attempts import FIRST, Mark
+from services.counters.attempts import FIRST, Mark
 
 GROUP: Final = "attempts"
 
@@ -48,7 +48,7 @@ return 0
 
 
 class Run(Protocol):
-    """:meth:`services.quota.redis_counters.RedisCounters.run`."""
+    """:meth:`services.counters.redis.RedisCounters.run`."""
 
     def __call__(
         self, script: str, group: str, names: Sequence[str], args: Sequence[float]
@@ -68,11 +68,11 @@ class RedisAttempts:
         self._run = run
 
     async def wait(self, pair: str, wide: Sequence[str]) -> float:
-        """See :meth:`services.quota.attempts.Attempts.wait`."""
+        """See :meth:`services.counters.attempts.Attempts.wait`."""
         return int(await self._run(WAIT, GROUP, _names(pair, wide), ())) / 1000
 
     async def fail(self, pair: Mark, wide: Sequence[Mark]) -> None:
-        """See :meth:`services.quota.attempts.Attempts.fail`."""
+        """See :meth:`services.counters.attempts.Attempts.fail`."""
         args: list[float] = []
         for mark in (pair, *wide):
             slope = mark.slope
@@ -80,7 +80,7 @@ class RedisAttempts:
         await self._run(FAIL, GROUP, _names(pair.name, [mark.name for mark in wide]), args)
 
     async def succeed(self, pair: str, *, seconds: float) -> None:
-        """See :meth:`services.quota.attempts.Attempts.succeed`."""
+        """See :meth:`services.counters.attempts.Attempts.succeed`."""
         await self._run(SUCCEED, GROUP, _names(pair, ()), (int(seconds * 1000),))
 
 

@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from services.quota.counters import Counters
-from services.quota.memory import MemoryCounters
-from services.quota.redis_counters import RedisCounters
+from services.counters.contract import Counters
+from services.counters.memory import MemoryCounters
+from services.counters.redis import RedisCounters
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@ import time
 from collections import deque
 from typing import Final
 
-from services.quota.attempts import MemoryAttempts
-from services.quota.counters import StreamLease, Window
+from services.counters.attempts import MemoryAttempts
+from services.counters.contract import StreamLease, Window
 
 SWEEP: Final = 1_000
 """Hits between two looks for windows that are over."""
@@ -21,7 +21,7 @@ class MemoryCounters:
         self._hits = 0
 
     async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
-        """See :meth:`services.quota.counters.Counters.hit`."""
+        """See :meth:`services.counters.contract.Counters.hit`."""
         now = time.monotonic()
         self._hits += 1
         if self._hits % SWEEP == 0:
@@ -39,11 +39,11 @@ class MemoryCounters:
         return Window(allowed, limit, max(0, limit - len(hits)), reset, retry)
 
     async def clear(self, org: str, meter: str) -> None:
-        """See :meth:`services.quota.counters.Counters.clear`."""
+        """See :meth:`services.counters.contract.Counters.clear`."""
         self._windows.pop((org, meter), None)
 
     async def acquire_stream(self, org: str, limit: int) -> StreamLease | None:
-        """See :meth:`services.quota.counters.Counters.acquire_stream`."""
+        """See :meth:`services.counters.contract.Counters.acquire_stream`."""
         taken = self._streams.get(org, 0)
         if taken >= limit:
             return None

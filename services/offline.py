@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
 from services.errors import ApiError
+from services.gate import DatabaseGate
 from services.retention import RetentionReport, run_retention
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
-from services.tenancy.gate import DatabaseGate
 from services.tenancy.origin import CLI
 from services.tenancy.passwords import Passwords
 from storage import backup, migrate

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.quota.attempts import Attempts
+from services.counters.attempts import Attempts
 
 
 @dataclass(frozen=True, slots=True)

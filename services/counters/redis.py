@@ -20,8 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from services.quota.counters import CountersUnavailable, StreamLease, Window
-from services.quota.redis_attempts import RedisAttempts
+from services.counters.contract import CountersUnavailable, StreamLease, Window
+from services.counters.redis_attempts import RedisAttempts
 
 logger = logging.getLogger(__name__)
 
@@ -155,18 +155,18 @@ class RedisCounters:
             self._redis = None
 
     async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
-        """See :meth:`services.quota.counters.Counters.hit`."""
+        """See :meth:`services.counters.contract.Counters.hit`."""
         key, span = self._key(org, f"hits:{meter}"), int(seconds * 1_000_000)
         answer: list[int] = await self._call(lambda: self._hit(keys=[key], args=[limit, span, cost]))
         allowed, count, reset, wait = answer
         return Window(bool(allowed), limit, max(0, limit - count), reset / 1_000_000, wait / 1_000_000)
 
     async def clear(self, org: str, meter: str) -> None:
-        """See :meth:`services.quota.counters.Counters.clear`."""
+        """See :meth:`services.counters.contract.Counters.clear`."""
         await self._call(lambda: self._open().delete(self._key(org, f"hits:{meter}")))
 
     async def acquire_stream(self, org: str, limit: int) -> StreamLease | None:
-        """See :meth:`services.quota.counters.Counters.acquire_stream`."""
+        """See :meth:`services.counters.contract.Counters.acquire_stream`."""
         key, lease = self._key(org, "streams"), uuid.uuid4().hex
         args: list[Any] = [limit, self._lease_ms, lease]
         try:
@@ -182,7 +182,7 @@ class RedisCounters:
         return _Lease(lambda: self._give_back(lease))
 
     async def ping(self) -> None:
-        """See :meth:`services.quota.counters.Counters.ping`."""
+        """See :meth:`services.counters.contract.Counters.ping`."""
         self._down_until = 0.0
         await self._call(lambda: self._open().ping())  # pyright: ignore[reportUnknownMemberType] - as above
 

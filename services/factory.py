@@ -30,7 +30,7 @@ from services.models.folder import ModelFolder
 from services.models.placing import weights_of
 from services.models.weights import Weights
 from services.parent import end_with_parent
-from services.runner import RunnerToken, create_runner_app
+from services.runner.app import RunnerToken, create_runner_app
 from services.runtime_folder import RuntimeFolderError, runtime_folder
 from services.stopping import Stopping
 

@@ -18,13 +18,13 @@ from services.gate import DatabaseGate
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
 from services.outbox import SPOOL
-from services.planning import Planner
 from services.probe import Probe
 from services.quota.meter import Meter
 from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
 from services.shares import Shares
+from services.speech.planning import Planner
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts

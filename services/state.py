@@ -12,10 +12,10 @@ from services.counters.contract import Counters
 from services.directory import EngineDirectory
 from services.gate import DatabaseGate
 from services.metrics import Metrics
-from services.planning import Planner
 from services.probe import Probe
 from services.quota.meter import Meter
 from services.shares import Shares
+from services.speech.planning import Planner
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator

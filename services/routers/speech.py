@@ -12,11 +12,11 @@ from services.outbox import Outbox
 from services.places import take_place
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
-from services.recording import Recording
 from services.routers.events import event_stream
-from services.speech import Script, SpeechRequest, write_script
-from services.speech_response import CLIENT_CLOSED, SpeechResponse
-from services.speech_stream import SpeechStream
+from services.speech.recording import Recording
+from services.speech.response import CLIENT_CLOSED, SpeechResponse
+from services.speech.script import Script, SpeechRequest, write_script
+from services.speech.stream import SpeechStream
 from services.state import GatewayState, State
 from services.tenancy.caller import Allowed, Caller
 from services.tenancy.principal import Principal

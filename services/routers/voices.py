@@ -27,7 +27,7 @@ from services.routers.forms import (
 from services.routers.owners import VoiceOwner
 from services.routers.speech import ANSWERS as SPEECH_ANSWERS
 from services.routers.speech import speak
-from services.speech import SpeechRequest
+from services.speech.script import SpeechRequest
 from services.state import GatewayState, State
 from services.tenancy.caller import Allowed, Caller
 from services.tenancy.scopes import Scope, access

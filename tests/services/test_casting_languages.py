@@ -14,7 +14,7 @@ from engines.synthetic import SyntheticEngine
 from engines.text.scripts import readable
 from services.app import create_app
 from services.config import LoadedSettings, Settings
-from services.runner import create_runner_app
+from services.runner.app import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
 from runners import engine, served

@@ -7,8 +7,8 @@ import pytest
 
 from engines.contract import EngineUnavailable, VoiceEmbeddingRef
 from engines.synthetic import SyntheticEngine
-from services import held_voices
-from services.held_voices import HeldVoices, VoiceRefused
+from services.runner import held_voices
+from services.runner.held_voices import HeldVoices, VoiceRefused
 
 from runners import engine
 

@@ -24,7 +24,7 @@ from services.file_lock import file_lock
 from services.frames import EngineDescription, Line, SynthesisCall
 from services.host_memory import HostMemory
 from services.memory_ledger import Entry, MemoryLedger
-from services.runner import RunnerToken, create_runner_app
+from services.runner.app import RunnerToken, create_runner_app
 from services.runtime_folder import RuntimeFolderError, runtime_folder
 
 from runners import client, engine, served, until

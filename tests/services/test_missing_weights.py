@@ -16,7 +16,7 @@ from services.app import create_app
 from services.config import LoadedSettings, ServerConfig, Settings
 from services.models.manifest import Manifest, ModelFile
 from services.models.weights import Weights
-from services.runner import create_runner_app
+from services.runner.app import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
 from runners import engine, served

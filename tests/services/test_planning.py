@@ -8,8 +8,8 @@ import pytest
 
 from engines.contract import EngineOverloaded
 from engines.text import TextError, TextOptions, plan
-from services import planning
-from services.planning import INLINE_CHARS, Planner
+from services.speech import planning
+from services.speech.planning import INLINE_CHARS, Planner
 
 LONG = "This is a sentence of a text. " * 400
 OPTIONS = TextOptions(language="en")

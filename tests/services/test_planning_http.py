@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services import planning
-from services.planning import Planner
+from services.speech import planning
+from services.speech.planning import Planner
 
 from runners import engine, gateway_of
 

@@ -17,7 +17,7 @@ from engines.contract import EngineOverloaded, EngineUnavailable, UnsupportedUtt
 from engines.lease import EngineState
 from services.engine_client import EngineClient
 from services.frames import ENGINE_PATH, SYNTHESIZE_PATH, Line, Spoken, SynthesisCall
-from services.runner import RunnerToken, create_runner_app
+from services.runner.app import RunnerToken, create_runner_app
 
 from runners import client, engine, served, until
 

@@ -11,7 +11,7 @@ import pytest
 from engines.config import EngineConfig
 from engines.contract import Capabilities
 from services.frames import EngineDescription
-from services.runner import create_runner_app
+from services.runner.app import create_runner_app
 
 from runners import client, engine, gateway_of, served
 

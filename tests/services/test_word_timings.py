@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engines.contract import WordTiming
 from engines.text import Passage, TextError, TextOptions, plan
-from services.word_timings import HeardWord, WordTimings
+from services.speech.word_timings import HeardWord, WordTimings
 
 from live import Server
 from runners import engine, gateway_of

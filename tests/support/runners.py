@@ -17,7 +17,7 @@ from services.app import create_app
 from services.config import LoadedSettings, Settings
 from services.engine_client import EngineClient
 from services.frames import EngineDescription
-from services.runner import create_runner_app
+from services.runner.app import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
 

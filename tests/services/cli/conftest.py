@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from engines.config import EngineConfig
 from services.app import create_app
 from services.config import LoadedSettings, Settings
-from services.runner import create_runner_app
+from services.runner.app import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
 from media import encode, pcm16, wav

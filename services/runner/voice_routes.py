@@ -30,8 +30,8 @@ from services.frames import (
     Failure,
 )
 from services.hangup import until_hangup
-from services.held_voices import HeldVoices, VoiceRefused
-from services.preparing import Preparer
+from services.runner.held_voices import HeldVoices, VoiceRefused
+from services.runner.preparing import Preparer
 from services.sample_frames import RecordingsReader
 from services.threads import in_thread
 

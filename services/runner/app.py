@@ -6,7 +6,7 @@ Routes (see :mod:`services.frames` for what is on the wire)::
     GET  /runner/engine       what the engine is and how it is
     POST /runner/unload       give its memory to another engine, unless it is in use
 
-and those of prepared voices, see :mod:`services.voice_routes`.
+and those of prepared voices, see :mod:`services.runner.voice_routes`.
 """
 
 import asyncio
@@ -40,7 +40,6 @@ from engines.load_record import LoadRecord
 from engines.memory import Room
 from engines.registry import get_engine_adapter
 from engines.ticket import Ticket
-from services.frame_response import FrameResponse
 from services.frames import (
     ENGINE_PATH,
     HELD_STATUS,
@@ -56,10 +55,11 @@ from services.frames import (
     SynthesisCall,
     frame,
 )
-from services.held_voices import HeldVoices, Voices
 from services.models.weights import Weights
-from services.preparing import Preparer
-from services.voice_routes import voice_routes
+from services.runner.frame_response import FrameResponse
+from services.runner.held_voices import HeldVoices, Voices
+from services.runner.preparing import Preparer
+from services.runner.voice_routes import voice_routes
 
 logger = logging.getLogger(__name__)
 

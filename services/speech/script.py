@@ -15,8 +15,8 @@ from services.config import Settings
 from services.errors import ApiError, invalid
 from services.frames import Line, SynthesisCall
 from services.names import nearest_names
-from services.planning import Planner
 from services.quota.characters import booked
+from services.speech.planning import Planner
 from services.voices.casting import Cast, Casting
 
 SLOWEST: Final = 0.25

@@ -13,9 +13,9 @@ from services.errors import ApiError
 from services.frames import Spoken
 from services.metrics import Metrics
 from services.quota.characters import booked
-from services.speech import Script
+from services.speech.script import Script
+from services.speech.word_timings import HeardWord, WordTimings
 from services.turns import Turns
-from services.word_timings import HeardWord, WordTimings
 
 FIRST_PIECE: Final = 0.2
 """Seconds of audio encoded first, and at once on the event loop, so that the first bytes leave early."""

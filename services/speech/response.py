@@ -25,9 +25,9 @@ from services.escaping import safe_json
 from services.hangup import until_hangup
 from services.outbox import Outbox
 from services.quota.meter import Booking, Outcome
-from services.recording import Recording
-from services.speech import Script
-from services.speech_stream import Part, Sentence, SpeechStream
+from services.speech.recording import Recording
+from services.speech.script import Script
+from services.speech.stream import Part, Sentence, SpeechStream
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)

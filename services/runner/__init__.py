@@ -1,0 +1,1 @@
+"""The process of one engine: its app, its prepared voices, its frames."""

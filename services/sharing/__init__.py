@@ -1,0 +1,1 @@
+"""What tenants share: by weight, or in turn."""

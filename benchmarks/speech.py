@@ -17,8 +17,8 @@ from engines.batcher import Batcher
 from engines.config import BatchingConfig, EngineConfig
 from engines.contract import EngineAdapter, Utterance
 from engines.registry import get_engine_adapter
-from services.engine_client import EngineClient
-from services.frames import Line, SynthesisCall
+from services.wire.client import EngineClient
+from services.wire.frames import Line, SynthesisCall
 
 from adaptation import bench_adaptation
 from cloning import bench_voices

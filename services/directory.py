@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from engines.contract import EngineUnavailable, Voice
-from services.engine_client import EngineClient
 from services.errors import ApiError, invalid
-from services.frames import EngineDescription
 from services.names import nearest_names
+from services.wire.client import EngineClient
+from services.wire.frames import EngineDescription
 
 FRESH: Final = 10.0
 """Seconds a runner's description is believed without asking again."""

@@ -12,7 +12,6 @@ from typing import Any
 from services.config import LoadedSettings
 from services.counters.choose import open_counters
 from services.directory import EngineDirectory
-from services.engine_client import EngineClient
 from services.erasure import Eraser
 from services.gate import DatabaseGate
 from services.housekeeping import Chore, keep_house
@@ -41,6 +40,7 @@ from services.voices.intake import Intake
 from services.voices.library import VoiceLibrary
 from services.voices.preparer import Preparer
 from services.voices.transfer import Transfer
+from services.wire.client import EngineClient
 from storage.columns import now
 from storage.database import Database
 from storage.errors import StorageError

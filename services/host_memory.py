@@ -16,9 +16,9 @@ from engines.config import EngineConfig
 from engines.contract import EngineUnavailable
 from engines.lease import EngineState
 from engines.memory import Budget, Memory, NoRoom, Resident, megabytes, plan, too_large
-from services.engine_client import EngineClient
 from services.file_lock import file_lock
 from services.memory_ledger import Entry, MemoryLedger
+from services.wire.client import EngineClient
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ class Entry(BaseModel):
 
     Attributes:
         engine: Its name.
-        address: Its runner's, see :class:`services.engine_client.EngineClient`; none where nobody reaches it.
+        address: Its runner's, see :class:`services.wire.client.EngineClient`; none where nobody reaches it.
         pid: Its runner's process.
         started: When that process was started, in Unix seconds: ids of processes are used again.
         ram: Bytes of main memory.

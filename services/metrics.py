@@ -8,7 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from engines.contract import FINISH_REASONS
 from engines.lease import EngineState
-from services.frames import EngineDescription, Spoken
+from services.wire.frames import EngineDescription, Spoken
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 

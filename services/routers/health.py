@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 from engines.contract import EngineUnavailable
 from engines.lease import EngineState
 from services.counters.contract import CountersUnavailable
-from services.engine_client import EngineClient
 from services.state import GatewayState, State
 from services.tenancy.scopes import access
+from services.wire.client import EngineClient
 from storage.errors import StorageError
 
 router = APIRouter(tags=["health"])

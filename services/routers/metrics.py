@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from engines.contract import EngineUnavailable
-from services.engine_client import EngineClient
-from services.frames import EngineDescription
 from services.metrics import CONTENT_TYPE
 from services.state import State
 from services.tenancy.scopes import Scope, access
+from services.wire.client import EngineClient
+from services.wire.frames import EngineDescription
 
 router = APIRouter(tags=["health"])
 

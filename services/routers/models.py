@@ -6,10 +6,10 @@ from fastapi import APIRouter
 
 from engines.contract import EngineUnavailable
 from services.directory import OPENAI_MODELS
-from services.engine_client import EngineClient
 from services.errors import ApiError, ErrorAnswer
 from services.state import GatewayState, State
 from services.tenancy.scopes import Scope, access
+from services.wire.client import EngineClient
 
 router = APIRouter(tags=["models"])
 

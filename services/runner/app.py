@@ -1,6 +1,6 @@
 """An engine runner: one engine behind an HTTP stream, its batcher shared by all callers.
 
-Routes (see :mod:`services.frames` for what is on the wire)::
+Routes (see :mod:`services.wire.frames` for what is on the wire)::
 
     POST /runner/synthesize   JSON → frames; hanging up cancels
     GET  /runner/engine       what the engine is and how it is
@@ -40,7 +40,12 @@ from engines.load_record import LoadRecord
 from engines.memory import Room
 from engines.registry import get_engine_adapter
 from engines.ticket import Ticket
-from services.frames import (
+from services.models.weights import Weights
+from services.runner.frame_response import FrameResponse
+from services.runner.held_voices import HeldVoices, Voices
+from services.runner.preparing import Preparer
+from services.runner.voice_routes import voice_routes
+from services.wire.frames import (
     ENGINE_PATH,
     HELD_STATUS,
     MISSING_STATUS,
@@ -55,11 +60,6 @@ from services.frames import (
     SynthesisCall,
     frame,
 )
-from services.models.weights import Weights
-from services.runner.frame_response import FrameResponse
-from services.runner.held_voices import HeldVoices, Voices
-from services.runner.preparing import Preparer
-from services.runner.voice_routes import voice_routes
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.frames import MEDIA_TYPE, SAMPLE_RATE_HEADER
 from services.hangup import until_hangup
+from services.wire.frames import MEDIA_TYPE, SAMPLE_RATE_HEADER
 
 
 class FrameResponse(Response):

@@ -6,7 +6,7 @@
     DELETE /runner/voices/{id}   204; leave nothing of it, also when there is nothing
     POST   /runner/prepare       frames → safetensors; hanging up cancels
 
-Errors are JSON (:class:`services.frames.Failure`).
+Errors are JSON (:class:`services.wire.frames.Failure`).
 """
 
 import asyncio
@@ -20,7 +20,11 @@ from starlette.types import Receive, Scope, Send
 
 from engines.contract import EngineError, EngineOverloaded, EngineUnavailable, UnsupportedUtterance
 from engines.embedding import LARGEST, MEDIA_TYPE, BrokenEmbedding, unpack
-from services.frames import (
+from services.hangup import until_hangup
+from services.runner.held_voices import HeldVoices, VoiceRefused
+from services.runner.preparing import Preparer
+from services.threads import in_thread
+from services.wire.frames import (
     BODY_TIMEOUT,
     MISSED_HEADER,
     PREPARE_PATH,
@@ -29,11 +33,7 @@ from services.frames import (
     BrokenStream,
     Failure,
 )
-from services.hangup import until_hangup
-from services.runner.held_voices import HeldVoices, VoiceRefused
-from services.runner.preparing import Preparer
-from services.sample_frames import RecordingsReader
-from services.threads import in_thread
+from services.wire.sample_frames import RecordingsReader
 
 _COUNT: Final = re.compile(r"[0-9]{1,19}")
 

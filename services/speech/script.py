@@ -13,11 +13,11 @@ from engines.text.scripts import primary, readable
 from services.audio.formats import AudioFormat, SampleRateError, UnknownFormat, find_format
 from services.config import Settings
 from services.errors import ApiError, invalid
-from services.frames import Line, SynthesisCall
 from services.names import nearest_names
 from services.quota.characters import booked
 from services.speech.planning import Planner
 from services.voices.casting import Cast, Casting
+from services.wire.frames import Line, SynthesisCall
 
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0

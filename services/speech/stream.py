@@ -10,12 +10,12 @@ from engines.text.ipa import without_ipa
 from services.audio.encoders import AudioTooLong
 from services.audio.pipeline import AudioPipeline
 from services.errors import ApiError
-from services.frames import Spoken
 from services.metrics import Metrics
 from services.quota.characters import booked
 from services.speech.script import Script
 from services.speech.word_timings import HeardWord, WordTimings
 from services.turns import Turns
+from services.wire.frames import Spoken
 
 FIRST_PIECE: Final = 0.2
 """Seconds of audio encoded first, and at once on the event loop, so that the first bytes leave early."""

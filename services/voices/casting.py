@@ -13,13 +13,13 @@ from typing import Final
 from engines.contract import EngineUnavailable, UnsupportedUtterance, Voice
 from engines.embedding import LARGEST
 from services.directory import EngineDirectory, find_voice
-from services.engine_client import EngineClient, VoiceReader
 from services.errors import ApiError, invalid, retry_headers
-from services.frames import EngineDescription
 from services.gate import DatabaseGate
 from services.names import nearest_names
 from services.voices.guard import VoiceGuard
 from services.voices.objects import read_object
+from services.wire.client import EngineClient, VoiceReader
+from services.wire.frames import EngineDescription
 from storage.columns import name_key
 from storage.errors import StorageUnavailable
 from storage.objects.contract import ObjectMissing, ObjectStore

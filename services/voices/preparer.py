@@ -19,13 +19,13 @@ from engines.contract import EngineError, EngineUnavailable, ReferenceSample, Un
 from engines.embedding import unpack
 from services.config import Settings
 from services.directory import EngineDirectory
-from services.engine_client import EngineClient
 from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.threads import in_thread
 from services.voices.intake import Intake
 from services.voices.objects import read_object
 from services.voices.standing import restate
+from services.wire.client import EngineClient
 from storage.columns import new_id, now
 from storage.errors import StorageError
 from storage.objects.contract import ObjectMissing, ObjectStore

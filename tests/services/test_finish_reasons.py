@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from engines.contract import FINISH_REASONS, Speech, collect
 from engines.xtts.findings import ENDINGS, Finding
-from services.frames import Line, Spoken, SynthesisCall
 from services.metrics import Metrics
 from services.runner.app import create_runner_app
 from services.speech.response import FINISH_REASON_HEADER
 from services.speech.stream import Ending
+from services.wire.frames import Line, Spoken, SynthesisCall
 
 from live import ENGINES, Server, start
 from runners import client as runner_client

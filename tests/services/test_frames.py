@@ -13,7 +13,7 @@ from engines.contract import (
     EngineUnavailable,
     UnsupportedUtterance,
 )
-from services.frames import MAX_FRAME, BrokenStream, Failure, FrameReader, Kind, frame
+from services.wire.frames import MAX_FRAME, BrokenStream, Failure, FrameReader, Kind, frame
 
 FRAMES = st.lists(st.tuples(st.sampled_from(Kind), st.binary(max_size=200)), max_size=10)
 

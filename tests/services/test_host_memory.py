@@ -19,13 +19,13 @@ from engines.contract import EngineUnavailable
 from engines.lease import EngineState
 from engines.memory import Budget, Memory, NoRoom
 from services.config import Settings
-from services.engine_client import EngineClient
 from services.file_lock import file_lock
-from services.frames import EngineDescription, Line, SynthesisCall
 from services.host_memory import HostMemory
 from services.memory_ledger import Entry, MemoryLedger
 from services.runner.app import RunnerToken, create_runner_app
 from services.runtime_folder import RuntimeFolderError, runtime_folder
+from services.wire.client import EngineClient
+from services.wire.frames import EngineDescription, Line, SynthesisCall
 
 from runners import client, engine, served, until
 

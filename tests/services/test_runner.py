@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from engines.config import BatchingConfig
 from engines.contract import EngineOverloaded, EngineUnavailable, UnsupportedUtterance
 from engines.lease import EngineState
-from services.engine_client import EngineClient
-from services.frames import ENGINE_PATH, SYNTHESIZE_PATH, Line, Spoken, SynthesisCall
 from services.runner.app import RunnerToken, create_runner_app
+from services.wire.client import EngineClient
+from services.wire.frames import ENGINE_PATH, SYNTHESIZE_PATH, Line, Spoken, SynthesisCall
 
 from runners import client, engine, served, until
 

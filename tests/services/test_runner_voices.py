@@ -23,13 +23,13 @@ from engines.contract import (
 )
 from engines.embedding import LARGEST, pack, unpack
 from engines.synthetic import SyntheticEngine
-from services.engine_client import MAX_SUPPLIES, EngineClient, VoiceReader
-from services.frames import MISSED_HEADER, PREPARE_PATH, VOICES_PATH, Line, Spoken, SynthesisCall
 from services.runner import app as runner_module
 from services.runner import preparing, voice_routes
 from services.runner.app import RunnerToken, create_runner_app
 from services.runner.preparing import WAITING, Preparer
-from services.sample_frames import encode
+from services.wire.client import MAX_SUPPLIES, EngineClient, VoiceReader
+from services.wire.frames import MISSED_HEADER, PREPARE_PATH, VOICES_PATH, Line, Spoken, SynthesisCall
+from services.wire.sample_frames import encode
 
 from runners import client, engine, served, until
 

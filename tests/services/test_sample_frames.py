@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.contract import ReferenceSample, UnsupportedUtterance
-from services.frames import BrokenStream, Kind, Recording, Recordings, frame
-from services.sample_frames import MAX_RECORDINGS, RecordingsReader, encode
+from services.wire.frames import BrokenStream, Kind, Recording, Recordings, frame
+from services.wire.sample_frames import MAX_RECORDINGS, RecordingsReader, encode
 
 
 def sample(size: int = 10, rate: int = 16_000, **said: str) -> ReferenceSample:

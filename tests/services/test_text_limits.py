@@ -10,8 +10,8 @@ import pytest
 
 from engines.config import EngineConfig
 from engines.contract import Capabilities
-from services.frames import EngineDescription
 from services.runner.app import create_runner_app
+from services.wire.frames import EngineDescription
 
 from runners import client, engine, gateway_of, served
 

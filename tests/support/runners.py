@@ -15,9 +15,9 @@ from starlette.types import ASGIApp
 from engines.config import EngineConfig
 from services.app import create_app
 from services.config import LoadedSettings, Settings
-from services.engine_client import EngineClient
-from services.frames import EngineDescription
 from services.runner.app import create_runner_app
+from services.wire.client import EngineClient
+from services.wire.frames import EngineDescription
 from storage.config import ObjectStoreConfig, StorageConfig
 
 

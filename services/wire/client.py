@@ -14,7 +14,10 @@ from pydantic import ValidationError
 from engines.config import EngineConfig
 from engines.contract import EngineUnavailable, Pcm, ReferenceSample
 from engines.embedding import LARGEST, BrokenEmbedding, unpack
-from services.frames import (
+from services.single_flight import SingleFlight
+from services.threads import in_thread
+from services.wire.connection import MAX_ANSWER, RunnerConnection
+from services.wire.frames import (
     BODY_TIMEOUT,
     ENGINE_PATH,
     HELD_STATUS,
@@ -36,10 +39,7 @@ from services.frames import (
     Spoken,
     SynthesisCall,
 )
-from services.runner_connection import MAX_ANSWER, RunnerConnection
-from services.sample_frames import encode
-from services.single_flight import SingleFlight
-from services.threads import in_thread
+from services.wire.sample_frames import encode
 
 SpeechEvent: TypeAlias = Pcm | Spoken
 

@@ -1,4 +1,4 @@
-"""Recordings on their way to a runner, which prepares a voice from them; see :mod:`services.frames`."""
+"""Recordings on their way to a runner, which prepares a voice from them; see :mod:`services.wire.frames`."""
 
 from collections.abc import Generator, Sequence
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from engines.contract import ReferenceSample, UnsupportedUtterance
-from services.frames import BrokenStream, FrameReader, Kind, Recording, Recordings, frame
+from services.wire.frames import BrokenStream, FrameReader, Kind, Recording, Recordings, frame
 
 MAX_RECORDINGS: Final = 100
 MAX_SECONDS: Final = 600.0

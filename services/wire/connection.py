@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from engines.config import EngineConfig
 from engines.contract import EngineError, EngineUnavailable
-from services.frames import Failure
+from services.wire.frames import Failure
 
 KEEP_ALIVE: Final = 3.0
 """Seconds an unused connection is kept; the runner keeps it 5, so it never closes first."""

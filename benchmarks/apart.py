@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final, Self
 
-from services.parent import end_with_parent
+from services.host.parent import end_with_parent
 
 CALL_TIMEOUT: Final = 1_200.0
 STOP_TIMEOUT: Final = 20.0

@@ -24,7 +24,7 @@ import aiohttp
 
 from services.config import QuotaConfig, Settings
 from services.gate import DatabaseGate
-from services.parent import end_with_parent
+from services.host.parent import end_with_parent
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
 from services.tenancy.origin import CLI

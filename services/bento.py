@@ -7,10 +7,10 @@ import os
 
 from services.config import ConfigError, load_settings
 from services.factory import make_services
+from services.host.folder import RuntimeFolderError
 from services.http_server import serve_with
 from services.log import configure_logging
 from services.models.errors import ModelError
-from services.runtime_folder import RuntimeFolderError
 from services.stopping import Stopping
 
 # Local first: BentoML's usage statistics stay off unless somebody asks for them.

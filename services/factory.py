@@ -23,15 +23,15 @@ from services.app import create_app
 from services.body_pace import BodyPace
 from services.config import LoadedSettings, Settings
 from services.folders import FolderError, prepare_folders
-from services.host_memory import HostMemory
+from services.host.folder import RuntimeFolderError, runtime_folder
+from services.host.memory import HostMemory
+from services.host.parent import end_with_parent
 from services.middleware import Closing, TakeOver
 from services.models.catalogue import catalogue
 from services.models.folder import ModelFolder
 from services.models.placing import weights_of
 from services.models.weights import Weights
-from services.parent import end_with_parent
 from services.runner.app import RunnerToken, create_runner_app
-from services.runtime_folder import RuntimeFolderError, runtime_folder
 from services.stopping import Stopping
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ MAX_FIELD_BYTES: Final = 64 * 1024
 LONGEST_NAME: Final = 200
 CHUNK: Final = 1024 * 1024
 PREFIX: Final = "awaaztwin-upload-"
-"""Of folders among the system's temporary files; :mod:`services.runtime_folder` has another."""
+"""Of folders among the system's temporary files; :mod:`services.host.folder` has another."""
 
 
 @dataclass(frozen=True, slots=True)

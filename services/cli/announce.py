@@ -11,7 +11,7 @@ from typing import Final
 
 from services.cli.port import readiness
 from services.cli.url import server_url
-from services.parent import end_with_parent
+from services.host.parent import end_with_parent
 
 POLL: Final = 0.2
 """Seconds between two looks."""

@@ -105,7 +105,7 @@ def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
     """See that the server can write where it must; BentoML's own files may be anywhere."""
     # The base installation can import neither.
     from services.folders import BENTOML_HOME, FolderError, bentoml_home, prepare_folders  # noqa: PLC0415
-    from services.runtime_folder import RuntimeFolderError  # noqa: PLC0415 - as above
+    from services.host.folder import RuntimeFolderError  # noqa: PLC0415 - as above
 
     try:
         prepare_folders(loaded)

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.parent import end_with_parent
+from services.host.parent import end_with_parent
 from services.samples.speaker import SpeakerModel, find_speaker_model
 
 WINDOW: Final = 3.0

@@ -19,11 +19,11 @@ from engines.contract import EngineUnavailable
 from engines.lease import EngineState
 from engines.memory import Budget, Memory, NoRoom
 from services.config import Settings
-from services.file_lock import file_lock
-from services.host_memory import HostMemory
-from services.memory_ledger import Entry, MemoryLedger
+from services.host.folder import RuntimeFolderError, runtime_folder
+from services.host.ledger import Entry, MemoryLedger
+from services.host.lock import file_lock
+from services.host.memory import HostMemory
 from services.runner.app import RunnerToken, create_runner_app
-from services.runtime_folder import RuntimeFolderError, runtime_folder
 from services.wire.client import EngineClient
 from services.wire.frames import EngineDescription, Line, SynthesisCall
 
@@ -200,7 +200,7 @@ async def test_what_the_dead_have_counts_for_nothing(tmp_path: Path) -> None:
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from services.file_lock import file_lock
+from services.host.lock import file_lock
 
 async def main():
     async with file_lock(Path(sys.argv[1]), 10):

@@ -12,8 +12,8 @@ import openai
 import psutil
 import pytest
 
-from services.file_lock import file_lock
-from services.memory_ledger import MemoryLedger
+from services.host.ledger import MemoryLedger
+from services.host.lock import file_lock
 
 from live import Server, eventually, start
 

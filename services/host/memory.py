@@ -1,6 +1,6 @@
 """The engines of one host within one budget of memory: who wants to load asks the others to make room.
 
-Each runner is a process of its own. What each has stands in a ledger (:mod:`services.memory_ledger`), which
+Each runner is a process of its own. What each has stands in a ledger (:mod:`services.host.ledger`), which
 a lock guards while one of them makes room and enters what it takes: two that load at the same moment do so
 one after the other, and the second sees what the first has taken. Engines are asked to unload over the
 runners' own connections. A runner is never asked while there is room.
@@ -16,8 +16,8 @@ from engines.config import EngineConfig
 from engines.contract import EngineUnavailable
 from engines.lease import EngineState
 from engines.memory import Budget, Memory, NoRoom, Resident, megabytes, plan, too_large
-from services.file_lock import file_lock
-from services.memory_ledger import Entry, MemoryLedger
+from services.host.ledger import Entry, MemoryLedger
+from services.host.lock import file_lock
 from services.wire.client import EngineClient
 
 logger = logging.getLogger(__name__)

@@ -37,11 +37,11 @@ from services.routers import (
     usage,
     voices,
 )
+from services.sharing.turns import Turns
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.middleware import Tenancy
 from services.tenancy.table import AccessTable
-from services.turns import Turns
 
 DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and what belongs to it."""
 

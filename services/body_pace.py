@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.turns import Turns
+from services.sharing.turns import Turns
 
 LINGER: Final = 2.0
 """Seconds for which a client may go on sending what nobody reads, once it is answered."""

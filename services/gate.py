@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
-from services.slots import FairSlots
+from services.sharing.slots import FairSlots
 from services.tokens import Tokens
 from storage import migrate
 from storage.database import Database

@@ -16,13 +16,14 @@ from services.erasure import Eraser
 from services.gate import DatabaseGate
 from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
-from services.outbox import SPOOL
 from services.probe import Probe
 from services.quota.meter import Meter
 from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
-from services.shares import Shares
+from services.sharing.outbox import SPOOL
+from services.sharing.shares import Shares
+from services.sharing.turns import Turns
 from services.speech.planning import Planner
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
@@ -33,7 +34,6 @@ from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
-from services.turns import Turns
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.intake import Intake

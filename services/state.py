@@ -14,7 +14,8 @@ from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
 from services.quota.meter import Meter
-from services.shares import Shares
+from services.sharing.shares import Shares
+from services.sharing.turns import Turns
 from services.speech.planning import Planner
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
@@ -23,7 +24,6 @@ from services.tenancy.login_guard import LoginGuard
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
-from services.turns import Turns
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary

@@ -19,7 +19,7 @@ from starlette.types import Message, Receive
 
 from services.errors import ApiError, invalid, retry_headers
 from services.quota.limits import Allowance
-from services.shares import Share, Shares
+from services.sharing.shares import Share, Shares
 from services.tenancy.principal import Principal
 from storage.objects.contract import ABANDONED
 

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from services.audio.formats import FORMATS
 from services.errors import ErrorAnswer
 from services.hangup import until_hangup
-from services.outbox import Outbox
-from services.places import take_place
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.routers.events import event_stream
+from services.sharing.outbox import Outbox
+from services.sharing.places import take_place
 from services.speech.recording import Recording
 from services.speech.response import CLIENT_CLOSED, SpeechResponse
 from services.speech.script import Script, SpeechRequest, write_script

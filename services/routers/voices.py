@@ -9,7 +9,6 @@ from starlette.responses import Response, StreamingResponse
 
 from engines.text.reading import reading_script
 from services.errors import ApiError, ErrorAnswer, invalid
-from services.places import take_place
 from services.routers.admin import ANSWERS as ADMIN_ANSWERS
 from services.routers.events import event_stream
 from services.routers.fields import After, Id, Limit, Name, Storable
@@ -27,6 +26,7 @@ from services.routers.forms import (
 from services.routers.owners import VoiceOwner
 from services.routers.speech import ANSWERS as SPEECH_ANSWERS
 from services.routers.speech import speak
+from services.sharing.places import take_place
 from services.speech.script import SpeechRequest
 from services.state import GatewayState, State
 from services.tenancy.caller import Allowed, Caller

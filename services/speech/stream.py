@@ -12,9 +12,9 @@ from services.audio.pipeline import AudioPipeline
 from services.errors import ApiError
 from services.metrics import Metrics
 from services.quota.characters import booked
+from services.sharing.turns import Turns
 from services.speech.script import Script
 from services.speech.word_timings import HeardWord, WordTimings
-from services.turns import Turns
 from services.wire.frames import Spoken
 
 FIRST_PIECE: Final = 0.2

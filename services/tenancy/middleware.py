@@ -19,7 +19,8 @@ from services.config import Settings
 from services.counters.contract import Counters, CountersUnavailable, StreamLease, Window
 from services.errors import ApiError, from_storage, retry_headers
 from services.quota.limits import Allowance, allowance
-from services.slots import CLAIMANT, Claimant
+from services.sharing.slots import CLAIMANT, Claimant
+from services.sharing.turns import Turns
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.credentials import credential
 from services.tenancy.guard import LocalGuard
@@ -27,7 +28,6 @@ from services.tenancy.principal import Principal
 from services.tenancy.scopes import Access
 from services.tenancy.table import AccessTable
 from services.tenancy.watch import AccessWatch, forbidden
-from services.turns import Turns
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)

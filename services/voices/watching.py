@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services.errors import ApiError
 from services.escaping import safe_json
-from services.shares import Share
+from services.sharing.shares import Share
 from services.stopping import Stopping
 from services.voices.library import Owner, VoiceLibrary
 from storage.errors import StorageError

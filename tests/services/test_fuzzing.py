@@ -11,7 +11,7 @@ from starlette.types import Message
 from services.config import QuotaConfig
 from services.errors import ApiError
 from services.quota.limits import allowance
-from services.shares import Shares
+from services.sharing.shares import Shares
 from services.tenancy.authenticator import LOCAL
 from services.uploads import read_form
 

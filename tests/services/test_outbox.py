@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from services.outbox import Outbox
-from services.shares import Share, Shares
+from services.sharing.outbox import Outbox
+from services.sharing.shares import Share, Shares
 
 PIECE = b"x" * 1_000
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.shares import Share, Shares
+from services.sharing.shares import Share, Shares
 
 WEIGHTS = {"a": 1.0, "b": 1.0, "c": 4.0, "d": 0.01}
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.slots import CLAIMANT, Claimant, FairSlots
+from services.sharing.slots import CLAIMANT, Claimant, FairSlots
 
 LOUD, QUIET = Claimant("loud"), Claimant("quiet")
 

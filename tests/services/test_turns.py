@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from services.slots import CLAIMANT, Claimant
-from services.turns import LONGEST_GAP, Turns
+from services.sharing.slots import CLAIMANT, Claimant
+from services.sharing.turns import LONGEST_GAP, Turns
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ async def test_between_two_turns_of_one_tenant_another_does_not_wait(
 
 
 async def test_threads_are_shared_by_tenants(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("services.turns.THREADS", 1)
+    monkeypatch.setattr("services.sharing.turns.THREADS", 1)
     one = Turns()
     go, begun = threading.Event(), list[str]()
 

@@ -40,7 +40,7 @@ with atheris.instrument_imports(include=PARSERS):
     from services.routers.audio import byte_range
     from services.samples.errors import BadSample
     from services.samples.sniff import sniff
-    from services.shares import Shares
+    from services.sharing.shares import Shares
     from services.tenancy.authenticator import LOCAL
     from services.uploads import read_form
     from services.voices.bundle import MANIFEST, BadBundle, read_bundle

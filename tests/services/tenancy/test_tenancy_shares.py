@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.config import AuthConfig, QuotaConfig, Settings
 from services.errors import ApiError
 from services.gate import DatabaseGate
-from services.slots import CLAIMANT, Claimant
+from services.sharing.slots import CLAIMANT, Claimant
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL, Authenticator
 from services.tenancy.origin import CLI

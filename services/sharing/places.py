@@ -1,7 +1,7 @@
 """Places of this Gateway process: streams that it serves, and those who watch."""
 
 from engines.contract import EngineOverloaded
-from services.shares import Share, Shares
+from services.sharing.shares import Share, Shares
 
 
 def take_place(places: Shares, what: str, tenant: str, weight: float) -> Share:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from services.slots import CLAIMANT, FairSlots, Line
+from services.sharing.slots import CLAIMANT, FairSlots, Line
 from services.threads import in_pool
 
 P = ParamSpec("P")

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
 
-from services.shares import Share, Shares
+from services.sharing.shares import Share, Shares
 
 LOOK: Final = 0.25
 """Seconds between two looks at whether others need the place of a client that does not read."""

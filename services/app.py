@@ -10,14 +10,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Scope as Connection
 
 from services import __version__
-from services.body_pace import BodyPace
 from services.config import LoadedSettings, Settings
-from services.error_pace import ErrorPace
 from services.errors import install_error_handlers
 from services.gateway import open_gateway
+from services.http.body_pace import BodyPace
+from services.http.error_pace import ErrorPace
+from services.http.proxies import TrustedProxies
 from services.middleware import BodyLimit, Closing, RequestId, Unexpected
 from services.openapi import document
-from services.proxies import TrustedProxies
 from services.routers import (
     accounts,
     admin,

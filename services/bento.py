@@ -8,14 +8,14 @@ import os
 from services.config import ConfigError, load_settings
 from services.factory import make_services
 from services.host.folder import RuntimeFolderError
-from services.http_server import serve_with
+from services.http.server import serve_with
 from services.log import configure_logging
 from services.models.errors import ModelError
 from services.stopping import Stopping
 
 # Local first: BentoML's usage statistics stay off unless somebody asks for them.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
-# uvicorn would believe whatever anybody on this machine says of a client; services.proxies decides.
+# uvicorn would believe whatever anybody on this machine says of a client; services.http.proxies decides.
 os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 try:

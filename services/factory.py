@@ -20,12 +20,12 @@ from engines.config import EngineConfig
 from engines.load_record import LoadRecord
 from engines.memory import Budget
 from services.app import create_app
-from services.body_pace import BodyPace
 from services.config import LoadedSettings, Settings
 from services.folders import FolderError, prepare_folders
 from services.host.folder import RuntimeFolderError, runtime_folder
 from services.host.memory import HostMemory
 from services.host.parent import end_with_parent
+from services.http.body_pace import BodyPace
 from services.middleware import Closing, TakeOver
 from services.models.catalogue import catalogue
 from services.models.folder import ModelFolder

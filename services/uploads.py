@@ -116,7 +116,8 @@ class Form:
 async def read_form(request: Request, budget: Shares, *, max_files: int) -> AsyncGenerator[Form, None]:
     """Read a request's form; its files are gone at the end of the block.
 
-    :class:`services.middleware.BodyLimit` bounds its bytes, :class:`services.body_pace.BodyPace` its time.
+    :class:`services.middleware.BodyLimit` bounds its bytes and :class:`services.http.body_pace.BodyPace` its
+    time.
 
     Args:
         request: The request; its caller is known.

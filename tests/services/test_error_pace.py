@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.error_pace import LONGEST, ErrorPace
+from services.http.error_pace import LONGEST, ErrorPace
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import EVERYTHING
 from storage.repositories.orgs import LOCAL_ORG_ID
@@ -101,7 +101,7 @@ async def test_health_is_told_at_once():
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("services.error_pace.KEPT", 10)
+    monkeypatch.setattr("services.http.error_pace.KEPT", 10)
     server = Server()
     for _ in range(100):
         await server.ask(401, org="busy")

@@ -17,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.app import create_app
-from services.body_pace import BodyPace
 from services.config import load_settings
+from services.http.body_pace import BodyPace
 from services.middleware import Unexpected
 
 from live import ENGINES, Server, start

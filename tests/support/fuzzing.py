@@ -23,7 +23,7 @@ from typing import Any, Final
 atheris: Any = importlib.import_module("atheris")
 
 PARSERS = [
-    *("services.voices.bundle", "services.uploads", "services.proxies", "services.samples.sniff"),
+    *("services.voices.bundle", "services.uploads", "services.http.proxies", "services.samples.sniff"),
     *("services.routers.audio", "python_multipart", "starlette.formparsers", "zipfile"),
 ]
 
@@ -35,7 +35,7 @@ with atheris.instrument_imports(include=PARSERS):
     from services.config import QuotaConfig
     from services.errors import ApiError
     from services.escaping import is_safe
-    from services.proxies import TrustedProxies
+    from services.http.proxies import TrustedProxies
     from services.quota.limits import allowance
     from services.routers.audio import byte_range
     from services.samples.errors import BadSample

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.http_protocol import BoundedHttp, ConnectionLimits, Crowd
+from services.http.protocol import BoundedHttp, ConnectionLimits, Crowd
 
 LIMITS: dict[str, Any] = {"head_bytes": 65_536, "headers": 100, "head_seconds": 60.0, "connections": 1_000}
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from services.config import ConfigError
 from services.config.node import Node
 from services.config.validation import validate
-from services.proxies import TrustedProxies
+from services.http.proxies import TrustedProxies
 
 from databases import database_address
 from live import Server, start

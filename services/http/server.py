@@ -14,9 +14,9 @@ import uvicorn
 from bentoml._internal.context import server_context
 
 from services.config import Settings
-from services.http_protocol import BoundedHttp, ConnectionLimits, Crowd
+from services.http.protocol import BoundedHttp, ConnectionLimits, Crowd
+from services.http.supervisor import stop_in_order
 from services.stopping import Stopping
-from services.supervisor import stop_in_order
 
 POLL: Final = 0.05
 """Seconds between two looks at what a process that stops waits for."""

@@ -18,9 +18,9 @@ from services.cli import (
     say,
     serve,
     user,
-    voice,
     voices,
 )
+from services.cli.voice import app as voice
 
 app = typer.Typer(
     name="awaaztwin",

@@ -29,7 +29,7 @@ def test_unknown_commands_and_options(cli: CliRunner) -> None:
     assert cli.invoke(app, ["say", "--loud"]).exit_code == 2
 
 
-@pytest.mark.parametrize("entry", ["services.cli", "services.cli.say", "services.cli.voice_create"])
+@pytest.mark.parametrize("entry", ["services.cli", "services.cli.say", "services.cli.voice.create"])
 def test_entry_points(entry: str) -> None:
     command = [sys.executable, "-c", f"from {entry} import main; main()", "--help"]
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)

@@ -24,7 +24,7 @@ from services.cli.app import app
 
 from speaking import SENTENCES
 
-CREATE = [sys.executable, "-c", "from services.cli.voice_create import main; main()"]
+CREATE = [sys.executable, "-c", "from services.cli.voice.create import main; main()"]
 
 Listening = Callable[[Starlette], AbstractContextManager[str]]
 Voice = Callable[..., Result]

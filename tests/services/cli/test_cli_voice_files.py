@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.console import CommandError
-from services.cli.voice_files import LONGEST, MOST_FILES, find_recordings
+from services.cli.voice.files import LONGEST, MOST_FILES, find_recordings
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from services.cli import client as client_module
-from services.cli import voice_watch
 from services.cli.address import ServerAddress
 from services.cli.client import Client
 from services.cli.console import CommandError
-from services.cli.voice_watch import check_ready, settled, watch
+from services.cli.voice import watch as voice_watch
+from services.cli.voice.watch import check_ready, settled, watch
 
 Listening = Callable[[Starlette], AbstractContextManager[str]]
 

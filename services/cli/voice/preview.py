@@ -10,8 +10,8 @@ from services.cli.client import Client
 from services.cli.console import reported
 from services.cli.delivery import Delivery
 from services.cli.sink import terminable
-from services.cli.voice_list import VoiceArgument
-from services.cli.voice_lookup import find_voice
+from services.cli.voice.listing import VoiceArgument
+from services.cli.voice.lookup import find_voice
 
 PATIENCE: Final = 120.0
 """Seconds to wait for the next audio."""

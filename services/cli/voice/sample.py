@@ -8,7 +8,7 @@ from rich.text import Text
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import USAGE, CommandError, output, reported
-from services.cli.voice_create import (
+from services.cli.voice.create import (
     JsonOption,
     NeighboursOption,
     NoWaitOption,
@@ -17,10 +17,10 @@ from services.cli.voice_create import (
     finish,
     send_recordings,
 )
-from services.cli.voice_files import Recording, find_recordings
-from services.cli.voice_list import VoiceArgument
-from services.cli.voice_lookup import find_voice
-from services.cli.voice_watch import PATIENCE
+from services.cli.voice.files import Recording, find_recordings
+from services.cli.voice.listing import VoiceArgument
+from services.cli.voice.lookup import find_voice
+from services.cli.voice.watch import PATIENCE
 
 app = typer.Typer(help="Add and remove the recordings of a voice.", no_args_is_help=True)
 

@@ -10,10 +10,10 @@ import typer
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import USAGE, CommandError, messages, output, print_json, reported
-from services.cli.voice_files import Recording, find_recordings
-from services.cli.voice_report import described, quality
-from services.cli.voice_upload import upload
-from services.cli.voice_watch import PATIENCE, check_ready, watch
+from services.cli.voice.files import Recording, find_recordings
+from services.cli.voice.report import described, quality
+from services.cli.voice.upload import upload
+from services.cli.voice.watch import PATIENCE, check_ready, watch
 
 TranscriptsOption = Annotated[
     Path | None,

@@ -19,11 +19,11 @@ from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import CommandError, messages, output, print_json, reported
 from services.cli.sink import FileSink, terminable
-from services.cli.voice_create import JsonOption
-from services.cli.voice_list import VoiceArgument
-from services.cli.voice_lookup import find_voice
-from services.cli.voice_upload import upload
-from services.cli.voice_watch import settled
+from services.cli.voice.create import JsonOption
+from services.cli.voice.listing import VoiceArgument
+from services.cli.voice.lookup import find_voice
+from services.cli.voice.upload import upload
+from services.cli.voice.watch import settled
 
 SUFFIX: Final = ".awaazvoice.zip"
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from services.cli.client import Client, SilenceError
 from services.cli.console import CommandError, messages
-from services.cli.voice_report import state_text
+from services.cli.voice.report import state_text
 
 BUSY: Final = frozenset({"pending", "processing"})
 

@@ -8,10 +8,10 @@ from rich.text import Text
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client, part
 from services.cli.console import output, reported
-from services.cli.voice_create import JsonOption, NoWaitOption, TimeoutOption, attest, finish
-from services.cli.voice_list import VoiceArgument
-from services.cli.voice_lookup import find_voice
-from services.cli.voice_watch import PATIENCE
+from services.cli.voice.create import JsonOption, NoWaitOption, TimeoutOption, attest, finish
+from services.cli.voice.listing import VoiceArgument
+from services.cli.voice.lookup import find_voice
+from services.cli.voice.watch import PATIENCE
 
 AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="The other name, such as `alloy`.")]
 

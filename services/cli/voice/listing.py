@@ -10,9 +10,9 @@ from rich.text import Text
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import messages, output, print_json, reported
-from services.cli.voice_create import JsonOption, show_voice
-from services.cli.voice_lookup import all_voices, find_voice
-from services.cli.voice_report import state_text
+from services.cli.voice.create import JsonOption, show_voice
+from services.cli.voice.lookup import all_voices, find_voice
+from services.cli.voice.report import state_text
 
 VoiceArgument = Annotated[
     str, typer.Argument(metavar="VOICE", help="Its name, another name of it, or its id.")

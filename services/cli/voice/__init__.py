@@ -1,0 +1,1 @@
+"""``awaaztwin voice``: the organisation's own voices."""

@@ -14,7 +14,6 @@ from services.counters.choose import open_counters
 from services.directory import EngineDirectory
 from services.erasure import Eraser
 from services.gate import DatabaseGate
-from services.housekeeping import Chore, keep_house
 from services.metrics import Metrics
 from services.probe import Probe
 from services.quota.meter import Meter
@@ -27,6 +26,7 @@ from services.sharing.turns import Turns
 from services.speech.planning import Planner
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
+from services.tasks import Chore, keep_house
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.login_guard import LoginGuard

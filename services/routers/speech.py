@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from services.audio.formats import FORMATS
 from services.errors import ErrorAnswer
-from services.hangup import until_hangup
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.routers.events import event_stream
@@ -18,6 +17,7 @@ from services.speech.response import CLIENT_CLOSED, SpeechResponse
 from services.speech.script import Script, SpeechRequest, write_script
 from services.speech.stream import SpeechStream
 from services.state import GatewayState, State
+from services.tasks import until_hangup
 from services.tenancy.caller import Allowed, Caller
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import Scope, access

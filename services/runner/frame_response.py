@@ -6,7 +6,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.hangup import until_hangup
+from services.tasks import until_hangup
 from services.wire.frames import MEDIA_TYPE, SAMPLE_RATE_HEADER
 
 

@@ -18,7 +18,7 @@ from engines.contract import (
     UnsupportedUtterance,
 )
 from engines.embedding import LARGEST, pack
-from services.threads import in_thread
+from services.tasks import in_thread
 from services.wire.frames import PREPARE_TIMEOUT, WAIT_TIMEOUT
 
 logger = logging.getLogger(__name__)

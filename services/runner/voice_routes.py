@@ -20,10 +20,9 @@ from starlette.types import Receive, Scope, Send
 
 from engines.contract import EngineError, EngineOverloaded, EngineUnavailable, UnsupportedUtterance
 from engines.embedding import LARGEST, MEDIA_TYPE, BrokenEmbedding, unpack
-from services.hangup import until_hangup
 from services.runner.held_voices import HeldVoices, VoiceRefused
 from services.runner.preparing import Preparer
-from services.threads import in_thread
+from services.tasks import in_thread, until_hangup
 from services.wire.frames import (
     BODY_TIMEOUT,
     MISSED_HEADER,

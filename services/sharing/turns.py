@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
 from services.sharing.slots import CLAIMANT, FairSlots, Line
-from services.threads import in_pool
+from services.tasks import in_pool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Turns:
         """Run ``work``, such as compressing audio, in a thread that does nothing else.
 
         It waits for no upload, password or voice, and for another tenant's work only while that runs. See
-        :func:`services.threads.in_thread`.
+        :func:`services.tasks.in_thread`.
         """
         async with self._threads.taken():
             self._pool = self._pool or ThreadPoolExecutor(THREADS, thread_name_prefix="encoding")

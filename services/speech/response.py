@@ -22,12 +22,12 @@ from engines.contract import EngineError
 from services.config import Settings
 from services.errors import ApiError, from_engine, from_storage, retry_headers
 from services.escaping import safe_json
-from services.hangup import until_hangup
 from services.quota.meter import Booking, Outcome
 from services.sharing.outbox import Outbox
 from services.speech.recording import Recording
 from services.speech.script import Script
 from services.speech.stream import Part, Sentence, SpeechStream
+from services.tasks import until_hangup
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from services.config import AuthConfig
 from services.errors import ApiError
 from services.gate import DatabaseGate
 from services.sharing.slots import CLAIMANT, Claimant
-from services.single_flight import SingleFlight
+from services.tasks import SingleFlight
 from services.tenancy.keys import MARK, matches, parse_key
 from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import EVERYTHING, Scope, scopes_of

@@ -21,7 +21,7 @@ from services.config import Settings
 from services.directory import EngineDirectory
 from services.gate import DatabaseGate
 from services.metrics import Metrics
-from services.threads import in_thread
+from services.tasks import in_thread
 from services.voices.intake import Intake
 from services.voices.objects import read_object
 from services.voices.standing import restate

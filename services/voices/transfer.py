@@ -15,7 +15,7 @@ from services.config import Settings
 from services.errors import ApiError, invalid
 from services.gate import DatabaseGate
 from services.samples.report import SampleReport
-from services.threads import in_thread
+from services.tasks import in_thread
 from services.uploads import Upload, temporary_folder
 from services.voices.bundle import (
     BadBundle,

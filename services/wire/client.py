@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from engines.config import EngineConfig
 from engines.contract import EngineUnavailable, Pcm, ReferenceSample
 from engines.embedding import LARGEST, BrokenEmbedding, unpack
-from services.single_flight import SingleFlight
-from services.threads import in_thread
+from services.tasks import SingleFlight, in_thread
 from services.wire.connection import MAX_ANSWER, RunnerConnection
 from services.wire.frames import (
     BODY_TIMEOUT,

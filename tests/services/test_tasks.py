@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.single_flight import SingleFlight
+from services.tasks import SingleFlight
 
 
 class Work:

@@ -9,6 +9,7 @@ from typing import Final
 from engines.contract import EngineUnavailable, Voice
 from services.errors import ApiError, invalid
 from services.names import nearest_names
+from services.tasks import Chore
 from services.wire.client import EngineClient
 from services.wire.frames import EngineDescription
 
@@ -31,6 +32,9 @@ class EngineDirectory:
     Args:
         clients: One for each enabled engine, in order.
         default: The name of the engine that OpenAI's model names mean, unless its weights are missing.
+
+    Attributes:
+        chore: Checks whether the default engine has its weights.
     """
 
     def __init__(self, clients: Sequence[EngineClient], default: str) -> None:
@@ -39,6 +43,7 @@ class EngineDirectory:
         self._order = [first, *(client for client in clients if client is not first)]
         self._known: dict[str, tuple[float, EngineDescription]] = {}
         self._locks = {name: asyncio.Lock() for name in self._clients}
+        self.chore = Chore("checking the engines' weights", self._look, every=WATCH, at_once=True)
 
     @property
     def clients(self) -> Iterable[EngineClient]:
@@ -53,21 +58,6 @@ class EngineDirectory:
             if known is None or self._serves(client, known[1]):
                 return client
         return self._order[0]
-
-    async def watch(self) -> None:
-        """Ask the engines up to the default one again and again, until cancelled.
-
-        So weights that are fetched later are found without a restart.
-        """
-        while True:
-            for client in self._order:
-                try:
-                    description = await self.describe(client, max_age=WATCH)
-                except EngineUnavailable:
-                    break
-                if self._serves(client, description):
-                    break
-            await asyncio.sleep(WATCH)
 
     def select(self, model: str, engine: str | None = None) -> EngineClient:
         """The engine that ``engine``, or else ``model``, names.
@@ -115,6 +105,16 @@ class EngineDirectory:
                 return known[1]
             self._known[name] = (time.monotonic(), description)
             return description
+
+    async def _look(self) -> None:
+        """Ask the engines up to the default one, so that weights fetched later need no restart."""
+        for client in self._order:
+            try:
+                description = await self.describe(client, max_age=WATCH)
+            except EngineUnavailable:
+                return
+            if self._serves(client, description):
+                return
 
     def _serves(self, client: EngineClient, description: EngineDescription) -> bool:
         """Whether an engine can be the default; one that only stands in needs its licence accepted too."""

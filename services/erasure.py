@@ -1,24 +1,8 @@
 """Removing what nothing points to any more from the object store."""
 
-import asyncio
-import logging
-import time
-from contextlib import suppress
-from typing import Final
-
 from services.gate import DatabaseGate
-from services.uploads import sweep_folders
-from storage.errors import StorageError
 from storage.objects.contract import ObjectStore
 from storage.repositories.doomed import DoomedObjects
-
-logger = logging.getLogger(__name__)
-
-PAUSE: Final = 5.0
-"""Seconds between two rounds when nobody asks for one."""
-
-SWEEP: Final = 3_600.0
-"""Seconds between two looks for folders of uploads whose process died."""
 
 
 async def erase_doomed(gate: DatabaseGate, objects: ObjectStore) -> int:
@@ -46,39 +30,3 @@ async def _erase(objects: ObjectStore, key: str) -> None:
         return
     async for info in objects.list(key):
         await objects.delete(info.key)
-
-
-class Eraser:
-    """Erases soon after something was doomed, and now and then in any case.
-
-    Args:
-        gate: The database.
-        objects: The object store.
-    """
-
-    def __init__(self, gate: DatabaseGate, objects: ObjectStore) -> None:
-        self._gate = gate
-        self._objects = objects
-        self._wanted = asyncio.Event()
-
-    def wake(self) -> None:
-        """Have it erase at once."""
-        self._wanted.set()
-
-    async def run(self) -> None:
-        """Erase until cancelled."""
-        due = time.monotonic()
-        while True:
-            if time.monotonic() >= due:
-                due = time.monotonic() + SWEEP
-                await asyncio.to_thread(sweep_folders)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE):
-                    await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                await erase_doomed(self._gate, self._objects)
-            except StorageError as error:
-                logger.warning("erasing has to wait: %s", error)
-            except Exception:  # whatever one round raises must not end the next
-                logger.exception("erasing failed")

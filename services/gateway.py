@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Final
 
 from services.config import LoadedSettings
 from services.counters.choose import open_counters
 from services.directory import EngineDirectory
-from services.erasure import Eraser
+from services.erasure import erase_doomed
 from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
@@ -26,7 +27,7 @@ from services.sharing.turns import Turns
 from services.speech.planning import Planner
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
-from services.tasks import Chore, keep_house
+from services.tasks import Chore, running
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.login_guard import LoginGuard
@@ -34,6 +35,7 @@ from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
+from services.uploads import sweep_folders
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.intake import Intake
@@ -51,6 +53,12 @@ from storage.repositories.resets import ResetRepository
 from storage.repositories.tokens import TokenRepository
 
 logger = logging.getLogger(__name__)
+
+ERASE_SECONDS: Final = 5.0
+"""Between two rounds of erasing that nothing asks for."""
+
+MINUTE: Final = 60.0
+HOUR: Final = 3_600.0
 
 
 @asynccontextmanager
@@ -97,11 +105,11 @@ async def open_gateway(
         metrics = Metrics()
         intake = Intake(gate, objects, Examiner(), config.limits, metrics)
         preparer = Preparer(gate, objects, intake, directory, config, metrics)
-        eraser = Eraser(gate, objects)
+        erasing = Chore("erasing", partial(erase_doomed, gate, objects), every=ERASE_SECONDS)
 
         def changed() -> None:
             preparer.wake()
-            eraser.wake()
+            erasing.wake()
 
         library = VoiceLibrary(
             gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
@@ -159,37 +167,15 @@ async def open_gateway(
             await gate.open()
         except StorageError as error:
             logger.error("starting without the database: %s", error)  # noqa: TRY400 - the reason is the message
-        works = (
-            directory.watch(),
-            watch.run(),
-            writer.run(),
-            _until(stopping, preparer.run()),
-            eraser.run(),
-            keep_house(_chores(state)),
-        )
-        tasks = [asyncio.create_task(work) for work in works]
+        preparing = asyncio.create_task(preparer.run(stopping))
         try:
-            yield state
+            async with running(directory.chore, watch.chore, writer.chore, erasing, *_chores(state)):
+                yield state
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            try:
-                await writer.flush()
-                await authenticator.flush()
-            except StorageError as error:
-                logger.error("%d usage records are lost: %s", writer.waiting, error)  # noqa: TRY400 - as above
-
-
-async def _until(stopping: Stopping, work: Coroutine[Any, Any, None]) -> None:
-    """Work until the process is told to stop: others take it over while this one still answers."""
-    tasks = [asyncio.create_task(work), asyncio.create_task(stopping.wait())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
+            if writer.waiting:
+                logger.error("%d usage records are lost", writer.waiting)
 
 
 def _chores(state: GatewayState) -> list[Chore]:
@@ -213,11 +199,15 @@ def _chores(state: GatewayState) -> list[Chore]:
         if done.outputs or done.recordings:
             logger.info("retention took %d outputs and %d recordings", done.outputs, done.recordings)
 
+    async def sweep_uploads() -> None:
+        await asyncio.to_thread(sweep_folders)
+
     return [
-        Chore("throwing away what was kept long enough", 60.0, throw_away),
-        Chore("having voices prepared for the engines' present models", 10.0, state.preparer.want_current),
-        Chore("keeping when keys were used", 10.0, state.authenticator.flush),
-        Chore("giving back reservations", 60.0, give_back),
-        Chore("removing what dead processes left in the object store", 3_600.0, state.objects.sweep),
-        Chore("forgetting old tokens", 3_600.0, forget_tokens),
+        Chore("retention", throw_away, every=MINUTE),
+        Chore("requesting voices for the engines' current models", state.preparer.want_current, every=10.0),
+        Chore("writing when keys were last used", state.authenticator.flush, every=10.0, at_close=True),
+        Chore("releasing reservations of processes that died", give_back, every=MINUTE),
+        Chore("removing leftovers from the object store", state.objects.sweep, every=HOUR),
+        Chore("removing folders of uploads whose process died", sweep_uploads, every=HOUR, at_once=True),
+        Chore("removing expired tokens", forget_tokens, every=HOUR),
     ]

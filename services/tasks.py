@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, ParamSpec, TypeVar
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TICK: Final = 1.0
-"""Seconds between two looks at what is due."""
+CLOSE_SECONDS: Final = 15.0
+"""Seconds that the end of a chore may take."""
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -104,33 +104,98 @@ class SingleFlight(Generic[T]):
                     del self._flights[key]
 
 
-@dataclass(frozen=True, slots=True)
 class Chore:
-    """Something done again and again.
+    """Background work in rounds, one at a time.
 
-    Attributes:
-        name: For the log.
-        every: Seconds.
-        work: One round of it; may raise :class:`storage.errors.StorageError`.
+    A round that raises is logged and repeated ``every`` seconds later, even if the chore is woken before, so
+    that an outage is not met with more work.
+
+    Args:
+        name: For the log, such as "erasing".
+        work: One round.
+        every: Seconds between two rounds.
+        gather: Seconds between a wake and its round, in which more work may gather.
+        at_once: Whether the first round runs immediately instead of after ``every`` seconds.
+        at_close: Whether a last round runs on closing.
     """
 
-    name: str
-    every: float
-    work: Callable[[], Awaitable[object]]
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[object]],
+        *,
+        every: float,
+        gather: float = 0.0,
+        at_once: bool = False,
+        at_close: bool = False,
+    ) -> None:
+        self._name = name
+        self._work = work
+        self._every = every
+        self._gather = gather
+        self._at_close = at_close
+        self._wanted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        if at_once:
+            self.wake()
+
+    def wake(self) -> None:
+        """Run a round now, or another one after the one that is running."""
+        self._wanted.set()
+
+    def start(self) -> None:
+        """Begin, in the running event loop."""
+        self._task = asyncio.create_task(self._repeat())
+
+    async def aclose(self) -> None:
+        """Cancel the round that is running and run the last one, in :data:`CLOSE_SECONDS` at most."""
+        if self._task is None:
+            return
+        ending = asyncio.create_task(self._end(self._task))
+        self._task = None
+        try:
+            await asyncio.wait({ending}, timeout=CLOSE_SECONDS)
+        finally:
+            if not ending.done():
+                logger.error("%s did not end in time", self._name)
+                ending.cancel()
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.wait({task})
+        if self._at_close:
+            await self._round()
+
+    async def _repeat(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._wanted.wait()
+                await asyncio.sleep(self._gather)
+            self._wanted.clear()
+            if not await self._round():
+                await asyncio.sleep(self._every)
+                self.wake()
+
+    async def _round(self) -> bool:
+        """Work once; whether it succeeded."""
+        try:
+            await self._work()
+        except StorageError as error:
+            logger.warning("%s has to wait: %s", self._name, error)
+        except Exception:  # whatever one round raises must not end the next
+            logger.exception("%s failed", self._name)
+        else:
+            return True
+        return False
 
 
-async def keep_house(chores: list[Chore]) -> None:
-    """Do the chores until cancelled. One that fails is tried again when it is due the next time."""
-    due = {chore.name: time.monotonic() + chore.every for chore in chores}
-    while True:
-        await asyncio.sleep(TICK)
-        for chore in chores:
-            if time.monotonic() < due[chore.name]:
-                continue
-            try:
-                await chore.work()
-            except StorageError as error:
-                logger.warning("%s has to wait: %s", chore.name, error)
-            except Exception:  # whatever one chore raises must not end the others
-                logger.exception("%s failed", chore.name)
-            due[chore.name] = time.monotonic() + chore.every
+@asynccontextmanager
+async def running(*chores: Chore) -> AsyncGenerator[None, None]:
+    """Run chores until the end of the block; then all are closed at the same time."""
+    for chore in chores:
+        chore.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(chore.aclose() for chore in chores))

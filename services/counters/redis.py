@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from services.counters.contract import CountersUnavailable, StreamLease, Window
 from services.counters.redis_attempts import RedisAttempts
+from services.tasks import Chore
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ RENEWALS: Final = 4
 """In that time, so that three may fail."""
 
 AGAIN_SECONDS: Final = 0.5
-"""Between two tries to give back, or to renew, what Redis was away for."""
+"""Between two rounds of renewing what is due and giving back what Redis was away for."""
 
 MOST_OWED: Final = 10_000
 """Streams to give back at once; more expire by themselves."""
@@ -121,8 +122,9 @@ class RedisCounters:
         self._leases: dict[str, str] = {}
         self._owed: dict[str, _Owed] = {}
         self._renewing = False
-        self._wake = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._renew_at = math.inf
+        look = min(lease_seconds / RENEWALS, AGAIN_SECONDS)
+        self._keeping = Chore("keeping streams in Redis", self._keep, every=look)
 
     async def __aenter__(self) -> Self:
         """Make the pool; nothing is connected yet."""
@@ -139,16 +141,14 @@ class RedisCounters:
         self._hit = self._redis.register_script(HIT)
         self._take = self._redis.register_script(TAKE)
         self._renew = self._redis.register_script(RENEW)
-        self._keeper = asyncio.create_task(self._keep())
+        self._renew_at = time.monotonic() + self._lease_seconds / RENEWALS
+        self._keeping.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Give back what is owed, once, and close the connections."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
-            await self._pay()
+        await self._keeping.aclose()
+        await self._pay()
         if self._redis is not None:
             await self._redis.aclose(close_connection_pool=True)
             await self._redis.connection_pool.disconnect()
@@ -219,22 +219,16 @@ class RedisCounters:
     def _owe(self, lease: str, key: str) -> None:
         if len(self._owed) < MOST_OWED:
             self._owed[lease] = _Owed(key, time.monotonic() + self._lease_seconds + self._timeout)
-        self._wake.set()
+        self._keeping.wake()
 
     async def _keep(self) -> None:
-        """Renew what is taken, and give back what is owed, until cancelled."""
-        every = self._lease_seconds / RENEWALS
-        due = time.monotonic() + every
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, due - time.monotonic())):
-                    await self._wake.wait()
-            self._wake.clear()
-            if time.monotonic() >= due:
-                due = time.monotonic() + (every if await self._renew_all() else min(every, AGAIN_SECONDS))
-            if not await self._pay():
-                await asyncio.sleep(min(every, AGAIN_SECONDS))
-                self._wake.set()
+        """Renew what is taken, when it is time, and give back what is owed.
+
+        One after the other: a renewal must not come to Redis after what it renews was given back.
+        """
+        if time.monotonic() >= self._renew_at and await self._renew_all():
+            self._renew_at = time.monotonic() + self._lease_seconds / RENEWALS
+        await self._pay()
 
     async def _renew_all(self) -> bool:
         """Renew the leases of this process; whether Redis was there for all of them."""
@@ -249,8 +243,8 @@ class RedisCounters:
             self._renewing = False
         return True
 
-    async def _pay(self) -> bool:
-        """Try to give back what is owed; whether nothing is left."""
+    async def _pay(self) -> None:
+        """Give back what is owed, as far as Redis is there."""
         now = time.monotonic()
         # What has expired is free without us.
         self._owed = {lease: owed for lease, owed in self._owed.items() if now < owed.until}
@@ -260,8 +254,7 @@ class RedisCounters:
                 for lease in leases:
                     del self._owed[lease]
         except CountersUnavailable:
-            return False
-        return True
+            return  # the next round tries again
 
     async def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what Redis answers
         if time.monotonic() < self._down_until:

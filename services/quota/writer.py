@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.gate import DatabaseGate
-from storage.errors import StorageError
+from services.tasks import Chore
 from storage.repositories.ledger import settle
 from storage.repositories.orgs import OrgRepository
 from storage.repositories.usage import add_usage
@@ -46,18 +46,21 @@ class Settlement:
 
 
 class UsageWriter:
-    """Writes settlements in the background. Start it with ``run`` in a task.
+    """Writes settlements in the background.
 
     Args:
         gate: Where to.
+
+    Attributes:
+        chore: Writes them.
     """
 
     def __init__(self, gate: DatabaseGate) -> None:
         self._gate = gate
         self._queue: deque[Settlement] = deque()
-        self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._lost = 0
+        self.chore = Chore("writing usage records", self.flush, every=RETRY, gather=PAUSE, at_close=True)
 
     @property
     def waiting(self) -> int:
@@ -76,20 +79,7 @@ class UsageWriter:
             self._lost += 1
             logger.error("a usage record was lost: the database is away (%d so far)", self._lost)
         self._queue.append(settlement)
-        self._changed.set()
-
-    async def run(self) -> None:
-        """Write until cancelled; what is left then is for :meth:`flush`."""
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(PAUSE)
-            self._changed.clear()
-            try:
-                await self.flush()
-            except StorageError as error:
-                logger.warning("%d usage records wait: %s", len(self._queue), error)
-                self._changed.set()
-                await asyncio.sleep(RETRY)
+        self.chore.wake()
 
     async def flush(self) -> None:
         """Write everything there is now.

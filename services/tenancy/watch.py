@@ -14,10 +14,10 @@ from starlette.types import Scope as Connection
 
 from services.config import AuthConfig
 from services.errors import ApiError
+from services.tasks import Chore
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import Access, Scope
-from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +53,17 @@ class AccessWatch:
     Args:
         authenticator: Says who may still do what.
         config: The settings.
+
+    Attributes:
+        chore: Checks the callers.
     """
 
     def __init__(self, authenticator: Authenticator, config: AuthConfig) -> None:
         self._authenticator = authenticator
-        self._period = max(SHORTEST, config.cache_seconds)
         self._answers: dict[Claims, set[_Answer]] = {}
+        # As with voices: while the database is away, speech goes on.
+        period = max(SHORTEST, config.cache_seconds)
+        self.chore = Chore("checking whose access has ended", self._look, every=period)
 
     async def serve(
         self, app: ASGIApp, access: Access, connection: Connection, receive: Receive, send: Send
@@ -113,18 +118,6 @@ class AccessWatch:
         under_way.discard(answer)
         if not under_way:
             del self._answers[answer.claims]
-
-    async def run(self) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(self._period)
-            try:
-                await self._look()
-            except StorageError as error:
-                # As with voices: while the database is away, speech goes on.
-                logger.warning("whose access has ended is unknown: %s", error)
-            except Exception:  # whatever one look raises must not end all others
-                logger.exception("looking whose access has ended failed")
 
     async def _look(self) -> None:
         for claims in list(self._answers):

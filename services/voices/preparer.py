@@ -9,8 +9,8 @@ import io
 import logging
 import wave
 from collections.abc import Collection
-from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,8 @@ from services.config import Settings
 from services.directory import EngineDirectory
 from services.gate import DatabaseGate
 from services.metrics import Metrics
-from services.tasks import in_thread
+from services.stopping import Stopping
+from services.tasks import Chore, in_thread, running
 from services.voices.intake import Intake
 from services.voices.objects import read_object
 from services.voices.standing import restate
@@ -97,17 +98,22 @@ class Preparer:
         self._directory = directory
         self._settings = settings
         self._metrics = metrics
-        self._wanted = asyncio.Event()
+        self._chores = [
+            Chore(
+                f"preparing voices for {client.name}", partial(self._work, client), every=PAUSE, at_once=True
+            )
+            for client in directory.clients
+        ]
 
     def wake(self) -> None:
-        """Have it look for work at once."""
-        self._wanted.set()
+        """Look for work now."""
+        for chore in self._chores:
+            chore.wake()
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for client in self._directory.clients:
-                group.create_task(self._work(client))
+    async def run(self, stopping: Stopping) -> None:
+        """Work until the process is told to stop: others take over while this one still answers."""
+        async with running(*self._chores):
+            await stopping.wait()
 
     async def cloning(self) -> Collection[str]:
         """The names of the engines that clone, as far as they have answered yet."""
@@ -155,18 +161,8 @@ class Preparer:
         return models
 
     async def _work(self, client: EngineClient) -> None:
-        while True:
-            try:
-                while await self._one(client):
-                    pass
-            except StorageError as error:
-                logger.warning("preparing voices has to wait: %s", error)
-            except Exception:  # whatever one voice raises must not end the work on the others
-                logger.exception("preparing a voice for %s failed", client.name)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE):
-                    await self._wanted.wait()
-            self._wanted.clear()
+        while await self._one(client):
+            pass
 
     async def _one(self, client: EngineClient) -> bool:
         """Work on one voice, if there is one; whether there was."""
@@ -181,21 +177,25 @@ class Preparer:
             if (voice := await VoiceRepository(session, claim.org_id).lock(claim.voice_id)) is not None:
                 await restate(session, voice, self._settings)
         work = asyncio.create_task(self._prepare(client, claim))
-        renewal = asyncio.create_task(self._renew(claim, work))
+
+        async def renew() -> None:
+            async with self._gate.write() as session:
+                if not await renew_claim(session, claim, seconds=LEASE):
+                    work.cancel()
+
         try:
-            await work
+            async with running(Chore("renewing the claim on a voice", renew, every=RENEWAL)):
+                await work
         except asyncio.CancelledError:
             if not work.cancelled() or (task := asyncio.current_task()) is None or task.cancelling():
-                for ours in (work, renewal):
-                    ours.cancel()
-                await asyncio.gather(work, renewal, return_exceptions=True)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
                 await asyncio.shield(self._hand_back(claim))
                 raise
             logger.info("a voice was changed while it was prepared for %s", client.name)
         finally:
-            for task in (work, renewal):
-                task.cancel()
-            await asyncio.gather(work, renewal, return_exceptions=True)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
         return True
 
     async def _hand_back(self, claim: Claim) -> None:
@@ -207,15 +207,6 @@ class Preparer:
                     await restate(session, voice, self._settings)
         except (StorageError, TimeoutError) as error:
             logger.warning("the voice %s waits for its lease to end: %s", claim.voice_id, error)
-
-    async def _renew(self, claim: Claim, work: asyncio.Task[None]) -> None:
-        while True:
-            await asyncio.sleep(RENEWAL)
-            with suppress(StorageError):
-                async with self._gate.write() as session:
-                    if not await renew_claim(session, claim, seconds=LEASE):
-                        work.cancel()
-                        return
 
     async def _prepare(self, client: EngineClient, claim: Claim) -> None:
         try:

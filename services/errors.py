@@ -9,7 +9,7 @@ import http
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +27,20 @@ from engines.contract import (
 from storage.errors import Conflict, StorageError, StorageUnavailable
 
 logger = logging.getLogger(__name__)
+
+DESCRIPTIONS: Final[Mapping[int, str]] = {
+    400: "The request is invalid; `param` names the field.",
+    401: "The API key, token or password is missing or invalid.",
+    403: "The caller may not do this; in local mode, the request came from another site's page.",
+    404: "It does not exist, or not in this organisation.",
+    408: "The request's body did not arrive in time.",
+    409: "It conflicts with what exists already.",
+    413: "The request's body is too long.",
+    416: "The range begins after the end.",
+    429: "The server or the organisation is at a limit; see `Retry-After`.",
+    503: "A part of the server is unavailable; see `Retry-After`.",
+}
+"""What the OpenAPI document says of an error's status."""
 
 
 class ErrorBody(BaseModel):
@@ -82,6 +96,16 @@ class ApiError(Exception):
     def content(self) -> dict[str, Any]:
         """The JSON body."""
         return {"error": self.body.model_dump()}
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors of a route for FastAPI's ``responses``; those of every route are added by the document."""
+    return {status: {"model": ErrorAnswer, "description": DESCRIPTIONS[status]} for status in statuses}
+
+
+def not_found(what: str, given: str) -> ApiError:
+    """A 404 for something that does not exist, or not in the caller's organisation."""
+    return ApiError(404, f"There is no {what} '{given}'.", code=f"{what}_not_found")
 
 
 def invalid(message: str, param: str | None, code: str | None = None) -> ApiError:

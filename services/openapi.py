@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from services.errors import ErrorAnswer
+from services.errors import DESCRIPTIONS, ErrorAnswer
 from services.tenancy.table import AccessTable
 
 SECURITY: Final = {
@@ -12,18 +12,12 @@ SECURITY: Final = {
     "xi-api-key": {"type": "apiKey", "in": "header", "name": "xi-api-key", "description": "An API key."},
 }
 
-EVERYWHERE: Final = {
-    "400": "The request is at fault; `param` names the field.",
-    "403": "The key or role may not do this; in local mode, a page from elsewhere asked.",
-    "408": "The body does not come, or too slowly.",
-    "413": "The body is too long.",
-    "503": "Something that is needed cannot be reached now; see `Retry-After`.",
-}
-"""Answers of every route."""
+EVERYWHERE: Final = (400, 403, 408, 413, 503)
+"""Errors of every route."""
 
-WITH_KEY: Final = {"401": "There is no key or token, or not a good one."}
+WITH_KEY: Final = (401,)
 
-METERED: Final = {"429": "The server or the organisation is at its limit; see `Retry-After`."}
+METERED: Final = (429,)
 
 
 def document(app: FastAPI, table: AccessTable) -> dict[str, Any]:
@@ -49,13 +43,9 @@ def document(app: FastAPI, table: AccessTable) -> dict[str, Any]:
             answers = operation["responses"]
             # What FastAPI answers to invalid requests, this app answers with 400.
             answers.pop("422", None)
-            added = {
-                **EVERYWHERE,
-                **({} if access.everyone else WITH_KEY),
-                **(METERED if access.metered else {}),
-            }
-            for status, description in added.items():
-                answers.setdefault(status, _error(description))
+            keyed = () if access.everyone else WITH_KEY
+            for status in (*EVERYWHERE, *keyed, *(METERED if access.metered else ())):
+                answers.setdefault(str(status), _error(DESCRIPTIONS[status]))
             operation["responses"] = dict(sorted(answers.items()))
             operation["security"] = [] if access.everyone else [{name: []} for name in SECURITY]
             if access.scope is not None:

@@ -1,13 +1,11 @@
 """``/auth``: accepting an invitation, and one's own password."""
 
 from dataclasses import asdict
-from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from services.errors import ErrorAnswer
-from services.routers.auth import ANSWERS as AUTH_ANSWERS
+from services.errors import answers
 from services.routers.auth import Secret
 from services.routers.fields import Body, Password, PersonName
 from services.state import State
@@ -16,16 +14,7 @@ from services.tenancy.credentials import credential
 from services.tenancy.origin import Origin
 from services.tenancy.scopes import access
 
-router = APIRouter(prefix="/auth", tags=["auth"])
-
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **AUTH_ANSWERS,
-    403: {
-        "model": ErrorAnswer,
-        "description": "The proof is wrong, or a page from elsewhere, in local mode.",
-    },
-    409: {"model": ErrorAnswer, "description": "It contradicts what is there by now."},
-}
+router = APIRouter(prefix="/auth", tags=["auth"], responses=answers(401, 409, 429))
 
 
 class Acceptance(Body):
@@ -64,7 +53,7 @@ class PasswordChoice(Body):
     password: Password
 
 
-@router.post("/invitations/accept", operation_id="acceptInvitation", status_code=201, responses=ANSWERS)
+@router.post("/invitations/accept", operation_id="acceptInvitation", status_code=201)
 @access(everyone=True)
 async def accept_invitation(body: Acceptance, state: State, request: Request) -> Place:
     """Take the place that an invitation offers."""
@@ -78,14 +67,14 @@ async def accept_invitation(body: Acceptance, state: State, request: Request) ->
     return Place(**asdict(accepted))
 
 
-@router.post("/password", operation_id="changePassword", status_code=204, responses=ANSWERS)
+@router.post("/password", operation_id="changePassword", status_code=204)
 @access()
 async def change_password(body: PasswordChange, state: State, caller: Caller, request: Request) -> None:
     """Change one's own password, logged in. One's other sessions end; keys stay."""
     await state.accounts.change_password(caller, body.old_password, body.password, Origin.of(request))
 
 
-@router.post("/password/reset", operation_id="resetPassword", status_code=204, responses=ANSWERS)
+@router.post("/password/reset", operation_id="resetPassword", status_code=204)
 @access(everyone=True)
 async def reset_password(body: PasswordChoice, state: State, request: Request) -> None:
     """Choose a password with a token that the operator made. All sessions of the user end; keys stay."""

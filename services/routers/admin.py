@@ -15,8 +15,7 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaLimits, RetentionConfig
-from services.errors import ErrorAnswer
-from services.routers.auth import ANSWERS as AUTH_ANSWERS
+from services.errors import answers, not_found
 from services.routers.fields import (
     After,
     Body,
@@ -30,9 +29,10 @@ from services.routers.fields import (
     Plan,
     Role,
     WholeNumbers,
+    page,
 )
 from services.state import GatewayState, State
-from services.tenancy.administration import Administration, not_found
+from services.tenancy.administration import Administration
 from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
 from services.tenancy.principal import Principal
@@ -44,14 +44,7 @@ from storage.repositories.orgs import OrgRepository
 from storage.repositories.users import Member, MemberRepository
 from storage.tables import ApiKey, AuditEvent, Org
 
-router = APIRouter(prefix="/admin", tags=["admin"])
-
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **{status: AUTH_ANSWERS[status] for status in (400, 401, 413, 429, 503)},
-    403: {"model": ErrorAnswer, "description": "The key or role may not do this."},
-    404: {"model": ErrorAnswer, "description": "There is no such thing in this organisation."},
-    409: {"model": ErrorAnswer, "description": "It contradicts what is there already."},
-}
+router = APIRouter(prefix="/admin", tags=["admin"], responses=answers(404, 409, 429))
 
 RESET_PATH: Final = "/auth/password/reset"
 
@@ -102,7 +95,7 @@ class NewKey(Body):
     expires_at: AwareDatetime | None = None
 
 
-@router.get("/orgs", operation_id="listOrgs", responses=ANSWERS)
+@router.get("/orgs", operation_id="listOrgs")
 @access(Scope.OPERATOR)
 async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> dict[str, Any]:
     """All organisations."""
@@ -111,7 +104,7 @@ async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> di
     return page([_org(org) for org in orgs], limit)
 
 
-@router.post("/orgs", operation_id="createOrg", status_code=201, responses=ANSWERS)
+@router.post("/orgs", operation_id="createOrg", status_code=201)
 @access(Scope.OPERATOR)
 async def create_org(body: NewOrg, state: State, request: Request) -> dict[str, Any]:
     """Make an organisation."""
@@ -120,7 +113,7 @@ async def create_org(body: NewOrg, state: State, request: Request) -> dict[str, 
         return _org(await admin.create_org(body.name, plan=body.plan, limits=limits))
 
 
-@router.get("/orgs/{org_id}", operation_id="getOrg", responses=ANSWERS)
+@router.get("/orgs/{org_id}", operation_id="getOrg")
 @access(Scope.OPERATOR)
 async def get_org(org_id: Id, state: State, request: Request) -> dict[str, Any]:
     """One organisation."""
@@ -128,7 +121,7 @@ async def get_org(org_id: Id, state: State, request: Request) -> dict[str, Any]:
         return _org(await admin.org(org_id))
 
 
-@router.patch("/orgs/{org_id}", operation_id="changeOrg", responses=ANSWERS)
+@router.patch("/orgs/{org_id}", operation_id="changeOrg")
 @access(Scope.OPERATOR)
 async def change_org(org_id: Id, body: OrgChange, state: State, request: Request) -> dict[str, Any]:
     """Change an organisation, or lock it out and let it in again."""
@@ -144,7 +137,7 @@ async def change_org(org_id: Id, body: OrgChange, state: State, request: Request
         return _org(org)
 
 
-@router.delete("/orgs/{org_id}", operation_id="deleteOrg", status_code=204, responses=ANSWERS)
+@router.delete("/orgs/{org_id}", operation_id="deleteOrg", status_code=204)
 @access(Scope.OPERATOR)
 async def delete_org(org_id: Id, state: State, request: Request) -> None:
     """Remove an organisation with everything that is its own; the audit log stays."""
@@ -156,7 +149,7 @@ async def delete_org(org_id: Id, state: State, request: Request) -> None:
         await admin.delete_org(org_id)
 
 
-@router.get("/users", operation_id="listUsers", responses=ANSWERS)
+@router.get("/users", operation_id="listUsers")
 @access(Scope.ADMIN)
 async def list_users(
     state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
@@ -167,7 +160,7 @@ async def list_users(
     return page([_member(member) for member in members], limit)
 
 
-@router.post("/users", operation_id="createUser", status_code=201, responses=ANSWERS)
+@router.post("/users", operation_id="createUser", status_code=201)
 @access(Scope.OPERATOR)
 async def create_user(
     body: NewMember, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -185,7 +178,7 @@ async def create_user(
         return {**_member(member), "vouched": True}
 
 
-@router.get("/users/{user_id}", operation_id="getUser", responses=ANSWERS)
+@router.get("/users/{user_id}", operation_id="getUser")
 @access(Scope.ADMIN)
 async def get_user(
     user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -195,7 +188,7 @@ async def get_user(
         return _member(await admin.member(tenant_of(caller, org_id), user_id))
 
 
-@router.patch("/users/{user_id}", operation_id="changeUser", responses=ANSWERS)
+@router.patch("/users/{user_id}", operation_id="changeUser")
 @access(Scope.ADMIN)
 async def change_user(
     user_id: Id, body: MemberChange, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -211,7 +204,7 @@ async def change_user(
         return _member(await admin.member(tenant, user_id))
 
 
-@router.delete("/users/{user_id}", operation_id="deleteUser", status_code=204, responses=ANSWERS)
+@router.delete("/users/{user_id}", operation_id="deleteUser", status_code=204)
 @access(Scope.ADMIN)
 async def delete_user(
     user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -221,7 +214,7 @@ async def delete_user(
         await admin.remove_member(tenant_of(caller, org_id), user_id)
 
 
-@router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201, responses=ANSWERS)
+@router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201)
 @access(Scope.OPERATOR)
 async def reset_user(user_id: Id, state: State, request: Request, response: Response) -> dict[str, Any]:
     """Let a user choose a new password. ``token`` is shown here and never again: hand it to them alone."""
@@ -237,7 +230,7 @@ async def reset_user(user_id: Id, state: State, request: Request, response: Resp
     }
 
 
-@router.get("/keys", operation_id="listKeys", responses=ANSWERS)
+@router.get("/keys", operation_id="listKeys")
 @access(Scope.ADMIN)
 async def list_keys(
     state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
@@ -248,7 +241,7 @@ async def list_keys(
     return page([_key(key) for key in keys], limit)
 
 
-@router.post("/keys", operation_id="createKey", status_code=201, responses=ANSWERS)
+@router.post("/keys", operation_id="createKey", status_code=201)
 @access(Scope.ADMIN)
 async def create_key(
     body: NewKey, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -266,7 +259,7 @@ async def create_key(
         return {**_key(made.key), "key": made.text}
 
 
-@router.get("/keys/{key_id}", operation_id="getKey", responses=ANSWERS)
+@router.get("/keys/{key_id}", operation_id="getKey")
 @access(Scope.ADMIN)
 async def get_key(
     key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -276,7 +269,7 @@ async def get_key(
         return _key(await admin.key(tenant_of(caller, org_id), key_id))
 
 
-@router.delete("/keys/{key_id}", operation_id="revokeKey", responses=ANSWERS)
+@router.delete("/keys/{key_id}", operation_id="revokeKey")
 @access(Scope.ADMIN)
 async def revoke_key(
     key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
@@ -286,7 +279,7 @@ async def revoke_key(
         return _key(await admin.revoke_key(tenant_of(caller, org_id), key_id))
 
 
-@router.get("/audit", operation_id="listAuditEvents", responses=ANSWERS)
+@router.get("/audit", operation_id="listAuditEvents")
 @access(Scope.ADMIN)
 async def list_audit_events(
     state: State,
@@ -340,11 +333,6 @@ def tenant_of(caller: Principal, org_id: str | None) -> str:
     if not caller.operator:
         raise not_found("organisation", org_id)
     return org_id
-
-
-def page(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """A page of a list, as OpenAI's are."""
-    return {"object": "list", "data": data, "has_more": len(data) == limit}
 
 
 def _org(org: Org) -> dict[str, Any]:

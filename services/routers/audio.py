@@ -12,11 +12,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from services.errors import ApiError, ErrorAnswer
-from services.routers.admin import ANSWERS as ADMIN_ANSWERS
-from services.routers.fields import ID, After, Id, Limit
+from services.errors import ApiError, answers, not_found
+from services.routers.fields import ID, After, Id, Limit, page
 from services.state import GatewayState, State
-from services.tenancy.administration import not_found
 from services.tenancy.caller import Caller
 from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import Scope, access
@@ -25,21 +23,16 @@ from storage.objects.contract import InvalidRange, ObjectMissing, ObjectReader
 from storage.repositories.outputs import OutputRepository
 from storage.tables import Output
 
-router = APIRouter(prefix="/audio", tags=["audio"])
-
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    status: ADMIN_ANSWERS[status] for status in (400, 401, 403, 404, 503)
-}
+router = APIRouter(prefix="/audio", tags=["audio"], responses=answers(404))
 
 FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **ANSWERS,
     200: {
         "description": "The audio.",
         "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
     },
     206: {"description": "The range that was asked for."},
     304: {"description": "The client has it already (`If-None-Match`)."},
-    416: {"model": ErrorAnswer, "description": "The range begins after the end."},
+    **answers(416),
 }
 
 LONGEST: Final = 7 * 24 * 3_600
@@ -59,17 +52,13 @@ class UrlRequest(BaseModel):
     expires_in: int = Field(default=3_600, ge=1, le=LONGEST, description="Seconds the URL is good.")
 
 
-@router.get("", operation_id="listAudio", responses=ANSWERS)
+@router.get("", operation_id="listAudio")
 @access(Scope.AUDIO)
 async def list_audio(state: State, caller: Caller, after: After = None, limit: Limit = 100) -> dict[str, Any]:
     """The organisation's kept audio."""
     async with state.gate.read() as session:
         outputs = await OutputRepository(session, caller.org_id).list(after=after, limit=limit)
-    return {
-        "object": "list",
-        "data": [_told(output) for output in outputs],
-        "has_more": len(outputs) == limit,
-    }
+    return page([_told(output) for output in outputs], limit)
 
 
 @router.api_route(
@@ -131,7 +120,7 @@ async def get_audio(
     return StreamingResponse(_chunks(reader), status, headers, media_type=output.content_type)
 
 
-@router.delete("/{audio_id}", operation_id="deleteAudio", status_code=204, responses=ANSWERS)
+@router.delete("/{audio_id}", operation_id="deleteAudio", status_code=204)
 @access(Scope.AUDIO)
 async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
     """Remove audio for good. URLs that were signed for it lead nowhere."""
@@ -142,7 +131,7 @@ async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
         await OutputRepository(session, caller.org_id).delete(audio_id)
 
 
-@router.post("/{audio_id}/url", operation_id="signAudioUrl", responses=ANSWERS)
+@router.post("/{audio_id}/url", operation_id="signAudioUrl")
 @access(Scope.AUDIO)
 async def sign_audio_url(
     audio_id: Id, body: UrlRequest, state: State, caller: Caller, request: Request

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from engines.contract import EngineUnavailable
-from services.errors import ErrorAnswer, invalid
+from services.errors import answers, invalid
 from services.routers.fields import After, Id, Name
 from services.routers.forms import BINARY, Language, checked, form_body
 from services.routers.owners import VoiceOwner
-from services.routers.voices import ANSWERS, NewVoice, described, fields_of
+from services.routers.voices import NewVoice, described, fields_of
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
 from services.tenancy.principal import Principal
@@ -22,6 +22,8 @@ from storage.errors import StorageUnavailable
 from storage.repositories.voices import VoiceRepository
 
 router = APIRouter(tags=["voices"])
+
+ANSWERS: Final = answers(404, 409, 429)
 
 MOST_VOICES: Final = 10_000
 """Of an organisation's own in the community's list, which has no pages."""
@@ -45,7 +47,7 @@ class ConsentChange(BaseModel):
 @router.get(
     "/v1/audio/voices",
     operation_id="listVoices",
-    responses={404: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}},
+    responses=answers(404),
 )
 @access(Scope.MODELS)
 async def list_voices(

@@ -1,12 +1,12 @@
 """``/auth``: logging in, refreshing, logging out, and who one is."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from services.errors import ErrorAnswer, invalid
+from services.errors import answers, invalid
 from services.routers.fields import Body, Email, Name, Password, Storable
 from services.state import State
 from services.tenancy.caller import Allowed, Caller
@@ -15,15 +15,6 @@ from services.tenancy.scopes import access
 from services.tenancy.sessions import Issued
 
 router = APIRouter(prefix="/auth", tags=["auth"])
-
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": ErrorAnswer, "description": "The request is at fault; `param` names the field."},
-    401: {"model": ErrorAnswer, "description": "The credentials are wrong."},
-    403: {"model": ErrorAnswer, "description": "A page from elsewhere, in local mode."},
-    413: {"model": ErrorAnswer, "description": "The body is too long."},
-    429: {"model": ErrorAnswer, "description": "There were too many; see `Retry-After`."},
-    503: {"model": ErrorAnswer, "description": "The database cannot be reached; see `Retry-After`."},
-}
 
 Secret = Annotated[str, Field(min_length=1, max_length=4_096), Storable]
 
@@ -69,7 +60,7 @@ class Me(BaseModel):
     limits: dict[str, Any]
 
 
-@router.post("/login", operation_id="login", responses=ANSWERS)
+@router.post("/login", operation_id="login", responses=answers(401, 429))
 @access(everyone=True)
 async def login(body: Login, state: State, request: Request, response: Response) -> TokenAnswer:
     """Log in with a password."""
@@ -77,7 +68,7 @@ async def login(body: Login, state: State, request: Request, response: Response)
     return _answer(await state.sessions.login(body.email, body.password, body.org, Origin.of(request)))
 
 
-@router.post("/token", operation_id="token", responses=ANSWERS)
+@router.post("/token", operation_id="token", responses=answers(401, 429))
 @access(everyone=True)
 async def token(body: TokenRequest, state: State, request: Request, response: Response) -> TokenAnswer:
     """Exchange a refresh token, which is then used up, or an API key for an access token."""
@@ -91,7 +82,7 @@ async def token(body: TokenRequest, state: State, request: Request, response: Re
     return _answer(await state.sessions.refresh(body.refresh_token, Origin.of(request)))
 
 
-@router.post("/logout", operation_id="logout", status_code=204, responses=ANSWERS)
+@router.post("/logout", operation_id="logout", status_code=204, responses=answers(401, 429))
 @access()
 async def logout(caller: Caller, state: State, request: Request) -> None:
     """End the session of the token that is sent; other credentials have none."""
@@ -99,7 +90,7 @@ async def logout(caller: Caller, state: State, request: Request) -> None:
         await state.sessions.logout(caller.family, caller.org_id, caller.actor, Origin.of(request))
 
 
-@router.get("/me", operation_id="me", responses={401: ANSWERS[401], 403: ANSWERS[403], 503: ANSWERS[503]})
+@router.get("/me", operation_id="me")
 @access()
 async def me(caller: Caller, allowed: Allowed) -> Me:
     """Who the key or token stands for, and what it may do."""

@@ -12,17 +12,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from services.errors import invalid
+from services.errors import answers, invalid
 from services.routers.fields import Id, Name
 from services.routers.forms import BINARY, checked, form_body
 from services.routers.owners import VoiceOwner
-from services.routers.voices import ANSWERS
 from services.state import State
 from services.tenancy.scopes import Scope, access
 from services.uploads import file_chunks, read_form
 from services.voices.bundle import MEDIA_TYPE
 
-router = APIRouter(prefix="/voices", tags=["voices"])
+router = APIRouter(prefix="/voices", tags=["voices"], responses=answers(404, 409, 429))
 
 
 class ImportFields(BaseModel):
@@ -36,7 +35,6 @@ class ImportFields(BaseModel):
     operation_id="exportVoice",
     response_class=Response,
     responses={
-        **ANSWERS,
         200: {
             "description": "The voice with its recordings, consent and embeddings: a zip.",
             "content": {MEDIA_TYPE: {"schema": BINARY}},
@@ -64,7 +62,6 @@ async def export_voice(voice_id: Id, state: State, owner: VoiceOwner) -> Respons
     "/import",
     operation_id="importVoice",
     status_code=201,
-    responses=ANSWERS,
     openapi_extra=form_body(
         {"bundle": BINARY, "name": {"type": "string", "description": "Another name."}}, required=["bundle"]
     ),

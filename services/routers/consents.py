@@ -5,17 +5,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from services.routers.fields import After, Id, Limit
+from services.errors import answers
+from services.routers.fields import After, Id, Limit, page
 from services.routers.owners import VoiceOwner
-from services.routers.voices import ANSWERS, send_object
+from services.routers.voices import send_object
 from services.state import State
 from services.tenancy.scopes import Scope, access
 from services.voices.shapes import consent_shape
 
-router = APIRouter(prefix="/consents", tags=["voices"])
+router = APIRouter(prefix="/consents", tags=["voices"], responses=answers(404, 409, 429))
 
 
-@router.get("", operation_id="listConsents", responses=ANSWERS)
+@router.get("", operation_id="listConsents")
 @access(Scope.VOICES)
 async def list_consents(
     state: State,
@@ -26,14 +27,10 @@ async def list_consents(
 ) -> dict[str, Any]:
     """The organisation's consents."""
     consents = await state.consents.list(owner, after=after, limit=limit, revoked=revoked)
-    return {
-        "object": "list",
-        "data": [consent_shape(consent) for consent in consents],
-        "has_more": len(consents) == limit,
-    }
+    return page([consent_shape(consent) for consent in consents], limit)
 
 
-@router.get("/{consent_id}", operation_id="getConsent", responses=ANSWERS)
+@router.get("/{consent_id}", operation_id="getConsent")
 @access(Scope.VOICES)
 async def get_consent(
     consent_id: Id,
@@ -49,7 +46,6 @@ async def get_consent(
     operation_id="getConsentRecording",
     response_class=Response,
     responses={
-        **ANSWERS,
         200: {
             "description": "The recording.",
             "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
@@ -67,7 +63,7 @@ async def get_consent_recording(
     return await send_object(state, consent.key, consent.content_type or "application/octet-stream")
 
 
-@router.delete("/{consent_id}", operation_id="revokeConsent", responses=ANSWERS)
+@router.delete("/{consent_id}", operation_id="revokeConsent")
 @access(Scope.VOICES)
 async def revoke_consent(
     consent_id: Id,

@@ -4,22 +4,22 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 
-from services.errors import invalid
+from services.errors import answers, invalid
 from services.routers.forms import BINARY, checked, form_body, voice_fields
 from services.routers.owners import VoiceOwner
-from services.routers.voices import ANSWERS, NewVoice, described, fields_of
+from services.routers.voices import NewVoice, described, fields_of
 from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
 from services.uploads import read_form
 from storage.repositories.voices import VoiceRepository
 
-router = APIRouter(prefix="/v1/voices", tags=["voices"])
+router = APIRouter(prefix="/v1/voices", tags=["voices"], responses=answers(404, 409, 429))
 
 MOST_VOICES: Final = 10_000
 
 
-@router.get("", operation_id="listElevenLabsVoices", responses=ANSWERS)
+@router.get("", operation_id="listElevenLabsVoices")
 @access(Scope.MODELS)
 async def list_elevenlabs_voices(
     state: State,
@@ -53,7 +53,6 @@ async def list_elevenlabs_voices(
 @router.post(
     "/add",
     operation_id="addElevenLabsVoice",
-    responses=ANSWERS,
     openapi_extra=form_body(
         {
             "name": {"type": "string"},

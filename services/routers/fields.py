@@ -1,4 +1,4 @@
-"""Bodies and types of fields that several routes take."""
+"""Bodies, types of fields and pages of lists that several routes have."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias, cast
@@ -64,3 +64,8 @@ def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
 
 WholeNumbers = BeforeValidator(_whole_numbers)
 """An object of whole numbers."""
+
+
+def page(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """A page of a list, as OpenAI's are."""
+    return {"object": "list", "data": data, "has_more": len(data) == limit}

@@ -7,22 +7,21 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
+from services.errors import answers
 from services.routers.admin import (
-    ANSWERS,
     administration,
     one_time,
-    page,
     tenant_of,
     time_text,
 )
-from services.routers.fields import After, Body, Email, Id, Limit, OrgId, Role
+from services.routers.fields import After, Body, Email, Id, Limit, OrgId, Role, page
 from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
 from storage.repositories.invitations import InvitationRepository
 from storage.tables import Invitation
 
-router = APIRouter(prefix="/admin/invitations", tags=["admin"])
+router = APIRouter(prefix="/admin/invitations", tags=["admin"], responses=answers(404, 409, 429))
 
 ACCEPT_PATH: Final = "/auth/invitations/accept"
 
@@ -34,7 +33,7 @@ class NewInvitation(Body):
     role: Role = "member"
 
 
-@router.get("", operation_id="listInvitations", responses=ANSWERS)
+@router.get("", operation_id="listInvitations")
 @access(Scope.ADMIN)
 async def list_invitations(
     state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
@@ -46,7 +45,7 @@ async def list_invitations(
     return page([_invitation(invitation) for invitation in found], limit)
 
 
-@router.post("", operation_id="createInvitation", status_code=201, responses=ANSWERS)
+@router.post("", operation_id="createInvitation", status_code=201)
 @access(Scope.ADMIN)
 async def create_invitation(
     body: NewInvitation,
@@ -66,7 +65,7 @@ async def create_invitation(
     return {**_invitation(made.invitation), **one_time(state, made.token, ACCEPT_PATH)}
 
 
-@router.delete("/{invitation_id}", operation_id="revokeInvitation", responses=ANSWERS)
+@router.delete("/{invitation_id}", operation_id="revokeInvitation")
 @access(Scope.ADMIN)
 async def revoke_invitation(
     invitation_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None

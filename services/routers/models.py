@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from engines.contract import EngineUnavailable
 from services.directory import OPENAI_MODELS
-from services.errors import ApiError, ErrorAnswer
+from services.errors import ApiError, answers
 from services.state import GatewayState, State
 from services.tenancy.scopes import Scope, access
 from services.wire.client import EngineClient
@@ -23,7 +23,7 @@ async def list_models(state: State) -> dict[str, Any]:
     return {"object": "list", "data": [*models, *aliases]}
 
 
-@router.get("/v1/models/{model}", operation_id="getModel", responses={404: {"model": ErrorAnswer}})
+@router.get("/v1/models/{model}", operation_id="getModel", responses=answers(404))
 @access(Scope.MODELS)
 async def get_model(model: str, state: State) -> dict[str, Any]:
     """One model."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from services.audio.formats import FORMATS
-from services.errors import ErrorAnswer
+from services.errors import answers
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.routers.events import event_stream
@@ -41,19 +41,7 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             }
         },
     },
-    400: {"model": ErrorAnswer, "description": "The request is at fault; `param` names the field."},
-    401: {"model": ErrorAnswer, "description": "There is no key or token, or not a good one."},
-    403: {
-        "model": ErrorAnswer,
-        "description": "The key lacks the scope `speech`, or the page is from elsewhere.",
-    },
-    404: {"model": ErrorAnswer, "description": "There is no such model."},
-    413: {"model": ErrorAnswer, "description": "The body is too long."},
-    429: {
-        "model": ErrorAnswer,
-        "description": "The server or the tenant is at its limit; see `Retry-After`.",
-    },
-    503: {"model": ErrorAnswer, "description": "The engine cannot speak now; see `Retry-After`."},
+    **answers(404),
 }
 
 

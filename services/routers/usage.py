@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from services.errors import invalid
-from services.routers.admin import ANSWERS as ADMIN_ANSWERS
 from services.routers.fields import ID
 from services.state import GatewayState, State
 from services.tenancy.caller import Allowed, Caller
@@ -23,7 +22,6 @@ router = APIRouter(tags=["usage"])
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    **{status: ADMIN_ANSWERS[status] for status in (400, 401, 403, 503)},
 }
 
 DAYS: Final = 30

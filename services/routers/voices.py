@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from engines.text.reading import reading_script
-from services.errors import ApiError, ErrorAnswer, invalid
-from services.routers.admin import ANSWERS as ADMIN_ANSWERS
+from services.errors import ApiError, answers, invalid
 from services.routers.events import event_stream
-from services.routers.fields import After, Id, Limit, Name, Storable
+from services.routers.fields import After, Id, Limit, Name, Storable, page
 from services.routers.forms import (
     BINARY,
     Language,
@@ -43,10 +42,7 @@ from storage.tables import VoiceProfile, VoiceState
 
 router = APIRouter(prefix="/voices", tags=["voices"])
 
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    **{status: ADMIN_ANSWERS[status] for status in (400, 401, 403, 404, 409, 413, 503)},
-    429: {"model": ErrorAnswer, "description": "The organisation has as much as it may."},
-}
+ANSWERS: Final = answers(404, 409, 429)
 
 FILES: Final = ("samples", "files", "file", "sample", "audio_sample")
 """Fields in which clients send recordings."""
@@ -141,11 +137,10 @@ async def search_voices(
         voices = await VoiceRepository(session, caller.org_id).list(
             after=after, limit=limit, search=search, language=language, state=status
         )
-    shown = await state.voices.show(caller.org_id, voices)
-    return {"object": "list", "data": shown, "has_more": len(voices) == limit}
+    return page(await state.voices.show(caller.org_id, voices), limit)
 
 
-@router.get("/script", operation_id="getReadingScript", responses={400: ANSWERS[400]})
+@router.get("/script", operation_id="getReadingScript")
 @access(Scope.MODELS)
 async def get_reading_script(
     language: Annotated[Language, Query(description="BCP-47 tag of the reader's language.")] = "en",
@@ -232,7 +227,7 @@ async def watch_voice(
     "/{voice_id}/preview",
     operation_id="previewVoice",
     response_class=Response,
-    responses={**SPEECH_ANSWERS, 409: ANSWERS[409]},
+    responses={**SPEECH_ANSWERS, **answers(409)},
 )
 @access(Scope.SPEECH, metered=True)
 async def preview_voice(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaConfig
-from services.errors import ApiError, invalid
+from services.errors import ApiError, invalid, not_found
 from services.tenancy import texts
 from services.tenancy.authority import Authority, authority_of
 from services.tenancy.keys import make_key
@@ -509,11 +509,6 @@ class Administration:
             known = ", ".join(self._quota.plans)
             raise invalid(f"There is no plan '{wanted}'; there is {known}.", "plan", "plan_not_found")
         return wanted
-
-
-def not_found(what: str, given: str) -> ApiError:
-    """A 404 for what is not there, or is another tenant's: nobody learns which."""
-    return ApiError(404, f"There is no {what} '{given}'.", code=f"{what}_not_found")
 
 
 def _last_operator() -> ApiError:

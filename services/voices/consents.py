@@ -6,8 +6,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
+from services.errors import not_found
 from services.gate import DatabaseGate
-from services.tenancy.administration import not_found
 from services.uploads import Upload
 from services.voices.bundle import ConsentEntry
 from services.voices.intake import Intake, content_type

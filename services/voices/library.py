@@ -8,9 +8,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaLimits, Settings
-from services.errors import ApiError
+from services.errors import ApiError, not_found
 from services.gate import DatabaseGate
-from services.tenancy.administration import not_found
 from services.tenancy.origin import Origin
 from services.voices.errors import over_quota
 from services.voices.intake import Described, Intake

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from services.errors import ApiError, answers, not_found
 from services.routers.fields import ID, After, Id, Limit, page
+from services.routers.forms import AUDIO
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
 from services.tenancy.principal import Claims, Principal
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/audio", tags=["audio"], responses=answers(404))
 FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The audio.",
-        "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
+        "content": AUDIO,
     },
     206: {"description": "The range that was asked for."},
     304: {"description": "The client has it already (`If-None-Match`)."},

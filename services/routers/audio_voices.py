@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from engines.contract import EngineUnavailable
 from services.errors import answers, invalid
 from services.routers.fields import After, Id, Name
-from services.routers.forms import BINARY, Language, checked, form_body
+from services.routers.forms import BINARY, Language, checked, form_body, form_fields
 from services.routers.owners import VoiceOwner
 from services.routers.voices import NewVoice, described, fields_of
 from services.state import GatewayState, State
@@ -95,12 +95,11 @@ async def list_voices(
     responses=ANSWERS,
     openapi_extra=form_body(
         {
-            "name": {"type": "string"},
+            **form_fields(NewVoice, "name", "consent"),
             "audio_sample": BINARY,
-            "consent": {"type": "string", "description": "The id of a consent."},
             "type": {"type": "string", "enum": ["audio_sample"]},
             "transcript": {"type": "string", "description": "What is said in the sample."},
-            "language": {"type": "string", "description": "BCP-47 tag of that."},
+            **form_fields(NewVoice, "language"),
         },
         required=["name", "audio_sample"],
     ),
@@ -139,7 +138,7 @@ async def delete_audio_voice(
     operation_id="createVoiceConsent",
     responses=ANSWERS,
     openapi_extra=form_body(
-        {"name": {"type": "string"}, "language": {"type": "string"}, "recording": BINARY},
+        {**form_fields(ConsentFields), "recording": BINARY},
         required=["name", "language", "recording"],
     ),
 )

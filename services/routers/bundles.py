@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
 from services.errors import answers, invalid
 from services.routers.fields import Id, Name
-from services.routers.forms import BINARY, checked, form_body
+from services.routers.forms import BINARY, checked, form_body, form_fields
 from services.routers.owners import VoiceOwner
 from services.state import State
 from services.tenancy.scopes import Scope, access
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/voices", tags=["voices"], responses=answers(404, 409
 class ImportFields(BaseModel):
     """How an imported voice is called."""
 
-    name: Name | None = None
+    name: Name | None = Field(default=None, description="Another name for the voice.")
 
 
 @router.get(
@@ -62,9 +62,7 @@ async def export_voice(voice_id: Id, state: State, owner: VoiceOwner) -> Respons
     "/import",
     operation_id="importVoice",
     status_code=201,
-    openapi_extra=form_body(
-        {"bundle": BINARY, "name": {"type": "string", "description": "Another name."}}, required=["bundle"]
-    ),
+    openapi_extra=form_body({"bundle": BINARY, **form_fields(ImportFields)}, required=["bundle"]),
 )
 @access(Scope.VOICES, upload=True)
 async def import_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.errors import answers
 from services.routers.fields import After, Id, Limit, page
+from services.routers.forms import AUDIO
 from services.routers.owners import VoiceOwner
 from services.routers.voices import send_object
 from services.state import State
@@ -48,7 +49,7 @@ async def get_consent(
     responses={
         200: {
             "description": "The recording.",
-            "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
+            "content": AUDIO,
         },
     },
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 
 from services.errors import answers, invalid
-from services.routers.forms import BINARY, checked, form_body, voice_fields
+from services.routers.forms import BINARY, checked, form_body, form_fields, voice_fields
 from services.routers.owners import VoiceOwner
 from services.routers.voices import NewVoice, described, fields_of
 from services.state import State
@@ -55,11 +55,8 @@ async def list_elevenlabs_voices(
     operation_id="addElevenLabsVoice",
     openapi_extra=form_body(
         {
-            "name": {"type": "string"},
+            **form_fields(NewVoice, "name", "description", "labels", "consent"),
             "files": {"type": "array", "items": BINARY},
-            "description": {"type": "string"},
-            "labels": {"type": "string", "description": "A JSON object of texts."},
-            "consent": {"type": "string", "description": "The id of a consent."},
         },
         required=["name", "files"],
     ),

@@ -1,8 +1,8 @@
 """Bodies that are forms or JSON: checked by the same models, described in the OpenAPI document."""
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +14,9 @@ from services.uploads import Form
 Model = TypeVar("Model", bound=BaseModel)
 
 BINARY = {"type": "string", "format": "binary"}
+
+AUDIO: Final = {"audio/*": {"schema": BINARY}}
+"""The content of an answer that is a recording."""
 
 Language = Annotated[
     str,
@@ -69,7 +72,9 @@ class VoiceBody(BaseModel):
 class Transcripts(BaseModel):
     """What is said in uploads."""
 
-    transcripts: list[Annotated[str, Field(max_length=5_000), Paragraphs]]
+    transcripts: list[Annotated[str, Field(max_length=5_000), Paragraphs]] = Field(
+        description="What is said in each recording, in their order; improves the likeness most."
+    )
 
 
 def checked(model: type[Model], given: Mapping[str, Any]) -> Model:
@@ -131,10 +136,39 @@ def voice_fields(form: Form) -> dict[str, Any]:
     return given
 
 
-def form_body(properties: dict[str, Any], *, required: list[str], json_model: str | None = None) -> Any:  # noqa: ANN401 - FastAPI's own type
-    """The request body of a route that reads its form itself, for the OpenAPI document."""
-    schema = {"type": "object", "properties": properties, "required": required}
+def form_body(
+    properties: Mapping[str, Any], *, required: Sequence[str], json_model: type[BaseModel] | None = None
+) -> dict[str, Any]:
+    """The request body of a route that reads its form itself, for the OpenAPI document.
+
+    Args:
+        properties: The form's fields, see :func:`form_fields`.
+        required: Names of fields.
+        json_model: The same as JSON, if the route takes that too.
+    """
+    schema = {"type": "object", "properties": {**properties}, "required": [*required]}
     content: dict[str, Any] = {"multipart/form-data": {"schema": schema}}
     if json_model is not None:
-        content["application/json"] = {"schema": {"$ref": f"#/components/schemas/{json_model}"}}
+        content["application/json"] = {"schema": json_model.model_json_schema()}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def form_fields(model: type[BaseModel], *names: str) -> dict[str, Any]:
+    """A model's fields as JSON schemas of a form's: never null, and objects as JSON text.
+
+    Args:
+        model: What checks them.
+        names: Which fields; by default all.
+    """
+    properties = model.model_json_schema()["properties"]
+    return {name: _form_field(properties[name]) for name in names or properties}
+
+
+def _form_field(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    told = {name: value for name, value in schema.items() if name not in {"anyOf", "default", "title"}}
+    told |= {name: value for kind in kinds for name, value in kind.items()}
+    if told["type"] != "object":
+        return told
+    described = {"description": told.pop("description")} if "description" in told else {}
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": told, **described}

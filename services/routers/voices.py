@@ -12,6 +12,7 @@ from services.errors import ApiError, answers, invalid
 from services.routers.events import event_stream
 from services.routers.fields import After, Id, Limit, Name, Storable, page
 from services.routers.forms import (
+    AUDIO,
     BINARY,
     Language,
     Paragraphs,
@@ -19,6 +20,7 @@ from services.routers.forms import (
     VoiceBody,
     checked,
     form_body,
+    form_fields,
     read_json,
     voice_fields,
 )
@@ -53,17 +55,7 @@ SAMPLE_PROPERTIES: Final[dict[str, Any]] = {
         "items": BINARY,
         "description": "Recordings: wav, mp3, flac, ogg, m4a, aac or webm.",
     },
-    "transcript": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "What is said in each recording, in their order: the biggest lever on likeness.",
-    },
-}
-
-VOICE_PROPERTIES: Final[dict[str, Any]] = {
-    **{name: {"type": "string"} for name in ("name", "language", "description", "consent")},
-    "labels": {"type": "string", "description": "A JSON object of texts."},
-    "aliases": {"type": "array", "items": {"type": "string"}},
+    "transcript": form_fields(Transcripts)["transcripts"],
 }
 
 
@@ -100,7 +92,9 @@ class Preview(BaseModel):
     operation_id="createVoice",
     status_code=201,
     responses=ANSWERS,
-    openapi_extra=form_body({**VOICE_PROPERTIES, **SAMPLE_PROPERTIES}, required=["name"]),
+    openapi_extra=form_body(
+        {**form_fields(NewVoice), **SAMPLE_PROPERTIES}, required=["name"], json_model=NewVoice
+    ),
 )
 @access(Scope.VOICES, upload=True)
 async def create_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
@@ -307,7 +301,7 @@ async def get_sample(
         **ANSWERS,
         200: {
             "description": "The recording.",
-            "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
+            "content": AUDIO,
         },
     },
 )

@@ -1,7 +1,8 @@
 """Prepared voices that are held ready, the least recently used given up first."""
 
-from collections import OrderedDict
 from typing import Final, Protocol, runtime_checkable
+
+from cachetools import LRUCache
 
 from engines.contract import VoiceEmbeddingRef
 
@@ -30,9 +31,7 @@ class VoiceCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._voices: OrderedDict[str, VoiceEmbeddingRef] = OrderedDict()
-        self._bytes = 0
+        self._voices: LRUCache[str, VoiceEmbeddingRef] = LRUCache(max_bytes, getsizeof=_size)
         self._hits = 0
         self._misses = 0
 
@@ -43,7 +42,7 @@ class VoiceCache:
     @property
     def bytes(self) -> int:
         """What they take."""
-        return self._bytes
+        return int(self._voices.currsize)
 
     @property
     def hits(self) -> int:
@@ -67,7 +66,6 @@ class VoiceCache:
             self._misses += 1
             return None
         self._hits += not again
-        self._voices.move_to_end(voice_id)
         return voice
 
     def put(self, voice_id: str, voice: VoiceEmbeddingRef) -> None:
@@ -76,23 +74,16 @@ class VoiceCache:
         Raises:
             VoiceTooLarge: It does not fit even alone.
         """
-        size = _size(voice)
-        if size > self._max_bytes:
-            raise VoiceTooLarge(f"the voice takes {size} bytes, more than the {self._max_bytes} of the cache")
-        self.drop(voice_id)
-        while self._bytes + size > self._max_bytes:
-            _, oldest = self._voices.popitem(last=False)
-            self._bytes -= _size(oldest)
-        self._voices[voice_id] = voice
-        self._bytes += size
+        try:
+            self._voices[voice_id] = voice
+        except ValueError as error:
+            most = self._voices.maxsize
+            message = f"the voice takes {_size(voice)} bytes, more than the {most} of the cache"
+            raise VoiceTooLarge(message) from error
 
     def drop(self, voice_id: str) -> bool:
         """Give up a voice; whether it was here."""
-        voice = self._voices.pop(voice_id, None)
-        if voice is None:
-            return False
-        self._bytes -= _size(voice)
-        return True
+        return self._voices.pop(voice_id, None) is not None
 
 
 def _size(voice: VoiceEmbeddingRef) -> int:

@@ -5,13 +5,13 @@ torch and coqui-tts are imported when it is loaded.
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from cachetools import LRUCache
 
 from engines.config import EngineConfig
 from engines.contract import (
@@ -107,7 +107,7 @@ class OpenVoiceEngine:
         self._measuring = asyncio.Lock()
         self._machine: Machine | None = None
         self._model: str | None = None
-        self._sources: OrderedDict[Hashable, ToneColour] = OrderedDict()
+        self._sources: LRUCache[Hashable, ToneColour] = LRUCache(SPEAKERS)
 
     @property
     def name(self) -> str:
@@ -327,10 +327,7 @@ class OpenVoiceEngine:
                     colour = await self._measured(machine, utterance)
                 if colour.shape != (machine.colours,):
                     raise EngineUnavailable("The base voice's tone colour is another converter's.")
-                while len(self._sources) >= SPEAKERS:
-                    self._sources.popitem(last=False)
                 self._sources[speaker] = colour
-            self._sources.move_to_end(speaker)
             return colour
 
     async def _measured(self, machine: "Machine", utterance: Utterance) -> ToneColour:

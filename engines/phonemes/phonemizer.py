@@ -6,10 +6,11 @@ import importlib.util
 import json
 import os
 import sys
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from cachetools import LRUCache
 
 from engines.child import environment
 from engines.contract import EngineUnavailable
@@ -49,7 +50,7 @@ class Phonemizer:
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._asking = asyncio.Lock()
-        self._known: OrderedDict[Question, str] = OrderedDict()
+        self._known: LRUCache[Question, str] = LRUCache(MEMORY)
         self._last_id = 0
         self._closings = 0
 
@@ -69,7 +70,7 @@ class Phonemizer:
             closings = self._closings
             async with self._asking:
                 return await self._answers(questions, closings)
-        return [self._recalled(question) for question in questions]
+        return [self._known[question] for question in questions]
 
     async def close(self) -> None:
         """End the process and fail the questions that wait for it. Never raises; safe to repeat."""
@@ -95,7 +96,7 @@ class Phonemizer:
         waiting: list[Question] = []
         for question in dict.fromkeys(questions):
             if question in self._known:
-                said[question] = self._recalled(question)
+                said[question] = self._known[question]
                 continue
             if waiting and sum(len(text) for _, text in (*waiting, question)) > _ROUND:
                 said |= zip(waiting, await self._ask(waiting, closings), strict=True)
@@ -106,14 +107,7 @@ class Phonemizer:
         for question, ipa in said.items():
             if len(question[1]) <= REMEMBERED:
                 self._known[question] = ipa
-        while len(self._known) > MEMORY:
-            self._known.popitem(last=False)
         return [said[question] for question in questions]
-
-    def _recalled(self, question: Question) -> str:
-        """What is known, which becomes the last to be forgotten."""
-        self._known.move_to_end(question)
-        return self._known[question]
 
     async def _ask(self, questions: Sequence[Question], closings: int) -> list[str]:
         """The answers.

@@ -5,10 +5,11 @@ Failures are forgotten one after another; each beyond what is free doubles the w
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
+
+from cachetools import FIFOCache
 
 FIRST: Final = 1.0
 """Seconds of the first wait; each one after it is twice as long as the one before."""
@@ -85,8 +86,9 @@ class MemoryAttempts:
     """Counts for one process, in bounded memory."""
 
     def __init__(self) -> None:
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._known: OrderedDict[str, float] = OrderedDict()
+        # By when they last failed or succeeded: asking does not keep a mark.
+        self._levels: FIFOCache[str, tuple[float, float]] = FIFOCache(KEPT)
+        self._known: FIFOCache[str, float] = FIFOCache(KEPT)
 
     async def wait(self, pair: str, wide: Sequence[str]) -> float:
         """See :meth:`Attempts.wait`."""
@@ -99,22 +101,17 @@ class MemoryAttempts:
         now = time.monotonic()
         for mark in [pair] if self._knows(pair.name, now) else [pair, *wide]:
             slope = mark.slope
-            level, since = self._levels.pop(mark.name, (0.0, now))
+            level, since = self._levels.get(mark.name, (0.0, now))
             level = max(0.0, level - max(0.0, now - since) * slope.free / slope.seconds)
             level = min(level + 1, slope.ceiling)
             beyond = math.ceil(level) - slope.free
             wait = min(slope.most, FIRST * 2.0**beyond) if beyond >= 0 else 0.0
             self._levels[mark.name] = (level, now + wait)
-        while len(self._levels) > KEPT:
-            self._levels.popitem(last=False)
 
     async def succeed(self, pair: str, *, seconds: float) -> None:
         """See :meth:`Attempts.succeed`."""
         self._levels.pop(pair, None)
-        self._known.pop(pair, None)
         self._known[pair] = time.monotonic() + seconds
-        if len(self._known) > KEPT:
-            self._known.popitem(last=False)
 
     def _knows(self, pair: str, now: float) -> bool:
         return self._known.get(pair, 0.0) > now

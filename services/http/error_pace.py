@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from cachetools import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.addresses import crowd_of
@@ -50,7 +50,7 @@ class ErrorPace:
         self._interval = 1 / rate
         self._clock = clock
         self._sleep = sleep
-        self._next: OrderedDict[str, float] = OrderedDict()
+        self._next: LRUCache[str, float] = LRUCache(KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -77,11 +77,9 @@ class ErrorPace:
     def _wait(self, who: str) -> float:
         """Seconds until the next error of somebody may be sent, by ITU-T I.371's cell rate algorithm."""
         now = self._clock()
-        due = max(self._next.pop(who, now), now)
+        due = max(self._next.get(who, now), now)
         wait = min(max(0.0, due - now - BURST), LONGEST)
         self._next[who] = min(due + self._interval, now + BURST + LONGEST)
-        if len(self._next) > KEPT:
-            self._next.popitem(last=False)
         return wait
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from cachetools import LRUCache
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import AuthConfig
@@ -54,7 +54,7 @@ class Authenticator:
         self._local = Principal(
             org_id=LOCAL.org_id, org_name=LOCAL.org_name, plan=default_plan, scopes=LOCAL.scopes
         )
-        self._known: OrderedDict[bytes | Claims, tuple[float, Principal]] = OrderedDict()
+        self._known: LRUCache[bytes | Claims, tuple[float, Principal]] = LRUCache(CACHED)
         self._asked: SingleFlight[Principal] = SingleFlight()
         self._used: dict[str, datetime] = {}
 
@@ -108,7 +108,6 @@ class Authenticator:
         known = self._known.get(mark)
         if known is not None:
             if known[0] > time.monotonic():
-                self._known.move_to_end(mark)
                 return known[1]
             # It was a good one a moment ago: its tenant waits for its own.
             CLAIMANT.set(Claimant(known[1].org_id))
@@ -128,8 +127,6 @@ class Authenticator:
         if principal.expires_at is not None:
             seconds = min(seconds, (principal.expires_at - now()).total_seconds())
         self._known[mark] = (clock + seconds, principal)
-        if len(self._known) > CACHED:
-            self._known.popitem(last=False)
         return principal
 
     async def flush(self) -> None:

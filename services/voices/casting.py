@@ -5,10 +5,11 @@ wins over the engines' own voices: so a tenant's ``alloy`` can be a voice of its
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from cachetools import LRUCache
 
 from engines.contract import EngineUnavailable, UnsupportedUtterance, Voice
 from engines.embedding import LARGEST
@@ -90,7 +91,7 @@ class Casting:
         self._objects = objects
         self._directory = directory
         self._wake = wake
-        self._own: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._own: LRUCache[tuple[str, str], None] = LRUCache(REMEMBERED)
 
     async def candidates(
         self, org_id: str, wanted: str, *, model: str, engine: str | None
@@ -191,8 +192,6 @@ class Casting:
             self._own.pop(known, None)
         else:
             self._own[known] = None
-            if len(self._own) > REMEMBERED:
-                self._own.popitem(last=False)
         return found
 
     async def _row(self, org_id: str, found: Castable, client: EngineClient | None) -> VoiceEmbedding:

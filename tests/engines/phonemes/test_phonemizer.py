@@ -175,9 +175,13 @@ async def test_what_is_said_of_a_process_that_exits(phonemizer: Phonemizer, monk
     assert caught.value.message == "The phonemizer process exited."
 
 
-async def test_the_oldest_is_forgotten_first(phonemizer: Phonemizer, monkeypatch: pytest.MonkeyPatch):
+async def test_the_oldest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engines.phonemes.phonemizer.MEMORY", 3)
-    await phonemizer.ipa([(EN, word) for word in ("one", "two", "three")])
-    await phonemizer.ipa([(EN, "one")])
-    await phonemizer.ipa([(EN, "four")])
-    assert [text for _, text in phonemizer._known] == ["three", "one", "four"]
+    phonemizer = Phonemizer()
+    try:
+        await phonemizer.ipa([(EN, word) for word in ("one", "two", "three")])
+        await phonemizer.ipa([(EN, "one")])
+        await phonemizer.ipa([(EN, "four")])
+    finally:
+        await phonemizer.close()
+    assert [phonemizer._known.popitem()[0][1] for _ in range(3)] == ["three", "one", "four"]

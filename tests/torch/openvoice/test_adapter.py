@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from cachetools import LRUCache
 from pydantic import JsonValue, ValidationError
 
 from engines.config import EngineConfig
@@ -25,7 +26,6 @@ from engines.contract import (
     Utterance,
     VoiceEmbeddingRef,
 )
-from engines.openvoice import adapter
 from engines.openvoice.adapter import OpenVoiceEngine
 
 TEXT = "The quick brown fox jumps over the lazy dog."
@@ -135,7 +135,7 @@ async def test_a_speaker_of_the_base_is_measured_once(
         return stream(batch)
 
     engine._base.stream = listening  # type: ignore[method-assign] - to listen
-    monkeypatch.setattr(adapter, "SPEAKERS", 2)
+    monkeypatch.setattr(engine, "_sources", LRUCache(2))
     for language in ("en", "hi", "en", "en"):
         await asyncio.gather(*(engine.synthesize([say(voice=voice, language=language)]) for _ in range(3)))
     assert len(measured) == 2 * 3, "three sentences for each of two"

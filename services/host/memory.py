@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from filelock import AsyncFileLock
+
 from engines.config import EngineConfig
 from engines.contract import EngineUnavailable
 from engines.lease import EngineState
 from engines.memory import Budget, Memory, NoRoom, Resident, megabytes, plan, too_large
 from services.host.ledger import Entry, MemoryLedger
-from services.host.lock import file_lock
 from services.wire.client import EngineClient
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,8 @@ class HostMemory:
         try:
             # The system may have cleared its temporary files.
             self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            async with file_lock(self._lock, patience):
+            # Taking it never waits in the system, so it needs no thread.
+            async with AsyncFileLock(self._lock, timeout=patience, run_in_executor=False):
                 entries = self._ledger.others()
                 if not await self._make_room(entries, needed):
                     return False
@@ -100,7 +102,7 @@ class HostMemory:
                 return True
         except TimeoutError:
             return False
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
             message = f"The ledger of memory below {self._lock.parent} cannot be used: {error}."
             raise EngineUnavailable(message, retry_after=60.0) from error
 

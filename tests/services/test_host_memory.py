@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import AsyncFileLock
 from pydantic import SecretStr
 
 from engines.config import EngineConfig
@@ -21,7 +22,6 @@ from engines.memory import Budget, Memory, NoRoom
 from services.config import Settings
 from services.host.folder import RuntimeFolderError, runtime_folder
 from services.host.ledger import Entry, MemoryLedger
-from services.host.lock import file_lock
 from services.host.memory import HostMemory
 from services.runner.app import RunnerToken, create_runner_app
 from services.wire.client import EngineClient
@@ -199,11 +199,10 @@ async def test_what_the_dead_have_counts_for_nothing(tmp_path: Path) -> None:
 
 HOLD = """
 import asyncio, sys
-from pathlib import Path
-from services.host.lock import file_lock
+from filelock import AsyncFileLock
 
 async def main():
-    async with file_lock(Path(sys.argv[1]), 10):
+    async with AsyncFileLock(sys.argv[1], timeout=10, run_in_executor=False):
         print(flush=True)
         await asyncio.to_thread(input)
 
@@ -219,10 +218,15 @@ async def test_a_lock_of_another_process_until_it_is_killed(tmp_path: Path) -> N
         assert process.stdout is not None
         assert process.stdout.readline()
         with pytest.raises(TimeoutError):
-            async with file_lock(path, 0.1):
+            async with AsyncFileLock(path, timeout=0.1, run_in_executor=False):
                 pass
+        given_up = asyncio.create_task(AsyncFileLock(path, run_in_executor=False, timeout=60).acquire())
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        await asyncio.wait({given_up})
+        assert given_up.cancelled()
         process.kill()
-        async with file_lock(path, 10):
+        async with AsyncFileLock(path, timeout=10, run_in_executor=False):
             assert path.exists()
 
 

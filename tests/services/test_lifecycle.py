@@ -11,9 +11,9 @@ import httpx
 import openai
 import psutil
 import pytest
+from filelock import AsyncFileLock
 
 from services.host.ledger import MemoryLedger
-from services.host.lock import file_lock
 
 from live import Server, eventually, start
 
@@ -126,7 +126,7 @@ def test_all_at_once_take_turns_and_never_have_more_than_the_budget(crowded: Ser
         ledger = MemoryLedger(runtime / "memory", "nobody")
         while not stop.is_set():
             # Under the lock, as those who take memory have it: nobody takes any while this is added up.
-            async with file_lock(runtime / "memory.lock", RESTART):
+            async with AsyncFileLock(runtime / "memory.lock", timeout=RESTART, run_in_executor=False):
                 seen.append(sum(entry.ram for entry in ledger.others()))
             await asyncio.sleep(0.02)
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, CursorResult, Select, and_, exists, or_, s
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import now
+from storage.repositories.tenant import TenantRepository
 from storage.tables import AudioSample, VoiceEmbedding, VoiceProfile, VoiceState
 
 LOST: Final = "It was prepared with another model of the engine, and its recordings are not kept any more."
@@ -56,26 +57,14 @@ class Prepared:
     size: int
 
 
-class EmbeddingRepository:
-    """The prepared voices of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class EmbeddingRepository(TenantRepository):
+    """The prepared voices of one tenant."""
 
     async def list(self, voice_ids: Sequence[str]) -> Sequence[VoiceEmbedding]:
         """Of some voices, by voice and engine."""
-        query = (
-            select(VoiceEmbedding)
-            .where(VoiceEmbedding.org_id == self._org_id, VoiceEmbedding.voice_id.in_(voice_ids))
-            .order_by(VoiceEmbedding.voice_id, VoiceEmbedding.engine)
-        )
-        return (await self._session.scalars(query)).all()
+        query = self._own(VoiceEmbedding, VoiceEmbedding.voice_id.in_(voice_ids))
+        ordered = query.order_by(VoiceEmbedding.voice_id, VoiceEmbedding.engine)
+        return (await self._session.scalars(ordered)).all()
 
     async def want(self, voice: VoiceProfile, engines: Collection[str]) -> None:
         """Have a voice's present samples prepared for some engines; what is ready stays until then."""

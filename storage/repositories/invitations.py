@@ -7,20 +7,12 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import address_key, now
+from storage.repositories.tenant import TenantRepository, page
 from storage.tables import Invitation
 
 
-class InvitationRepository:
-    """The invitations of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class InvitationRepository(TenantRepository):
+    """The invitations of one tenant."""
 
     async def create(
         self, email: str, *, role: str, token_hash: str, made_by: str, expires_at: datetime
@@ -28,29 +20,25 @@ class InvitationRepository:
         """Keep a new invitation; another of that address that is open ends."""
         key = address_key(email)
         await self._revoke(Invitation.email == key)
-        invitation = Invitation(
-            org_id=self._org_id,
-            email=key,
-            role=role,
-            token_hash=token_hash,
-            made_by=made_by,
-            expires_at=expires_at,
+        return await self._keep(
+            Invitation(
+                org_id=self._org_id,
+                email=key,
+                role=role,
+                token_hash=token_hash,
+                made_by=made_by,
+                expires_at=expires_at,
+            )
         )
-        self._session.add(invitation)
-        await self._session.flush()
-        return invitation
 
     async def get(self, invitation_id: str) -> Invitation | None:
         """The invitation of that id."""
-        query = select(Invitation).where(Invitation.org_id == self._org_id, Invitation.id == invitation_id)
-        return await self._session.scalar(query)
+        return await self._get(Invitation, invitation_id)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Invitation]:
         """Open invitations in the order of their ids, those after ``after``."""
-        query = select(Invitation).where(Invitation.org_id == self._org_id, _open())
-        if after is not None:
-            query = query.where(Invitation.id > after)
-        return (await self._session.scalars(query.order_by(Invitation.id).limit(limit))).all()
+        query = self._own(Invitation, _open())
+        return await page(self._session, Invitation, query, after=after, limit=limit)
 
     async def count(self) -> int:
         """How many are open."""

@@ -7,20 +7,12 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import now
+from storage.repositories.tenant import TenantRepository, page
 from storage.tables import ApiKey
 
 
-class KeyRepository:
-    """The keys of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class KeyRepository(TenantRepository):
+    """The keys of one tenant."""
 
     async def create(
         self,
@@ -33,30 +25,25 @@ class KeyRepository:
         expires_at: datetime | None = None,
     ) -> ApiKey:
         """Keep a new key; its secret stays with whoever made it."""
-        key = ApiKey(
-            org_id=self._org_id,
-            user_id=user_id,
-            name=name,
-            prefix=prefix,
-            secret_hash=secret_hash,
-            scopes=list(scopes),
-            expires_at=expires_at,
+        return await self._keep(
+            ApiKey(
+                org_id=self._org_id,
+                user_id=user_id,
+                name=name,
+                prefix=prefix,
+                secret_hash=secret_hash,
+                scopes=list(scopes),
+                expires_at=expires_at,
+            )
         )
-        self._session.add(key)
-        await self._session.flush()
-        return key
 
     async def get(self, key_id: str) -> ApiKey | None:
         """The key of that id."""
-        query = select(ApiKey).where(ApiKey.org_id == self._org_id, ApiKey.id == key_id)
-        return await self._session.scalar(query)
+        return await self._get(ApiKey, key_id)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[ApiKey]:
         """Keys in the order of their ids, those after ``after``; revoked ones too."""
-        query = select(ApiKey).where(ApiKey.org_id == self._org_id).order_by(ApiKey.id).limit(limit)
-        if after is not None:
-            query = query.where(ApiKey.id > after)
-        return (await self._session.scalars(query)).all()
+        return await page(self._session, ApiKey, self._own(ApiKey), after=after, limit=limit)
 
     async def ids_of(self, user_id: str) -> Sequence[str]:
         """The ids of a user's keys."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import name_key, new_id, now
 from storage.errors import Conflict
+from storage.repositories.tenant import page
 from storage.tables import Org
 
 LOCAL_ORG_ID: Final = "org_local"
@@ -64,10 +65,7 @@ class OrgRepository:
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Org]:
         """Tenants in the order of their ids, those after ``after``."""
-        query = select(Org).order_by(Org.id).limit(limit)
-        if after is not None:
-            query = query.where(Org.id > after)
-        return (await self._session.scalars(query)).all()
+        return await page(self._session, Org, select(Org), after=after, limit=limit)
 
     async def update(
         self,

@@ -7,20 +7,12 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.repositories.stored import make_room
+from storage.repositories.tenant import TenantRepository, page
 from storage.tables import Output
 
 
-class OutputRepository:
-    """The finished audio of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class OutputRepository(TenantRepository):
+    """The finished audio of one tenant."""
 
     async def add(  # noqa: PLR0913 - the columns of a row, by name
         self,
@@ -40,31 +32,26 @@ class OutputRepository:
             OverQuota: The tenant would keep more than ``most`` bytes.
         """
         await make_room(self._session, self._org_id, size, most=most)
-        output = Output(
-            id=output_id,
-            org_id=self._org_id,
-            key=key,
-            content_type=content_type,
-            size=size,
-            etag=etag,
-            duration_ms=duration_ms,
-            expires_at=expires_at,
+        return await self._keep(
+            Output(
+                id=output_id,
+                org_id=self._org_id,
+                key=key,
+                content_type=content_type,
+                size=size,
+                etag=etag,
+                duration_ms=duration_ms,
+                expires_at=expires_at,
+            )
         )
-        self._session.add(output)
-        await self._session.flush()
-        return output
 
     async def get(self, output_id: str) -> Output | None:
         """The audio of that id."""
-        query = select(Output).where(Output.org_id == self._org_id, Output.id == output_id)
-        return await self._session.scalar(query)
+        return await self._get(Output, output_id)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Output]:
         """Audio in the order of its ids, that after ``after``."""
-        query = select(Output).where(Output.org_id == self._org_id).order_by(Output.id).limit(limit)
-        if after is not None:
-            query = query.where(Output.id > after)
-        return (await self._session.scalars(query)).all()
+        return await page(self._session, Output, self._own(Output), after=after, limit=limit)
 
     async def delete(self, output_id: str) -> None:
         """Forget audio; who calls this has deleted the object, or will."""

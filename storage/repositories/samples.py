@@ -7,46 +7,27 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.repositories.tenant import TenantRepository
 from storage.tables import AudioSample, Org
 
 
-class SampleRepository:
-    """The samples of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class SampleRepository(TenantRepository):
+    """The samples of one tenant."""
 
     async def add(self, sample: AudioSample) -> AudioSample:
         """Keep a new sample of the tenant's; its objects are there already."""
-        if sample.org_id != self._org_id:
-            raise ValueError("a sample of another tenant")
-        self._session.add(sample)
-        await self._session.flush()
-        return sample
+        return await self._keep(sample)
 
     async def get(self, voice_id: str, sample_id: str) -> AudioSample | None:
         """The sample of that id, if it is that voice's."""
-        query = select(AudioSample).where(
-            AudioSample.org_id == self._org_id,
-            AudioSample.voice_id == voice_id,
-            AudioSample.id == sample_id,
-        )
+        query = self._own(AudioSample, AudioSample.voice_id == voice_id, AudioSample.id == sample_id)
         return await self._session.scalar(query)
 
     async def list(self, voice_id: str) -> Sequence[AudioSample]:
         """The samples of a voice, the oldest first."""
-        query = (
-            select(AudioSample)
-            .where(AudioSample.org_id == self._org_id, AudioSample.voice_id == voice_id)
-            .order_by(AudioSample.created_at, AudioSample.id)
-        )
-        return (await self._session.scalars(query)).all()
+        query = self._own(AudioSample, AudioSample.voice_id == voice_id)
+        ordered = query.order_by(AudioSample.created_at, AudioSample.id)
+        return (await self._session.scalars(ordered)).all()
 
     async def counts(self, voice_ids: Sequence[str]) -> dict[str, int]:
         """How many samples voices have; those without any are left out."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import address_key, now
 from storage.errors import Conflict
+from storage.repositories.tenant import TenantRepository
 from storage.tables import Membership, Org, User
 
 
@@ -118,17 +119,8 @@ class UserRepository:
         await self._session.execute(delete(User).where(User.id.in_(user_ids), ~placed))
 
 
-class MemberRepository:
-    """The users of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class MemberRepository(TenantRepository):
+    """The users of one tenant."""
 
     async def get(self, user_id: str) -> Member | None:
         """The member of that id."""

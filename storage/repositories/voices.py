@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import delete, func, or_, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import name_key, new_id, now
 from storage.errors import Conflict, OverQuota
+from storage.repositories.tenant import TenantRepository
 from storage.tables import Org, VoiceAlias, VoiceEmbedding, VoiceProfile, VoiceState
 
 _KNOWS: Final = text(
@@ -46,17 +46,8 @@ class Speakable(NamedTuple):
     engines: Sequence[str]
 
 
-class VoiceRepository:
-    """The voices of one tenant.
-
-    Args:
-        session: A transaction.
-        org_id: The tenant.
-    """
-
-    def __init__(self, session: AsyncSession, org_id: str) -> None:
-        self._session = session
-        self._org_id = org_id
+class VoiceRepository(TenantRepository):
+    """The voices of one tenant."""
 
     async def check_new(self, name: str, *, most: int | None = None) -> None:
         """Whether a voice of that name could be made.
@@ -110,12 +101,11 @@ class VoiceRepository:
 
     async def get(self, voice_id: str) -> VoiceProfile | None:
         """The voice of that id."""
-        query = select(VoiceProfile).where(VoiceProfile.org_id == self._org_id, VoiceProfile.id == voice_id)
-        return await self._session.scalar(query)
+        return await self._get(VoiceProfile, voice_id)
 
     async def lock(self, voice_id: str) -> VoiceProfile | None:
         """The voice of that id, which nobody else changes until the transaction ends."""
-        query = select(VoiceProfile).where(VoiceProfile.org_id == self._org_id, VoiceProfile.id == voice_id)
+        query = self._own(VoiceProfile, VoiceProfile.id == voice_id)
         # As it is once it is locked, not as this session may have read it before.
         locking = query.with_for_update().execution_options(populate_existing=True)
         return await self._session.scalar(locking)
@@ -172,7 +162,7 @@ class VoiceRepository:
             language: A tag whose first part they have.
             state: One of :class:`storage.tables.VoiceState`.
         """
-        query = select(VoiceProfile).where(VoiceProfile.org_id == self._org_id)
+        query = self._own(VoiceProfile)
         if search:
             key = name_key(search)
             query = query.where(
@@ -254,14 +244,12 @@ class VoiceRepository:
 
     async def of_consent(self, consent_id: str) -> Sequence[VoiceProfile]:
         """The voices that a consent allows."""
-        query = select(VoiceProfile).where(
-            VoiceProfile.org_id == self._org_id, VoiceProfile.consent_id == consent_id
-        )
+        query = self._own(VoiceProfile, VoiceProfile.consent_id == consent_id)
         return (await self._session.scalars(query.order_by(VoiceProfile.id))).all()
 
     async def aliases(self, voice_ids: Sequence[str] | None = None) -> Sequence[VoiceAlias]:
         """The other names, of all voices or of some."""
-        query = select(VoiceAlias).where(VoiceAlias.org_id == self._org_id).order_by(VoiceAlias.alias_key)
+        query = self._own(VoiceAlias).order_by(VoiceAlias.alias_key)
         if voice_ids is not None:
             query = query.where(VoiceAlias.voice_id.in_(voice_ids))
         return (await self._session.scalars(query)).all()

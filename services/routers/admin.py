@@ -8,9 +8,9 @@ An admin manages its own tenant and never names one. The operator may name anoth
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,6 +47,23 @@ from storage.tables import ApiKey, AuditEvent, Org
 router = APIRouter(prefix="/admin", tags=["admin"], responses=answers(404, 409, 429))
 
 RESET_PATH: Final = "/auth/password/reset"
+
+
+async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
+    """The tenant that is meant: one's own unless another is named.
+
+    Raises:
+        ApiError: 404, another one is named by somebody who does not run the server.
+    """
+    if org_id is None or org_id == caller.org_id:
+        return caller.org_id
+    if not caller.operator:
+        raise not_found("organisation", org_id)
+    return org_id
+
+
+Tenant: TypeAlias = Annotated[str, Depends(_tenant)]
+"""Declares a route's parameter as the id of the tenant that is meant."""
 
 
 class NewOrg(Body):
@@ -151,22 +168,17 @@ async def delete_org(org_id: Id, state: State, request: Request) -> None:
 
 @router.get("/users", operation_id="listUsers")
 @access(Scope.ADMIN)
-async def list_users(
-    state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
-) -> dict[str, Any]:
+async def list_users(state: State, tenant: Tenant, after: After = None, limit: Limit = 100) -> dict[str, Any]:
     """The members of an organisation."""
     async with state.gate.read() as session:
-        members = await MemberRepository(session, tenant_of(caller, org_id)).list(after=after, limit=limit)
+        members = await MemberRepository(session, tenant).list(after=after, limit=limit)
     return page([_member(member) for member in members], limit)
 
 
 @router.post("/users", operation_id="createUser", status_code=201)
 @access(Scope.OPERATOR)
-async def create_user(
-    body: NewMember, state: State, caller: Caller, request: Request, org_id: OrgId = None
-) -> dict[str, Any]:
+async def create_user(body: NewMember, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
     """Make a user with a place. The operator vouches for the address being theirs; admins invite."""
-    tenant = tenant_of(caller, org_id)
     hashed = None
     if body.password is not None:
         address, about = Origin.of(request).address, [body.email, body.name]
@@ -180,21 +192,18 @@ async def create_user(
 
 @router.get("/users/{user_id}", operation_id="getUser")
 @access(Scope.ADMIN)
-async def get_user(
-    user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
-) -> dict[str, Any]:
+async def get_user(user_id: Id, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
     """One member."""
     async with consulting(state, request) as admin:
-        return _member(await admin.member(tenant_of(caller, org_id), user_id))
+        return _member(await admin.member(tenant, user_id))
 
 
 @router.patch("/users/{user_id}", operation_id="changeUser")
 @access(Scope.ADMIN)
 async def change_user(
-    user_id: Id, body: MemberChange, state: State, caller: Caller, request: Request, org_id: OrgId = None
+    user_id: Id, body: MemberChange, state: State, tenant: Tenant, request: Request
 ) -> dict[str, Any]:
     """Change a member's role; lock a user out, or let them in again, for the operator."""
-    tenant = tenant_of(caller, org_id)
     async with administration(state, request) as admin:
         if body.role is not None:
             await admin.change_role(tenant, user_id, body.role)
@@ -206,12 +215,10 @@ async def change_user(
 
 @router.delete("/users/{user_id}", operation_id="deleteUser", status_code=204)
 @access(Scope.ADMIN)
-async def delete_user(
-    user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
-) -> None:
+async def delete_user(user_id: Id, state: State, tenant: Tenant, request: Request) -> None:
     """Take a member's place away, and their keys and sessions in the organisation."""
     async with administration(state, request) as admin:
-        await admin.remove_member(tenant_of(caller, org_id), user_id)
+        await admin.remove_member(tenant, user_id)
 
 
 @router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201)
@@ -232,22 +239,19 @@ async def reset_user(user_id: Id, state: State, request: Request, response: Resp
 
 @router.get("/keys", operation_id="listKeys")
 @access(Scope.ADMIN)
-async def list_keys(
-    state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
-) -> dict[str, Any]:
+async def list_keys(state: State, tenant: Tenant, after: After = None, limit: Limit = 100) -> dict[str, Any]:
     """The keys of an organisation, revoked ones too; never their secrets."""
     async with state.gate.read() as session:
-        keys = await KeyRepository(session, tenant_of(caller, org_id)).list(after=after, limit=limit)
+        keys = await KeyRepository(session, tenant).list(after=after, limit=limit)
     return page([_key(key) for key in keys], limit)
 
 
 @router.post("/keys", operation_id="createKey", status_code=201)
 @access(Scope.ADMIN)
 async def create_key(
-    body: NewKey, state: State, caller: Caller, request: Request, org_id: OrgId = None
+    body: NewKey, state: State, caller: Caller, tenant: Tenant, request: Request
 ) -> dict[str, Any]:
     """Make a key. ``key`` is shown here and never again."""
-    tenant = tenant_of(caller, org_id)
     async with administration(state, request) as admin:
         made = await admin.create_key(
             tenant,
@@ -261,30 +265,25 @@ async def create_key(
 
 @router.get("/keys/{key_id}", operation_id="getKey")
 @access(Scope.ADMIN)
-async def get_key(
-    key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
-) -> dict[str, Any]:
+async def get_key(key_id: Id, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
     """One key, without its secret."""
     async with consulting(state, request) as admin:
-        return _key(await admin.key(tenant_of(caller, org_id), key_id))
+        return _key(await admin.key(tenant, key_id))
 
 
 @router.delete("/keys/{key_id}", operation_id="revokeKey")
 @access(Scope.ADMIN)
-async def revoke_key(
-    key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
-) -> dict[str, Any]:
+async def revoke_key(key_id: Id, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
     """Revoke a key. It stays in the list, with when that was."""
     async with administration(state, request) as admin:
-        return _key(await admin.revoke_key(tenant_of(caller, org_id), key_id))
+        return _key(await admin.revoke_key(tenant, key_id))
 
 
 @router.get("/audit", operation_id="listAuditEvents")
 @access(Scope.ADMIN)
 async def list_audit_events(
     state: State,
-    caller: Caller,
-    org_id: OrgId = None,
+    tenant: Tenant,
     before: Annotated[
         int | None, Query(ge=1, le=2**53, description="The last id of the page before.")
     ] = None,
@@ -292,7 +291,7 @@ async def list_audit_events(
 ) -> dict[str, Any]:
     """The audit log, the newest event first."""
     async with state.gate.read() as session:
-        events = await AuditRepository(session, tenant_of(caller, org_id)).list(before=before, limit=limit)
+        events = await AuditRepository(session, tenant).list(before=before, limit=limit)
     return page([_event(event) for event in events], limit)
 
 
@@ -320,19 +319,6 @@ def _by_caller(session: AsyncSession, state: GatewayState, request: Request) -> 
     return Administration(
         session, state.settings.quota, Origin.of(request), by=cast("Principal", request.state.principal)
     )
-
-
-def tenant_of(caller: Principal, org_id: str | None) -> str:
-    """The tenant that is meant: one's own unless another is named.
-
-    Raises:
-        ApiError: 404, another one is named by somebody who does not run the server.
-    """
-    if org_id is None or org_id == caller.org_id:
-        return caller.org_id
-    if not caller.operator:
-        raise not_found("organisation", org_id)
-    return org_id
 
 
 def _org(org: Org) -> dict[str, Any]:

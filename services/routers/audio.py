@@ -3,7 +3,6 @@
 import hmac
 import re
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -20,7 +19,7 @@ from services.tenancy.caller import Caller
 from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import Scope, access
 from services.tokens import Tokens
-from storage.objects.contract import InvalidRange, ObjectMissing, ObjectReader
+from storage.objects.contract import InvalidRange, ObjectMissing
 from storage.repositories.outputs import OutputRepository
 from storage.tables import Output
 
@@ -118,7 +117,7 @@ async def get_audio(
     if request.method == "HEAD":
         await reader.chunks.aclose()
         return Response(status_code=status, headers=headers, media_type=output.content_type)
-    return StreamingResponse(_chunks(reader), status, headers, media_type=output.content_type)
+    return StreamingResponse(reader.chunks, status, headers, media_type=output.content_type)
 
 
 @router.delete("/{audio_id}", operation_id="deleteAudio", status_code=204)
@@ -222,14 +221,6 @@ def byte_range(asked: str, condition: str | None, *, size: int, etag: str) -> tu
 def _matches(header: str, etag: str) -> bool:
     tags = {tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")}
     return etag in tags or header.strip() == "*"
-
-
-async def _chunks(reader: ObjectReader) -> AsyncGenerator[bytes, None]:
-    try:
-        async for chunk in reader.chunks:
-            yield chunk
-    finally:
-        await reader.chunks.aclose()
 
 
 def _filename(output: Output) -> str:

@@ -9,14 +9,13 @@ from fastapi import APIRouter, Request, Response
 
 from services.errors import answers
 from services.routers.admin import (
+    Tenant,
     administration,
     one_time,
-    tenant_of,
     time_text,
 )
-from services.routers.fields import After, Body, Email, Id, Limit, OrgId, Role, page
+from services.routers.fields import After, Body, Email, Id, Limit, Role, page
 from services.state import State
-from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
 from storage.repositories.invitations import InvitationRepository
 from storage.tables import Invitation
@@ -36,11 +35,11 @@ class NewInvitation(Body):
 @router.get("", operation_id="listInvitations")
 @access(Scope.ADMIN)
 async def list_invitations(
-    state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
+    state: State, tenant: Tenant, after: After = None, limit: Limit = 100
 ) -> dict[str, Any]:
     """The open invitations of an organisation; never their tokens."""
     async with state.gate.read() as session:
-        invitations = InvitationRepository(session, tenant_of(caller, org_id))
+        invitations = InvitationRepository(session, tenant)
         found = await invitations.list(after=after, limit=limit)
     return page([_invitation(invitation) for invitation in found], limit)
 
@@ -50,10 +49,9 @@ async def list_invitations(
 async def create_invitation(
     body: NewInvitation,
     state: State,
-    caller: Caller,
+    tenant: Tenant,
     request: Request,
     response: Response,
-    org_id: OrgId = None,
 ) -> dict[str, Any]:
     """Offer a place to an address. ``token`` is shown here and never again: hand it to them alone.
 
@@ -61,18 +59,18 @@ async def create_invitation(
     """
     response.headers["cache-control"] = "no-store"
     async with administration(state, request) as admin:
-        made = await admin.invite(tenant_of(caller, org_id), body.email, role=body.role)
+        made = await admin.invite(tenant, body.email, role=body.role)
     return {**_invitation(made.invitation), **one_time(state, made.token, ACCEPT_PATH)}
 
 
 @router.delete("/{invitation_id}", operation_id="revokeInvitation")
 @access(Scope.ADMIN)
 async def revoke_invitation(
-    invitation_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
+    invitation_id: Id, state: State, tenant: Tenant, request: Request
 ) -> dict[str, Any]:
     """Make an invitation useless; one that was accepted stays as it is."""
     async with administration(state, request) as admin:
-        return _invitation(await admin.revoke_invitation(tenant_of(caller, org_id), invitation_id))
+        return _invitation(await admin.revoke_invitation(tenant, invitation_id))
 
 
 def _invitation(invitation: Invitation) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """``/voices``: voices of the organisation's own, their samples, and how far they are prepared."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -417,15 +417,7 @@ async def send_object(state: GatewayState, key: str | None, content_type: str) -
     except ObjectMissing as error:
         raise ApiError(404, "The recording is not kept any more.", code="recording_not_kept") from error
     headers = {"content-length": str(reader.length), "cache-control": "private, no-store"}
-
-    async def chunks() -> AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in reader.chunks:
-                yield chunk
-        finally:
-            await reader.chunks.aclose()
-
-    return StreamingResponse(chunks(), 200, headers, media_type=content_type)
+    return StreamingResponse(reader.chunks, 200, headers, media_type=content_type)
 
 
 async def _shown(state: GatewayState, owner: Owner, voice: VoiceProfile) -> dict[str, Any]:

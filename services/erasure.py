@@ -79,6 +79,6 @@ class Eraser:
             try:
                 await erase_doomed(self._gate, self._objects)
             except StorageError as error:
-                logger.warning("erasing has to wait: %s", error)
+                logger.warning("erasing is postponed: %s", error)
             except Exception:  # whatever one round raises must not end the next
                 logger.exception("erasing failed")

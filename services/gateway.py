@@ -197,7 +197,7 @@ def _chores(state: GatewayState) -> list[Chore]:
         async with state.gate.write() as session:
             given = await sweep_reservations(session, now())
         if given:
-            logger.warning("gave back %d reservations of processes that died", given)
+            logger.warning("released %d reservations of dead processes", given)
 
     async def forget_tokens() -> None:
         async with state.gate.write() as session:
@@ -211,13 +211,13 @@ def _chores(state: GatewayState) -> list[Chore]:
         for kind, count in asdict(done).items():
             state.metrics.thrown_away.labels(kind).inc(count)
         if done.outputs or done.recordings:
-            logger.info("retention took %d outputs and %d recordings", done.outputs, done.recordings)
+            logger.info("retention deleted %d outputs and %d recordings", done.outputs, done.recordings)
 
     return [
-        Chore("throwing away what was kept long enough", 60.0, throw_away),
-        Chore("having voices prepared for the engines' present models", 10.0, state.preparer.want_current),
-        Chore("keeping when keys were used", 10.0, state.authenticator.flush),
-        Chore("giving back reservations", 60.0, give_back),
-        Chore("removing what dead processes left in the object store", 3_600.0, state.objects.sweep),
-        Chore("forgetting old tokens", 3_600.0, forget_tokens),
+        Chore("retention", 60.0, throw_away),
+        Chore("preparing voices for the engines' current models", 10.0, state.preparer.want_current),
+        Chore("recording when keys were last used", 10.0, state.authenticator.flush),
+        Chore("releasing reservations of dead processes", 60.0, give_back),
+        Chore("cleaning up the object store after dead processes", 3_600.0, state.objects.sweep),
+        Chore("deleting expired tokens", 3_600.0, forget_tokens),
     ]

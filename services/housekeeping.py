@@ -41,7 +41,7 @@ async def keep_house(chores: list[Chore]) -> None:
             try:
                 await chore.work()
             except StorageError as error:
-                logger.warning("%s has to wait: %s", chore.name, error)
+                logger.warning("%s is postponed: %s", chore.name, error)
             except Exception:  # whatever one chore raises must not end the others
                 logger.exception("%s failed", chore.name)
             due[chore.name] = time.monotonic() + chore.every

@@ -8,22 +8,22 @@ from services.errors import ErrorAnswer
 from services.tenancy.table import AccessTable
 
 SECURITY: Final = {
-    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
     "xi-api-key": {"type": "apiKey", "in": "header", "name": "xi-api-key", "description": "An API key."},
 }
 
 EVERYWHERE: Final = {
-    "400": "The request is at fault; `param` names the field.",
-    "403": "The key or role may not do this; in local mode, a page from elsewhere asked.",
-    "408": "The body does not come, or too slowly.",
-    "413": "The body is too long.",
-    "503": "Something that is needed cannot be reached now; see `Retry-After`.",
+    "400": "The request is invalid; `param` names the field.",
+    "403": "The key or role lacks permission; in local mode, the request came from another site's page.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large.",
+    "503": "A required service is unreachable; see `Retry-After`.",
 }
 """Answers of every route."""
 
-WITH_KEY: Final = {"401": "There is no key or token, or not a good one."}
+WITH_KEY: Final = {"401": "The key or token is missing or invalid."}
 
-METERED: Final = {"429": "The server or the organisation is at its limit; see `Retry-After`."}
+METERED: Final = {"429": "The server or the organisation has reached a limit; see `Retry-After`."}
 
 
 def document(app: FastAPI, table: AccessTable) -> dict[str, Any]:

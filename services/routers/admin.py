@@ -48,16 +48,16 @@ router = APIRouter(prefix="/admin", tags=["admin"])
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **{status: AUTH_ANSWERS[status] for status in (400, 401, 413, 429, 503)},
-    403: {"model": ErrorAnswer, "description": "The key or role may not do this."},
-    404: {"model": ErrorAnswer, "description": "There is no such thing in this organisation."},
-    409: {"model": ErrorAnswer, "description": "It contradicts what is there already."},
+    403: {"model": ErrorAnswer, "description": "The key or role lacks permission."},
+    404: {"model": ErrorAnswer, "description": "Not found in this organisation."},
+    409: {"model": ErrorAnswer, "description": "It conflicts with what exists."},
 }
 
 RESET_PATH: Final = "/auth/password/reset"
 
 
 class NewOrg(Body):
-    """A tenant to be made."""
+    """An organisation to create."""
 
     name: Name
     plan: Plan | None = None
@@ -65,7 +65,7 @@ class NewOrg(Body):
 
 
 class OrgChange(Body):
-    """What changes of a tenant; what is left out stays. ``limits`` and ``retention`` replace the old."""
+    """Changes to an organisation. Omitted fields stay; ``limits`` and ``retention`` are replaced whole."""
 
     name: Name | None = None
     plan: Plan | None = None
@@ -75,37 +75,37 @@ class OrgChange(Body):
 
 
 class NewMember(Body):
-    """A user to be made with a place."""
+    """A user to create as a member."""
 
     email: Email
     name: PersonName = ""
     role: Role = "member"
     password: Password | None = Field(
-        default=None, description="Without it, the user chooses one by a reset (`POST …/reset`)."
+        default=None, description="Without it, the user chooses one through a reset (`POST …/reset`)."
     )
 
 
 class MemberChange(Body):
-    """What changes of a member."""
+    """Changes to a member."""
 
     role: Role | None = None
     disabled: bool | None = Field(
-        default=None, description="Lock the user out of every organisation; for the operator."
+        default=None, description="Lock the user out of every organisation; operator only."
     )
 
 
 class NewKey(Body):
-    """A key to be made."""
+    """A key to create."""
 
     name: Name
-    scopes: list[Scope] | None = Field(default=None, description="By default what applications need.")
+    scopes: list[Scope] | None = Field(default=None, description="By default those that applications need.")
     expires_at: AwareDatetime | None = None
 
 
 @router.get("/orgs", operation_id="listOrgs", responses=ANSWERS)
 @access(Scope.OPERATOR)
 async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> dict[str, Any]:
-    """All organisations."""
+    """List all organisations."""
     async with state.gate.read() as session:
         orgs = await OrgRepository(session).list(after=after, limit=limit)
     return page([_org(org) for org in orgs], limit)
@@ -114,7 +114,7 @@ async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> di
 @router.post("/orgs", operation_id="createOrg", status_code=201, responses=ANSWERS)
 @access(Scope.OPERATOR)
 async def create_org(body: NewOrg, state: State, request: Request) -> dict[str, Any]:
-    """Make an organisation."""
+    """Create an organisation."""
     async with administration(state, request) as admin:
         limits = body.limits.model_dump(exclude_unset=True)
         return _org(await admin.create_org(body.name, plan=body.plan, limits=limits))
@@ -131,7 +131,7 @@ async def get_org(org_id: Id, state: State, request: Request) -> dict[str, Any]:
 @router.patch("/orgs/{org_id}", operation_id="changeOrg", responses=ANSWERS)
 @access(Scope.OPERATOR)
 async def change_org(org_id: Id, body: OrgChange, state: State, request: Request) -> dict[str, Any]:
-    """Change an organisation, or lock it out and let it in again."""
+    """Change an organisation, or lock or unlock it."""
     async with administration(state, request) as admin:
         org = await admin.update_org(
             org_id,
@@ -147,7 +147,7 @@ async def change_org(org_id: Id, body: OrgChange, state: State, request: Request
 @router.delete("/orgs/{org_id}", operation_id="deleteOrg", status_code=204, responses=ANSWERS)
 @access(Scope.OPERATOR)
 async def delete_org(org_id: Id, state: State, request: Request) -> None:
-    """Remove an organisation with everything that is its own; the audit log stays."""
+    """Delete an organisation and all its data; the audit log is kept."""
     async with administration(state, request) as admin:
         await admin.lock_for_good(org_id)
     # Between the two, so that whatever fails leaves an organisation that can be deleted again.
@@ -172,7 +172,7 @@ async def list_users(
 async def create_user(
     body: NewMember, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
-    """Make a user with a place. The operator vouches for the address being theirs; admins invite."""
+    """Create a user as a member. For the operator, who vouches for the address; admins invite."""
     tenant = tenant_of(caller, org_id)
     hashed = None
     if body.password is not None:
@@ -200,7 +200,7 @@ async def get_user(
 async def change_user(
     user_id: Id, body: MemberChange, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
-    """Change a member's role; lock a user out, or let them in again, for the operator."""
+    """Change a member's role. The operator can also lock or unlock the user."""
     tenant = tenant_of(caller, org_id)
     async with administration(state, request) as admin:
         if body.role is not None:
@@ -216,7 +216,7 @@ async def change_user(
 async def delete_user(
     user_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> None:
-    """Take a member's place away, and their keys and sessions in the organisation."""
+    """Remove a member, with their keys and sessions in the organisation."""
     async with administration(state, request) as admin:
         await admin.remove_member(tenant_of(caller, org_id), user_id)
 
@@ -224,7 +224,7 @@ async def delete_user(
 @router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201, responses=ANSWERS)
 @access(Scope.OPERATOR)
 async def reset_user(user_id: Id, state: State, request: Request, response: Response) -> dict[str, Any]:
-    """Let a user choose a new password. ``token`` is shown here and never again: hand it to them alone."""
+    """Issue a token for setting a new password, shown only once: give it to the user alone."""
     response.headers["cache-control"] = "no-store"
     async with administration(state, request) as admin:
         made = await admin.reset_password(user_id)
@@ -242,7 +242,7 @@ async def reset_user(user_id: Id, state: State, request: Request, response: Resp
 async def list_keys(
     state: State, caller: Caller, org_id: OrgId = None, after: After = None, limit: Limit = 100
 ) -> dict[str, Any]:
-    """The keys of an organisation, revoked ones too; never their secrets."""
+    """List an organisation's keys, revoked ones too, without their secrets."""
     async with state.gate.read() as session:
         keys = await KeyRepository(session, tenant_of(caller, org_id)).list(after=after, limit=limit)
     return page([_key(key) for key in keys], limit)
@@ -253,7 +253,7 @@ async def list_keys(
 async def create_key(
     body: NewKey, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
-    """Make a key. ``key`` is shown here and never again."""
+    """Create a key. ``key`` is shown only once."""
     tenant = tenant_of(caller, org_id)
     async with administration(state, request) as admin:
         made = await admin.create_key(
@@ -281,7 +281,7 @@ async def get_key(
 async def revoke_key(
     key_id: Id, state: State, caller: Caller, request: Request, org_id: OrgId = None
 ) -> dict[str, Any]:
-    """Revoke a key. It stays in the list, with when that was."""
+    """Revoke a key. It stays listed, with the time of its revocation."""
     async with administration(state, request) as admin:
         return _key(await admin.revoke_key(tenant_of(caller, org_id), key_id))
 
@@ -293,7 +293,7 @@ async def list_audit_events(
     caller: Caller,
     org_id: OrgId = None,
     before: Annotated[
-        int | None, Query(ge=1, le=2**53, description="The last id of the page before.")
+        int | None, Query(ge=1, le=2**53, description="The last id of the previous page.")
     ] = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from services.tenancy.sessions import Issued
 router = APIRouter(prefix="/auth", tags=["auth"])
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": ErrorAnswer, "description": "The request is at fault; `param` names the field."},
-    401: {"model": ErrorAnswer, "description": "The credentials are wrong."},
-    403: {"model": ErrorAnswer, "description": "A page from elsewhere, in local mode."},
-    413: {"model": ErrorAnswer, "description": "The body is too long."},
-    429: {"model": ErrorAnswer, "description": "There were too many; see `Retry-After`."},
-    503: {"model": ErrorAnswer, "description": "The database cannot be reached; see `Retry-After`."},
+    400: {"model": ErrorAnswer, "description": "The request is invalid; `param` names the field."},
+    401: {"model": ErrorAnswer, "description": "The credentials are invalid."},
+    403: {"model": ErrorAnswer, "description": "In local mode: the request came from another site's page."},
+    413: {"model": ErrorAnswer, "description": "The body is too large."},
+    429: {"model": ErrorAnswer, "description": "Too many attempts; see `Retry-After`."},
+    503: {"model": ErrorAnswer, "description": "The database is unreachable; see `Retry-After`."},
 }
 
 Secret = Annotated[str, Field(min_length=1, max_length=4_096), Storable]
@@ -34,7 +34,7 @@ class Login(Body):
     email: Email
     password: Password
     org: Name | None = Field(
-        default=None, description="The organisation, by id or name; by default the first."
+        default=None, description="The organisation's id or name; by default the user's first."
     )
 
 
@@ -47,7 +47,7 @@ class TokenRequest(Body):
 
 
 class TokenAnswer(BaseModel):
-    """Tokens, in OAuth 2's words (RFC 6749, section 5.1)."""
+    """Tokens, in OAuth 2's format (RFC 6749, section 5.1)."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a kind
@@ -57,7 +57,7 @@ class TokenAnswer(BaseModel):
 
 
 class Me(BaseModel):
-    """Who the caller is."""
+    """The caller's identity."""
 
     org_id: str
     org: str
@@ -80,21 +80,21 @@ async def login(body: Login, state: State, request: Request, response: Response)
 @router.post("/token", operation_id="token", responses=ANSWERS)
 @access(everyone=True)
 async def token(body: TokenRequest, state: State, request: Request, response: Response) -> TokenAnswer:
-    """Exchange a refresh token, which is then used up, or an API key for an access token."""
+    """Exchange a refresh token (good for one use) or an API key for an access token."""
     response.headers["cache-control"] = "no-store"
     if body.grant_type == "api_key":
         if body.api_key is None:
-            raise invalid("The grant 'api_key' needs an 'api_key'.", "api_key")
+            raise invalid("The grant 'api_key' requires the field 'api_key'.", "api_key")
         return _answer(await state.sessions.exchange(body.api_key, Origin.of(request)))
     if body.refresh_token is None:
-        raise invalid("The grant 'refresh_token' needs a 'refresh_token'.", "refresh_token")
+        raise invalid("The grant 'refresh_token' requires the field 'refresh_token'.", "refresh_token")
     return _answer(await state.sessions.refresh(body.refresh_token, Origin.of(request)))
 
 
 @router.post("/logout", operation_id="logout", status_code=204, responses=ANSWERS)
 @access()
 async def logout(caller: Caller, state: State, request: Request) -> None:
-    """End the session of the token that is sent; other credentials have none."""
+    """End the session of the access token; does nothing for an API key."""
     if caller.family is not None:
         await state.sessions.logout(caller.family, caller.org_id, caller.actor, Origin.of(request))
 
@@ -102,7 +102,7 @@ async def logout(caller: Caller, state: State, request: Request) -> None:
 @router.get("/me", operation_id="me", responses={401: ANSWERS[401], 403: ANSWERS[403], 503: ANSWERS[503]})
 @access()
 async def me(caller: Caller, allowed: Allowed) -> Me:
-    """Who the key or token stands for, and what it may do."""
+    """The caller that the key or token identifies, and its scopes."""
     return Me(
         org_id=caller.org_id,
         org=caller.org_name,

@@ -36,22 +36,22 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         "headers": {
             "X-Finish-Reason": {
                 "description": "How the speech ended: `stop`, or why the engine ended it (`length`, "
-                "`repetition`, `runaway`). Only in answers that are sent whole; events tell it at their end.",
+                "`repetition`, `runaway`). Not in streamed audio; with events, in the last one.",
                 "schema": {"type": "string"},
             }
         },
     },
-    400: {"model": ErrorAnswer, "description": "The request is at fault; `param` names the field."},
-    401: {"model": ErrorAnswer, "description": "There is no key or token, or not a good one."},
+    400: {"model": ErrorAnswer, "description": "The request is invalid; `param` names the field."},
+    401: {"model": ErrorAnswer, "description": "The key or token is missing or invalid."},
     403: {
         "model": ErrorAnswer,
-        "description": "The key lacks the scope `speech`, or the page is from elsewhere.",
+        "description": "The key lacks the scope `speech`; or, in local mode, another site's page asked.",
     },
-    404: {"model": ErrorAnswer, "description": "There is no such model."},
-    413: {"model": ErrorAnswer, "description": "The body is too long."},
+    404: {"model": ErrorAnswer, "description": "Unknown model."},
+    413: {"model": ErrorAnswer, "description": "The body is too large."},
     429: {
         "model": ErrorAnswer,
-        "description": "The server or the tenant is at its limit; see `Retry-After`.",
+        "description": "The server or the organisation has reached a limit; see `Retry-After`.",
     },
     503: {"model": ErrorAnswer, "description": "The engine cannot speak now; see `Retry-After`."},
 }
@@ -75,11 +75,11 @@ async def create_speech(
             alias="x-openwebui-user-id",
             max_length=200,
             pattern=PRINTABLE,
-            description="Whom the client speaks for.",
+            description="The id of the customer the client acts for.",
         ),
     ] = None,
 ) -> Response:
-    """Speak a text. The body is OpenAI's, with this server's own fields beside it."""
+    """Generate speech from text. The body has OpenAI's fields, plus this server's own."""
     return await speak(request, state, caller, allowed, http, external_user=external_user)
 
 

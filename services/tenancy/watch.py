@@ -101,7 +101,7 @@ class AccessWatch:
         except TimeoutError:
             if answer is None or answer.refusal is None or not bound.expired():
                 raise
-            logger.info("an answer was cut off: %s", answer.refusal.body.message)
+            logger.info("a response was cut off: %s", answer.refusal.body.message)
             if not started:
                 await answer.refusal.response()(connection, receive, send)
         finally:
@@ -122,9 +122,9 @@ class AccessWatch:
                 await self._look()
             except StorageError as error:
                 # As with voices: while the database is away, speech goes on.
-                logger.warning("whose access has ended is unknown: %s", error)
+                logger.warning("cannot check whether access was revoked: %s", error)
             except Exception:  # whatever one look raises must not end all others
-                logger.exception("looking whose access has ended failed")
+                logger.exception("checking for revoked access failed")
 
     async def _look(self) -> None:
         for claims in list(self._answers):
@@ -151,5 +151,5 @@ def _claims(connection: Connection, access: Access) -> Claims | None:
 def forbidden(scope: Scope) -> ApiError:
     """A 403 for who lacks a scope."""
     return ApiError(
-        403, f"This needs the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
+        403, f"This requires the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
     )

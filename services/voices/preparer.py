@@ -124,7 +124,7 @@ class Preparer:
         async with self._gate.write() as session:
             wanted = await want_current_models(session, models)
         if wanted:
-            logger.info("%d voices are prepared for the engines' present models", wanted)
+            logger.info("%d voices are prepared for the engines' current models", wanted)
             self.wake()
         return wanted
 
@@ -160,7 +160,7 @@ class Preparer:
                 while await self._one(client):
                     pass
             except StorageError as error:
-                logger.warning("preparing voices has to wait: %s", error)
+                logger.warning("preparing voices is postponed: %s", error)
             except Exception:  # whatever one voice raises must not end the work on the others
                 logger.exception("preparing a voice for %s failed", client.name)
             with suppress(TimeoutError):
@@ -221,7 +221,7 @@ class Preparer:
         try:
             samples = await self._samples(claim)
             if not samples:
-                await self._fail(claim, "Its recordings are not kept any more.", retry=False)
+                await self._fail(claim, "Its recordings are no longer kept.", retry=False)
                 return
             with self._metrics.preparation_seconds.labels(client.name).time():
                 data = await client.prepare(samples)
@@ -229,10 +229,10 @@ class Preparer:
         except UnsupportedUtterance as error:
             await self._fail(claim, error.message, retry=False)
         except ObjectMissing:
-            await self._fail(claim, "A recording is missing in the object store.", retry=False)
+            await self._fail(claim, "A recording is missing from the object store.", retry=False)
         except StorageError:
             # However long it is away: the recordings are as good afterwards.
-            await self._fail(claim, "A part of the server is away; it is tried again.", retry=True)
+            await self._fail(claim, "A part of the server is unreachable; it is retried.", retry=True)
             raise
         except EngineError as error:
             await self._fail(claim, error.message, retry=claim.attempts + 1 < MOST_ATTEMPTS)
@@ -270,7 +270,7 @@ class Preparer:
                 replaced.append((claim.engine, old.embedding_id))
             await restate(session, voice, self._settings)
         self._metrics.preparations.labels(client.name, "ready").inc()
-        logger.info("the voice %s is ready in %s", claim.voice_id, client.name)
+        logger.info("the voice %s is ready for %s", claim.voice_id, client.name)
         # Requests that were cast just before still speak with the old one; a moment later nobody does.
         await self.forget(replaced)
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.columns import now
 from storage.tables import AudioSample, VoiceEmbedding, VoiceProfile, VoiceState
 
-LOST: Final = "It was prepared with another model of the engine, and its recordings are not kept any more."
+LOST: Final = "It was prepared with another model of the engine, and its recordings are no longer kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -350,7 +350,7 @@ async def test_a_voice_that_the_engine_cannot_speak_in_fails_alone():
         ([], "recordings"),
         ([recording(300, 0.1)] * 101, "recordings"),
         ([recording(300, 61.0, 8_000)] * 10, "600 s"),
-        ([recording(300, 1.0, 96_000)], "samples a second"),
+        ([recording(300, 1.0, 96_000)], "sample rate from"),
         ([ReferenceSample(pcm=np.zeros(16_000, np.int16), sample_rate=16_000)], "no sound"),
     ],
     ids=["none", "many", "long", "fast", "silent"],

@@ -92,7 +92,7 @@ def test_sample_rates(name: str, good: tuple[int, ...], bad: tuple[int, ...]) ->
     for rate in good:
         found.check_rate(rate)
     for rate in bad:
-        with pytest.raises(SampleRateError, match=f"{name} has no sample rate of {rate} Hz"):
+        with pytest.raises(SampleRateError, match=f"{name} does not support {rate} Hz"):
             found.check_rate(rate)
 
 

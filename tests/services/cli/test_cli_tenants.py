@@ -106,7 +106,7 @@ def test_an_organisation_from_beginning_to_end(cli: CliRunner):
         (["org", "create", "X", "--limit", "voices"], "NAME=NUMBER"),
         (["org", "create", "X", "--plan", "gold"], "no plan 'gold'"),
         (["org", "create", "local"], "already"),
-        (["org", "delete", "local", "--yes"], "local organisation stays"),
+        (["org", "delete", "local", "--yes"], "local organisation cannot be deleted"),
         (["user", "list", "--org", "none"], "no organisation 'none'"),
         (["user", "remove", "nobody@example.com", "--org", "local"], "no user"),
         (["key", "create", "k", "--org", "local", "--scope", "fly"], "no scope fly"),

@@ -198,7 +198,7 @@ def test_a_voice_that_fails_is_shown_and_why(voice: Voice, recordings: Path, els
 def test_a_consent_that_is_asked_for(voice: Voice, strict: str, recordings: Path) -> None:
     sample = str(recordings / "2.wav")
     waiting = refused(voice("create", "--name", "Asha", "--samples", sample, url=strict))
-    assert "It waits for a consent." in waiting
+    assert "It is waiting for a consent." in waiting
     made = shown(voice, "Asha", url=strict)
     assert f"awaaztwin voice consent {made['id']}" in waiting
     ok(voice("consent", "Asha", "--by", "Asha", "--text", "I agree.", url=strict))

@@ -177,7 +177,7 @@ def test_nothing_to_play_with(cli: CliRunner, gateway: str) -> None:
         (["--out", ".", "--format", "wav"], 1, "is a folder"),
         (["--format", "wav"], 2, "--out"),
         (["--no-play"], 2, "--out"),
-        (["--out", "-", "--play"], 2, "not played"),
+        (["--out", "-", "--play"], 2, "cannot be played as well"),
         (["--speed", "9"], 2, "--speed"),
         (["--file", "none.txt"], 2, "in one way"),
         (["--api-key", "schlüssel", "--out", "a.wav"], 2, "API key"),

@@ -109,7 +109,7 @@ def test_an_organisation_from_beginning_to_end(cli: CliRunner):
         (["org", "delete", "local", "--yes"], "local organisation cannot be deleted"),
         (["user", "list", "--org", "none"], "no organisation 'none'"),
         (["user", "remove", "nobody@example.com", "--org", "local"], "no user"),
-        (["key", "create", "k", "--org", "local", "--scope", "fly"], "no scope fly"),
+        (["key", "create", "k", "--org", "local", "--scope", "fly"], "scope: fly"),
         (["key", "revoke", "key_x", "--org", "local"], "no key"),
         (["db", "downgrade", "9999", "--yes"], "9999"),
     ],

@@ -315,5 +315,5 @@ def test_errors_say_what_to_do(voice: Voice, arguments: list[str], status: int, 
 
 
 def test_no_voice_yet(voice: Voice, gateway: str) -> None:
-    assert "no voice yet" in voice("list", url=gateway).stderr
+    assert "no voices yet" in voice("list", url=gateway).stderr
     assert "awaaztwin voice create" in refused(voice("show", "x", url=gateway))

@@ -54,7 +54,7 @@ def ended(folder: Path) -> bool:
 
 
 def test_one_that_stands_still(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"stood still for 0\.5 s"):
+    with pytest.raises(SourceError, match=r"made no progress for 0\.5 s"):
         started(tmp_path, PARENT, stall=0.5, then="time.sleep(600)")
     eventually(lambda: ended(tmp_path))
 

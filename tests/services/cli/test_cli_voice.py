@@ -160,7 +160,7 @@ def test_samples_export_and_import(voice: Voice, recordings: Path, elsewhere: Pa
     assert bundle.name == "पुष्पा-one.awaazvoice.zip"
     assert zipfile.is_zipfile(bundle)
     assert bundle.stat().st_mode & 0o077 == 0
-    assert "there already" in refused(voice("export", name))
+    assert "already exists" in refused(voice("export", name))
     ok(voice("export", name, "--out", str(bundle)))
 
     assert "already" in refused(voice("import", str(bundle)))

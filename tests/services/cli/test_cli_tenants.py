@@ -102,7 +102,7 @@ def test_an_organisation_from_beginning_to_end(cli: CliRunner):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["org", "create", "X", "--limit", "voice=3"], "no limit 'voice'"),
+        (["org", "create", "X", "--limit", "voice=3"], "Unknown limit 'voice'"),
         (["org", "create", "X", "--limit", "voices"], "NAME=NUMBER"),
         (["org", "create", "X", "--plan", "gold"], "no plan 'gold'"),
         (["org", "create", "local"], "already"),

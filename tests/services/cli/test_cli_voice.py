@@ -260,7 +260,7 @@ def test_stopped_while_it_is_sent(listening_: Listening, recordings: Path) -> No
 def test_more_than_the_server_takes(voice: Voice, strict: str, elsewhere: Path) -> None:
     (elsewhere / "long.wav").write_bytes(bytes(8_000_000))
     said = refused(voice("create", "--name", "X", "--samples", "long.wav", url=strict))
-    assert "longer than 1000000 bytes" in said
+    assert "larger than 1000000 bytes" in said
 
 
 @pytest.mark.parametrize(

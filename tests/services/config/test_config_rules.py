@@ -20,7 +20,7 @@ REMOTE = {"name": "E", "url": "http://192.0.2.1:9000"}
         ({"engines": [{"name": "a.b"}, {"name": "A-B"}]}, "engines.A-B.name: is also the name of 'a.b'"),
         ({"engines": [{"name": "E"}, {"name": "E"}]}, "engines.E.name: is also the name of 'E'"),
         ({"server": {"default_engine": "ESPAEK"}}, "there is no engine 'ESPAEK'; did you mean ESPEAK?"),
-        ({"server": {"default_engine": "x"}}, "there is no engine 'x'; there is KOKORO, ESPEAK"),
+        ({"server": {"default_engine": "x"}}, "there is no engine 'x'; the engines are KOKORO, ESPEAK"),
         (
             {"server": {"default_engine": "b"}, "engines": [{"name": "a"}, {"name": "B", "enabled": False}]},
             "server.default_engine: the engine 'b' is not enabled",

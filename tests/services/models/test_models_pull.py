@@ -474,7 +474,7 @@ def test_a_full_disk(hub_: Hub, folder: ModelFolder) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "is full" in done.stdout
     # As much as is looked for first: the file, and what is left free.
-    assert "Make room for 39 MB" in done.stdout
+    assert "Free 39 MB" in done.stdout
     assert "models.folder" in done.stdout
     assert nothing_half(folder)
     assert not folder.staging(manifest(from_hub())).exists()

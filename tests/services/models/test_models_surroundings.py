@@ -144,7 +144,7 @@ def test_what_helps_where_another_try_does_not(hub_: Hub, folder: ModelFolder) -
 
 
 def test_what_helps_where_another_try_does(folder: ModelFolder) -> None:
-    assert hint(only(HUB), folder).startswith("Try again later with `awaaztwin models pull m`: it goes on")
+    assert hint(only(HUB), folder).startswith("Try again later with `awaaztwin models pull m`: it resumes")
 
 
 def test_force_without_a_source(hub_: Hub, folder: ModelFolder) -> None:

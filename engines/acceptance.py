@@ -9,7 +9,7 @@ RESTRICTIVE: Final[Mapping[str, str]] = {
     "CPML": "The Coqui Public Model License allows non-commercial use only, of the model and of its speech.",
     "CC-BY-NC-4.0": "This Creative Commons licence allows non-commercial use only, with attribution.",
     "CC-BY-NC-SA-4.0": "This Creative Commons licence allows non-commercial use only, with attribution, "
-    "and asks for the same licence on what is made from it.",
+    "and requires the same licence for derived works.",
     "CC-BY-NC-ND-4.0": "This Creative Commons licence allows non-commercial use only, with attribution, "
     "and no changes.",
 }
@@ -41,7 +41,7 @@ def refusal(engine: EngineAdapter, accept: str | None) -> str | None:
         return None
     other = f" (`accept_license: {accept}` is another one)" if accept else ""
     return (
-        f"The engine {engine.name} is under the licence {engine.license}, which has not been accepted{other}."
+        f"The engine {engine.name} has the licence {engine.license}, which has not been accepted{other}."
         f" {notice_of(engine)} If you accept it, add `accept_license: {engine.license}` to the engine "
         f"{engine.name} in configuration.yaml."
     )

@@ -203,7 +203,7 @@ class Batcher:
 
     async def _run(self, batch: list[Ticket]) -> None:
         utterances = [ticket.utterance for ticket in batch]
-        error: EngineError = EngineUnavailable("The engine ended without an outcome.")
+        error: EngineError = EngineUnavailable("The engine ended without a result.")
         try:
             async with self._hold() as engine:
                 started = time.monotonic()

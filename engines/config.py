@@ -18,20 +18,18 @@ class StrictModel(BaseModel):
 class BatchingConfig(StrictModel):
     """How the runner's batcher collects utterances from all callers."""
 
-    max_batch_size: int = Field(
-        default=16, ge=1, le=1024, description="Utterances in one engine call, at most."
-    )
+    max_batch_size: int = Field(default=16, ge=1, le=1024, description="Most utterances in one engine call.")
     max_queue: int = Field(
         default=256,
         ge=1,
         le=100_000,
-        description="Utterances waiting for the engine, at most; one more is refused with 429.",
+        description="Most utterances waiting for the engine; more are refused with 429.",
     )
     max_wait_ms: float = Field(
         default=50.0,
         ge=0,
         le=1_000,
-        description="The longest that a batch may wait for company it has reason to expect. 0 never waits.",
+        description="How long a batch may wait for more utterances that are likely to come. 0: never.",
     )
 
 
@@ -42,42 +40,42 @@ class EngineConfig(StrictModel):
     that the registry makes.
     """
 
-    name: EngineName = Field(description="The name clients use; unique, compared without case.")
+    name: EngineName = Field(description="The name that clients use; unique, case-insensitive.")
     type: str = Field(
-        default="ESPEAK", description="The implementation: a built-in name or an entry point's."
+        default="ESPEAK", description="The implementation: a built-in type, or a plug-in's entry point."
     )
-    enabled: bool = Field(default=True, description="Whether the engine is served.")
+    enabled: bool = Field(default=True, description="Whether the engine is available.")
     model_path: Path | None = Field(
         default=None, description="Folder with the model's files, for engines with weights."
     )
     accept_license: str | None = Field(
         default=None,
-        description="Name of the licence that you accept, for an engine whose licence restricts its use.",
+        description="Name of the licence you accept, for an engine whose licence restricts its use.",
     )
-    device: Device = Field(default="auto", description="`auto` takes CUDA, else MPS, else the CPU.")
+    device: Device = Field(default="auto", description="`auto`: CUDA, else MPS, else the CPU.")
     max_concurrent_jobs: int = Field(
         default=2,
         ge=1,
         le=256,
-        description="Batches the engine works on at once (ESPEAK: its worker processes).",
+        description="Concurrent batches (ESPEAK: worker processes).",
     )
     warm: bool = Field(default=False, description="Load at start instead of at the first request.")
     idle_unload_seconds: float = Field(
-        default=300.0, ge=0, description="Unload after this long without work. 0 keeps it loaded."
+        default=300.0, ge=0, description="Unload after this long without work. 0: never."
     )
     utterance_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3_600, description="The longest one batch may take before it is abandoned."
+        default=60.0, gt=0, le=3_600, description="How long one batch may take before it is abandoned."
     )
     voice_cache_bytes: int = Field(
         default=256 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Prepared voices that the runner holds in memory, in bytes, at most.",
+        description="Most bytes of prepared voices that the runner caches in memory.",
     )
     batching: BatchingConfig = Field(default=BatchingConfig())
     url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s]+$",
-        description="Address of a runner on another host; without it the runner is started here.",
+        description="Address of a runner on another host; by default the runner starts on this one.",
     )
     token: SecretStr | None = Field(
         default=None,
@@ -85,5 +83,5 @@ class EngineConfig(StrictModel):
     )
     options: dict[str, JsonValue] = Field(
         default_factory=dict[str, JsonValue],
-        description="Settings that only this type of engine understands.",
+        description="Settings specific to this type of engine.",
     )

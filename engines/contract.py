@@ -432,7 +432,7 @@ class WeighedOnGpu(Protocol):
 async def collect(stream: AsyncGenerator[Streamed, None], count: int) -> list[Outcome]:
     """Join what ``StreamingEngine.stream`` gives into one outcome for each of ``count`` utterances."""
     parts: list[list[Pcm]] = [[] for _ in range(count)]
-    outcomes: list[Outcome] = [EngineUnavailable("The engine ended without an outcome.")] * count
+    outcomes: list[Outcome] = [EngineUnavailable("The engine ended without a result.")] * count
     async for index, item in stream:
         if isinstance(item, Speech):
             outcomes[index] = replace(item, pcm=np.concatenate([*parts[index], item.pcm]))

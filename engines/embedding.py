@@ -45,5 +45,5 @@ def unpack(data: bytes) -> VoiceEmbeddingRef:
         raise BrokenEmbedding("not a prepared voice") from error
     for name, array in tensors.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
-            raise BrokenEmbedding(f"the array {name!r} is not of finite float32 numbers")
+            raise BrokenEmbedding(f"the array {name!r} does not hold finite float32 numbers")
     return VoiceEmbeddingRef(engine=engine, model=model, tensors=tensors)

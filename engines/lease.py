@@ -330,9 +330,7 @@ class ModelLease:
             self._room.leave()
         await self._measure()
         now = self._figures.process.ram
-        logger.info(
-            "engine %s unloaded %s, %d MB given back", self._engine.name, why, (had - now) // 1_000_000
-        )
+        logger.info("engine %s unloaded %s, %d MB freed", self._engine.name, why, (had - now) // 1_000_000)
 
     async def _measure(self) -> None:
         self._measured_at = self._clock()

@@ -145,7 +145,7 @@ def too_large(name: str, needed: Memory, budget: Budget) -> EngineUnavailable | 
     else:
         return None
     return EngineUnavailable(
-        f"The engine {name} needs about {megabytes(have)} of {kind}, and all engines together may take "
+        f"The engine {name} needs about {megabytes(have)} of {kind}; all engines together can take "
         f"{megabytes(limit)}. Raise {key}.",
         retry_after=60.0,
     )

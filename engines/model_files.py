@@ -18,10 +18,10 @@ HEAD: Final = 512
 _MOST_BYTES: Final = 16_000_000
 """Of a file of settings; Coqui's has 5,000."""
 _SIGNS: Final = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; `git lfs pull` brings that"),
-    (b"<!doctype html", "a web page, as a download that failed leaves behind"),
-    (b"<html", "a web page, as a download that failed leaves behind"),
-    (b"<?xml", "an XML document, as a download that failed leaves behind"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
+    (b"<!doctype html", "a web page, left by a failed download"),
+    (b"<html", "a web page, left by a failed download"),
+    (b"<?xml", "an XML document, left by a failed download"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"gguf", "a GGUF model"),
 )
@@ -80,5 +80,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise unreadable(path, error.strerror or str(error)) from error
     if not isinstance(contents, dict):
-        raise unreadable(path, "it holds no JSON object")
+        raise unreadable(path, "it does not hold a JSON object")
     return contents  # pyright: ignore[reportUnknownVariableType] - any object of JSON

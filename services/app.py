@@ -43,7 +43,7 @@ from services.stopping import Stopping
 from services.tenancy.middleware import Tenancy
 from services.tenancy.table import AccessTable
 
-DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and what belongs to it."""
+DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and related endpoints."""
 
 PREFLIGHT_SECONDS: Final = 600
 """How long a browser remembers what it may send."""

@@ -44,7 +44,7 @@ DESCRIPTIONS: Final[Mapping[int, str]] = {
 
 
 class ErrorBody(BaseModel):
-    """The inside of an error answer."""
+    """What went wrong: a message for the developer, and a code for the program."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ class ErrorBody(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """An error answer, as the OpenAPI document shows it."""
+    """The body of every error response."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -143,7 +143,7 @@ def from_storage(error: StorageError) -> ApiError:
         case Conflict():
             return ApiError(409, error.message, param=error.param, code="conflict")
         case StorageUnavailable():
-            message = f"The server's {error.part} cannot be reached now; try again shortly."
+            message = f"The server's {error.part} is unreachable; try again shortly."
             headers = retry_headers(error.retry_after)
             return ApiError(503, message, kind="server_error", code="storage_unavailable", headers=headers)
         case _:
@@ -203,7 +203,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         message = f"Unknown request URL: {request.method} {request.url.path}."
         return ApiError(404, message, code="unknown_url", headers=headers).response()
     if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-        message = f"Not allowed to {request.method} {request.url.path}."
+        message = f"The method {request.method} is not allowed for {request.url.path}."
         return ApiError(405, message, code="method_not_allowed", headers=headers).response()
     if error.status_code == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ApiError(413, str(error.detail), code="body_too_large", headers=headers).response()
@@ -214,7 +214,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def unexpected() -> ApiError:
     """A 500 that tells the client nothing of our insides."""
-    return ApiError(500, "The server had an error of its own.", kind="server_error")
+    return ApiError(500, "The server had an error while processing the request.", kind="server_error")
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:

@@ -98,7 +98,7 @@ def _check_folder(setting: str, folder: Path) -> None:
     try:
         make_private_folder(folder)
     except OSError as error:
-        raise FolderError(f"{setting}: the folder {folder} cannot be made: {error.strerror}.") from error
+        raise FolderError(f"{setting}: the folder {folder} cannot be created: {error.strerror}.") from error
     if not _writable(folder):
         raise FolderError(f"{setting}: the folder {folder} cannot be written by this user.")
 

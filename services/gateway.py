@@ -183,7 +183,7 @@ def _chores(state: GatewayState) -> list[Chore]:
         async with state.gate.write() as session:
             given = await sweep_reservations(session, now())
         if given:
-            logger.warning("gave back %d reservations of processes that died", given)
+            logger.warning("released %d reservations of dead processes", given)
 
     async def forget_tokens() -> None:
         async with state.gate.write() as session:
@@ -197,7 +197,7 @@ def _chores(state: GatewayState) -> list[Chore]:
         for kind, count in asdict(done).items():
             state.metrics.thrown_away.labels(kind).inc(count)
         if done.outputs or done.recordings:
-            logger.info("retention took %d outputs and %d recordings", done.outputs, done.recordings)
+            logger.info("retention deleted %d outputs and %d recordings", done.outputs, done.recordings)
 
     async def sweep_uploads() -> None:
         await asyncio.to_thread(sweep_folders)

@@ -26,7 +26,7 @@ class Metrics:
         registry = CollectorRegistry()
         self._registry = registry
         self.samples = Counter(
-            "awaaztwin_samples", "Uploaded recordings that were examined.", ["outcome"], registry=registry
+            "awaaztwin_samples", "Uploaded recordings examined.", ["outcome"], registry=registry
         )
         self.preparations = Counter(
             "awaaztwin_preparations", "Voices prepared.", ["engine", "outcome"], registry=registry
@@ -39,30 +39,30 @@ class Metrics:
             registry=registry,
         )
         self.thrown_away = Counter(
-            "awaaztwin_retention", "Things that retention took away.", ["kind"], registry=registry
+            "awaaztwin_retention", "Items deleted by retention.", ["kind"], registry=registry
         )
         self._sentences = Counter(
             "awaaztwin_sentences",
-            "Sentences that were spoken, by how they ended.",
+            "Sentences spoken, by outcome.",
             ["engine", "finish_reason"],
             registry=registry,
         )
         self._findings = Counter(
             "awaaztwin_findings",
-            "Sentences that an engine found something wrong with, by what it found.",
+            "Sentences in which an engine found a defect, by defect.",
             ["engine", "finding"],
             registry=registry,
         )
         self._retries = Counter(
             "awaaztwin_retries",
-            "Times that an engine said a sentence again because of what it found.",
+            "Retries of a sentence because an engine found a defect.",
             ["engine"],
             registry=registry,
         )
         self._known: set[str] = set(FINISH_REASONS)
         self._state = Gauge(
             "awaaztwin_runner_state",
-            "1 for the state that an engine is in, 0 for the others.",
+            "1 for the engine's current state, 0 for the others.",
             ["engine", "state"],
             registry=registry,
         )
@@ -71,19 +71,19 @@ class Metrics:
             for name, text in (
                 ("voices_cached", "Prepared voices that a runner holds."),
                 ("voice_bytes", "Bytes of the prepared voices that a runner holds."),
-                ("voice_hits", "Calls that found their voices in the runner, since it started."),
-                ("voice_misses", "Calls that did not, since it started."),
+                ("voice_hits", "Calls whose voices the runner held, since it started."),
+                ("voice_misses", "Calls whose voices the runner did not hold, since it started."),
                 ("waiting", "Utterances in a runner's queue."),
                 ("running", "Utterances that an engine is speaking."),
                 ("loads", "Loads of the engine that succeeded, since its runner started."),
                 ("load_failures", "Loads that failed, since the runner started."),
-                ("unloads", "Times that the engine's memory was given back, since its runner started."),
+                ("unloads", "Unloads of the engine, since its runner started."),
                 ("load_seconds", "Seconds of the last load: the cold start."),
                 ("warm_up_seconds", "Seconds of the warm-up after it."),
-                ("memory_bytes", "Main memory that the engine takes, beyond what its runner has without it."),
-                ("vram_bytes", "The GPU's memory that the engine takes."),
-                ("process_bytes", "Main memory of the runner and its children, the engine included."),
-                ("last_used", "When somebody used the engine last, in Unix seconds."),
+                ("memory_bytes", "Main memory that the engine takes, in bytes, beyond its runner's own."),
+                ("vram_bytes", "GPU memory that the engine takes, in bytes."),
+                ("process_bytes", "Main memory of the runner and its children, engine included, in bytes."),
+                ("last_used", "When the engine was last used, in Unix seconds."),
             )
         }
 

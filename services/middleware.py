@@ -114,7 +114,7 @@ class Closing:
         if not self._stopping.begun or scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
-        message = "The server is being stopped; try again shortly."
+        message = "The server is shutting down; try again shortly."
         headers = {**retry_headers(1.0), "connection": "close"}
         error = ApiError(503, message, kind="server_error", code="stopping", headers=headers)
         await error.response()(scope, receive, send)
@@ -169,7 +169,7 @@ class BodyLimit:
 
 
 def _too_long(limit: int) -> str:
-    return f"The request's body is longer than {limit} bytes."
+    return f"The request's body is larger than {limit} bytes."
 
 
 class TakeOver:

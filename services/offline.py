@@ -145,7 +145,7 @@ def copy(settings: Settings, target: Path) -> None:
         try:
             await backup.backup(_address(settings), target)
         except FileExistsError as error:
-            raise Refused(f"{target} is there already.") from error
+            raise Refused(f"{target} already exists.") from error
 
     _run(run)
 

@@ -8,7 +8,7 @@ from services.errors import DESCRIPTIONS, ErrorAnswer
 from services.tenancy.table import AccessTable
 
 SECURITY: Final = {
-    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
     "xi-api-key": {"type": "apiKey", "in": "header", "name": "xi-api-key", "description": "An API key."},
 }
 

@@ -78,7 +78,7 @@ class Form:
         """
         found = [value for key in (name, f"{name}[]") for value in self._data.getlist(key)]
         if any(not isinstance(value, str) for value in found):
-            raise invalid(f"'{name}' is text, not a file.", name, "invalid_type")
+            raise invalid(f"'{name}' must be text, not a file.", name, "invalid_type")
         return [value for value in found if isinstance(value, str)]
 
     def text(self, name: str) -> str | None:
@@ -156,7 +156,7 @@ def _within(share: Share, receive: Receive) -> Receive:
 
 
 def _too_many() -> ApiError:
-    message = "The organisation has its share of what this server takes in at once; try again shortly."
+    message = "The organisation is using its share of this server's concurrent uploads; try again shortly."
     return ApiError(
         429, message, kind="rate_limit_exceeded", code="too_many_uploads", headers=retry_headers(1.0)
     )
@@ -167,10 +167,10 @@ async def _parsed(request: Request, max_files: int) -> AsyncGenerator[FormData, 
     try:
         data = await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     except ClientDisconnect as error:
-        raise invalid("The request's body is not complete.", None, "incomplete_body") from error
+        raise invalid("The request's body is incomplete.", None, "incomplete_body") from error
     except (LookupError, ValueError) as error:
         # A form may name a charset that is none, or that refuses what is in a part.
-        raise invalid("A field of the form is not text in its charset.", None, "invalid_form") from error
+        raise invalid("A form field is not valid text in its charset.", None, "invalid_form") from error
     try:
         yield data
     finally:

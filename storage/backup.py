@@ -57,7 +57,7 @@ def _begin(target: Path) -> None:
 
 def _copy_sqlite(source: Path, target: Path) -> None:
     if not source.is_file():
-        raise StorageUnavailable("database", f"there is no file {source}")
+        raise StorageUnavailable("database", f"the file {source} does not exist")
     _begin(target)
     try:
         with (

@@ -16,10 +16,10 @@ class StorageModel(BaseModel):
 
 
 class ObjectStoreConfig(StorageModel):
-    """Where recordings and finished audio are kept."""
+    """Where recordings and finished audio are stored."""
 
     type: Literal["folder", "s3"] = Field(
-        default="folder", description="`folder` on this machine, or `s3` (Amazon S3, MinIO and their like)."
+        default="folder", description="`folder` on this machine, or `s3` (Amazon S3, MinIO and the like)."
     )
     path: Path = Field(default=Path("data/objects"), description="The folder, for `folder`.")
     bucket: str | None = Field(
@@ -54,10 +54,10 @@ class StorageConfig(StorageModel):
     )
     redis_url: SecretStr | None = Field(
         default=None,
-        description="Redis for queues and caches shared between machines; without it they are in process.",
+        description="Redis for queues and caches shared between machines; without it they are in-process.",
     )
     object_store: ObjectStoreConfig = Field(
-        default=ObjectStoreConfig(), description="Where recordings and finished audio are kept."
+        default=ObjectStoreConfig(), description="Where recordings and finished audio are stored."
     )
 
     @field_validator("db_url")

@@ -86,7 +86,7 @@ async def _run(database: Database, work: Callable[[Config], None]) -> str | None
         known = {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
         if before is not None and before not in known:
             raise StorageUnavailable(
-                "database", f"its tables are of a newer version (revision {before})", retry_after=30.0
+                "database", f"its tables belong to a newer version (revision {before})", retry_after=30.0
             )
         config = Config()
         config.set_main_option("script_location", str(FOLDER))

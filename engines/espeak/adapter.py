@@ -238,7 +238,7 @@ class EspeakEngine:
             raise Abandoned("The utterance was abandoned.")
         text = speakable(utterance.text)
         if not text.strip():
-            raise UnsupportedUtterance("There is nothing to speak in the text.", param="input")
+            raise UnsupportedUtterance("The text contains nothing to speak.", param="input")
         if len(text) > MAX_CHARS:
             message = f"The text is {len(text)} characters long; eSpeak NG takes {MAX_CHARS} at once."
             raise UnsupportedUtterance(message, param="input")

@@ -37,7 +37,7 @@ class Place:
             if self._closed:
                 raise EngineUnavailable("The engine is shutting down.")
             if self.worker is not None and not self.worker.alive:
-                logger.warning("the eSpeak NG worker %d was lost; starting another", self.worker.pid)
+                logger.warning("the eSpeak NG worker %d died; starting another", self.worker.pid)
                 await self.worker.stop()
                 self.worker = None
             if self.worker is None:

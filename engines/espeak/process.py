@@ -82,7 +82,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 await worker._greet()
         except (OSError, TimeoutError, WorkerLost) as error:
             await worker.stop()
-            reason = str(error) or f"it did not answer within {START_SECONDS:g} s"
+            reason = str(error) or f"no answer within {START_SECONDS:g} s"
             raise EngineUnavailable(
                 f"The eSpeak NG worker did not start: {reason}. Reinstall it with "
                 "`pip install --force-reinstall espeakng-loader`; it has no build for musl (Alpine)."

@@ -127,7 +127,7 @@ async def _run(worker: WorkerProcess, pending: deque[Job], limit: float) -> Asyn
         job = pending[0]
         frame = await _next(worker, job, limit)
         if frame.id != job.id:
-            raise WorkerLost("it answers something else")
+            raise WorkerLost("unexpected answer")
         if frame.kind is Kind.PCM:
             job.heard = True
             if not job.stopping:

@@ -35,25 +35,25 @@ def open_backend(path: Path, choice: BackendChoice, device: Device) -> Backend:
         except BackendError as error:
             if device == "cuda":
                 raise BackendError(f"{error}, or set the engine's device to cpu") from error
-            logger.info("KOKORO is computed on the CPU: %s", error)
+            logger.info("KOKORO runs on the CPU: %s", error)
     if choice in {"auto", "onednn"}:
         try:
             return _by_onednn(graph)
         except (OnednnError, UnknownLayout) as error:
             if choice == "onednn":
-                raise BackendError(f"oneDNN cannot compute this model here: {error}") from error
-            logger.info("KOKORO is computed by ONNX Runtime alone: %s", error)
+                raise BackendError(f"oneDNN cannot run this model here: {error}") from error
+            logger.info("KOKORO runs on ONNX Runtime alone: %s", error)
     return OnnxRuntimeBackend(graph)
 
 
 def _on_cuda(graph: Graph, choice: BackendChoice) -> "OnnxRuntimeBackend":
     if choice == "onednn":
-        raise BackendError("oneDNN computes on the CPU. Set the engine's backend to auto")
+        raise BackendError("oneDNN runs on the CPU only. Set the engine's backend to auto")
     if (reason := cuda.lacking()) is not None:
         raise BackendError(reason)
     if graph.has_integers:
         raise BackendError(
-            "This export multiplies 8-bit integers, which ONNX Runtime does on the CPU only. Take "
+            "This export multiplies 8-bit integers, which ONNX Runtime supports on the CPU only. Take "
             "float16: `awaaztwin models pull kokoro-fp16`, and its folder as the engine's `model_path`"
         )
     cuda.load_libraries()

@@ -311,7 +311,7 @@ class OpenVoiceEngine:
         )
         if colour is None or not sound:
             raise UnsupportedUtterance(
-                f"The prepared voice is damaged: {_COLOUR!r} is not as it should be.", param="voice"
+                f"The prepared voice is damaged: {_COLOUR!r} is invalid.", param="voice"
             )
         hertz = float(pitch[0])
         return _Target(colour, hertz if _HERTZ[0] < hertz < _HERTZ[1] else 0.0)

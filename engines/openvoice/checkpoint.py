@@ -50,14 +50,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     expected: dict[str, Tensor] = {_of_old(name): value for name, value in network.state_dict().items()}
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
-        lacks = f"it lacks {_listed(missing)}" if missing else f"it has {_listed(unknown)} besides"
+        lacks = f"it lacks {_listed(missing)}" if missing else f"it has the unknown {_listed(unknown)}"
         raise unreadable(path, f"it is not the converter that config.json describes: {lacks}")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             shapes = f"{tuple(tensor.shape)}, and config.json describes {tuple(expected[name].shape)}"
             raise unreadable(path, f"{name} is {shapes}")
         if not torch.isfinite(tensor).all():
-            raise unreadable(path, f"{name} holds something that is no number")
+            raise unreadable(path, f"{name} holds something that is not a number")
     network.load_state_dict(state, assign=True)
     for module in network.modules():
         if parametrize.is_parametrized(module):
@@ -73,7 +73,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, tensor in weights.items():  # pyright: ignore[reportUnknownVariableType] - a pickle has no types
         if not isinstance(name, str) or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            raise unreadable(path, f"{name!r} is no weight")
+            raise unreadable(path, f"{name!r} is not a weight")
         state[_of_old(name)] = tensor.to(torch.float32, copy=True)
     return state
 

@@ -40,7 +40,7 @@ class Data(Section):
         if self.sampling_rate != SAMPLE_RATE:
             raise ValueError(f"sampling_rate is not {SAMPLE_RATE}")
         if not self.hop_length <= self.win_length <= self.filter_length:
-            raise ValueError("hop_length, win_length and filter_length do not go together")
+            raise ValueError("hop_length, win_length and filter_length do not match")
         return self
 
 

@@ -185,7 +185,7 @@ def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Mac
 
 def _converted(index: int, samples: Samples, *, last: bool) -> Converted:
     if not np.isfinite(samples).all():
-        error = EngineUnavailable("The conversion gave no sound. Set the option precision to fp32.")
+        error = EngineUnavailable("The conversion produced no sound. Set the option precision to fp32.")
         return Converted(index, error, last=True)
     return Converted(index, np.round(samples * _FULL_SCALE).astype(np.int16), last)
 

@@ -47,7 +47,7 @@ class Vits(Section):
             raise ValueError("resblock_kernel_sizes are not odd")
         pairs = zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True)
         if any(size < rate or (size - rate) % 2 for rate, size in pairs):
-            raise ValueError("upsample_kernel_sizes do not go with upsample_rates")
+            raise ValueError("upsample_kernel_sizes do not match upsample_rates")
         if self.upsample_initial_channel >> len(self.upsample_rates) == 0:
             raise ValueError("upsample_initial_channel is too small for its upsample_rates")
         return self

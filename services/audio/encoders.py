@@ -23,7 +23,7 @@ class AudioTooLong(ValueError):  # noqa: N818 - named for the cause
     """The bytes that are kept until the end have reached their limit."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The audio would be longer than the {limit} bytes that can be kept until its end.")
+        super().__init__(f"The audio would exceed the {limit} bytes that can be buffered.")
 
 
 class Encoder(Protocol):
@@ -59,7 +59,7 @@ class PlainEncoder:
     def __init__(self, audio_format: AudioFormat, sample_rate: int, *, buffered: bool, limit: int) -> None:
         coding = audio_format.coding
         if coding not in ("pcm", "ulaw", "alaw"):
-            raise ValueError(f"{audio_format.name} is no plain format.")
+            raise ValueError(f"{audio_format.name} is not an uncompressed format.")
         self._coding: WavCoding = coding
         self._wav = audio_format.wav
         self._rate = sample_rate

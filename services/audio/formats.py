@@ -70,7 +70,7 @@ class AudioFormat:
             if self.sample_rates is None
             else ", ".join(map(str, self.sample_rates))
         )
-        raise SampleRateError(f"The format {self.name} has no sample rate of {rate} Hz; it has {allowed}.")
+        raise SampleRateError(f"The format {self.name} does not support {rate} Hz; it supports {allowed}.")
 
 
 _MPEG: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -194,4 +194,4 @@ def find_format(name: str) -> AudioFormat:
     near = nearest_names(key, [*FORMATS, *ALIASES, *_PRESETS], most=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     # repr: a name may hold what no answer can be encoded with, such as half a surrogate pair.
-    raise UnknownFormat(f"There is no format {name[:_LONGEST_NAME]!r}.{hint} Known: {', '.join(FORMATS)}.")
+    raise UnknownFormat(f"Unknown format {name[:_LONGEST_NAME]!r}.{hint} Supported: {', '.join(FORMATS)}.")

@@ -22,7 +22,7 @@ UrlOption = Annotated[
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="AWAAZTWIN_API_KEY", help="Key, for servers that ask for one."),
+    typer.Option("--api-key", envvar="AWAAZTWIN_API_KEY", help="API key, if the server requires one."),
 ]
 
 _KEY: Final = re.compile(r"[!-~]+")
@@ -58,7 +58,7 @@ def find_server(url: str | None, key: str | None) -> ServerAddress:
         ConfigError: No URL was given, and the settings cannot be used.
     """
     if key is not None and not _KEY.fullmatch(key):
-        raise CommandError("The API key holds characters that no key has.", status=USAGE)
+        raise CommandError("The API key contains invalid characters.", status=USAGE)
     if url is None:
         server = load_settings().settings.server
         return ServerAddress(server_url(server.host, server.port), key)
@@ -69,7 +69,7 @@ def find_server(url: str | None, key: str | None) -> ServerAddress:
         parts, usable = None, False
     if parts is None or not usable or parts.query or parts.fragment or not url.isprintable():
         raise CommandError(
-            f"'{url}' is not the address of a server.", "It looks like http://127.0.0.1:8000", status=USAGE
+            f"'{url}' is not a server address.", "For example: http://127.0.0.1:8000", status=USAGE
         )
     path = parts.path.rstrip("/").removesuffix("/v1")
     return ServerAddress(f"{parts.scheme}://{parts.netloc}{path}", key)

@@ -42,7 +42,7 @@ def announce(host: str, port: int, *, docs: bool, patience: float = PATIENCE) ->
             lines = [f"AwaazTwin is ready: {url}" + (f"  (docs: {where})" if docs else "")]
             return "\n".join([*lines, "Try it:", '  awaaztwin say "Namaste!"', f"  {CURL.format(url=url)}"])
         if time.monotonic() > end:
-            return f"AwaazTwin at {url} is not ready after {patience:g} s; `awaaztwin engines` says why."
+            return f"AwaazTwin at {url} is not ready after {patience:g} s; `awaaztwin engines` shows why."
         pause.wait(POLL)
 
 

@@ -24,8 +24,8 @@ from services.cli.voice import app as voice
 
 app = typer.Typer(
     name="awaaztwin",
-    help="A text-to-speech server for your own machine that speaks OpenAI's API.",
-    epilog="Start with `awaaztwin serve`; if something does not work, `awaaztwin doctor` says what to do.",
+    help="The OpenAI speech API on your own machine: text to speech and voice cloning.",
+    epilog="Start with `awaaztwin serve`. If something fails, `awaaztwin doctor` says what to do.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,

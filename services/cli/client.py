@@ -217,15 +217,15 @@ class Client:
             how = "Start one with: awaaztwin serve" if self._address.here else "Check --url and the network."
             raise CommandError(f"No server answers at {url}.", how) from error
         except httpx.TimeoutException as error:
-            message = f"The server at {url} did not go on within {timeout or self._timeout:g} s."
+            message = f"The server at {url} sent nothing for {timeout or self._timeout:g} s."
             raise SilenceError(message, "`awaaztwin engines` shows what it is busy with.") from error
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-            message = f"The server at {url} cut the connection."
+            message = f"The server at {url} closed the connection."
             raise CommandError(message, "Its log says why.") from error
         except UnicodeEncodeError as error:
             raise _no_text() from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CommandError(f"Talking to {url} failed: {error}") from error
+            raise CommandError(f"The request to {url} failed: {error}") from error
 
     def _refusal(self, response: httpx.Response) -> CommandError:
         status = response.status_code
@@ -239,7 +239,7 @@ class Client:
 
     def _hint(self, response: httpx.Response, param: object, code: object) -> str | None:
         if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return "Give a key with --api-key or AWAAZTWIN_API_KEY."
+            return "Pass a key with --api-key or AWAAZTWIN_API_KEY."
         if code == "unknown_url":
             return f"Is {self._address.url} an AwaazTwin server?"
         if wait := response.headers.get("retry-after"):

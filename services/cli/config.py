@@ -28,7 +28,7 @@ def show(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the effective settings and where each came from; secrets are masked."""
+    """Show the effective settings and where each value came from; secrets are masked."""
     loaded = load_settings(config)
     if as_json:
         print_json(render_json(loaded))
@@ -39,7 +39,7 @@ def show(
 @app.command()
 @reported()
 def check(*, config: ConfigOption = None) -> None:
-    """Check the settings; what is wrong with them is listed, and the exit status is 1."""
+    """Check the settings and list what is wrong; problems make the exit status 1."""
     loaded = load_settings(config)
     engines = ", ".join(engine.name for engine in loaded.settings.enabled_engines)
     read = ", ".join(str(file) for file in loaded.files) or "no file, built-in defaults"
@@ -49,7 +49,7 @@ def check(*, config: ConfigOption = None) -> None:
 @app.command()
 @reported()
 def path(*, config: ConfigOption = None) -> None:
-    """Print the files that the settings are read from, a line each; later ones win."""
+    """Print the files that settings are read from, one per line; later ones win."""
     expected = config or Path(os.environ.get(FILE_VARIABLE) or FILE_NAME)
     try:
         files = load_settings(config).files
@@ -60,5 +60,5 @@ def path(*, config: ConfigOption = None) -> None:
         typer.echo(file)
     if not files:
         messages().print(
-            f"There is no file; built-in defaults are in effect. It would be {expected.resolve()}"
+            f"No settings file; built-in defaults are in effect. It would be {expected.resolve()}"
         )

@@ -15,11 +15,11 @@ app = typer.Typer(help="Migrate and back up the database.", no_args_is_help=True
 @app.command()
 @reported()
 def upgrade(
-    revision: Annotated[str, typer.Argument(help="The revision to reach.")] = "head",
+    revision: Annotated[str, typer.Argument(help="The revision to upgrade to.")] = "head",
     *,
     config: ConfigOption = None,
 ) -> None:
-    """Bring the tables to what this version needs, or to a revision."""
+    """Upgrade the tables to what this version needs, or to a revision."""
     with opened(config) as (offline, settings):
         before, after = offline.upgrade(settings, revision)
     _tell(before, after)
@@ -28,14 +28,14 @@ def upgrade(
 @app.command()
 @reported()
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="The revision to go back to; `base` drops everything.")],
+    revision: Annotated[str, typer.Argument(help="The revision to downgrade to; `base` drops everything.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take the tables back to a revision. What the later ones kept is lost: back up first."""
+    """Downgrade the tables to a revision. What later ones stored is lost: back up first."""
     if not yes:
-        typer.confirm(f"Go back to revision {revision}, and lose what later ones keep?", abort=True)
+        typer.confirm(f"Downgrade to revision {revision}, and lose what later ones store?", abort=True)
     with opened(config) as (offline, settings):
         before, after = offline.downgrade(settings, revision)
     _tell(before, after)
@@ -44,11 +44,11 @@ def downgrade(
 @app.command()
 @reported()
 def backup(
-    target: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    target: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")],
     *,
     config: ConfigOption = None,
 ) -> None:
-    """Copy the database to a file, while it is used. PostgreSQL needs `pg_dump`; `pg_restore` reads it."""
+    """Back up the database to a file, while in use. PostgreSQL needs `pg_dump`; restore by `pg_restore`."""
     with opened(config) as (offline, settings):
         offline.copy(settings, target)
     output().print(f"Wrote {target} ({target.stat().st_size:,} bytes).")

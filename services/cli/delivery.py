@@ -41,24 +41,22 @@ class Delivery:
         """
         if out is None:
             if wanted is not None:
-                message = "--format is the format of a file."
+                message = "--format needs a file to write."
                 raise CommandError(message, "Name the file with --out.", status=USAGE)
             if play is False:
-                raise CommandError("Neither played nor written.", "Name a file with --out.", status=USAGE)
+                raise CommandError("Nothing to play or write.", "Name a file with --out.", status=USAGE)
             return cls(None, "pcm")
         if str(out) == STANDARD:
             if play:
-                raise CommandError("What goes to standard output is not played.", status=USAGE)
+                raise CommandError("Audio for standard output cannot be played as well.", status=USAGE)
             return cls(out, wanted or "mp3")
         found = wanted or format_of(out)
         if found is None:
             known = ", ".join(SUFFIXES)
-            message = f"The name '{out.name}' does not tell the format of the file."
-            raise CommandError(
-                message, f"Give it one of the suffixes {known}; or use --format.", status=USAGE
-            )
+            message = f"The format of '{out.name}' cannot be inferred from its name."
+            raise CommandError(message, f"Use one of the suffixes {known}, or --format.", status=USAGE)
         if play and not can_play_files(found):
-            raise CommandError(f"There is no program here that plays {found}.", NO_PLAYER)
+            raise CommandError(f"No installed program can play {found}.", NO_PLAYER)
         return cls(out, found, bool(play))
 
     def deliver(self, audio_in: AudioIn) -> None:
@@ -81,7 +79,7 @@ def _play(audio_in: AudioIn) -> None:
         _pour(audio_in, "pcm", PlayerSink(command))
         return
     if not can_play_files("wav"):
-        raise CommandError("There is no program here that plays audio.", NO_PLAYER)
+        raise CommandError("No installed program can play audio.", NO_PLAYER)
     with tempfile.TemporaryDirectory(prefix="awaaztwin-") as folder:
         path = Path(folder) / "speech.wav"
         _pour(audio_in, "wav", FileSink(path))

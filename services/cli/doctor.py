@@ -27,7 +27,7 @@ def doctor(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what works on this machine and what to do about the rest; a problem makes the exit status 1."""
+    """Check what works on this machine and how to fix the rest; a problem makes the exit status 1."""
     found: list[Finding] = []
     for finding in _findings(config_file=config):
         found.append(finding)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from services.tenancy.administration import Administration, MadeKey
 
 SETTINGS: Final = """\
-# Written by `awaaztwin init`. Every key there is, with its default: docs/configuration.md
+# Written by `awaaztwin init`. All keys and their defaults: docs/configuration.md
 env: local
 auth:
-  # Every request brings a key or a token.
+  # Every request needs a key or a token.
   mode: required
 storage:
   db_url: {db_url}
@@ -36,15 +36,15 @@ DEFAULT_DB: Final = "sqlite+aiosqlite:///data/awaaztwin.db"
 def init(
     *,
     org: Annotated[str, typer.Option("--org", prompt="Organisation", help="The first organisation's name.")],
-    email: Annotated[str, typer.Option("--email", prompt="Your e-mail address", help="The first owner's.")],
+    email: Annotated[str, typer.Option("--email", prompt="Your e-mail address", help="The owner's address.")],
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
-    folder: Annotated[Path, typer.Option("--folder", help="Where the settings are written.")] = Path(),
+    folder: Annotated[Path, typer.Option("--folder", help="The folder to write the settings to.")] = Path(),
 ) -> None:
-    """Write the settings, make the database, the first organisation and its owner, and print one key.
+    """Write the settings, create the database, the first organisation and its owner, and print an API key.
 
-    The owner is the operator of the server too. Settings that are there already are used and not changed.
+    The owner is also the server's operator. Existing settings are used unchanged.
     """
     settings = folder / FILE_NAME
     password = ask_password(from_stdin=password_stdin)
@@ -58,7 +58,7 @@ def init(
         raise
     for path in written:
         messages().print(Text(f"Wrote {path}"))
-    messages().print(Text(f"Made the organisation {org} and its owner {email}."))
+    messages().print(Text(f"Created the organisation {org} and its owner {email}."))
     messages().print(Text("This key is shown once. Start the server with: awaaztwin serve"))
     typer.echo(made.text)
     offer(load_settings(settings).settings)

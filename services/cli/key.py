@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from services.tenancy.administration import Administration, MadeKey
     from storage.tables import ApiKey
 
-app = typer.Typer(help="Manage the API keys, on the database itself.", no_args_is_help=True)
+app = typer.Typer(help="Manage API keys, directly in the database.", no_args_is_help=True)
 
 OrgOption = Annotated[str, typer.Option("--org", help="The organisation's id or name.")]
 
@@ -24,22 +24,22 @@ OrgOption = Annotated[str, typer.Option("--org", help="The organisation's id or 
 @app.command()
 @reported()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: Annotated[str, typer.Argument(help="The key's name.")],
     *,
     org: OrgOption,
     scope: Annotated[
         list[str] | None,
         typer.Option(
             "--scope",
-            help=f"What it may do, repeatable: {', '.join(Scope)}; by default {', '.join(sorted(EVERYDAY))}.",
+            help=f"Scopes to grant: {', '.join(Scope)}; by default {', '.join(sorted(EVERYDAY))}.",
         ),
     ] = None,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="It ends after so many days.")] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make a key. Standard output gets the key alone; it is shown this once."""
+    """Create a key. Standard output gets only the key; it is shown only once."""
     if unknown := sorted(set(scope or ()) - set(Scope)):
-        raise CommandError(f"There is no scope {', '.join(unknown)}.", f"There is {', '.join(Scope)}.")
+        raise CommandError(f"Unknown scope: {', '.join(unknown)}.", f"The scopes: {', '.join(Scope)}.")
     scopes = None if scope is None else [Scope(entry) for entry in scope]
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
 
@@ -83,13 +83,13 @@ def revoke(
     org: OrgOption,
     config: ConfigOption = None,
 ) -> None:
-    """Make a key useless, for good."""
+    """Revoke a key permanently."""
 
     async def work(admin: "Administration") -> "ApiKey":
         return await admin.revoke_key((await admin.find_org(org)).id, key)
 
     revoked = administer(config, work)
-    output().print(f"The key {revoked.name} works no more.")
+    output().print(f"The key {revoked.name} is revoked.")
 
 
 def _state(key: "ApiKey") -> str:

@@ -31,7 +31,7 @@ STYLES = {ModelState.PRESENT: "green", ModelState.INCOMPLETE: "yellow", ModelSta
 @app.command("list")
 @reported()
 def list_(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """List the models: which engine speaks with each, and whether it is here."""
+    """List the models: which engine uses each, and whether it is installed."""
     models, folder = _opened(config)
     if as_json:
         print_json([_facts(manifest, folder) for manifest in models])
@@ -58,21 +58,21 @@ def pull(
     *,
     accept_license: Annotated[
         str | None,
-        typer.Option("--accept-license", help="Name of its licence, where that has to be accepted."),
+        typer.Option("--accept-license", help="Name of the licence you accept, where one is required."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Fetch what is here, too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch files again that are present.")] = False,
     once: Annotated[
         bool,
         typer.Option(
             "--once",
-            help="Try unless it is here, was declined, or failed within a day; never fails. For scripts.",
+            help="For scripts: skip it if present, declined, or failed within a day; never fails.",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing unless it fails.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing unless it fails.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Fetch a model. What was fetched before a break is not fetched again; every file is checked."""
+    """Fetch a model. An interrupted fetch resumes; every file is verified."""
     with _in_a_line(name) if once else nullcontext():
         models, folder = _opened(config)
         with model_errors():
@@ -122,13 +122,13 @@ def _report(done: "Pulled", manifest: Manifest, folder: ModelFolder, *, quiet: b
     if done.fetched:
         told = f"Fetched {_files(done.fetched)}"
     else:
-        told = "The model was here, and nothing was fetched" if done.lacking else "All was here"
+        told = "The model is present; nothing was fetched" if done.lacking else "Everything is present"
     messages().print(Text(f"{told}: {done.folder}"))
     if done.lacking:
         why = f" ({'; '.join(done.reasons)})" if done.reasons else ""
         number = len(done.lacking)
         are = "is" if number == 1 else "are"
-        messages().print(Text(f"{_files(number)} that it works without {are} not here{why}."))
+        messages().print(Text(f"{_files(number)} that it works without {are} missing{why}."))
 
 
 def _files(number: int) -> str:
@@ -138,12 +138,12 @@ def _files(number: int) -> str:
 @app.command()
 @reported()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="The model; without it all that are here.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The model; by default all that are installed.")] = None,
     *,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read every byte of models, and compare it with what it should be; damage makes the exit status 1."""
+    """Verify every byte of the models against its manifest; damage makes the exit status 1."""
     models, folder = _opened(config)
     with model_errors():
         if name is not None:
@@ -165,7 +165,7 @@ def verify(
 @app.command()
 @reported()
 def remove(name: NameArgument, *, config: ConfigOption = None) -> None:
-    """Remove a model, and what is left of an attempt to fetch it."""
+    """Remove a model, and what is left of an interrupted fetch."""
     models, folder = _opened(config)
     require_server()
     from services.models.removal import remove as remove_model  # noqa: PLC0415 - in the extra `server`
@@ -173,20 +173,20 @@ def remove(name: NameArgument, *, config: ConfigOption = None) -> None:
     with model_errors():
         removed = remove_model(models.find(name), folder)
     for link in removed.links:
-        messages().print(Text(f"Removed the link {link}; what it leads to is as it was."))
+        messages().print(Text(f"Removed the link {link}; its target is unchanged."))
     if removed.freed or not removed.found:
         freed = f"Freed {removed.freed / 1e6:,.0f} MB."
-        messages().print(Text(freed if removed.found else f"{name} was not here."))
+        messages().print(Text(freed if removed.found else f"{name} was not installed."))
 
 
 @app.command()
 @reported()
 def path(
-    name: Annotated[str | None, typer.Argument(help="The model; without it the folder of all.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The model; by default the folder of all.")] = None,
     *,
     config: ConfigOption = None,
 ) -> None:
-    """Print the folder of a model, whether it is here or not."""
+    """Print the folder of a model, installed or not."""
     models, folder = _opened(config)
     with model_errors():
         typer.echo(folder.root if name is None else folder.path(models.find(name)))
@@ -216,10 +216,10 @@ def _tell(damaged: dict[str, list[dict[str, str]]], more: dict[str, str]) -> Non
     """Say what is damaged, and how it is fetched again, with what more each model's command needs."""
     for name, problems in damaged.items():
         if not problems:
-            output().print(Text(f"{name}: as it should be", "green"))
+            output().print(Text(f"{name}: intact", "green"))
             continue
         for problem in problems:
             output().print(Text(f"{name}: {problem['path']} {problem['problem']}", "red"))
         messages().print(Text(f"Fetch it again: awaaztwin models pull {name} --force{more[name]}"))
     if not damaged:
-        messages().print(Text("No model is here."))
+        messages().print(Text("No model is installed."))

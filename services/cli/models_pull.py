@@ -45,7 +45,7 @@ def require_server() -> None:
         CommandError: They are not.
     """
     if absent := missing():
-        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+        raise CommandError(f"Packages are missing: {', '.join(absent)}.", INSTALL_SERVER)
 
 
 def fetch(
@@ -111,7 +111,7 @@ def remember(mark: Path) -> None:
 def later(manifest: Manifest, reason: str | None = None) -> str:
     """A line that says what is missing, why, and how it is had later."""
     why = f" ({reason.rstrip('.')})" if reason else ""
-    return f"{manifest.title} is not here{why}; `awaaztwin models pull {manifest.name}` fetches it."
+    return f"{manifest.title} is not installed{why}; `awaaztwin models pull {manifest.name}` fetches it."
 
 
 def _offer(manifest: Manifest, folder: ModelFolder) -> None:
@@ -121,7 +121,7 @@ def _offer(manifest: Manifest, folder: ModelFolder) -> None:
     # Ctrl-C at the question is an answer, too.
     remember(folder.declined(manifest))
     question = (
-        f"{manifest.title} ({manifest.license}) is not here yet. Fetch it now, {manifest.size / 1e6:.0f} MB?"
+        f"{manifest.title} ({manifest.license}) is not installed. Fetch it now, {manifest.size / 1e6:.0f} MB?"
     )
     if not typer.confirm(question, default=False, err=True):
         messages().print(Text(later(manifest)))

@@ -59,7 +59,7 @@ def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
         CommandError: It cannot be done.
     """
     if absent := missing():
-        raise CommandError(f"This needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+        raise CommandError(f"Packages are missing: {', '.join(absent)}.", INSTALL_SERVER)
     offline = _offline()
     try:
         yield offline, load_settings(config).settings

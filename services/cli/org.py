@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from services.tenancy.administration import Administration
     from storage.tables import Org
 
-app = typer.Typer(help="Manage the organisations, on the database itself.", no_args_is_help=True)
+app = typer.Typer(help="Manage organisations, directly in the database.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="ORG", help="The organisation's id or name.")]
-PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan of the settings.")]
+PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan from the settings.")]
 LimitOption = Annotated[
     list[str] | None,
     typer.Option(
         "--limit",
         metavar="NAME=VALUE",
-        help=f"A limit of its own: {', '.join(QuotaLimits.model_fields)}; `none` lifts it. Repeatable.",
+        help=f"A limit, NAME=NUMBER: {', '.join(QuotaLimits.model_fields)}; `none` removes it. Repeatable.",
     ),
 ]
 
@@ -39,10 +39,10 @@ def create(
     limit: LimitOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make an organisation."""
+    """Create an organisation."""
     limits = _limits(limit)
     org = administer(config, lambda admin: admin.create_org(name, plan=plan, limits=limits))
-    output().print(f"Made the organisation {org.name}: {org.id}")
+    output().print(f"Created the organisation {org.name}: {org.id}")
 
 
 @app.command("list")
@@ -73,11 +73,11 @@ def change(
     plan: PlanOption = None,
     limit: LimitOption = None,
     lock: Annotated[
-        bool | None, typer.Option("--lock/--unlock", help="Lock everybody out, or let them in again.")
+        bool | None, typer.Option("--lock/--unlock", help="Lock or unlock the organisation.")
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Change an organisation. Limits that are not named stay."""
+    """Change an organisation. Limits that are not named are unchanged."""
 
     async def work(admin: "Administration") -> "Org":
         found = await admin.find_org(org)
@@ -96,9 +96,9 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Remove an organisation with everything that is its own."""
+    """Remove an organisation and all its data."""
     if not yes:
-        typer.confirm(f"Remove {org} with its users' places, keys and usage?", abort=True)
+        typer.confirm(f"Remove {org} with its memberships, keys and usage?", abort=True)
     with opened(config) as (offline, settings):
         name = offline.delete_org(settings, org)
     output().print(f"Removed the organisation {name}.")
@@ -110,7 +110,7 @@ def _limits(given: list[str] | None) -> dict[str, int | None]:
         name, _, value = entry.partition("=")
         if name not in QuotaLimits.model_fields:
             known = ", ".join(QuotaLimits.model_fields)
-            raise CommandError(f"There is no limit '{name}'.", f"There is {known}.")
+            raise CommandError(f"Unknown limit '{name}'.", f"The limits: {known}.")
         if value == "none":
             limits[name] = None
         else:

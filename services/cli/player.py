@@ -87,7 +87,7 @@ def play_file(path: Path, audio_format: str) -> None:
 
             winsound.PlaySound(str(path), winsound.SND_FILENAME)
             return
-        raise CommandError(f"There is no program here that plays {audio_format}.", NO_PLAYER)
+        raise CommandError(f"No installed program can play {audio_format}.", NO_PLAYER)
     try:
         done = subprocess.run(  # noqa: S603 - one of our own commands
             [*command, str(path.resolve())],
@@ -98,7 +98,7 @@ def play_file(path: Path, audio_format: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{command[0]} did not end within {LONGEST:g} s.") from error
+        raise CommandError(f"{command[0]} did not finish within {LONGEST:g} s.") from error
     except OSError as error:
         raise CommandError(f"{command[0]} cannot be started: {error.strerror}.", NO_PLAYER) from error
     if done.returncode != 0:
@@ -163,7 +163,7 @@ class PlayerSink:
         except OSError as error:
             raise self._failed() from error
         except subprocess.TimeoutExpired as error:
-            raise CommandError(f"{self._command[0]} did not end in time.", NO_PLAYER) from error
+            raise CommandError(f"{self._command[0]} did not finish in time.", NO_PLAYER) from error
         if status != 0:
             raise self._failed()
 

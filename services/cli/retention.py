@@ -10,7 +10,7 @@ from services.cli.config import ConfigOption
 from services.cli.console import output, print_json, reported
 from services.cli.offline import opened
 
-app = typer.Typer(help="Throw away what was kept long enough.", no_args_is_help=True)
+app = typer.Typer(help="Delete data whose retention period is over.", no_args_is_help=True)
 
 
 @app.callback()
@@ -26,7 +26,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Do once what the server does every while, on the database and the object store themselves."""
+    """Run retention once, directly on the database and the object store."""
     with opened(config) as (offline, settings):
         report = asdict(offline.retain(settings, dry_run=dry_run))
     if as_json:
@@ -35,5 +35,5 @@ def run(
     table = Table("What", "Would go" if dry_run else "Gone")
     table.add_row("Kept audio", f"{report['outputs']:,}")
     table.add_row("Uploaded recordings", f"{report['recordings']:,}")
-    table.add_row("Objects that nothing points to", f"{report['objects']:,}")
+    table.add_row("Unreferenced objects", f"{report['objects']:,}")
     output().print(table)

@@ -26,10 +26,10 @@ def say(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     *,
     text_option: Annotated[
-        str | None, typer.Option("--text", "-t", help="The text to speak, whatever it looks like.")
+        str | None, typer.Option("--text", "-t", help="The text to speak, whatever it starts with.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Speak a UTF-8 file; `-` is standard input.")
+        Path | None, typer.Option("--file", "-f", help="Read the text from a file; `-` is standard input.")
     ] = None,
     voice: Annotated[
         str, typer.Option("--voice", "--voice-id", "-v", help="A voice's id; `awaaztwin voices` lists them.")
@@ -37,7 +37,7 @@ def say(  # noqa: PLR0913 - one parameter for each option
     language: Annotated[
         str | None,
         typer.Option(
-            "--language", "-l", help="Language of the text, such as `hi`; by default its script tells."
+            "--language", "-l", help="Language of the text, such as `hi`; by default its script decides."
         ),
     ] = None,
     model: Annotated[
@@ -48,7 +48,7 @@ def say(  # noqa: PLR0913 - one parameter for each option
     ] = 1.0,
     audio_format: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the file; by default its suffix tells."),
+        typer.Option("--format", help="Format of the file; by default inferred from its suffix."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -56,12 +56,12 @@ def say(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     play: Annotated[
         bool | None,
-        typer.Option("--play/--no-play", help="Play it. Without --out that is what happens anyway."),
+        typer.Option("--play/--no-play", help="Play it as well; without --out this is the default."),
     ] = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Speak a text: play it as it arrives, or write it to a file."""
+    """Speak a text: play the audio as it arrives, or write it to a file."""
     delivery = Delivery.checked(out, audio_format, play)
     request: dict[str, object] = {
         "model": model,

@@ -44,7 +44,7 @@ def serve(
 ) -> None:
     """Start the server: the Gateway and a runner for each engine. Ctrl-C stops it."""
     if absent := missing():
-        raise CommandError(f"The server needs what is not installed: {', '.join(absent)}.", INSTALL_SERVER)
+        raise CommandError(f"The server lacks packages: {', '.join(absent)}.", INSTALL_SERVER)
     _refuse_shadows(Path.cwd())
     environment = serving_environment(os.environ, host=host, port=port, config=config)
     loaded = load_settings(environ=environment)
@@ -114,7 +114,7 @@ def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
         raise CommandError(str(error)) from error
     if other is not None:
         if named := environment.get(BENTOML_HOME):
-            messages().print(f"{named} ({BENTOML_HOME}) cannot be written; {other} is used.")
+            messages().print(f"{named} ({BENTOML_HOME}) is not writable; using {other}.")
         environment[BENTOML_HOME] = str(other)
 
 
@@ -125,19 +125,21 @@ def _refuse_shadows(folder: Path) -> None:
         ours = None if spec is None or spec.origin is None else Path(spec.origin)
         for other in (folder / package / "__init__.py", folder / f"{package}.py"):
             if other.is_file() and (ours is None or not other.samefile(ours)):
-                message = f"{other} would be taken for a part of AwaazTwin, as it has the same name."
+                message = f"{other} would shadow a part of AwaazTwin that has the same name."
                 raise CommandError(
-                    message, "Start the server in another folder; --config names the settings."
+                    message, "Start the server in another folder, and pass the settings with --config."
                 )
 
 
 def _unusable(error: AddressError, settings: Settings) -> CommandError:
     if not error.in_use:
-        return CommandError(f"{error}.", "Choose another with --host and --port.")
+        return CommandError(f"{error}.", "Choose another with --host or --port.")
     server = settings.server
     url = server_url(server.host, server.port)
     if readiness(urlsplit(url).hostname or "", server.port):
-        return CommandError(f"An AwaazTwin server is already running: {url}", "Another needs another --port.")
+        return CommandError(
+            f"An AwaazTwin server is already running: {url}", "A second one needs another --port."
+        )
     who = owner(server.port)
     message = f"{error} by {who}." if who else f"{error} by another program."
     return CommandError(message, "Stop it, or choose another port with --port.")

@@ -102,7 +102,7 @@ class OutputSink:
     def __enter__(self) -> Self:
         """See that it is no terminal."""
         if sys.stdout.isatty():
-            raise CommandError("Audio is not for a terminal.", "Redirect it, or name a file with --out.")
+            raise CommandError("Audio cannot go to a terminal.", "Redirect it, or name a file with --out.")
         return self
 
     def __exit__(
@@ -118,7 +118,7 @@ class OutputSink:
         except BrokenPipeError as error:
             # What is still buffered would fail once more when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise CommandError("Nobody reads the audio any more.") from error
+            raise CommandError("The reader of the audio closed it.") from error
         except OSError as error:
             raise CommandError(f"Standard output cannot be written: {error.strerror}.") from error
 

@@ -27,7 +27,7 @@ def read_text(argument: str | None, option: str | None, file: Path | None) -> st
     given = [source for source in (argument, option, file) if source is not None]
     if len(given) != 1:
         raise CommandError(
-            "Give a text in one way: as an argument, with --text, or with --file.",
+            "Give the text in exactly one way: as an argument, with --text, or with --file.",
             'For example: awaaztwin say "Namaste!"',
             status=USAGE,
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from services.tenancy.administration import Administration, MadeInvitation, MadeReset
     from storage.repositories.users import Member
 
-app = typer.Typer(help="Manage the users, on the database itself.", no_args_is_help=True)
+app = typer.Typer(help="Manage users, directly in the database.", no_args_is_help=True)
 
 OrgOption = Annotated[str, typer.Option("--org", help="The organisation's id or name.")]
 RoleOption = Annotated[str, typer.Option("--role", help="owner, admin, member or service.")]
@@ -37,9 +37,9 @@ def invite(
     role: RoleOption = "member",
     config: ConfigOption = None,
 ) -> None:
-    """Offer somebody a place in an organisation, whether they have an account or not.
+    """Invite a person to an organisation, with or without an account.
 
-    Standard output gets the token alone; it is shown this once. Nothing is sent: hand it to them alone.
+    Only the token goes to standard output, only once. No e-mail is sent: give the token to that person alone.
     """
 
     async def work(admin: "Administration") -> "MadeInvitation":
@@ -47,7 +47,7 @@ def invite(
 
     made = administer(config, work)
     until = made.invitation.expires_at
-    messages().print(Text(f"{made.invitation.email} accepts until {until:%Y-%m-%d %H:%M} UTC by sending"))
+    messages().print(Text(f"{made.invitation.email} can accept until {until:%Y-%m-%d %H:%M} UTC by sending"))
     messages().print(Text(f'{{"token": …, "password": …}} to POST {_public(config)}/auth/invitations/accept'))
     typer.echo(made.token)
 
@@ -61,14 +61,14 @@ def add(
     role: RoleOption = "member",
     name: Annotated[str, typer.Option("--name", help="Their name.")] = "",
     no_password: Annotated[
-        bool, typer.Option("--no-password", help="They don't log in, or choose one by `reset`.")
+        bool, typer.Option("--no-password", help="No password: the user sets one through `reset`.")
     ] = False,
     password_stdin: StdinOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Make a user with a place in an organisation; you vouch for the address being theirs.
+    """Create a user as a member of an organisation; you vouch that the address is theirs.
 
-    Whoever has an account is invited instead, and accepts with its password.
+    Invite someone who already has an account instead; they accept with its password.
     """
     hashed = None
     if not no_password:
@@ -139,9 +139,9 @@ def role(
 @app.command()
 @reported()
 def reset(email: EmailArgument, *, config: ConfigOption = None) -> None:
-    """Let a user choose a new password. Until they do, nothing changes for them.
+    """Issue a token for choosing a new password. Until it is used, nothing changes.
 
-    Standard output gets the token alone; it is shown this once. Nothing is sent: hand it to them alone.
+    Only the token goes to standard output, only once. No e-mail is sent: give the token to that person alone.
     """
 
     async def work(admin: "Administration") -> "MadeReset":
@@ -150,7 +150,7 @@ def reset(email: EmailArgument, *, config: ConfigOption = None) -> None:
     made = administer(config, work)
     until = made.expires_at
     messages().print(
-        Text(f"{made.user.email} chooses a password until {until:%Y-%m-%d %H:%M} UTC by sending")
+        Text(f"{made.user.email} can choose a password until {until:%Y-%m-%d %H:%M} UTC by sending")
     )
     messages().print(Text(f'{{"token": …, "password": …}} to POST {_public(config)}/auth/password/reset'))
     typer.echo(made.token)
@@ -159,7 +159,7 @@ def reset(email: EmailArgument, *, config: ConfigOption = None) -> None:
 @app.command()
 @reported()
 def disable(email: EmailArgument, *, config: ConfigOption = None) -> None:
-    """Lock a user out of every organisation; their sessions end, their keys work no more."""
+    """Lock a user out of every organisation; their sessions end and their keys stop working."""
     _set_disabled(config, email, disabled=True)
     output().print(f"{email} is locked out.")
 
@@ -167,15 +167,15 @@ def disable(email: EmailArgument, *, config: ConfigOption = None) -> None:
 @app.command()
 @reported()
 def enable(email: EmailArgument, *, config: ConfigOption = None) -> None:
-    """Let a user in again."""
+    """Unlock a user."""
     _set_disabled(config, email, disabled=False)
-    output().print(f"{email} may log in again.")
+    output().print(f"{email} can log in again.")
 
 
 @app.command()
 @reported()
 def remove(email: EmailArgument, *, org: OrgOption, config: ConfigOption = None) -> None:
-    """Take a user's place in an organisation away."""
+    """Remove a user from an organisation."""
 
     async def work(admin: "Administration") -> None:
         place = (await admin.find_org(org)).id
@@ -183,7 +183,7 @@ def remove(email: EmailArgument, *, org: OrgOption, config: ConfigOption = None)
         await admin.remove_member(place, user.id)
 
     administer(config, work)
-    output().print(f"{email} has no place in {org} any more.")
+    output().print(f"{email} is no longer a member of {org}.")
 
 
 def _set_disabled(config: Path | None, email: str, *, disabled: bool) -> None:

@@ -19,7 +19,7 @@ def voices(
     *,
     model: Annotated[str | None, typer.Option("--model", help="Only the voices of this model.")] = None,
     language: Annotated[
-        str | None, typer.Option("--language", "-l", help="Only voices that speak it, such as `hi`.")
+        str | None, typer.Option("--language", "-l", help="Only voices of this language, such as `hi`.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     url: UrlOption = None,

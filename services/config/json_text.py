@@ -15,7 +15,7 @@ def parse_json(text: str) -> JsonValue:
     try:
         value = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON (at character {error.pos + 1}), which is needed here") from None
+        raise ValueError(f"is not valid JSON (at character {error.pos + 1})") from None
     except RecursionError:
         raise ValueError("is nested too deep") from None
     return cast("JsonValue", value)
@@ -24,9 +24,9 @@ def parse_json(text: str) -> JsonValue:
 def _mapping(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        raise ValueError("holds the same key twice")
+        raise ValueError("contains the same key twice")
     return mapping
 
 
 def _refuse(_constant: str) -> NoReturn:
-    raise ValueError("holds NaN or an infinity, which JSON doesn't have")
+    raise ValueError("contains NaN or an infinity, which JSON lacks")

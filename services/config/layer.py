@@ -48,7 +48,7 @@ def stack(below: Node, above: Node, problems: list[Problem]) -> Node:
         else:
             name = str(entries["name"].content)
             near = nearest(name, (str(_mapping(node)["name"].content) for node in known.values()))
-            message = f"there is no such engine to change{f'; did you mean {near}?' if near else ''}"
+            message = f"there is no such engine{f'; did you mean {near}?' if near else ''}"
             problems.append(
                 Problem(engine.origin, f"engines.{name}", f"{message} (a new one needs its `type`)")
             )
@@ -108,7 +108,7 @@ def _named(node: Node, model: type[BaseModel], path: KeyPath, problems: list[Pro
             continue
         entry = _section(item, model, (*path, name), problems)
         if (other := fitted.get(engine_key(name))) is not None:
-            message = f"the same name is at {other.origin}; names differ by more than case, `-`, `.` and `_`"
+            message = f"the same name is at {other.origin}; case, `-`, `.` and `_` do not distinguish names"
             problems.append(Problem(item.origin, ".".join((*path, name)), message))
         fitted.setdefault(engine_key(name), entry)
     return Node(fitted, node.origin)

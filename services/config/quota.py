@@ -9,7 +9,7 @@ from engines.config import StrictModel
 
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("a limit is a number")  # noqa: TRY004 - pydantic tells only this kind
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic tells only this kind
     return value
 
 
@@ -24,11 +24,11 @@ Minutes: TypeAlias = Annotated[int, Field(ge=0, le=MOST_MINUTES), BeforeValidato
 
 
 class QuotaLimits(StrictModel):
-    """What one tenant may use. ``null`` is no limit."""
+    """What one tenant may use; ``null``: no limit."""
 
     requests_per_minute: Limit = Field(default=None, description="Speech requests in any 60 seconds.")
     jobs_per_minute: Limit = Field(default=None, description="New jobs in any 60 seconds.")
-    concurrent_streams: Limit = Field(default=None, description="Speech requests answered at once.")
+    concurrent_streams: Limit = Field(default=None, description="Concurrent speech requests.")
     characters_per_day: Limit = Field(default=None, description="Characters spoken in a day (UTC).")
     characters_per_month: Limit = Field(
         default=None, description="Characters spoken in a calendar month (UTC)."
@@ -36,8 +36,8 @@ class QuotaLimits(StrictModel):
     audio_minutes_per_month: Minutes = Field(
         default=None, description="Minutes of audio spoken in a calendar month (UTC)."
     )
-    voices: Limit = Field(default=None, description="Voices of its own.")
-    stored_bytes: Limit = Field(default=None, description="Bytes of kept audio and recordings.")
+    voices: Limit = Field(default=None, description="The organisation's own voices.")
+    stored_bytes: Limit = Field(default=None, description="Bytes of stored audio and recordings.")
 
 
 class PlanConfig(QuotaLimits):
@@ -47,12 +47,12 @@ class PlanConfig(QuotaLimits):
         default=1.0,
         gt=0,
         le=1_000,
-        description="Share of an engine that is wanted by more than it can serve, against other tenants.",
+        description="Share of an overloaded engine, relative to other tenants.",
     )
 
 
 class QuotaConfig(StrictModel):
-    """What tenants may use: a tenant's own limits win over its plan's."""
+    """What tenants may use; a tenant's own limits override its plan's."""
 
     default_plan: str = Field(
         default="default", min_length=1, max_length=63, description="The plan of tenants that name none."
@@ -64,6 +64,6 @@ class QuotaConfig(StrictModel):
     )
     when_counters_fail: Literal["closed", "open"] = Field(
         default="closed",
-        description="Without Redis, requests of tenants with limits a minute or of streams are refused "
+        description="While Redis is unreachable, requests under per-minute or stream limits are refused "
         "with 503 (`closed`) or not counted (`open`).",
     )

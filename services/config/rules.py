@@ -44,7 +44,7 @@ def _engine_names(settings: "Settings") -> Iterator[Broken]:
     for engine in settings.engines:
         key = engine_key(engine.name)
         if (other := seen.get(key)) is not None:
-            message = f"is also the name of '{other}'; names differ by more than case, `-`, `.` and `_`"
+            message = f"is also the name of '{other}'; case, `-`, `.` and `_` do not distinguish names"
             yield ("engines", engine.name, "name"), message
         seen[key] = engine.name
     if not settings.enabled_engines:
@@ -60,14 +60,14 @@ def _default_engine(settings: "Settings") -> Iterator[Broken]:
         yield ("server", "default_engine"), f"the engine '{wanted}' is not enabled"
         return
     near = nearest(wanted, enabled.values())
-    hint = f"did you mean {near}?" if near else f"there is {', '.join(enabled.values())}"
+    hint = f"did you mean {near}?" if near else f"the engines are {', '.join(enabled.values())}"
     yield ("server", "default_engine"), f"there is no engine '{wanted}'; {hint}"
 
 
 def _reach(settings: "Settings") -> Iterator[Broken]:
     if settings.auth.mode == "local" and not is_loopback(settings.server.host):
         message = (
-            "`auth.mode: local` asks nobody who they are, so only a loopback address is served "
+            "`auth.mode: local` does not authenticate, so only a loopback address can be served "
             "(127.0.0.1, ::1 or localhost)"
         )
         yield ("server", "host"), message
@@ -83,12 +83,10 @@ def _auth(settings: "Settings") -> Iterator[Broken]:
     auth, server = settings.auth, settings.server
     if "*" in server.cors_origins:
         if server.cors_credentials:
-            message = (
-                "`*` lets every page on the web act as its visitor; name the origins, or send no cookies"
-            )
+            message = "`*` lets any page on the web act as its visitor; list the origins, or allow no cookies"
             yield ("server", "cors_origins"), message
         elif auth.mode == "local":
-            message = "`auth.mode: local` asks nobody who they are, so every page on the web could use it"
+            message = "`auth.mode: local` does not authenticate, so any page on the web could use it"
             yield ("server", "cors_origins"), message
     if auth.mode == "required" and server.workers > 1 and settings.storage.redis_url is None:
         message = "more than one Gateway process counts limits together in Redis: set storage.redis_url"
@@ -99,7 +97,7 @@ def _plans(settings: "Settings") -> Iterator[Broken]:
     plans, wanted = settings.quota.plans, settings.quota.default_plan
     if wanted not in plans:
         near = nearest(wanted, plans)
-        hint = f"did you mean {near}?" if near else f"there is {', '.join(plans) or 'none'}"
+        hint = f"did you mean {near}?" if near else f"the plans are {', '.join(plans) or 'none'}"
         yield ("quota", "default_plan"), f"there is no plan '{wanted}'; {hint}"
 
 
@@ -112,7 +110,7 @@ def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
     for name, seconds in waits.items():
         # Only what somebody asked for: a default that never counts misleads nobody.
         if seconds > longest and name in limits.model_fields_set:
-            message = f"is longer than server.request_timeout_seconds ({longest:g}), so it would never count"
+            message = f"is longer than server.request_timeout_seconds ({longest:g}), so it would never apply"
             yield ("limits", name), message
     if limits.max_body_bytes < (needed := limits.max_input_chars * ESCAPED_CHAR_BYTES):
         message = (
@@ -124,7 +122,7 @@ def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
         message = f"is less than one upload may have: limits.max_upload_bytes ({limits.max_upload_bytes})"
         yield ("limits", "max_concurrent_upload_bytes"), message
     if text.first_max_chars > limits.max_input_chars and "first_max_chars" in text.model_fields_set:
-        message = f"is more than limits.max_input_chars ({limits.max_input_chars}), so it would never count"
+        message = f"is more than limits.max_input_chars ({limits.max_input_chars}), so it would never apply"
         yield ("text", "first_max_chars"), message
 
 

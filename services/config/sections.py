@@ -38,22 +38,22 @@ class ServerConfig(StrictModel):
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s]+$",
-        description="Address clients reach the server by, where a proxy stands before it.",
+        description="Address that clients use to reach the server, where it runs behind a proxy.",
     )
     trusted_proxies: list[Annotated[str, AfterValidator(_network)]] = Field(
         default_factory=list[str],
         max_length=100,
         description="Addresses and networks of the proxies whose `Forwarded` or `X-Forwarded-*` headers are "
-        "believed: `10.0.0.0/8`. Nobody else's are, this machine's own neither.",
+        "believed: `10.0.0.0/8`. All others are ignored, this machine's included.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Gateway processes; engines are not multiplied.")
     default_engine: EngineName | None = Field(
         default=None,
-        description="The engine that OpenAI's model names mean; `null` is the first that is enabled. While "
-        "its weights are missing, it is the next.",
+        description="The engine for OpenAI's model names; `null`: the first that is enabled. While "
+        "its weights are missing, the next one is used.",
     )
     request_timeout_seconds: float = Field(
-        default=600.0, gt=0, le=86_400, description="The longest one request may take from start to end."
+        default=600.0, gt=0, le=86_400, description="The longest duration of one request."
     )
     keep_alive_seconds: float = Field(
         default=75.0, ge=0, le=3_600, description="How long an idle connection stays open."
@@ -62,31 +62,31 @@ class ServerConfig(StrictModel):
         default=30.0,
         ge=0,
         le=3_600,
-        description="How long requests may go on once the server is told to stop.",
+        description="How long running requests may continue after the server is told to stop.",
     )
     head_timeout_seconds: float = Field(
         default=10.0,
         gt=0,
         le=600,
-        description="How long a client may take to send the head of a request: its line and its headers.",
+        description="How long a client may take to send a request's headers.",
     )
     max_connections: int = Field(
         default=2_048,
         ge=8,
         le=1_000_000,
-        description="Connections of one process. For one more, the one that has waited the longest for its "
-        "client is closed, of the address that has most of them.",
+        description="Connections of one process. At the limit, a new one closes the one waiting longest for "
+        "its client, of the address that has the most.",
     )
     runtime_folder: Path | None = Field(
         default=None,
-        description="Folder of locks and marks that the processes of one server share; `null`: one for this "
-        "user and port, among the system's temporary files.",
+        description="Folder for locks and state shared by one server's processes; `null`: one per "
+        "user and port, in the system's temporary folder.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least important messages that are logged."
+        default="info", description="The lowest level that is logged."
     )
     log_format: Literal["text", "json"] = Field(
-        default="text", description="`text` for people, `json` lines for collectors."
+        default="text", description="`text` for people, `json` for log collectors."
     )
     docs_enabled: bool = Field(
         default=True, description="Whether `/docs` and the OpenAPI document are served."
@@ -94,10 +94,10 @@ class ServerConfig(StrictModel):
     cors_origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]] = Field(
         default_factory=list[str],
         max_length=100,
-        description="Web pages' origins that browsers let call this server: `https://app.example.com`.",
+        description="Origins of web pages that may call this server from browsers: `https://app.example.com`.",
     )
     cors_credentials: bool = Field(
-        default=False, description="Whether browsers send cookies along; not with the origin `*`."
+        default=False, description="Whether browsers may send cookies; not with the origin `*`."
     )
 
 
@@ -106,63 +106,62 @@ class AuthConfig(StrictModel):
 
     mode: Literal["local", "required"] = Field(
         default="local",
-        description="`local`: this machine's users, without a key, on a loopback address; `required`: "
-        "a key or a token with every request.",
+        description="`local`: users of this machine only, without keys, on a loopback address; `required`: "
+        "every request needs a key or a token.",
     )
     jwt_secret: SecretStr | None = Field(
         default=None,
         min_length=32,
         description="Signs tokens and URLs, at least 32 characters, the same for all processes; without it "
-        "the server makes one and keeps it in the database.",
+        "the server generates one and stores it in the database.",
     )
     access_token_minutes: float = Field(
-        default=15.0, gt=0, le=1_440, description="How long an access token is good."
+        default=15.0, gt=0, le=1_440, description="Lifetime of an access token."
     )
     refresh_token_days: float = Field(
-        default=30.0, gt=0, le=3_650, description="How long a refresh token is good."
+        default=30.0, gt=0, le=3_650, description="Lifetime of a refresh token."
     )
     cache_seconds: float = Field(
         default=2.0,
         ge=0,
         le=60,
-        description="How long a key or token is believed without asking the database; the longest time "
-        "that a revoked one still works.",
+        description="How long a key or token is cached before the database is asked again; the longest "
+        "time a revoked one still works.",
     )
     max_login_failures: int = Field(
         default=5,
         ge=1,
         le=1_000,
-        description="Failed logins of one account from one address before it has to wait: 1 s, then twice as "
-        "long after each further one. From anywhere it is four times as many, and ten times as many for all "
-        "accounts of an address, where the account has not logged in at that address in the last 30 days.",
+        description="Failed logins of one account from one address before the next waits: 1 s, then twice "
+        'as long after each failure. More are allowed in all: see docs/tenants.md, "Guessing".',
     )
     login_window_seconds: float = Field(
         default=300.0,
         gt=0,
         le=86_400,
-        description="The time in which that many failed logins are forgotten, and the longest an account "
-        "has to wait at one address.",
+        description="The time after which failed logins are forgotten, and the longest an account "
+        "must wait at one address.",
     )
 
 
 class MemoryConfig(StrictModel):
-    """What the engines of this host may take together; for one more, the least recently used goes."""
+    """Memory limits for all engines of this host; beyond them the least recently used is unloaded."""
 
     ram_bytes: int | None = Field(
         default=None,
         ge=1,
-        description="Main memory that loaded engines take together, at most; `null` is no limit.",
+        description="Most main memory for all loaded engines together; `null`: no limit.",
     )
     vram_bytes: int | None = Field(
         default=None,
         ge=1,
-        description="Memory of the GPU that loaded engines take together, at most; `null` is no limit.",
+        description="Most GPU memory for all loaded engines together; `null`: no limit.",
     )
     wait_seconds: float = Field(
         default=30.0,
         ge=0,
         le=600,
-        description="How long an engine waits to be loaded while those that have the memory are busy.",
+        description="How long an engine waits to load while the engines that hold the memory are busy.",
     )
 
 
@@ -171,17 +170,17 @@ class ModelsConfig(StrictModel):
 
     folder: Path = Field(
         default=Path("data/models"),
-        description="Folder with a folder for each model; `AWAAZTWIN_MODELS` is another name of this key.",
+        description="Folder that holds one folder per model; `AWAAZTWIN_MODELS` also sets it.",
     )
     manifests: Path | None = Field(
         default=None,
-        description="Folder with manifests of models of your own; those in `manifests` below `folder` are "
+        description="Folder with manifests of your own models; those in `manifests` below `folder` are "
         "read too.",
     )
 
 
 class LimitsConfig(StrictModel):
-    """What one request, and all of them together, may ask for."""
+    """Limits of one request, and of all requests together."""
 
     max_input_chars: int = Field(
         default=4_096, ge=1, le=1_000_000, description="The longest `input`, in characters."
@@ -193,55 +192,55 @@ class LimitsConfig(StrictModel):
         default=65_536,
         ge=1_024,
         le=16_777_216,
-        description="The longest head of a request, its URL and headers together.",
+        description="The largest request head: URL and headers together.",
     )
-    max_headers: int = Field(default=100, ge=10, le=10_000, description="Headers of one request.")
+    max_headers: int = Field(default=100, ge=10, le=10_000, description="Most headers in one request.")
     body_stall_timeout_seconds: float = Field(
         default=20.0,
         gt=0,
         le=3_600,
-        description="The longest wait for the next part of a request's body.",
+        description="How long a request's body may stall.",
     )
     min_body_bytes_per_second: int = Field(
         default=1_024,
         ge=0,
         le=1_073_741_824,
-        description="The least rate at which a body comes, once it has been waited for as long as "
-        "`body_stall_timeout_seconds`.",
+        description="The lowest rate at which a body may arrive, measured after "
+        "`body_stall_timeout_seconds` of waiting.",
     )
     max_concurrent_streams: int = Field(
         default=128,
         ge=1,
         le=100_000,
-        description="Requests that one Gateway process speaks at once, shared by tenants; one more is "
+        description="Concurrent speech requests of one Gateway process, shared by tenants; more are "
         "refused with 429.",
     )
     max_errors_per_second: float | None = Field(
         default=10.0,
         gt=0,
         le=1_000_000,
-        description="Errors that one Gateway process sends in a second to one organisation, or to one "
-        "address that gave no good key, once it had twice as many; further ones wait, for 5 s at most. "
-        "`null`: none waits.",
+        description="Errors per second that one Gateway process sends to one organisation, or to one "
+        "address without a valid key, after a burst of twice as many; more are delayed by up to 5 s. "
+        "`null`: no delay.",
     )
     first_audio_timeout_seconds: float = Field(
         default=60.0,
         gt=0,
         le=3_600,
-        description="The longest wait for an engine's first audio, its loading included.",
+        description="How long to wait for an engine's first audio, loading included.",
     )
     stall_timeout_seconds: float = Field(
-        default=30.0, gt=0, le=3_600, description="The longest wait for an engine's next audio."
+        default=30.0, gt=0, le=3_600, description="How long to wait for an engine's next audio."
     )
     client_stall_timeout_seconds: float = Field(
         default=30.0,
         gt=0,
         le=3_600,
-        description="How long a client may leave its audio unread before it counts as gone, or keep a place "
+        description="How long a client may leave audio unread before it is disconnected, or hold a slot "
         "that others need.",
     )
     max_lexicon_entries: int = Field(
-        default=500, ge=0, le=100_000, description="Words in the `lexicon` of one request."
+        default=500, ge=0, le=100_000, description="Most words in the `lexicon` of one request."
     )
     max_audio_seconds: float = Field(
         default=3_600.0, gt=0, le=86_400, description="The longest audio of one response."
@@ -256,19 +255,17 @@ class LimitsConfig(StrictModel):
         default=1_073_741_824,
         ge=65_536,
         le=2**40,
-        description="Uploads that one Gateway process takes in at once, shared by tenants; more are refused "
-        "with 429. They need as much disk among the temporary files, and for one file of each twice.",
+        description="Bytes of concurrent uploads of one Gateway process, shared by tenants; more are refused "
+        "with 429. They take as much temporary disk space, and twice as much for one file of each.",
     )
     max_sample_seconds: float = Field(
         default=300.0, ge=1, le=3_600, description="The longest recording, in seconds of decoded audio."
     )
-    max_samples_per_voice: int = Field(
-        default=50, ge=1, le=1_000, description="Recordings that one voice is made from."
-    )
+    max_samples_per_voice: int = Field(default=50, ge=1, le=1_000, description="Most recordings per voice.")
 
 
 class TextConfig(StrictModel):
-    """How text is made ready to be spoken; a request's own fields win."""
+    """How text is prepared for speech; a request's fields override it."""
 
     strip_markup: bool = Field(
         default=True, description="Whether Markdown and emoji are left out instead of read aloud."
@@ -280,7 +277,7 @@ class TextConfig(StrictModel):
         default=120,
         ge=10,
         le=10_000,
-        description="Longest first chunk, in characters; a short one is heard sooner.",
+        description="Longest first chunk, in characters; a shorter one starts sooner.",
     )
     lexicon: dict[
         Annotated[str, Field(min_length=1, max_length=200)], Annotated[str, Field(max_length=1_000)]
@@ -291,38 +288,38 @@ class TextConfig(StrictModel):
     )
     default_language: Language | None = Field(
         default=None,
-        description="BCP-47 tag of texts that don't say theirs; `null` lets each sentence's script decide.",
+        description="BCP-47 tag for texts without one; `null`: each sentence's script decides.",
     )
 
 
 class RetentionConfig(StrictModel):
-    """How long things are kept, in days; ``null`` keeps them."""
+    """How long data is kept, in days; ``null``: forever."""
 
     outputs_days: int | None = Field(
-        default=None, ge=1, le=36_500, description="Days that finished audio is kept; `null` keeps it."
+        default=None, ge=1, le=36_500, description="Days to keep finished audio; `null`: forever."
     )
     uploads_days: int | None = Field(
         default=None,
         ge=1,
         le=36_500,
-        description="Days that uploaded recordings are kept; `null` keeps them.",
+        description="Days to keep uploaded recordings; `null`: forever.",
     )
     jobs_days: int | None = Field(
-        default=None, ge=1, le=36_500, description="Days that ended jobs are kept; `null` keeps them."
+        default=None, ge=1, le=36_500, description="Days to keep finished jobs; `null`: forever."
     )
 
 
 class ConsentConfig(StrictModel):
-    """What it takes to speak like somebody."""
+    """What a cloned voice requires."""
 
     required: bool | None = Field(
         default=None,
-        description="Whether a voice is ready only with a consent; `null`: unless `auth.mode` is `local`.",
+        description="Whether a voice needs a consent; `null`: yes, unless `auth.mode` is `local`.",
     )
     min_similarity: float = Field(
         default=0.7,
         ge=0,
         le=1,
-        description="How alike the consent's recording and the samples are at least, where an embedding "
+        description="Lowest speaker similarity of consent recording and samples, where an embedding "
         "model is installed to compare them.",
     )

@@ -28,42 +28,38 @@ class Settings(StrictModel):
 
     env: Profile = Field(
         default="local",
-        description="The profile; `configuration.<env>.yaml` beside the file is laid over it.",
+        description="The profile; `configuration.<env>.yaml` beside the file overrides it.",
     )
     server: ServerConfig = Field(
         default=ServerConfig(),
         description="Where the Gateway listens and how it behaves towards its clients.",
     )
     auth: AuthConfig = Field(default=AuthConfig(), description="Who may use the server.")
-    storage: StorageConfig = Field(
-        default=StorageConfig(), description="Where everything that outlives a request is kept."
-    )
+    storage: StorageConfig = Field(default=StorageConfig(), description="Where persistent data is stored.")
     engines: list[EngineConfig] = Field(
         default=[EngineConfig(name="KOKORO", type="KOKORO"), EngineConfig(name="ESPEAK")],
         max_length=64,
-        description="The engines; the first that is enabled and has its weights is the default one.",
+        description="The engines; the default is the first that is enabled and has its weights.",
     )
     memory: MemoryConfig = Field(
-        default=MemoryConfig(), description="What the engines of this host may take together."
+        default=MemoryConfig(), description="Memory limits for all engines of this host."
     )
     models: ModelsConfig = Field(
-        default=ModelsConfig(), description="Weights of engines, as `awaaztwin models` fetches them."
+        default=ModelsConfig(), description="Engines' weights, as `awaaztwin models` fetches them."
     )
     limits: LimitsConfig = Field(
-        default=LimitsConfig(), description="What one request, and all of them together, may ask for."
+        default=LimitsConfig(), description="Limits of one request, and of all requests together."
     )
     quota: QuotaConfig = Field(
         default_factory=QuotaConfig,
-        description="What tenants may use: a tenant's own limits win over its plan's.",
+        description="What tenants may use; a tenant's own limits override its plan's.",
     )
     text: TextConfig = Field(
-        default=TextConfig(), description="How text is made ready to be spoken; a request's own fields win."
+        default=TextConfig(), description="How text is prepared for speech; a request's fields override it."
     )
-    consent: ConsentConfig = Field(
-        default=ConsentConfig(), description="What it takes to speak like somebody."
-    )
+    consent: ConsentConfig = Field(default=ConsentConfig(), description="What a cloned voice requires.")
     retention: RetentionConfig = Field(
-        default=RetentionConfig(), description="How long things are kept, in days; `null` keeps them."
+        default=RetentionConfig(), description="How long data is kept, in days; `null`: forever."
     )
 
     @property

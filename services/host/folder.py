@@ -17,7 +17,7 @@ def runtime_folder(settings: Settings) -> Path:
     """The server's folder, made when it is not there, for this user only.
 
     Raises:
-        RuntimeFolderError: It cannot be made, or belongs to somebody else.
+        RuntimeFolderError: It cannot be made, or belongs to another user.
     """
     folder = settings.server.runtime_folder
     if folder is not None:
@@ -34,11 +34,11 @@ def _private(folder: Path, *, parents: bool = False) -> Path:
         found = folder.lstat()
     except OSError as error:
         raise RuntimeFolderError(
-            f"The runtime folder {folder} cannot be made: {error.strerror}. Set server.runtime_folder."
+            f"The runtime folder {folder} cannot be created: {error.strerror}. Set server.runtime_folder."
         ) from error
     ours = os.name != "posix" or found.st_uid == os.getuid()
     if not ours or not (parents or stat.S_ISDIR(found.st_mode)):
-        raise RuntimeFolderError(f"{folder} belongs to somebody else. Set server.runtime_folder.")
+        raise RuntimeFolderError(f"{folder} belongs to another user. Set server.runtime_folder.")
     return folder
 
 

@@ -81,7 +81,7 @@ class HostMemory:
         try:
             self._ledger.write(memory, self._address())
         except OSError as error:
-            logger.warning("cannot write the ledger of memory: %s", error)
+            logger.warning("cannot write the memory ledger: %s", error)
 
     def leave(self) -> None:
         """Enter that the engine takes nothing."""
@@ -103,7 +103,7 @@ class HostMemory:
         except TimeoutError:
             return False
         except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-            message = f"The ledger of memory below {self._lock.parent} cannot be used: {error}."
+            message = f"The memory ledger in {self._lock.parent} cannot be used: {error}."
             raise EngineUnavailable(message, retry_after=60.0) from error
 
     async def _make_room(self, entries: Sequence[Entry], needed: Memory) -> bool:
@@ -143,7 +143,7 @@ class HostMemory:
 
     def _client(self, entry: Entry) -> EngineClient:
         if entry.address is None:
-            raise EngineUnavailable(f"The runner of {entry.engine} cannot be asked.")
+            raise EngineUnavailable(f"The runner of {entry.engine} is unreachable.")
         config = self._configs.get(entry.engine.lower()) or EngineConfig(name=entry.engine)
         return EngineClient(config, entry.address, first_audio_timeout=_UNUSED, stall_timeout=_UNUSED)
 
@@ -151,7 +151,7 @@ class HostMemory:
         holders = [f"{e.engine} ({megabytes(e.ram)})" for e in self._ledger.others()]
         others = f" {', '.join(holders)} are loaded and busy." if holders else ""
         return NoRoom(
-            f"There is no memory for the engine {self._name} now, which needs about {megabytes(needed.ram)}."
+            f"Not enough free memory for the engine {self._name}, which needs about {megabytes(needed.ram)}."
             f"{others} Try again, or raise memory.ram_bytes or memory.vram_bytes.",
             retry_after=max(1.0, self._wait),
         )

@@ -92,10 +92,10 @@ class _Body:
         except TimeoutError:
             if clock() >= self._end:
                 raise _late(f"The request's body took longer than {self._longest:g} s.") from None
-            raise _late(f"No more of the request's body came within {self._stall:g} s.") from None
+            raise _late(f"The request's body stalled for {self._stall:g} s.") from None
         self._waited += clock() - began
         if not self.whole and self._waited > self._stall and self.bytes < self._waited * self._rate:
-            raise _late(f"The request's body came slower than {self._rate} bytes a second.")
+            raise _late(f"The request's body arrived at less than {self._rate} bytes per second.")
         return message
 
     async def take(self) -> Message:

@@ -79,15 +79,15 @@ class Refusal:
 
 
 _BROKEN: Final = Refusal(400, "invalid_http", "The request is not valid HTTP/1.1.")
-_LATE: Final = Refusal(408, "request_timeout", "The request's head did not arrive in time.")
+_LATE: Final = Refusal(408, "request_timeout", "The request's headers did not arrive in time.")
 _LONG_HEAD: Final = Refusal(431, "headers_too_large", "The request's headers are too long.")
 _LONG_URL: Final = Refusal(414, "url_too_long", "The request's URL is too long.")
 _MANY_HEADERS: Final = Refusal(431, "too_many_headers", "The request has too many headers.")
-_FRAMING: Final = Refusal(400, "invalid_http", "The request's chunks are mostly not its body.")
-_PIPELINE: Final = Refusal(400, "too_many_requests", "Too many requests came before the first was answered.")
-_VERSION: Final = Refusal(505, "http_version", "The server speaks HTTP/1.1.")
+_FRAMING: Final = Refusal(400, "invalid_http", "The request's chunks carry too much overhead.")
+_PIPELINE: Final = Refusal(400, "too_many_requests", "Too many pipelined requests.")
+_VERSION: Final = Refusal(505, "http_version", "Only HTTP/1.1 is supported.")
 _HOST: Final = Refusal(400, "invalid_http", "The request needs exactly one Host header.")
-_FULL: Final = Refusal(503, "too_many_connections", "The server has no connection free; try again shortly.")
+_FULL: Final = Refusal(503, "too_many_connections", "The server has no free connections; try again shortly.")
 
 
 class Crowd:

@@ -40,7 +40,7 @@ class Catalogue:
             return manifest
         near = difflib.get_close_matches(name.lower(), self._manifests, n=3)
         hint = (
-            f"Did you mean {', '.join(near)}?" if near else f"There is {', '.join(sorted(self._manifests))}."
+            f"Did you mean {', '.join(near)}?" if near else f"Models: {', '.join(sorted(self._manifests))}."
         )
         raise ModelError(f"There is no model '{name}'.", hint)
 
@@ -67,7 +67,7 @@ def catalogue(settings: Settings) -> Catalogue:
     try:
         if models.manifests is not None and not models.manifests.is_dir():
             raise ModelError(
-                f"The folder {models.manifests} is not there.", "Make it, or correct models.manifests."
+                f"The folder {models.manifests} does not exist.", "Create it, or correct models.manifests."
             )
     except OSError as error:
         raise ModelError(f"{models.manifests} cannot be read: {error.strerror}.") from error

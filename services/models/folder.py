@@ -16,7 +16,7 @@ PIECE: Final = 1_048_576
 """Bytes read at once."""
 
 
-_ABSENT: Final = "is not there"
+_ABSENT: Final = "is missing"
 
 
 class ModelState(StrEnum):
@@ -95,7 +95,7 @@ class ModelFolder:
                 continue
             with readable(path):
                 if problem is None and sha256_of(path) != file.sha256:
-                    problem = "has other contents than it should"
+                    problem = "has the wrong contents"
             if problem is not None:
                 yield file, problem
 

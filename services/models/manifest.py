@@ -136,7 +136,7 @@ class NpmSource(_Source):
         """The archive is read once from its start to its end, which gives no order of parts."""
         for path, members in files.items():
             if len(members) > 1:
-                raise ValueError(f"{path} has {len(members)} parts; of an npm package it can have one only")
+                raise ValueError(f"{path} has {len(members)} parts; an npm package's can have only one")
         if len({members[0] for members in files.values()}) < len(files):
             raise ValueError("two files are the same file of the npm package")
         return files
@@ -238,7 +238,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         if path.stat().st_size > LARGEST:
-            raise ModelError(f"{path} is larger than {LARGEST // 1_000_000} MB, which no manifest is.")
+            raise ModelError(f"{path} is larger than {LARGEST // 1_000_000} MB, too large for a manifest.")
         contents: object = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Manifest.model_validate(contents)
     except ValidationError as error:

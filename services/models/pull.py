@@ -144,7 +144,7 @@ class _Pull:
         came = staging.begun(files) + min(source.size, size_of(staging.archives))
         needed = self._needed(files, source) - came
         if (free := shutil.disk_usage(staging.folder).free) < needed:
-            raise OSError(errno.ENOSPC, f"it needs {_mb(needed)} of the disk, where {_mb(free)} are free")
+            raise OSError(errno.ENOSPC, f"it needs {_mb(needed)} of the disk, of which {_mb(free)} are free")
         try:
             _fetch(source, wanted, staging, self._meter)
         except Exception as error:
@@ -185,14 +185,14 @@ class _Pull:
         needed = self._required - staging.size
         free = shutil.disk_usage(staging.folder).free
         if free < needed:
-            where = f"below {self._folder.root}, where {_mb(free)} are free"
+            where = f"below {self._folder.root}, of which {_mb(free)} are free"
             message = f"{self._manifest.name} needs {_mb(needed)} {where}."
             raise ModelError(
-                message, "Make room, or name another folder: models.folder, or AWAAZTWIN_MODELS."
+                message, "Free disk space, or name another folder: models.folder, or AWAAZTWIN_MODELS."
             )
 
     def _full(self) -> ModelError:
-        room = f"Make room for {_mb(self._required)}"
+        room = f"Free {_mb(self._required)} of disk space"
         return ModelError(
             f"The disk of {self._folder.root} is full; nothing of {self._manifest.name} was kept.",
             f"{room}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
@@ -204,13 +204,13 @@ class _Pull:
         name, place = self._manifest.name, self._folder.path(self._manifest)
         told = "; ".join(self._reasons) or "its manifest names no source for it"
         if self._folder.state(self._manifest) is ModelState.PRESENT:
-            message = f"{name} cannot be fetched anew ({told}); what is there stays as it was."
+            message = f"{name} cannot be fetched again ({told}); the present files are unchanged."
         else:
             lacking = next(file.path for file in left if not file.optional)
             message = f"{name} cannot be fetched, {lacking} is missing ({told})."
         hints = list(self._remedies)
         if self._passing:
-            hints.append(f"Try again later with `awaaztwin models pull {name}`: it goes on where it was.")
+            hints.append(f"Try again later with `awaaztwin models pull {name}`: it resumes where it stopped.")
         hints.append(f"{'Or put' if hints else 'Put'} the files into {place} yourself.")
         return ModelError(message, " ".join(hints), reason=told)
 
@@ -251,9 +251,9 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
     if accept is None or accept.strip().lower() != manifest.license.lower():
         other = f" ('{accept}' is another one)" if accept else ""
         raise ModelError(
-            f"{manifest.title} is under the licence {manifest.license}, which has to be accepted{other}. "
+            f"{manifest.title} is under the licence {manifest.license}, which you have to accept{other}. "
             f"{manifest.notice}",
-            f"If you do: awaaztwin models pull {manifest.name}{manifest.acceptance}",
+            f"To accept it: awaaztwin models pull {manifest.name}{manifest.acceptance}",
         )
 
 

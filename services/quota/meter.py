@@ -289,7 +289,7 @@ def _insufficient(error: OverQuota) -> ApiError:
     span = "day" if period.count("-") == 2 else "month"  # noqa: PLR2004 - year, month, day
     message = (
         f"The organisation's quota of {of} {unit} a {span} does not allow this: {used} are used or reserved. "
-        f"It is renewed at {renewed:%Y-%m-%dT%H:%MZ}."
+        f"It resets at {renewed:%Y-%m-%dT%H:%MZ}."
     )
     return ApiError(
         429,

@@ -77,7 +77,7 @@ class UsageWriter:
         if len(self._queue) >= WAITING:
             self._queue.popleft()
             self._lost += 1
-            logger.error("a usage record was lost: the database is away (%d so far)", self._lost)
+            logger.error("a usage record was lost: the database is unreachable (%d so far)", self._lost)
         self._queue.append(settlement)
         self.chore.wake()
 
@@ -116,7 +116,7 @@ class UsageWriter:
                 logger.info("usage of a deleted organisation was dropped")
                 return
             self._lost += 1
-            logger.exception("a usage record was lost: the database does not take it")
+            logger.exception("a usage record was lost: the database rejected it")
 
     async def _gone(self, settlement: Settlement) -> bool:
         """Whether the organisation was deleted since."""

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/auth", tags=["auth"], responses=answers(401, 409, 42
 
 
 class Acceptance(Body):
-    """An invitation that is accepted."""
+    """Accepts an invitation."""
 
     token: Secret
     password: Password | None = Field(
@@ -26,7 +26,7 @@ class Acceptance(Body):
         description="A new one; for an address with an account, that of the account. A user with an account "
         "may send the access token of a login as `Authorization` in its place.",
     )
-    name: PersonName | None = Field(default=None, description="Of somebody new.")
+    name: PersonName | None = Field(default=None, description="The name of a new user.")
 
 
 class Place(BaseModel):
@@ -40,14 +40,14 @@ class Place(BaseModel):
 
 
 class PasswordChange(Body):
-    """One's own password, and the next."""
+    """The current password and the new one."""
 
     old_password: Password
-    password: Password = Field(description="The new one.")
+    password: Password = Field(description="The new password.")
 
 
 class PasswordChoice(Body):
-    """A password chosen with a token of the operator's."""
+    """A new password, with the reset token that the operator issued."""
 
     token: Secret
     password: Password
@@ -56,7 +56,7 @@ class PasswordChoice(Body):
 @router.post("/invitations/accept", operation_id="acceptInvitation", status_code=201)
 @access(everyone=True)
 async def accept_invitation(body: Acceptance, state: State, request: Request) -> Place:
-    """Take the place that an invitation offers."""
+    """Accept an invitation."""
     accepted = await state.accounts.accept(
         body.token,
         password=body.password,
@@ -70,12 +70,12 @@ async def accept_invitation(body: Acceptance, state: State, request: Request) ->
 @router.post("/password", operation_id="changePassword", status_code=204)
 @access()
 async def change_password(body: PasswordChange, state: State, caller: Caller, request: Request) -> None:
-    """Change one's own password, logged in. One's other sessions end; keys stay."""
+    """Change your own password; requires a login. Your other sessions end; keys stay valid."""
     await state.accounts.change_password(caller, body.old_password, body.password, Origin.of(request))
 
 
 @router.post("/password/reset", operation_id="resetPassword", status_code=204)
 @access(everyone=True)
 async def reset_password(body: PasswordChoice, state: State, request: Request) -> None:
-    """Choose a password with a token that the operator made. All sessions of the user end; keys stay."""
+    """Set a new password with a reset token. All the user's sessions end; keys stay valid."""
     await state.accounts.reset_password(body.token, body.password, Origin.of(request))

@@ -67,7 +67,7 @@ Tenant: TypeAlias = Annotated[str, Depends(_tenant)]
 
 
 class NewOrg(Body):
-    """A tenant to be made."""
+    """An organisation to create."""
 
     name: Name
     plan: Plan | None = None
@@ -75,7 +75,7 @@ class NewOrg(Body):
 
 
 class OrgChange(Body):
-    """What changes of a tenant; what is left out stays. ``limits`` and ``retention`` replace the old."""
+    """Changes to an organisation. Omitted fields stay; ``limits`` and ``retention`` are replaced whole."""
 
     name: Name | None = None
     plan: Plan | None = None
@@ -85,37 +85,37 @@ class OrgChange(Body):
 
 
 class NewMember(Body):
-    """A user to be made with a place."""
+    """A user to create as a member."""
 
     email: Email
     name: PersonName = ""
     role: Role = "member"
     password: Password | None = Field(
-        default=None, description="Without it, the user chooses one by a reset (`POST …/reset`)."
+        default=None, description="Without it, the user chooses one through a reset (`POST …/reset`)."
     )
 
 
 class MemberChange(Body):
-    """What changes of a member."""
+    """Changes to a member."""
 
     role: Role | None = None
     disabled: bool | None = Field(
-        default=None, description="Lock the user out of every organisation; for the operator."
+        default=None, description="Lock the user out of every organisation; operator only."
     )
 
 
 class NewKey(Body):
-    """A key to be made."""
+    """A key to create."""
 
     name: Name
-    scopes: list[Scope] | None = Field(default=None, description="By default what applications need.")
+    scopes: list[Scope] | None = Field(default=None, description="By default those that applications need.")
     expires_at: AwareDatetime | None = None
 
 
 @router.get("/orgs", operation_id="listOrgs")
 @access(Scope.OPERATOR)
 async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> dict[str, Any]:
-    """All organisations."""
+    """List all organisations."""
     async with state.gate.read() as session:
         orgs = await OrgRepository(session).list(after=after, limit=limit)
     return page([_org(org) for org in orgs], limit)
@@ -124,7 +124,7 @@ async def list_orgs(state: State, after: After = None, limit: Limit = 100) -> di
 @router.post("/orgs", operation_id="createOrg", status_code=201)
 @access(Scope.OPERATOR)
 async def create_org(body: NewOrg, state: State, request: Request) -> dict[str, Any]:
-    """Make an organisation."""
+    """Create an organisation."""
     async with administration(state, request) as admin:
         limits = body.limits.model_dump(exclude_unset=True)
         return _org(await admin.create_org(body.name, plan=body.plan, limits=limits))
@@ -141,7 +141,7 @@ async def get_org(org_id: Id, state: State, request: Request) -> dict[str, Any]:
 @router.patch("/orgs/{org_id}", operation_id="changeOrg")
 @access(Scope.OPERATOR)
 async def change_org(org_id: Id, body: OrgChange, state: State, request: Request) -> dict[str, Any]:
-    """Change an organisation, or lock it out and let it in again."""
+    """Change an organisation, or lock or unlock it."""
     async with administration(state, request) as admin:
         org = await admin.update_org(
             org_id,
@@ -157,7 +157,7 @@ async def change_org(org_id: Id, body: OrgChange, state: State, request: Request
 @router.delete("/orgs/{org_id}", operation_id="deleteOrg", status_code=204)
 @access(Scope.OPERATOR)
 async def delete_org(org_id: Id, state: State, request: Request) -> None:
-    """Remove an organisation with everything that is its own; the audit log stays."""
+    """Delete an organisation and all its data; the audit log is kept."""
     async with administration(state, request) as admin:
         await admin.lock_for_good(org_id)
     # Between the two, so that whatever fails leaves an organisation that can be deleted again.
@@ -178,7 +178,7 @@ async def list_users(state: State, tenant: Tenant, after: After = None, limit: L
 @router.post("/users", operation_id="createUser", status_code=201)
 @access(Scope.OPERATOR)
 async def create_user(body: NewMember, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
-    """Make a user with a place. The operator vouches for the address being theirs; admins invite."""
+    """Create a user as a member. For the operator, who vouches for the address; admins invite."""
     hashed = None
     if body.password is not None:
         address, about = Origin.of(request).address, [body.email, body.name]
@@ -224,7 +224,7 @@ async def delete_user(user_id: Id, state: State, tenant: Tenant, request: Reques
 @router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201)
 @access(Scope.OPERATOR)
 async def reset_user(user_id: Id, state: State, request: Request, response: Response) -> dict[str, Any]:
-    """Let a user choose a new password. ``token`` is shown here and never again: hand it to them alone."""
+    """Issue a token for setting a new password, shown only once: give it to the user alone."""
     response.headers["cache-control"] = "no-store"
     async with administration(state, request) as admin:
         made = await admin.reset_password(user_id)
@@ -285,7 +285,7 @@ async def list_audit_events(
     state: State,
     tenant: Tenant,
     before: Annotated[
-        int | None, Query(ge=1, le=2**53, description="The last id of the page before.")
+        int | None, Query(ge=1, le=2**53, description="The last id of the previous page.")
     ] = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:

@@ -30,8 +30,8 @@ FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         "description": "The audio.",
         "content": AUDIO,
     },
-    206: {"description": "The range that was asked for."},
-    304: {"description": "The client has it already (`If-None-Match`)."},
+    206: {"description": "The requested range."},
+    304: {"description": "Not modified (`If-None-Match`)."},
     **answers(416),
 }
 
@@ -45,17 +45,17 @@ RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class UrlRequest(BaseModel):
-    """What kind of URL is wanted."""
+    """Options of a signed URL."""
 
     model_config = ConfigDict(extra="forbid")
 
-    expires_in: int = Field(default=3_600, ge=1, le=LONGEST, description="Seconds the URL is good.")
+    expires_in: int = Field(default=3_600, ge=1, le=LONGEST, description="Seconds until the URL expires.")
 
 
 @router.get("", operation_id="listAudio")
 @access(Scope.AUDIO)
 async def list_audio(state: State, caller: Caller, after: After = None, limit: Limit = 100) -> dict[str, Any]:
-    """The organisation's kept audio."""
+    """List the organisation's stored audio."""
     async with state.gate.read() as session:
         outputs = await OutputRepository(session, caller.org_id).list(after=after, limit=limit)
     return page([_told(output) for output in outputs], limit)
@@ -74,14 +74,14 @@ async def get_audio(
     audio_id: Id,
     state: State,
     request: Request,
-    org: Annotated[str | None, Query(max_length=40, pattern=ID, description="Of a signed URL.")] = None,
-    by: Annotated[str | None, Query(max_length=40, pattern=ID, description="Of a signed URL.")] = None,
-    expires: Annotated[int | None, Query(ge=0, le=2**53, description="Of a signed URL.")] = None,
+    org: Annotated[str | None, Query(max_length=40, pattern=ID, description="Part of a signed URL.")] = None,
+    by: Annotated[str | None, Query(max_length=40, pattern=ID, description="Part of a signed URL.")] = None,
+    expires: Annotated[int | None, Query(ge=0, le=2**53, description="Part of a signed URL.")] = None,
     signature: Annotated[
-        str | None, Query(max_length=100, pattern=ID, description="Of a signed URL.")
+        str | None, Query(max_length=100, pattern=ID, description="Part of a signed URL.")
     ] = None,
 ) -> Response:
-    """Audio, or a range of it; with a key, or by a signed URL."""
+    """Download audio, or a range of it, with a key or through a signed URL."""
     principal: Principal | None = getattr(request.state, "principal", None)
     if principal is None:
         signed = _Signed(audio_id, org or "", by or "", expires or 0)
@@ -106,7 +106,7 @@ async def get_audio(
     except InvalidRange as error:
         answer = {"content-range": f"bytes */{error.size}"}
         raise ApiError(
-            416, "The range begins after the end.", code="invalid_range", headers=answer
+            416, "The range begins after the end of the audio.", code="invalid_range", headers=answer
         ) from error
     headers["content-length"] = str(reader.length)
     partial = wanted != (0, None)
@@ -123,7 +123,7 @@ async def get_audio(
 @router.delete("/{audio_id}", operation_id="deleteAudio", status_code=204)
 @access(Scope.AUDIO)
 async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
-    """Remove audio for good. URLs that were signed for it lead nowhere."""
+    """Delete audio permanently; its signed URLs stop working."""
     output = await _output(state, caller.org_id, audio_id)
     # The object first: should this fail between, the row still says what to delete.
     await state.objects.delete(output.key)
@@ -136,7 +136,7 @@ async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
 async def sign_audio_url(
     audio_id: Id, body: UrlRequest, state: State, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    """A URL that anybody may fetch the audio from until it expires, or its signer's key or account ends."""
+    """Sign a URL that needs no key. It works until it expires, or its signer's key or account ends."""
     await _output(state, caller.org_id, audio_id)
     expires = int(time.time()) + body.expires_in
     signed = _Signed(audio_id, caller.org_id, caller.key_id or caller.user_id or "", expires)
@@ -177,7 +177,7 @@ async def _signer(state: GatewayState, signed: _Signed, signature: str) -> Princ
         ApiError: 403, the signature is wrong or too old, or they may not.
     """
     if not hmac.compare_digest(signed.signature(await state.gate.open()), signature):
-        raise ApiError(403, "The URL's signature is wrong.", code="invalid_signature")
+        raise ApiError(403, "The URL's signature is invalid.", code="invalid_signature")
     if signed.expires < time.time():
         raise ApiError(403, "The URL has expired.", code="url_expired")
     try:

@@ -53,8 +53,8 @@ class ConsentChange(BaseModel):
 async def list_voices(
     state: State,
     caller: Caller,
-    model: Annotated[str | None, Query(max_length=200, description="Only this model's voices.")] = None,
-    language: Annotated[str | None, Query(max_length=35, description="Only voices that speak it.")] = None,
+    model: Annotated[str | None, Query(max_length=200, description="Only voices of this model.")] = None,
+    language: Annotated[str | None, Query(max_length=35, description="Only voices of this language.")] = None,
 ) -> Response:
     """All voices that can speak now: the organisation's own, then all engines', the default one's first."""
     directory = state.directory
@@ -106,11 +106,11 @@ async def list_voices(
 )
 @access(Scope.VOICES, upload=True)
 async def create_audio_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
-    """Make a voice as OpenAI's clients do. It is prepared at once; speaking waits for it."""
+    """Create a voice, as OpenAI's clients do. Preparation starts at once; speech requests wait for it."""
     async with read_form(request, state.uploads, max_files=1) as form:
         kind = form.text("type") or "audio_sample"
         if kind != "audio_sample":
-            message = f"Voices are made from recordings ('audio_sample'), not from a '{kind[:40]}'."
+            message = f"Voices are created from recordings ('audio_sample'), not from a '{kind[:40]}'."
             raise invalid(message, "type", "unsupported_voice_type")
         given = {name: form.text(name) for name in ("name", "consent", "language")}
         body = checked(NewVoice, {name: value for name, value in given.items() if value is not None})
@@ -128,7 +128,7 @@ async def delete_audio_voice(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Remove a voice as OpenAI's clients do."""
+    """Delete a voice, as OpenAI's clients do."""
     await state.voices.delete(owner, voice_id)
     return {"id": voice_id, "object": "audio.voice.deleted", "deleted": True}
 
@@ -144,7 +144,7 @@ async def delete_audio_voice(
 )
 @access(Scope.VOICES, upload=True)
 async def create_voice_consent(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
-    """Keep a recording in which the speaker consents."""
+    """Store a recording in which the speaker consents."""
     async with read_form(request, state.uploads, max_files=1) as form:
         given = {name: form.text(name) for name in ("name", "language")}
         fields = checked(ConsentFields, {name: value for name, value in given.items() if value is not None})
@@ -161,9 +161,9 @@ async def list_voice_consents(
     state: State,
     owner: VoiceOwner,
     after: After = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Entries of a page.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Entries per page.")] = 20,
 ) -> dict[str, Any]:
-    """The consents that hold."""
+    """The consents in force."""
     consents = await state.consents.list(owner, after=after, limit=limit + 1)
     data = [openai_consent(consent) for consent in consents[:limit]]
     return {
@@ -182,7 +182,7 @@ async def get_voice_consent(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """One consent that holds."""
+    """One consent in force."""
     return openai_consent(await state.consents.get(owner, consent_id))
 
 
@@ -194,7 +194,7 @@ async def rename_voice_consent(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Give a consent another name."""
+    """Rename a consent."""
     return openai_consent(await state.consents.rename(owner, consent_id, body.name))
 
 

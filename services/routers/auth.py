@@ -25,7 +25,7 @@ class Login(Body):
     email: Email
     password: Password
     org: Name | None = Field(
-        default=None, description="The organisation, by id or name; by default the first."
+        default=None, description="The organisation's id or name; by default the user's first."
     )
 
 
@@ -38,7 +38,7 @@ class TokenRequest(Body):
 
 
 class TokenAnswer(BaseModel):
-    """Tokens, in OAuth 2's words (RFC 6749, section 5.1)."""
+    """Tokens, in OAuth 2's format (RFC 6749, section 5.1)."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a kind
@@ -48,7 +48,7 @@ class TokenAnswer(BaseModel):
 
 
 class Me(BaseModel):
-    """Who the caller is."""
+    """The caller's identity."""
 
     org_id: str
     org: str
@@ -71,21 +71,21 @@ async def login(body: Login, state: State, request: Request, response: Response)
 @router.post("/token", operation_id="token", responses=answers(401, 429))
 @access(everyone=True)
 async def token(body: TokenRequest, state: State, request: Request, response: Response) -> TokenAnswer:
-    """Exchange a refresh token, which is then used up, or an API key for an access token."""
+    """Exchange a refresh token (good for one use) or an API key for an access token."""
     response.headers["cache-control"] = "no-store"
     if body.grant_type == "api_key":
         if body.api_key is None:
-            raise invalid("The grant 'api_key' needs an 'api_key'.", "api_key")
+            raise invalid("The grant 'api_key' requires the field 'api_key'.", "api_key")
         return _answer(await state.sessions.exchange(body.api_key, Origin.of(request)))
     if body.refresh_token is None:
-        raise invalid("The grant 'refresh_token' needs a 'refresh_token'.", "refresh_token")
+        raise invalid("The grant 'refresh_token' requires the field 'refresh_token'.", "refresh_token")
     return _answer(await state.sessions.refresh(body.refresh_token, Origin.of(request)))
 
 
 @router.post("/logout", operation_id="logout", status_code=204, responses=answers(401, 429))
 @access()
 async def logout(caller: Caller, state: State, request: Request) -> None:
-    """End the session of the token that is sent; other credentials have none."""
+    """End the session of the access token; does nothing for an API key."""
     if caller.family is not None:
         await state.sessions.logout(caller.family, caller.org_id, caller.actor, Origin.of(request))
 
@@ -93,7 +93,7 @@ async def logout(caller: Caller, state: State, request: Request) -> None:
 @router.get("/me", operation_id="me")
 @access()
 async def me(caller: Caller, allowed: Allowed) -> Me:
-    """Who the key or token stands for, and what it may do."""
+    """The caller that the key or token identifies, and its scopes."""
     return Me(
         org_id=caller.org_id,
         org=caller.org_name,

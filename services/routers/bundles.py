@@ -36,14 +36,14 @@ class ImportFields(BaseModel):
     response_class=Response,
     responses={
         200: {
-            "description": "The voice with its recordings, consent and embeddings: a zip.",
+            "description": "A zip of the voice with its recordings, consent and embeddings.",
             "content": {MEDIA_TYPE: {"schema": BINARY}},
         },
     },
 )
 @access(Scope.VOICES)
 async def export_voice(voice_id: Id, state: State, owner: VoiceOwner) -> Response:
-    """A voice as one file. Whoever has it can speak like that person: keep it well."""
+    """Export a voice as one file. Anyone who has the file can speak in that voice: keep it safe."""
     stack = AsyncExitStack()
     try:
         path = await stack.enter_async_context(state.transfer.export(owner, voice_id))
@@ -66,7 +66,7 @@ async def export_voice(voice_id: Id, state: State, owner: VoiceOwner) -> Respons
 )
 @access(Scope.VOICES, upload=True)
 async def import_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
-    """Make a voice from a file that was exported, here or on another server."""
+    """Create a voice from an exported file, of this server or another."""
     async with read_form(request, state.uploads, max_files=1) as form:
         name = form.text("name")
         fields = checked(ImportFields, {} if name is None else {"name": name})

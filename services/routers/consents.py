@@ -24,9 +24,9 @@ async def list_consents(
     owner: VoiceOwner,
     after: After = None,
     limit: Limit = 100,
-    revoked: Annotated[bool, Query(description="Those too that were withdrawn.")] = False,
+    revoked: Annotated[bool, Query(description="Include withdrawn consents.")] = False,
 ) -> dict[str, Any]:
-    """The organisation's consents."""
+    """List the organisation's consents."""
     consents = await state.consents.list(owner, after=after, limit=limit, revoked=revoked)
     return page([consent_shape(consent) for consent in consents], limit)
 
@@ -38,7 +38,7 @@ async def get_consent(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """One consent with its evidence, also after it was withdrawn."""
+    """One consent with its evidence, even after its withdrawal."""
     return consent_shape(await state.consents.get(owner, consent_id, revoked=True))
 
 
@@ -59,7 +59,7 @@ async def get_consent_recording(
     state: State,
     owner: VoiceOwner,
 ) -> Response:
-    """The recording in which somebody consented, also after it was withdrawn."""
+    """The recording in which the speaker consented, even after its withdrawal."""
     consent = await state.consents.get(owner, consent_id, revoked=True)
     return await send_object(state, consent.key, consent.content_type or "application/octet-stream")
 
@@ -71,5 +71,5 @@ async def revoke_consent(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Withdraw a consent: its voices never speak again, their recordings and embeddings are erased."""
+    """Withdraw a consent: its voices never speak again; their recordings and embeddings are erased."""
     return consent_shape(await state.consents.revoke(owner, consent_id))

@@ -24,7 +24,7 @@ MOST_VOICES: Final = 10_000
 async def list_elevenlabs_voices(
     state: State,
     caller: Caller,
-    show_legacy: Annotated[bool, Query(description="Accepted; there are none.")] = False,
+    show_legacy: Annotated[bool, Query(description="Accepted and ignored.")] = False,
 ) -> dict[str, Any]:
     """The voices that can speak now: the organisation's own, then the default engine's."""
     del show_legacy
@@ -63,7 +63,7 @@ async def list_elevenlabs_voices(
 )
 @access(Scope.VOICES, upload=True)
 async def add_elevenlabs_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
-    """Make a voice as ElevenLabs' clients do. It is prepared at once; speaking waits for it."""
+    """Create a voice, as ElevenLabs' clients do. Preparation starts at once; speech requests wait for it."""
     async with read_form(
         request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
     ) as form:

@@ -26,14 +26,14 @@ Id: TypeAlias = Annotated[str, Path(max_length=40, pattern=ID)]
 
 OrgId: TypeAlias = Annotated[
     str | None,
-    Query(max_length=40, pattern=ID, description="Another organisation than one's own; for the operator."),
+    Query(max_length=40, pattern=ID, description="An organisation other than your own; operator only."),
 ]
 
 After: TypeAlias = Annotated[
-    str | None, Query(max_length=40, pattern=ID, description="The last id of the page before.")
+    str | None, Query(max_length=40, pattern=ID, description="The last id of the previous page.")
 ]
 
-Limit: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Entries of a page.")]
+Limit: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Entries per page.")]
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), Storable]
 
@@ -58,7 +58,7 @@ def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
     if isinstance(value, Mapping):
         for name, number in cast("Mapping[str, object]", value).items():
             if number is not None and type(number) is not int:
-                raise ValueError(f"'{name[:40]}' is a whole number or null")
+                raise ValueError(f"'{name[:40]}' must be a whole number or null")
     return cast("Any", value)
 
 

@@ -51,21 +51,21 @@ AliasName = Annotated[Name, AfterValidator(_one_part)]
 
 
 class VoiceBody(BaseModel):
-    """What a client says of a voice; what is left out stays."""
+    """A voice's properties; omitted ones are unchanged."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
-    language: Language | None = Field(default=None, description="BCP-47 tag of what is said in the samples.")
+    language: Language | None = Field(default=None, description="BCP-47 tag of the samples' language.")
     description: Annotated[str, Field(max_length=2_000), Paragraphs] | None = None
     labels: dict[LabelName, LabelValue] | None = Field(
-        default=None, max_length=50, description="What the voice is to be found by."
+        default=None, max_length=50, description="Labels to find the voice by."
     )
     aliases: list[AliasName] | None = Field(
-        default=None, max_length=100, description="Other names of it, such as OpenAI's `alloy`."
+        default=None, max_length=100, description="Aliases, such as OpenAI's `alloy`."
     )
     consent: Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z0-9_-]+$")] | None = Field(
-        default=None, description="The id of a consent that allows it."
+        default=None, description="The id of the consent for this voice."
     )
 
 
@@ -105,13 +105,13 @@ async def read_json(request: Request, model: type[Model], *, most: int) -> Model
         async for piece in request.stream():
             body += piece
             if len(body) > most:
-                message = f"The request's body is longer than {most} bytes."
+                message = f"The request's body is larger than {most} bytes."
                 raise ApiError(413, message, code="body_too_large")
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise invalid("The request's body is not valid JSON.", None, "invalid_json") from error
     except ClientDisconnect as error:
-        raise invalid("The request's body is not complete.", None, "incomplete_body") from error
+        raise invalid("The request's body is incomplete.", None, "incomplete_body") from error
     return checked(model, given)
 
 
@@ -132,7 +132,7 @@ def voice_fields(form: Form) -> dict[str, Any]:
         try:
             given["labels"] = json.loads(labels)
         except (ValueError, RecursionError) as error:
-            raise invalid("'labels' is a JSON object of texts.", "labels", "invalid_json") from error
+            raise invalid("'labels' must map names to texts in JSON.", "labels", "invalid_json") from error
     return given
 
 

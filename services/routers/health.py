@@ -20,7 +20,7 @@ router = APIRouter(tags=["health"])
 PART_TIMEOUT: Final = 3.0
 """Seconds in which a part has to answer."""
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Requests cannot be spoken now."}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Speech requests cannot be served now."}}
 
 
 @router.get("/health/live", operation_id="live")
@@ -28,7 +28,7 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Requests ca
 @router.get("/healthz", include_in_schema=False)
 @access(everyone=True)
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """The process is alive."""
     return {"status": "ok"}
 
 
@@ -36,7 +36,7 @@ async def live() -> dict[str, str]:
 @router.get("/readyz", include_in_schema=False)
 @access(everyone=True)
 async def ready(state: State) -> Response:
-    """Each part by name. Ready means that a request can be spoken by the default engine, and booked."""
+    """The state of each part. Ready: the default engine can speak, and usage can be recorded."""
     clients = list(state.directory.clients)
     parts, database, counters, objects = await asyncio.gather(
         asyncio.gather(*(_part(client) for client in clients)),
@@ -80,7 +80,7 @@ async def _storage(*checks: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     except StorageError as error:
         return {"ready": False, "reason": str(error)}
     except TimeoutError:
-        return {"ready": False, "reason": "It does not answer in time."}
+        return {"ready": False, "reason": "It did not answer in time."}
     return {"ready": True, "reason": None}
 
 

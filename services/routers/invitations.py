@@ -26,7 +26,7 @@ ACCEPT_PATH: Final = "/auth/invitations/accept"
 
 
 class NewInvitation(Body):
-    """Whom a place is offered, and which."""
+    """The address to invite, and its role."""
 
     email: Email
     role: Role = "member"
@@ -37,7 +37,7 @@ class NewInvitation(Body):
 async def list_invitations(
     state: State, tenant: Tenant, after: After = None, limit: Limit = 100
 ) -> dict[str, Any]:
-    """The open invitations of an organisation; never their tokens."""
+    """List an organisation's open invitations, without their tokens."""
     async with state.gate.read() as session:
         invitations = InvitationRepository(session, tenant)
         found = await invitations.list(after=after, limit=limit)
@@ -53,9 +53,9 @@ async def create_invitation(
     request: Request,
     response: Response,
 ) -> dict[str, Any]:
-    """Offer a place to an address. ``token`` is shown here and never again: hand it to them alone.
+    """Invite an address to the organisation. ``token`` is shown only once: give it to that person alone.
 
-    An open invitation of the same address ends.
+    It replaces an open invitation of the same address.
     """
     response.headers["cache-control"] = "no-store"
     async with administration(state, request) as admin:
@@ -68,7 +68,7 @@ async def create_invitation(
 async def revoke_invitation(
     invitation_id: Id, state: State, tenant: Tenant, request: Request
 ) -> dict[str, Any]:
-    """Make an invitation useless; one that was accepted stays as it is."""
+    """Revoke an open invitation; an accepted one is unaffected."""
     async with administration(state, request) as admin:
         return _invitation(await admin.revoke_invitation(tenant, invitation_id))
 

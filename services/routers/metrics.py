@@ -21,14 +21,14 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses={
         200: {
-            "description": "Prometheus' text format.",
+            "description": "Prometheus text format.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         }
     },
 )
 @access(Scope.OPERATOR)
 async def get_metrics(state: State) -> Response:
-    """What this Gateway process counts, and how the runners are."""
+    """Metrics of this Gateway process and its runners."""
     described = await asyncio.gather(*(_described(client) for client in state.directory.clients))
     body = state.metrics.exposed(engine for engine in described if engine is not None)
     return Response(body, media_type=CONTENT_TYPE)

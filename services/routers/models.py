@@ -17,7 +17,7 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/models", operation_id="listModels")
 @access(Scope.MODELS)
 async def list_models(state: State) -> dict[str, Any]:
-    """All models, in OpenAI's shape, with what each engine can do beside it."""
+    """List all models, in OpenAI's format, with each engine's capabilities."""
     models = [await _model(state, client.name, client) for client in state.directory.clients]
     aliases = [await _model(state, name, state.directory.default) for name in OPENAI_MODELS]
     return {"object": "list", "data": [*models, *aliases]}
@@ -36,7 +36,7 @@ async def get_model(model: str, state: State) -> dict[str, Any]:
 @router.get("/v1/audio/models", operation_id="listAudioModels")
 @access(Scope.MODELS)
 async def list_audio_models(state: State) -> dict[str, Any]:
-    """The models' ids, in the community's shape."""
+    """The models' ids, in the format of other OpenAI-compatible servers."""
     names = [*(client.name for client in state.directory.clients), *OPENAI_MODELS]
     return {"models": [{"id": name, "name": name} for name in names]}
 

@@ -36,7 +36,7 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         "headers": {
             "X-Finish-Reason": {
                 "description": "How the speech ended: `stop`, or why the engine ended it (`length`, "
-                "`repetition`, `runaway`). Only in answers that are sent whole; events tell it at their end.",
+                "`repetition`, `runaway`). Not in streamed audio; with events, in the last one.",
                 "schema": {"type": "string"},
             }
         },
@@ -63,11 +63,11 @@ async def create_speech(
             alias="x-openwebui-user-id",
             max_length=200,
             pattern=PRINTABLE,
-            description="Whom the client speaks for.",
+            description="The id of the customer the client acts for.",
         ),
     ] = None,
 ) -> Response:
-    """Speak a text. The body is OpenAI's, with this server's own fields beside it."""
+    """Generate speech from text. The body has OpenAI's fields, plus this server's own."""
     return await speak(request, state, caller, allowed, http, external_user=external_user)
 
 

@@ -54,10 +54,10 @@ Last: TypeAlias = Annotated[
     date | None, Query(alias="to", description="The last day, UTC; by default today.")
 ]
 By: TypeAlias = Annotated[
-    Literal["day", "engine", "voice", "user", "key"], Query(description="What is summed up.")
+    Literal["day", "engine", "voice", "user", "key"], Query(description="How usage is grouped.")
 ]
 Format: TypeAlias = Annotated[
-    Literal["json", "csv"], Query(description="`json`: sums; `csv`: every record of the time.")
+    Literal["json", "csv"], Query(description="`json`: totals; `csv`: every record of the period.")
 ]
 
 
@@ -72,7 +72,7 @@ async def usage(
     by: By = "day",
     format: Format = "json",  # noqa: A002 - the parameter's public name
 ) -> Response | dict[str, Any]:
-    """What the caller's organisation used."""
+    """The usage of the caller's organisation."""
     start, end = _span(first, last)
     await state.meter.flush()
     if format == "csv":
@@ -100,13 +100,13 @@ async def all_usage(
     state: State,
     first: First = None,
     last: Last = None,
-    by: Annotated[GroupBy, Query(description="What is summed up.")] = "org",
+    by: Annotated[GroupBy, Query(description="How usage is grouped.")] = "org",
     org_id: Annotated[
-        str | None, Query(max_length=40, pattern=ID, description="One organisation alone.")
+        str | None, Query(max_length=40, pattern=ID, description="Only this organisation.")
     ] = None,
     format: Format = "json",  # noqa: A002 - as above
 ) -> Response | dict[str, Any]:
-    """What all organisations used."""
+    """The usage of all organisations."""
     start, end = _span(first, last)
     await state.meter.flush()
     if format == "csv":
@@ -120,7 +120,7 @@ def _span(first: date | None, last: date | None) -> tuple[date, date]:
     if start > end:
         raise invalid("The first day is after the last.", "from")
     if (end - start).days >= MOST_DAYS:
-        raise invalid(f"At most {MOST_DAYS} days are told at once.", "from")
+        raise invalid(f"At most {MOST_DAYS} days can be reported at once.", "from")
     return start, end
 
 

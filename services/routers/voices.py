@@ -66,13 +66,13 @@ class NewVoice(VoiceBody):
 
 
 class Attestation(BaseModel):
-    """Somebody's word that they consent to be spoken like."""
+    """A speaker's declaration of consent to the use of their voice."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name = Field(description="Who consents.")
+    name: Name = Field(description="The speaker's name.")
     text: Annotated[str, Field(min_length=1, max_length=5_000, pattern=r"\S"), Paragraphs] = Field(
-        description="What they declare, in their words."
+        description="The declaration, in the speaker's words."
     )
     language: Language | None = None
 
@@ -81,7 +81,7 @@ class Preview(BaseModel):
     """What a voice is heard with."""
 
     text: str | None = Field(
-        default=None, min_length=1, max_length=500, description="What it says; a sentence by default."
+        default=None, min_length=1, max_length=500, description="Text to speak; by default a sentence."
     )
     response_format: str = Field(default="mp3", max_length=40, description="As in a speech request.")
     engine: str | None = Field(default=None, max_length=63, description="The engine that speaks.")
@@ -98,7 +98,7 @@ class Preview(BaseModel):
 )
 @access(Scope.VOICES, upload=True)
 async def create_voice(state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
-    """Make a voice, from JSON or from a form with recordings at once."""
+    """Create a voice, from JSON, or from a form that includes recordings."""
     if is_json(request):
         body = await read_json(request, NewVoice, most=state.settings.limits.max_body_bytes)
         return await _shown(state, owner, await state.voices.create(owner, fields_of(body)))
@@ -119,14 +119,14 @@ async def search_voices(
     after: After = None,
     limit: Limit = 100,
     search: Annotated[
-        str | None, Query(max_length=200, description="In the name or the description."), Storable
+        str | None, Query(max_length=200, description="Text to find in the name or description."), Storable
     ] = None,
-    language: Annotated[str | None, Query(max_length=35, description="Only those in it."), Storable] = None,
+    language: Annotated[str | None, Query(max_length=35, description="Only this language."), Storable] = None,
     status: Annotated[
-        VoiceState | None, Query(alias="state", description="Only those in this state.")
+        VoiceState | None, Query(alias="state", description="Only voices in this state.")
     ] = None,
 ) -> dict[str, Any]:
-    """The organisation's own voices, by name."""
+    """Search the organisation's own voices, sorted by name."""
     async with state.gate.read() as session:
         voices = await VoiceRepository(session, caller.org_id).list(
             after=after, limit=limit, search=search, language=language, state=status
@@ -139,7 +139,7 @@ async def search_voices(
 async def get_reading_script(
     language: Annotated[Language, Query(description="BCP-47 tag of the reader's language.")] = "en",
 ) -> dict[str, Any]:
-    """Sentences to read aloud: the easy way to a recording whose words are known."""
+    """Sentences to read aloud, so that the recording has a transcript."""
     sentences = reading_script(language)
     return {"object": "voice.script", "language": language, "sentences": sentences}
 
@@ -164,7 +164,7 @@ async def change_voice(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Change a voice. ``labels`` and ``aliases`` replace the old."""
+    """Change a voice. ``labels`` and ``aliases`` are replaced whole."""
     return await _shown(state, owner, await state.voices.change(owner, voice_id, fields_of(body)))
 
 
@@ -175,7 +175,7 @@ async def delete_voice(
     state: State,
     owner: VoiceOwner,
 ) -> None:
-    """Remove a voice with its recordings and all that was prepared from them; it stops speaking at once."""
+    """Delete a voice, its recordings and everything derived from them; it stops speaking at once."""
     await state.voices.delete(owner, voice_id)
 
 
@@ -186,7 +186,7 @@ async def prepare_voice(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Have a voice prepared again; it speaks as before until that is done."""
+    """Prepare a voice again; until that is done, it speaks as before."""
     voice = await state.voices.prepare(owner, voice_id)
     return await _shown(state, owner, voice)
 
@@ -198,7 +198,7 @@ async def prepare_voice(
     responses={
         **ANSWERS,
         200: {
-            "description": "The voice at every change, as server-sent events, until it is ready or failed.",
+            "description": "Server-sent events with the voice at every change, until it is ready or failed.",
             "content": {"text/event-stream": event_stream("voice", "error")},
         },
     },
@@ -210,7 +210,7 @@ async def watch_voice(
     owner: VoiceOwner,
     allowed: Allowed,
 ) -> Response:
-    """How far a voice is prepared, as it comes."""
+    """Follow a voice's preparation."""
     await state.voices.get(owner, voice_id)
     place = take_place(state.watchers, "watchers", owner.org_id, allowed.weight)
     patience = state.settings.limits.client_stall_timeout_seconds
@@ -233,7 +233,7 @@ async def preview_voice(
     request: Request,
     wanted: Annotated[Preview, Query()],
 ) -> Response:
-    """A sentence in the voice. It is counted as any other speech."""
+    """Hear the voice. Counts as usage, as any other speech."""
     voice = await state.voices.get(owner, voice_id)
     spoken = wanted.text or reading_script(voice.language or "en")[0]
     body = SpeechRequest(
@@ -251,7 +251,7 @@ async def preview_voice(
 )
 @access(Scope.VOICES, upload=True)
 async def add_samples(voice_id: Id, state: State, owner: VoiceOwner, request: Request) -> dict[str, Any]:
-    """Add recordings, one or many: all of them are taken, or none. The voice is prepared anew."""
+    """Add recordings: all of them are accepted, or none. The voice is prepared again."""
     await state.voices.get(owner, voice_id)
     async with read_form(
         request, state.uploads, max_files=state.settings.limits.max_samples_per_voice
@@ -274,7 +274,7 @@ async def list_samples(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """A voice's recordings, with their quality."""
+    """List a voice's recordings, with their quality."""
     voice = await state.voices.get(owner, voice_id)
     async with state.gate.read() as session:
         samples = await SampleRepository(session, owner.org_id).list(voice.id)
@@ -289,7 +289,7 @@ async def get_sample(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """One recording's quality."""
+    """One recording and its quality."""
     return sample_shape(await state.voices.sample(owner, voice_id, sample_id))
 
 
@@ -311,9 +311,9 @@ async def get_sample_audio(
     sample_id: Id,
     state: State,
     owner: VoiceOwner,
-    original: Annotated[bool, Query(description="As it was uploaded, not what is prepared from.")] = False,
+    original: Annotated[bool, Query(description="The upload, not the audio that engines use.")] = False,
 ) -> Response:
-    """A recording itself, as long as it is kept."""
+    """Download a recording, as long as it is kept."""
     sample = await state.voices.sample(owner, voice_id, sample_id)
     key = sample.original_key if original else sample.audio_key
     return await send_object(state, key, sample.content_type if original else WAV)
@@ -329,7 +329,7 @@ async def delete_sample(
     state: State,
     owner: VoiceOwner,
 ) -> None:
-    """Remove a recording. The voice is prepared anew from the others."""
+    """Delete a recording. The voice is prepared again from the others."""
     await state.voices.delete_sample(owner, voice_id, sample_id)
 
 
@@ -341,7 +341,7 @@ async def attest_consent(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Declare that the speaker consents. When, by whom and from where is kept with the words."""
+    """Declare that the speaker consents. The time, the caller and their address are recorded."""
     consent = await state.consents.attest(
         owner, voice_id, name=body.name, text=body.text, language=body.language
     )
@@ -356,7 +356,7 @@ async def set_alias(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Make a name, such as OpenAI's ``alloy``, mean this voice in the whole organisation."""
+    """Make a name, such as OpenAI's ``alloy``, an alias of this voice in the whole organisation."""
     return await _shown(state, owner, await state.voices.set_alias(owner, alias, voice_id))
 
 
@@ -370,7 +370,7 @@ async def drop_alias(
     state: State,
     owner: VoiceOwner,
 ) -> None:
-    """Make a name mean what it means to everybody."""
+    """Remove an alias, so that the name means again what it means elsewhere."""
     await state.voices.drop_alias(owner, alias, voice_id)
 
 
@@ -397,7 +397,7 @@ async def described(form: Form, names: Sequence[str]) -> list[Described]:
     if texts and len(texts) != len(uploads):
         message = (
             f"There are {len(uploads)} recordings and {len(texts)} transcripts; "
-            "send one for each, empty if need be."
+            "send one for each; it can be empty."
         )
         raise invalid(message, "transcript", "transcripts_do_not_match")
     texts = texts or [""] * len(uploads)
@@ -411,11 +411,11 @@ async def send_object(state: GatewayState, key: str | None, content_type: str) -
         ApiError: 404, it is not kept any more.
     """
     if key is None:
-        raise ApiError(404, "The recording is not kept any more.", code="recording_not_kept")
+        raise ApiError(404, "The recording is no longer kept.", code="recording_not_kept")
     try:
         reader = await state.objects.open(key)
     except ObjectMissing as error:
-        raise ApiError(404, "The recording is not kept any more.", code="recording_not_kept") from error
+        raise ApiError(404, "The recording is no longer kept.", code="recording_not_kept") from error
     headers = {"content-length": str(reader.length), "cache-control": "private, no-store"}
     return StreamingResponse(reader.chunks, 200, headers, media_type=content_type)
 

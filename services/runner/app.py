@@ -324,7 +324,7 @@ def create_runner_app(
         async for piece in request.stream():
             body += piece
             if len(body) > MAX_CALL:
-                return JSONResponse({"error": f"A call has at most {MAX_CALL} bytes."}, 413)
+                return JSONResponse({"error": f"A call can have at most {MAX_CALL} bytes."}, 413)
         try:
             call = SynthesisCall.model_validate_json(bytes(body))
         except ValidationError as error:

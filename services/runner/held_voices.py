@@ -108,7 +108,7 @@ class HeldVoices:
         """
         if self.model is None:
             raise VoiceRefused(
-                422, "unsupported_utterance", f"The engine {self._engine.name} does not clone."
+                422, "unsupported_utterance", f"The engine {self._engine.name} does not clone voices."
             )
         if voice.model != self.model:
             message = f"The voice was prepared for {voice.model}; the engine has {self.model}."
@@ -124,7 +124,7 @@ class HeldVoices:
         """Leave nothing of a voice, here or in the engine.
 
         Raises:
-            EngineUnavailable: The engine failed to forget it.
+            EngineUnavailable: The engine failed to evict it.
         """
         self._cache.drop(voice_id)
         self._drops += 1
@@ -147,8 +147,8 @@ class HeldVoices:
             except (
                 Exception
             ) as error:  # a plug-in's defect must be shown to who erases a voice, whatever it raises
-                logger.exception("the engine %s failed to forget a voice", self._engine.name)
-                raise EngineUnavailable(f"The engine {self._engine.name} failed to forget it.") from error
+                logger.exception("the engine %s failed to evict a voice", self._engine.name)
+                raise EngineUnavailable(f"The engine {self._engine.name} failed to evict it.") from error
 
     def _forget_quietly(self, voice_id: str) -> None:
         try:

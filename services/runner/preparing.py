@@ -51,7 +51,7 @@ class Preparer:
         """
         if self._taken > WAITING:
             message = (
-                f"{WAITING} voices are waiting to be prepared by the engine {self._engine.name} already."
+                f"{WAITING} voices are already waiting to be prepared by the engine {self._engine.name}."
             )
             raise EngineOverloaded(message, retry_after=max(1.0, self._lately))
         self._taken += 1
@@ -70,7 +70,7 @@ class Preparer:
             async with asyncio.timeout(WAIT_TIMEOUT):
                 await self._turn.acquire()
         except TimeoutError as error:
-            raise EngineOverloaded("The voice waited too long for others to be prepared.") from error
+            raise EngineOverloaded("The voice waited too long in the preparation queue.") from error
         started = time.monotonic()
         try:
             return await self._run(samples)
@@ -102,5 +102,5 @@ async def _prepare(engine: EngineAdapter, samples: Sequence[ReferenceSample]) ->
         raise EngineUnavailable(f"The engine {engine.name} prepared a voice for another model.")
     data = await in_thread(pack, voice)
     if len(data) > LARGEST:
-        raise EngineUnavailable(f"The engine {engine.name} prepared a voice of {len(data)} bytes, too many.")
+        raise EngineUnavailable(f"The engine {engine.name} prepared a voice that is too large.")
     return data

@@ -77,7 +77,7 @@ class _Voice:
 def _id_of(request: Request) -> str:
     voice_id: str = request.path_params["id"]
     if not VOICE_ID.fullmatch(voice_id):
-        raise VoiceRefused(400, "bad_voice_id", "That is no id of a prepared voice.")
+        raise VoiceRefused(400, "bad_voice_id", "This is not the id of a prepared voice.")
     return voice_id
 
 
@@ -86,7 +86,7 @@ def _missed_of(request: Request) -> int | None:
     if given is None:
         return None
     if not _COUNT.fullmatch(given):
-        raise VoiceRefused(400, "bad_voice_count", f"The header {MISSED_HEADER} is no count.")
+        raise VoiceRefused(400, "bad_voice_count", f"The header {MISSED_HEADER} is not a count.")
     return int(given)
 
 

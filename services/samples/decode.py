@@ -75,7 +75,7 @@ class Audio:
         except (FFmpegError, ValueError) as error:
             _give_up_if_full(error)
             raise BadSample(
-                "damaged", f"This begins like {kind.container}, but cannot be read as such."
+                "damaged", f"This starts like {kind.container}, but cannot be read as such."
             ) from None
         self._kind = kind
         self._container = cast("InputContainer", container)
@@ -113,11 +113,11 @@ class Audio:
             self.samples += frame.samples
             if self.samples > limits.max_seconds * self.sample_rate:
                 raise BadSample(
-                    "too_long", f"The recording is longer than {limits.max_seconds:g} s; send a part of it."
+                    "too_long", f"The recording is longer than {limits.max_seconds:g} s; send part of it."
                 )
             yield self._mix(frame)
             if self._nonsense > self.samples // 100 + 100:
-                raise BadSample("damaged", "The samples are not numbers that could be a sound.")
+                raise BadSample("damaged", "The samples are not valid audio: they are not finite numbers.")
         self._check_end()
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Audio:
         if name not in CODECS:
             raise BadSample(
                 "unsupported_codec",
-                f"The sound in this {self._kind.container} file is coded as {name}, which is not accepted. "
+                f"The sound in this {self._kind.container} file is encoded as {name}, which is not accepted. "
                 f"{ACCEPTED}",
             )
         return stream
@@ -171,7 +171,7 @@ class Audio:
         name = frame.format.name
         scale = _SCALES.get(name.removesuffix("p"))
         if scale is None:
-            raise BadSample("unsupported_codec", f"The samples are of a kind that is not accepted ({name}).")
+            raise BadSample("unsupported_codec", f"The sample format {name} is not accepted.")
         array = cast("npt.NDArray[np.generic]", frame.to_ndarray())
         # One channel after the other, or side by side.
         shaped = array if frame.format.is_planar else array.reshape(-1, self.channels).T
@@ -194,7 +194,7 @@ class Audio:
         if rate and not RATES[0] <= rate <= RATES[1]:
             raise BadSample(
                 "unsupported_rate",
-                f"The sample rate is {rate} Hz; it has to be from {RATES[0]} to {RATES[1]} Hz.",
+                f"The sample rate is {rate} Hz; it must be from {RATES[0]} to {RATES[1]} Hz.",
             )
         if channels > MAX_CHANNELS:
             raise BadSample(
@@ -212,14 +212,14 @@ class Audio:
         declared = self._declared()
         found = self.samples / self.sample_rate if self.sample_rate else 0.0
         if declared - found > max(0.5, _MISSING * declared):
-            raise truncated(f"it says {declared:.1f} s, and {found:.1f} s can be decoded")
+            raise truncated(f"it declares {declared:.1f} s, and {found:.1f} s can be decoded")
         if not self.samples:
             if self._errors:
                 raise BadSample("damaged", "Nothing in the file can be decoded.")
             raise BadSample("empty", "There are no samples in the file.")
         if self._ended_badly and self._errors == 1:
             if self._kind.container in ("aac", "mp3"):
-                raise truncated("its last packet is not complete")
+                raise truncated("its last packet is incomplete")
             raise BadSample(
                 "damaged",
                 "The end of the file cannot be decoded. If it was joined from several, send them one by one.",

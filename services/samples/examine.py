@@ -117,8 +117,8 @@ async def _figures(source: Path, target: Path, limits: SampleLimits) -> SampleFi
     if answer.bad is not None:
         raise BadSample(answer.bad.code, answer.bad.message)
     if ended.status or answer.figures is None:
-        logger.warning("a child that examined a recording ended with %d", ended.status)
-        raise BadSample("decode_crash", "The file is damaged in a way that its decoder does not survive.")
+        logger.warning("a process that examined a recording exited with status %d", ended.status)
+        raise BadSample("decode_crash", "The file is damaged: its decoder crashed.")
     return answer.figures
 
 
@@ -126,7 +126,7 @@ def _look(source: Path, limits: SampleLimits) -> None:
     size = source.stat().st_size
     if size > limits.max_bytes:
         raise BadSample(
-            "too_large", f"The file has {size / MIB:.0f} MiB; {limits.max_bytes / MIB:.0f} MiB are allowed."
+            "too_large", f"The file has {size / MIB:.0f} MiB; the limit is {limits.max_bytes / MIB:.0f} MiB."
         )
     with source.open("rb") as file:
         sniff(file)

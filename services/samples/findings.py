@@ -64,7 +64,7 @@ def _noise(figures: SampleFigures) -> list[Finding]:
             code="noisy",
             severity="error" if very else "warning",
             message=f"The speech is only {figures.snr_db:.0f} dB above the noise.",
-            advice="Record in a quiet room, closer to the microphone; 25 dB or more sound clean.",
+            advice="Record in a quiet room, closer to the microphone; 25 dB or more sounds clean.",
         )
     ]
 
@@ -76,8 +76,8 @@ def _bandwidth(figures: SampleFigures) -> list[Finding]:
                 code="telephone",
                 severity="warning",
                 message=f"There is nothing above {figures.bandwidth_hz / 1000:.1f} kHz: "
-                "this was recorded over a telephone, or stored as if.",
-                advice="Record with a computer's or phone's recorder instead of a call; at 16 kHz or more.",
+                "this is a telephone recording, or was stored like one.",
+                advice="Record with a recorder app instead of in a call, at 16 kHz or more.",
             )
         ]
     if figures.bandwidth_hz < DULL:
@@ -113,7 +113,7 @@ def _amount(figures: SampleFigures, limits: SampleLimits) -> list[Finding]:
                 code="short",
                 severity="info",
                 message=f"There are {figures.speech_seconds:.1f} s of speech.",
-                advice="Recordings of 5 to 15 seconds serve best; add more of them.",
+                advice="Recordings of 5 to 15 seconds work best; add more of them.",
             )
         )
     if figures.voiced_ratio < UNVOICED:
@@ -122,7 +122,7 @@ def _amount(figures: SampleFigures, limits: SampleLimits) -> list[Finding]:
                 code="unvoiced",
                 severity="warning",
                 message=f"Only {figures.voiced_ratio:.0%} of the speech has a pitch: it is whispered, "
-                "hoarse, or no speech.",
+                "hoarse, or not speech.",
                 advice="Record again in a normal speaking voice.",
             )
         )
@@ -151,7 +151,7 @@ def _speakers(figures: SampleFigures, speaker: SpeakerEmbedding | None) -> list[
             code="several_speakers",
             severity="info",
             message=f"There may be more than one speaker: pitch differs by {pitch:.0f} semitones, and "
-            "timbre, between parts. Lively reading looks the same; the extra `speaker` would tell.",
+            "timbre, between parts. Lively reading looks the same; the extra `speaker` can tell them apart.",
             advice=advice,
         )
     ]

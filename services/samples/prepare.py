@@ -73,7 +73,7 @@ def prepare(source: Path, target: Path, limits: SampleLimits) -> Figures:
         loudness = Loudness(cut, limits)
         if loudness.lufs <= SILENT:
             raise BadSample(
-                "too_quiet", "The speech is almost silent; raise the input level, and record again."
+                "too_quiet", "The speech is nearly silent; raise the input level, and record again."
             )
         write_wav(cut, loudness, target, limits)
         return Figures(

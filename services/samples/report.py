@@ -202,7 +202,7 @@ def _amount(seconds: float, least: float) -> list[Finding]:
                 code="too_little_speech",
                 severity="error",
                 message=f"There are {seconds:.1f} s of speech in all; at least {least:g} s are needed.",
-                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s of speech or more make a good voice.",
+                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s or more of speech makes a good voice.",
             )
         ]
     if seconds < PLENTY_OF_SPEECH:
@@ -211,7 +211,7 @@ def _amount(seconds: float, least: float) -> list[Finding]:
                 code="little_speech",
                 severity="warning",
                 message=f"There are only {seconds:.1f} s of speech in all.",
-                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s of speech or more make a good voice.",
+                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s or more of speech makes a good voice.",
             )
         ]
     return []
@@ -222,7 +222,7 @@ def _copy(first: int, second: int) -> Finding:
         code="near_duplicate",
         severity="warning",
         message=f"Recordings {first} and {second} are the same take.",
-        advice="Remove one of them and record other sentences; a copy adds nothing.",
+        advice="Remove one of them and record other sentences; a duplicate adds nothing.",
     )
 
 
@@ -234,14 +234,14 @@ def _bandwidths(reports: Sequence[SampleReport]) -> list[Finding]:
         Finding(
             code="mixed_bandwidth",
             severity="warning",
-            message=f"Some recordings have a telephone's bandwidth ({_listed(narrow)}), others have not.",
-            advice="Remove those of the telephone: they make the voice duller.",
+            message=f"Some recordings have a telephone's bandwidth ({_listed(narrow)}), others do not.",
+            advice="Remove the telephone recordings: they make the voice duller.",
         )
     ]
 
 
 def _speakers(reports: Sequence[SampleReport]) -> list[Finding]:
-    advice = "A voice has to be made of one person's recordings; remove those of others."
+    advice = "A voice needs recordings of one person only; remove those of others."
     speakers = [report.speaker for report in reports if report.speaker is not None]
     if len(speakers) == len(reports) and len({(s.model, len(s.values)) for s in speakers}) == 1:
         # To the one that is nearest to the middle of all, not each to each: there may be a thousand.
@@ -253,7 +253,7 @@ def _speakers(reports: Sequence[SampleReport]) -> list[Finding]:
             return []
         message = (
             f"Recordings {_listed(strangers)} sound unlike the others (similarity {min(cosines):.2f}): "
-            "they may be of more than one speaker."
+            "there may be more than one speaker."
         )
         return [Finding(code="several_speakers", severity="warning", message=message, advice=advice)]
     pitches = [report.pitch_hz for report in reports if report.pitch_hz]
@@ -261,7 +261,7 @@ def _speakers(reports: Sequence[SampleReport]) -> list[Finding]:
         return []
     message = (
         f"There may be more than one speaker: the recordings' pitches are {apart:.0f} semitones apart. "
-        "One person's moods can do that too; the extra `speaker` would tell."
+        "One person's moods can do that too; the extra `speaker` can tell."
     )
     return [Finding(code="several_speakers", severity="info", message=message, advice=advice)]
 

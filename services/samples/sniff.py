@@ -111,7 +111,7 @@ def sniff(file: BinaryIO) -> Kind:
         file.seek(start)
         head = file.read(HEAD)
         if not head:
-            raise BadSample("empty", "There is no audio behind the tags." if start else "The file is empty.")
+            raise BadSample("empty", "There is no audio after the tags." if start else "The file is empty.")
         if head[:3] != b"ID3" or len(head) < 10:  # noqa: PLR2004 - the size of its header
             return _kind(head, start)
         # Four bytes of seven bits each, without the header.
@@ -119,7 +119,7 @@ def sniff(file: BinaryIO) -> Kind:
         for byte in head[6:10]:
             size = size << 7 | byte & 0x7F
         start += size + 10
-    raise BadSample("not_audio", f"The file begins with more than {_TAGS} ID3 tags.")
+    raise BadSample("not_audio", f"The file starts with more than {_TAGS} ID3 tags.")
 
 
 def _kind(head: bytes, start: int) -> Kind:
@@ -160,7 +160,7 @@ def _riff(head: bytes, start: int) -> Kind:
         raise _not_audio("a WebP image")
     if form == b"AVI ":
         raise _refused("video", "an AVI video")
-    raise _not_audio("a RIFF file of another kind than wav")
+    raise _not_audio("a RIFF file other than wav")
 
 
 def _text(head: bytes) -> BadSample:
@@ -178,7 +178,7 @@ def _text(head: bytes) -> BadSample:
         and all(char.isprintable() or char.isspace() for char in text)
     ):
         return _not_audio("text")
-    return BadSample("not_audio", f"This is no kind of audio that is known here. {ACCEPTED}")
+    return BadSample("not_audio", f"Unrecognised audio format. {ACCEPTED}")
 
 
 def _not_audio(name: str) -> BadSample:

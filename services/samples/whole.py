@@ -38,7 +38,7 @@ def check_whole(file: BinaryIO, kind: Kind) -> None:
 
 def truncated(what: str) -> BadSample:
     """The file is cut off."""
-    return BadSample("truncated", f"The file is cut off: {what}. Upload it again, whole.")
+    return BadSample("truncated", f"The file is cut off: {what}. Upload the whole file again.")
 
 
 def _check_wav(file: BinaryIO, start: int, size: int) -> None:
@@ -97,4 +97,4 @@ def _check_ogg(file: BinaryIO, size: int) -> None:
     segments = tail[page + _PAGE - 1 : page + _PAGE]
     table = tail[page + _PAGE : page + _PAGE + (segments[0] if segments else 0)]
     if not segments or len(table) < segments[0] or page + _PAGE + len(table) + sum(table) > len(tail):
-        raise truncated("its last page is not complete")
+        raise truncated("its last page is incomplete")

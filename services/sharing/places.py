@@ -21,5 +21,5 @@ def take_place(places: Shares, what: str, tenant: str, weight: float) -> Share:
         return place
     message = f"All {places.limit} {what} of this server are in use."
     if places.taken < places.limit:
-        message = f"The organisation has its share of this server's {places.limit} {what}."
+        message = f"The organisation is using its share of this server's {places.limit} {what}."
     raise EngineOverloaded(message, retry_after=1.0)

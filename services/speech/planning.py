@@ -120,7 +120,7 @@ class Planner:
         if len(self._queue) < self._max_waiting:
             return
         full = EngineOverloaded(
-            f"{self._max_waiting} texts are waiting to be made ready.", retry_after=RETRY_AFTER
+            f"{self._max_waiting} texts are already waiting for preparation.", retry_after=RETRY_AFTER
         )
         victim = self._queue.make_room(tenant, weight)
         if victim is None:

@@ -136,5 +136,5 @@ class Recording:
             yield piece
 
     def _too_much(self) -> ApiError:
-        message = f"The organisation may keep {self._limit or LARGEST} bytes, and this would be more."
+        message = f"The organisation may store {self._limit or LARGEST} bytes; this would exceed it."
         return ApiError(429, message, kind="insufficient_quota", code="insufficient_quota")

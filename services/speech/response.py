@@ -103,7 +103,7 @@ class SpeechResponse(Response):
                 if self._recording is not None:
                     await asyncio.shield(self._recording.abandon())
             if not served:
-                logger.info("the client hung up after %.1f s of audio", self._stream.seconds)
+                logger.info("the client disconnected after %.1f s of audio", self._stream.seconds)
                 if not self._started:
                     # Nobody reads it, but what stands around this app may wait for an answer.
                     await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
@@ -154,7 +154,7 @@ class SpeechResponse(Response):
 
     async def _timed_out(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._started:
-            logger.warning("hung up on a client after a time-out, %.1f s of audio sent", self._stream.seconds)
+            logger.warning("closed a connection after a timeout, %.1f s sent", self._stream.seconds)
             return
         message = f"The request took longer than {self._timeout:g} s."
         headers = retry_headers(1.0)

@@ -45,7 +45,7 @@ class VoiceReference(BaseModel):
 class SpeechRequest(BaseModel):
     """The body of ``POST /v1/audio/speech``: OpenAI's fields, and this server's own.
 
-    Unknown fields are ignored, as clients merge their own into it.
+    Unknown fields are ignored, since clients add their own.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -54,7 +54,7 @@ class SpeechRequest(BaseModel):
     model: str = Field(
         default="tts-1",
         max_length=200,
-        description="One of OpenAI's model names (the default engine), or an engine's own name.",
+        description="One of OpenAI's model names (they use the default engine), or an engine's name.",
     )
     voice: Annotated[str, Field(min_length=1, max_length=200)] | VoiceReference = Field(
         default="alloy", description="A voice's id, name or alias, or an object with its `id`."
@@ -65,42 +65,42 @@ class SpeechRequest(BaseModel):
         description="mp3, opus, aac, flac, wav, pcm; for telephony ulaw, alaw, wav_ulaw, wav_alaw.",
     )
     speed: Annotated[float, Field(strict=True, allow_inf_nan=False)] = Field(
-        default=1.0, ge=SLOWEST, le=FASTEST, description="Rate of speech; the pitch stays."
+        default=1.0, ge=SLOWEST, le=FASTEST, description="Rate of speech; the pitch is unchanged."
     )
     instructions: str | None = Field(
-        default=None, max_length=4096, description="Accepted; engines that cannot follow them speak as usual."
+        default=None, max_length=4096, description="Accepted; ignored by engines that cannot follow them."
     )
     stream_format: Literal["audio", "sse"] = Field(
-        default="audio", description="`sse` sends `speech.audio.delta` events with base64 audio."
+        default="audio", description="`sse` streams `speech.audio.delta` events with base64 audio."
     )
     language: str | None = Field(
         default=None,
         min_length=2,
         max_length=35,
         pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
-        description="BCP-47 tag of the text; without it each sentence's script decides.",
+        description="BCP-47 tag of the text; by default each sentence's script decides.",
     )
     engine: str | None = Field(
-        default=None, max_length=63, description="An engine's name; wins over `model`."
+        default=None, max_length=63, description="An engine's name; overrides `model`."
     )
     sample_rate: Annotated[int, Field(strict=True)] | None = Field(
-        default=None, description="Hertz of the audio, where the format allows it."
+        default=None, description="The audio's sample rate in Hz, where the format allows a choice."
     )
     seed: Annotated[int, Field(strict=True)] | None = Field(
         default=None,
         ge=0,
         lt=1 << 63,
-        description="Makes engines that sample say the same again, whatever else they speak at the time.",
+        description="Makes engines that sample reproduce their output, whatever else they speak meanwhile.",
     )
     timestamps: bool = Field(
         default=False,
-        description="When each word of the input is heard, as `speech.audio.timestamps` events; needs `sse`.",
+        description="Sends each word's time as `speech.audio.timestamps` events; needs `sse`.",
     )
     lexicon: dict[str, str] | None = Field(
-        default=None, description="Word → spoken form, on top of the configured lexicon."
+        default=None, description="Word → spoken form, in addition to the configured lexicon."
     )
     store: bool = Field(
-        default=False, description="Keep the audio; the header `x-audio-id` has its id for `GET /audio/{id}`."
+        default=False, description="Store the audio; `x-audio-id` has its id for `GET /audio/{id}`."
     )
 
     @model_validator(mode="before")
@@ -182,7 +182,7 @@ async def write_script(
         raise invalid(message, "input", "string_above_max_length")
     audio_format = _format(request)
     if request.timestamps and request.stream_format != "sse":
-        raise invalid("Timestamps are sent as events: set 'stream_format' to 'sse'.", "timestamps")
+        raise invalid("Timestamps need events: set 'stream_format' to 'sse'.", "timestamps")
     entries = len(request.lexicon or {})
     if entries > settings.limits.max_lexicon_entries:
         message = f"The lexicon has {entries} entries; the limit is {settings.limits.max_lexicon_entries}."

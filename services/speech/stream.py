@@ -169,7 +169,7 @@ class SpeechStream:
                         )
                         yield Part(data)
             if self._seconds == 0.0:
-                raise ApiError(400, "The input has no letter that this voice can read.", param="input")
+                raise ApiError(400, "The input contains nothing that this voice can read.", param="input")
             yield Part(pipeline.finish())
         except AudioTooLong as error:
             raise ApiError(400, str(error), param="input", code="audio_too_long") from error

@@ -102,7 +102,7 @@ class Accounts:
         offer = await self._offer(token, origin)
         if password is None:
             if offer.user is None or credential is None:
-                message = "Send a password: a new one, or that of the account that the address has."
+                message = "Send a password: a new one, or that of the address's existing account."
                 raise invalid(message, "password", "missing")
             await self._check_session(offer.user, credential)
         else:
@@ -115,7 +115,7 @@ class Accounts:
                 return await self._accept_new(offer, hashed, name or "", origin)
             await self._prove(offer.user, password, origin)
         if name is not None:
-            raise invalid("The account has its name already: leave it out.", "name")
+            raise invalid("The account already has a name: leave it out.", "name")
         return await self._accept_known(offer, offer.user, origin)
 
     async def change_password(self, caller: Principal, old: str, new: str, origin: Origin) -> None:
@@ -126,12 +126,12 @@ class Accounts:
                 changed meanwhile, 429, 503.
         """
         if caller.user_id is None or caller.family is None:
-            message = "Only a user who is logged in has a password to change; keys have none."
+            message = "Only a logged-in user can change a password; API keys have none."
             raise ApiError(403, message, code="session_required")
         async with self._gate.read() as session:
             user = await UserRepository(session).get(caller.user_id)
         if user is None:
-            raise unauthorized("The user is not there any more.", "invalid_api_key")
+            raise unauthorized("The user no longer exists.", "invalid_api_key")
         await self._guard.check(origin.address, user.email)
         try:
             await self._prove(user, old, origin)
@@ -189,7 +189,7 @@ class Accounts:
                 user = await users.create(offer.invitation.email, password_hash=password_hash, name=name)
                 return await _take(session, offer, user, origin)
         except Conflict as error:
-            message = "There is an account of that address by now: send its password."
+            message = "An account of that address exists now: send its password."
             raise ApiError(409, message, param="password", code="conflict") from error
 
     async def _accept_known(self, offer: _Offer, user: User, origin: Origin) -> Accepted:
@@ -199,7 +199,7 @@ class Accounts:
     async def _check_session(self, user: User, credential: str) -> None:
         caller = await self._authenticator.identify(credential)
         if caller.family is None or caller.user_id != user.id:
-            message = "The session is not that of the invited address."
+            message = "The session does not belong to the invited address."
             raise unauthorized(message, "invalid_credentials")
 
     async def _prove(self, user: User, password: str, origin: Origin) -> None:
@@ -247,10 +247,10 @@ async def _unchanged(session: AsyncSession, user: User) -> User:
     """
     now = await UserRepository(session).lock(user.id)
     if now is None or now.disabled_at is not None or now.password_hash != user.password_hash:
-        raise ApiError(409, "The account was changed meanwhile; try again.", code="conflict")
+        raise ApiError(409, "The account was changed concurrently; try again.", code="conflict")
     return now
 
 
 def _bad_token(kind: str) -> ApiError:
-    message = f"The {kind}'s token is wrong, used, revoked or too old."
+    message = f"The {kind}'s token is invalid, used, revoked or expired."
     return invalid(message, "token", f"{kind}_not_found")

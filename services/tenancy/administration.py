@@ -164,7 +164,7 @@ class Administration:
             ApiError: 400 for the local tenant, 404.
         """
         if org_id == LOCAL_ORG_ID:
-            raise invalid("The local organisation stays.", "org_id")
+            raise invalid("The local organisation cannot be deleted.", "org_id")
         return await self.update_org(org_id, disabled=True)
 
     async def delete_org(self, org_id: str) -> Org:
@@ -229,10 +229,10 @@ class Administration:
         await self._locked(org_id)
         (await self._authority()).check_role(role)
         if await MemberRepository(self._session, org_id).by_email(address) is not None:
-            raise Conflict(f"'{address}' is a member already.", param="email")
+            raise Conflict(f"'{address}' is already a member.", param="email")
         invitations = InvitationRepository(self._session, org_id)
         if await invitations.count() >= MOST_INVITATIONS:
-            message = f"{MOST_INVITATIONS} invitations are open: revoke some, or wait until they expire."
+            message = f"{MOST_INVITATIONS} invitations are open already: revoke some, or let some expire."
             raise ApiError(409, message, code="too_many_invitations")
         token = make_invitation_token()
         invitation = await invitations.create(
@@ -284,7 +284,7 @@ class Administration:
         authority.check_role(role)
         users = UserRepository(self._session)
         if await users.by_email(address) is not None:
-            raise Conflict(f"There is a user '{address}' already: invite them.", param="email")
+            raise Conflict(f"A user '{address}' already exists: invite them.", param="email")
         user = await users.create(address, password_hash=password_hash, name=name)
         await MemberRepository(self._session, org_id).add(user, role)
         await self._log(org_id, "member.added", user.id, {"role": role, "vouched": True})
@@ -476,7 +476,7 @@ class Administration:
 
     async def _keep_an_owner(self, org_id: str, user_id: str) -> None:
         if not await MemberRepository(self._session, org_id).others(OWNER, user_id):
-            message = f"The organisation '{org_id}' keeps an owner who can log in; make another one first."
+            message = f"The organisation '{org_id}' needs an owner who can log in; add another first."
             raise ApiError(409, message, code="last_owner")
 
     async def _keep_an_operator(self, user: User) -> None:
@@ -507,12 +507,12 @@ class Administration:
         wanted = plan or self._quota.default_plan
         if wanted not in self._quota.plans:
             known = ", ".join(self._quota.plans)
-            raise invalid(f"There is no plan '{wanted}'; there is {known}.", "plan", "plan_not_found")
+            raise invalid(f"There is no plan '{wanted}'; the plans are {known}.", "plan", "plan_not_found")
         return wanted
 
 
 def _last_operator() -> ApiError:
-    return ApiError(409, "The server keeps an operator who can log in.", code="last_operator")
+    return ApiError(409, "The server needs at least one operator who can log in.", code="last_operator")
 
 
 def _checked(check: Callable[[str], str], text: str, param: str) -> str:

@@ -72,7 +72,7 @@ class Authenticator:
         if credential is None or (local and not _is_ours(credential)):
             if local:
                 return self._local
-            raise unauthorized("No API key was given: send 'Authorization: Bearer <key>'.", "missing_api_key")
+            raise unauthorized("Missing API key: send 'Authorization: Bearer <key>'.", "missing_api_key")
         mark = hashlib.sha256(credential.encode()).digest()
         principal = await self._remembered(mark, lambda: self._ask(credential))
         if principal.key_id is not None:
@@ -173,7 +173,7 @@ def unauthorized(message: str, code: str) -> ApiError:
 
 
 def _wrong_key() -> ApiError:
-    return unauthorized("The API key is wrong.", "invalid_api_key")
+    return unauthorized("The API key is invalid.", "invalid_api_key")
 
 
 def _is_ours(credential: str) -> bool:
@@ -190,9 +190,9 @@ async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
     org = await _open_org(session, claims.org_id)
     member = None if claims.user_id is None else await MemberRepository(session, org.id).get(claims.user_id)
     if member is None or member.user.disabled_at is not None:
-        raise unauthorized("The user may not use this organisation any more.", "invalid_api_key")
+        raise unauthorized("The user no longer has access to this organisation.", "invalid_api_key")
     if claims.family is not None and not await TokenRepository(session).family_is_good(claims.family):
-        raise unauthorized("The session was ended.", "session_ended")
+        raise unauthorized("The session has ended.", "session_ended")
     scopes = scopes_of(member.role, operator=member.user.operator)
     return replace(
         _of_org(org, scopes),
@@ -226,7 +226,7 @@ async def _of_key(session: AsyncSession, key: ApiKey) -> Principal:
         member = await MemberRepository(session, org.id).get(key.user_id)
         if member is None or member.user.disabled_at is not None:
             raise unauthorized(
-                "The API key's user may not use this organisation any more.", "invalid_api_key"
+                "The API key's user no longer has access to this organisation.", "invalid_api_key"
             )
         scopes &= scopes_of(member.role, operator=member.user.operator)
     return replace(

@@ -37,7 +37,7 @@ class Authority:
             ApiError: 403.
         """
         if not self.operator:
-            raise ApiError(403, "Only the operator may do this.", code="insufficient_scope")
+            raise ApiError(403, "This is restricted to the operator.", code="insufficient_scope")
 
     def check_role(self, role: str) -> None:
         """Refuse to give a role.
@@ -47,7 +47,7 @@ class Authority:
         """
         if role not in ROLES:
             raise invalid(
-                f"There is no role '{role}'; there is {', '.join(ROLES)}.", "role", "role_not_found"
+                f"There is no role '{role}'; the roles are {', '.join(ROLES)}.", "role", "role_not_found"
             )
         self._check_owner(role)
         self.check_scopes(ROLES[role], "role")
@@ -59,7 +59,7 @@ class Authority:
             ApiError: 403 for more than they have.
         """
         if beyond := sorted(scopes - self.scopes):
-            message = f"Nobody gives what they may not do themselves: {', '.join(beyond)}."
+            message = f"You cannot grant permissions that you lack: {', '.join(beyond)}."
             raise ApiError(403, message, param=param, code="insufficient_scope")
 
     def check_member(self, member: Member) -> None:
@@ -69,13 +69,13 @@ class Authority:
             ApiError: 403 for an operator, unless they are one; for an owner, unless they are one.
         """
         if member.user.operator and not self.operator:
-            message = "Only an operator changes or removes an operator."
+            message = "Only an operator can change or remove an operator."
             raise ApiError(403, message, code="insufficient_role")
         self._check_owner(member.role)
 
     def _check_owner(self, role: str) -> None:
         if role == OWNER and not (self.owner or self.operator):
-            raise ApiError(403, "Only an owner makes, changes or removes owners.", code="insufficient_role")
+            raise ApiError(403, "Only an owner can add, change or remove owners.", code="insufficient_role")
 
 
 async def authority_of(session: AsyncSession, principal: Principal) -> Authority:

@@ -63,5 +63,5 @@ def _host_of(address: str) -> str:
 
 
 def _refused(header: str, code: str) -> ApiError:
-    message = f"This server is for its own machine only: the header '{header}' names another."
+    message = f"This server accepts requests from its own machine only; the header '{header}' names another."
     return ApiError(403, message, code=code)

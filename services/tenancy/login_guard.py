@@ -63,12 +63,12 @@ class LoginGuard:
         try:
             seconds = await self._counters.attempts.wait(pair.name, [mark.name for mark in wide])
         except CountersUnavailable as error:
-            message, headers = "Logins cannot be counted now; try again shortly.", retry_headers(2)
+            message, headers = "Login attempts cannot be checked now; try again shortly.", retry_headers(2)
             raise ApiError(503, message, kind="server_error", headers=headers) from error
         if seconds > 0:
             raise ApiError(
                 429,
-                "There were too many failed attempts; wait before the next.",
+                "Too many failed attempts; wait before trying again.",
                 kind="rate_limit_exceeded",
                 code="too_many_logins",
                 headers=retry_headers(seconds),

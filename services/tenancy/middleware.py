@@ -188,7 +188,7 @@ class Tenancy:
             self._uncounted(error)
             return None
         if not window.allowed:
-            message = f"The organisation's limit of {limit} requests a minute is reached."
+            message = f"The organisation's limit of {limit} requests per minute is reached."
             headers = {**retry_headers(window.retry_after), **_window_headers(window)}
             raise ApiError(
                 429, message, kind="rate_limit_exceeded", code="rate_limit_exceeded", headers=headers
@@ -218,9 +218,9 @@ class Tenancy:
 
     def _uncounted(self, error: CountersUnavailable) -> None:
         if self._settings.quota.when_counters_fail == "open":
-            logger.warning("a request is not counted: %s", error)
+            logger.warning("a request could not be counted: %s", error)
             return
-        message = "The limits cannot be counted now; try again shortly."
+        message = "The rate limits cannot be checked now; try again shortly."
         headers = retry_headers(error.retry_after)
         raise ApiError(503, message, kind="server_error", code="limits_unavailable", headers=headers)
 

@@ -70,9 +70,9 @@ class Passwords:
         """
         text = _normal(password)
         if len(text) < SHORTEST:
-            raise invalid(f"A password has at least {SHORTEST} characters.", "password", "password_too_short")
+            raise invalid(f"Passwords need at least {SHORTEST} characters.", "password", "password_too_short")
         if len(text.encode()) > LONGEST or len(password) > LONGEST:
-            raise invalid(f"A password has at most {LONGEST} bytes.", "password", "password_too_long")
+            raise invalid(f"Passwords can have at most {LONGEST} bytes.", "password", "password_too_long")
         return await self._run(address, self._make, text, tuple(about))
 
     async def verify(self, password: str, password_hash: str | None, *, address: str | None = None) -> bool:

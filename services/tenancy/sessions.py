@@ -116,7 +116,7 @@ class Sessions:
         Raises:
             ApiError: 401; 429 after too many that were wrong.
         """
-        wrong = unauthorized("The refresh token is wrong, used or too old.", "invalid_refresh_token")
+        wrong = unauthorized("The refresh token is invalid, used or expired.", "invalid_refresh_token")
         token_hash = hash_token(refresh_token)
         token = await self._find(token_hash) if is_refresh_token(refresh_token) else None
         if token is None:
@@ -140,7 +140,7 @@ class Sessions:
         parts = parse_key(api_key)
         account = hash_token(api_key) if parts is None else parts[0]
         if parts is None:
-            wrong = unauthorized("That is not an API key.", "invalid_api_key")
+            wrong = unauthorized("This is not an API key.", "invalid_api_key")
             raise await self._refused(wrong, origin, account)
         try:
             principal = await self._authenticator.identify(api_key)

@@ -80,7 +80,7 @@ def weakness(password: str, about: Iterable[str] = ()) -> str | None:
         if feedback is None:
             return None
     if len(counted) < len(password):
-        about_you = "What is known of you does not count: your address, your name, your organisation."
+        about_you = "Your e-mail address, name and organisation add no strength."
         return " ".join([about_you, *(feedback or ())])
     return " ".join(feedback or ())
 

@@ -106,7 +106,7 @@ class AccessWatch:
         except TimeoutError:
             if answer is None or answer.refusal is None or not bound.expired():
                 raise
-            logger.info("an answer was cut off: %s", answer.refusal.body.message)
+            logger.info("a response was cut off: %s", answer.refusal.body.message)
             if not started:
                 await answer.refusal.response()(connection, receive, send)
         finally:
@@ -144,5 +144,5 @@ def _claims(connection: Connection, access: Access) -> Claims | None:
 def forbidden(scope: Scope) -> ApiError:
     """A 403 for who lacks a scope."""
     return ApiError(
-        403, f"This needs the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
+        403, f"This requires the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
     )

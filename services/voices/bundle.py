@@ -171,7 +171,7 @@ def read_bundle(source: Path, folder: Path, *, most: int) -> Manifest:
     except BadBundle:
         raise
     except zipfile.BadZipFile as error:
-        raise BadBundle("It is no zip file, or a damaged one.") from error
+        raise BadBundle("It is not a zip file, or it is damaged.") from error
     except DAMAGE as error:
         raise BadBundle("A file in it is missing or cannot be read.") from error
     _check_references(manifest)
@@ -191,13 +191,13 @@ def _check_directory(source: Path) -> None:
         before, end = (tail := file.read())[: -END.size], tail[-END.size :]
     # With a comment, the record that zipfile finds may be another one.
     if len(end) < END.size or not end.startswith(b"PK\5\6") or end[-2:] != b"\0\0":
-        raise BadBundle("It is no zip file, or a damaged one.")
+        raise BadBundle("It is not a zip file, or it is damaged.")
     *_, size, start, _ = END.unpack(end)
     if size > LARGEST_DIRECTORY or before.startswith(b"PK\6\7"):
         raise BadBundle("It has too many files.")
     # Where something is missing, or stands before it, zipfile would look for files at places that are none.
     if start + size != length - END.size:
-        raise BadBundle("It is no zip file, or a damaged one.")
+        raise BadBundle("It is not a zip file, or it is damaged.")
 
 
 def _read(bundle: zipfile.ZipFile, folder: Path, *, length: int, most: int) -> Manifest:
@@ -218,14 +218,14 @@ def _check_places(bundle: zipfile.ZipFile, length: int) -> None:
     """Refuse members that lie outside the file: an extra field may give them any 64 bits as their place."""
     for info in bundle.infolist():
         if info.header_offset < 0 or info.header_offset + info.compress_size > length:
-            raise BadBundle("It is no zip file, or a damaged one.")
+            raise BadBundle("It is not a zip file, or it is damaged.")
 
 
 def _open(bundle: zipfile.ZipFile, name: str) -> zipfile.ZipExtFile:
     info = bundle.getinfo(name)
     # Of the others zipfile expands a whole piece at once, however much comes of it.
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise BadBundle("A file in it is compressed in a way that is not read here.")
+        raise BadBundle("A file in it uses an unsupported compression method.")
     return cast("zipfile.ZipExtFile", bundle.open(info))
 
 
@@ -233,22 +233,22 @@ def _manifest(bundle: zipfile.ZipFile) -> Manifest:
     with _open(bundle, MANIFEST) as file:
         data = file.read(LARGEST_MANIFEST + 1)
     if len(data) > LARGEST_MANIFEST:
-        raise BadBundle("Its manifest is too long.")
+        raise BadBundle("Its manifest is too large.")
     try:
         given = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise BadBundle("Its manifest is no JSON.") from error
+        raise BadBundle("Its manifest is not valid JSON.") from error
     if not _storable(given):
-        raise BadBundle("Its manifest has something in it that cannot be kept.")
+        raise BadBundle("Its manifest contains a value that cannot be stored.")
     try:
         manifest = Manifest.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or MANIFEST
-        raise BadBundle(f"Its manifest is not that of a voice: {where}: {first['msg']}.") from error
+        raise BadBundle(f"Its manifest does not describe a voice: {where}: {first['msg']}.") from error
     consent = manifest.consent
     if consent is not None and len(json.dumps(consent.statement)) > LARGEST_STATEMENT:
-        raise BadBundle("What its consent says is too long.")
+        raise BadBundle("The text of its consent is too long.")
     return manifest
 
 
@@ -289,7 +289,7 @@ def _unpack(bundle: zipfile.ZipFile, entry: FileEntry, path: Path) -> None:
             digest.update(chunk)
             target.write(chunk)
     if size != entry.size or digest.hexdigest() != entry.sha256:
-        raise BadBundle(f"{entry.name} is not what the manifest says: its checksum or size differs.")
+        raise BadBundle(f"{entry.name} does not match the manifest: its checksum or size differs.")
 
 
 def _check_references(manifest: Manifest) -> None:

@@ -256,7 +256,7 @@ class Casting:
         near = _nearest(wanted, names)
         if not near:
             return error
-        message = f"{error.body.message} Of your own: {', '.join(near)}."
+        message = f"{error.body.message} Your own voices: {', '.join(near)}."
         return invalid(message, error.body.param, error.body.code)
 
     def _reader(self, key: str) -> VoiceReader:
@@ -264,7 +264,7 @@ class Casting:
             try:
                 return await read_object(self._objects, key, most=LARGEST)
             except ObjectMissing as error:
-                raise UnsupportedUtterance("The voice was erased.", param="voice") from error
+                raise UnsupportedUtterance("The voice was deleted.", param="voice") from error
 
         return read
 
@@ -315,8 +315,8 @@ def _not_in(found: Castable, engine: str) -> ApiError:
     reasons = [row.reason or row.state for row in found.embeddings if row.engine == engine]
     ready = sorted(row.engine for row in found.embeddings if row.embedding_id is not None)
     why = f" ({reasons[0]})" if reasons else ""
-    where = f"it is ready in {', '.join(ready)}" if ready else "it is ready in none"
-    message = f"The voice '{found.voice.name}' cannot be spoken by the engine {engine}{why}; {where}."
+    where = f"it is ready for {', '.join(ready)}" if ready else "it is ready for none"
+    message = f"The engine {engine} cannot speak the voice '{found.voice.name}'{why}; {where}."
     return invalid(message, "voice", "voice_not_ready")
 
 

@@ -13,7 +13,7 @@ def bad_sample(error: BadSample, param: str, filename: str | None = None) -> Api
 
 def busy() -> ApiError:
     """A 503: too many recordings are being looked at."""
-    message = "Too many recordings are being examined now; try again shortly."
+    message = "Too many recordings are being examined; try again shortly."
     return ApiError(503, message, kind="server_error", code="examiner_busy", headers=retry_headers(5.0))
 
 
@@ -22,5 +22,5 @@ def over_quota(error: OverQuota) -> ApiError:
     if error.account.startswith("voices"):
         message = f"The organisation may have {error.limit} voices, and has {error.used}."
     else:
-        message = f"The organisation may keep {error.limit} bytes, and this would be more."
+        message = f"The organisation may store {error.limit} bytes; this would exceed it."
     return ApiError(429, message, kind="insufficient_quota", code="insufficient_quota")

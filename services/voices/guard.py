@@ -43,4 +43,4 @@ class VoiceGuard:
         except StorageUnavailable:
             return
         if voice is None or voice.state != VoiceState.READY:
-            raise invalid("The voice was taken back while it spoke.", "voice", "voice_taken_back")
+            raise invalid("The voice was withdrawn during synthesis.", "voice", "voice_taken_back")

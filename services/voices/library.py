@@ -302,7 +302,7 @@ class VoiceLibrary:
             _not_revoked(voice)
             samples = await SampleRepository(session, owner.org_id).list(voice.id)
             if not any(sample.audio_key for sample in samples):
-                message = "The voice has no recordings to be prepared from."
+                message = "The voice has no recordings to prepare it from."
                 raise ApiError(409, message, code="no_samples", headers={"x-should-retry": "false"})
             await renew(session, voice, self._settings, engines)
             await log(session, owner, "voice.prepared_again", voice.id, {})
@@ -354,10 +354,10 @@ class VoiceLibrary:
         most = self._settings.limits.max_samples_per_voice
         if len(known) + len(new) > most:
             raise ApiError(
-                400, f"A voice has at most {most} samples.", param="samples", code="too_many_samples"
+                400, f"A voice can have at most {most} samples.", param="samples", code="too_many_samples"
             )
         if len({*known, *new}) < len(known) + len(new):
-            message = "The voice has this very recording already."
+            message = "The voice already has this recording."
             headers = {"x-should-retry": "false"}
             raise ApiError(409, message, param="samples", code="duplicate_sample", headers=headers)
 
@@ -412,11 +412,11 @@ async def locked(voices: VoiceRepository, voice_id: str) -> VoiceProfile:
 
 def _not_revoked(voice: VoiceProfile) -> None:
     if voice.state == VoiceState.REVOKED:
-        message = "The voice's consent was withdrawn: make a new voice."
+        message = "The voice's consent was withdrawn: create a new voice."
         raise ApiError(409, message, code="voice_revoked", headers={"x-should-retry": "false"})
 
 
 def _bounded(aliases: Sequence[object]) -> None:
     if len(aliases) > MOST_ALIASES:
-        message = f"A voice has at most {MOST_ALIASES} aliases."
+        message = f"A voice can have at most {MOST_ALIASES} aliases."
         raise ApiError(400, message, param="aliases", code="too_many_aliases")

@@ -130,7 +130,7 @@ class Preparer:
         async with self._gate.write() as session:
             wanted = await want_current_models(session, models)
         if wanted:
-            logger.info("%d voices are prepared for the engines' present models", wanted)
+            logger.info("%d voices are prepared for the engines' current models", wanted)
             self.wake()
         return wanted
 
@@ -212,7 +212,7 @@ class Preparer:
         try:
             samples = await self._samples(claim)
             if not samples:
-                await self._fail(claim, "Its recordings are not kept any more.", retry=False)
+                await self._fail(claim, "Its recordings are no longer kept.", retry=False)
                 return
             with self._metrics.preparation_seconds.labels(client.name).time():
                 data = await client.prepare(samples)
@@ -220,10 +220,10 @@ class Preparer:
         except UnsupportedUtterance as error:
             await self._fail(claim, error.message, retry=False)
         except ObjectMissing:
-            await self._fail(claim, "A recording is missing in the object store.", retry=False)
+            await self._fail(claim, "A recording is missing from the object store.", retry=False)
         except StorageError:
             # However long it is away: the recordings are as good afterwards.
-            await self._fail(claim, "A part of the server is away; it is tried again.", retry=True)
+            await self._fail(claim, "A part of the server is unreachable; it is retried.", retry=True)
             raise
         except EngineError as error:
             await self._fail(claim, error.message, retry=claim.attempts + 1 < MOST_ATTEMPTS)
@@ -261,7 +261,7 @@ class Preparer:
                 replaced.append((claim.engine, old.embedding_id))
             await restate(session, voice, self._settings)
         self._metrics.preparations.labels(client.name, "ready").inc()
-        logger.info("the voice %s is ready in %s", claim.voice_id, client.name)
+        logger.info("the voice %s is ready for %s", claim.voice_id, client.name)
         # Requests that were cast just before still speak with the old one; a moment later nobody does.
         await self.forget(replaced)
 

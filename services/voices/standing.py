@@ -16,7 +16,7 @@ from storage.repositories.voices import touch
 from storage.tables import AudioSample, VoiceConsent, VoiceEmbedding, VoiceProfile, VoiceState
 
 NO_SAMPLES = "It has no samples yet."
-NO_CONSENT = "It waits for a consent."
+NO_CONSENT = "It is waiting for a consent."
 
 
 def standing(

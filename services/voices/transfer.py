@@ -198,10 +198,10 @@ class Transfer:
                 voice = await in_thread(unpack, data)
             except BrokenEmbedding as error:
                 raise invalid(
-                    f"A prepared voice in it is broken: {error}.", "bundle", "bad_bundle"
+                    f"A prepared voice in it is damaged: {error}.", "bundle", "bad_bundle"
                 ) from error
             if voice.model != entry.model:
-                raise invalid("A prepared voice in it is of another model.", "bundle", "bad_bundle")
+                raise invalid("A prepared voice in it belongs to another model.", "bundle", "bad_bundle")
             adopted.append((entry.engine, entry.model, data))
         return adopted
 
@@ -244,7 +244,7 @@ def _erased(owner: Owner, voice_id: str, manifest: Manifest) -> list[AudioSample
         try:
             report = SampleReport.model_validate(entry.report)
         except ValidationError as error:
-            raise invalid("The report of a recording in it is broken.", "bundle", "bad_bundle") from error
+            raise invalid("The report of a recording in it is damaged.", "bundle", "bad_bundle") from error
         samples.append(
             AudioSample(
                 id=new_id("sample"),

@@ -68,7 +68,7 @@ class WatchResponse(StreamingResponse):
             try:
                 await super().__call__(scope, receive, patiently)
             except (TimeoutError, ClientDisconnect):  # the second is what starlette makes of the first
-                logger.info("a client that watched a voice is gone, or does not read")
+                logger.info("a client that followed a voice disconnected, or stopped reading")
 
 
 async def _events(

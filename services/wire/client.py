@@ -104,7 +104,7 @@ class EngineClient:
                     raise EngineUnavailable(self._runner.says(answer.status))
                 return EngineDescription.model_validate_json(body)
         except ValidationError as error:
-            raise EngineUnavailable(f"The runner of {self.name} answered what no runner says.") from error
+            raise EngineUnavailable(f"The runner of {self.name} sent an unexpected response.") from error
 
     async def speak(
         self, call: SynthesisCall, voices: VoiceReader | None = None
@@ -133,11 +133,11 @@ class EngineClient:
             if missing is None:
                 return
             if voices is None or not call.prepared.issuperset(missing.missing):
-                raise EngineUnavailable(f"The runner of {self.name} misses a voice that nobody can give it.")
+                raise EngineUnavailable(f"The runner of {self.name} lacks a voice that is unavailable.")
             if supplied < MAX_SUPPLIES:
                 await self._supply(missing, voices, deadline)
                 call = call.model_copy(update={"again": True})
-        raise EngineUnavailable(f"The runner of {self.name} has no room for the voices of the call.")
+        raise EngineUnavailable(f"The runner of {self.name} cannot hold the voices of this call.")
 
     async def prepare(self, samples: Sequence[ReferenceSample]) -> bytes:
         """A voice made from recordings, packed. Cancelling it stops the engine's work.
@@ -225,7 +225,7 @@ class EngineClient:
             raise self._runner.unreachable(error) from error
         except (BrokenStream, ValidationError, ValueError) as error:
             raise EngineUnavailable(f"The runner of {self.name} sent a broken stream.") from error
-        raise EngineUnavailable(f"The engine {self.name} was lost while it spoke.")
+        raise EngineUnavailable(f"The engine {self.name} was lost during synthesis.")
 
     async def _supply(self, missing: Missing, voices: VoiceReader, deadline: float) -> None:
         """Give the runner what it misses, one after the other."""
@@ -241,7 +241,7 @@ class EngineClient:
         except TimeoutError as error:
             if not limit.expired():
                 raise  # the reader's own
-            raise EngineUnavailable(f"A voice could not be given to {self.name} in time.") from error
+            raise EngineUnavailable(f"A voice could not be sent to {self.name} in time.") from error
 
     async def _put(self, voice_id: str, data: bytes, *, missed: int | None = None) -> None:
         headers = {} if missed is None else {MISSED_HEADER: str(missed)}
@@ -296,5 +296,5 @@ def _path_of(voice_id: str) -> str:
         EngineUnavailable: It is no id of one.
     """
     if not VOICE_ID.fullmatch(voice_id):
-        raise EngineUnavailable(f"{voice_id!r} is no id of a prepared voice.")
+        raise EngineUnavailable(f"{voice_id!r} is not the id of a prepared voice.")
     return f"{VOICES_PATH}/{voice_id}"

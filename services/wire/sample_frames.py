@@ -93,12 +93,12 @@ class RecordingsReader:
         except ValidationError as error:
             raise BrokenStream("a first frame that cannot be read") from error
         if not 1 <= len(recordings) <= MAX_RECORDINGS:
-            raise UnsupportedUtterance(f"A voice is made from 1 to {MAX_RECORDINGS} recordings.")
+            raise UnsupportedUtterance(f"A voice needs 1 to {MAX_RECORDINGS} recordings.")
         low, high = RATES
         if any(not low <= recording.sample_rate <= high for recording in recordings):
-            raise UnsupportedUtterance(f"A recording has from {low} to {high} samples a second.")
+            raise UnsupportedUtterance(f"A recording needs a sample rate from {low} to {high} Hz.")
         if sum(recording.samples / recording.sample_rate for recording in recordings) > MAX_SECONDS:
-            raise UnsupportedUtterance(f"A voice is made from {MAX_SECONDS:g} s of recordings at most.")
+            raise UnsupportedUtterance(f"A voice can have at most {MAX_SECONDS:g} s of recordings.")
         self._recordings = recordings
         self._pcm = np.empty(sum(recording.samples for recording in recordings), "<i2")
 

@@ -133,7 +133,7 @@ class FolderStore:
             while left > 0:
                 chunk = await self._run(file.read, min(CHUNK, left))
                 if not chunk:
-                    raise ObjectsUnavailable("an object is shorter than it says")
+                    raise ObjectsUnavailable("an object is shorter than declared")
                 left -= len(chunk)
                 yield chunk
         finally:
@@ -213,7 +213,7 @@ def _open(path: Path, key: str) -> tuple[BinaryIO, ObjectInfo]:
         )
     except (ValueError, KeyError, TypeError) as error:
         file.close()
-        raise ObjectsUnavailable(f"a file in its folder is no object: {key}") from error
+        raise ObjectsUnavailable(f"a file in its folder is not an object: {key}") from error
     return file, info
 
 

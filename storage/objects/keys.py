@@ -63,7 +63,7 @@ def org_prefix(org_id: str) -> str:
         InvalidKey: The id is none.
     """
     if not _PART.fullmatch(org_id):
-        raise InvalidKey(f"no id: {org_id[:100]!r}")
+        raise InvalidKey(f"not an id: {org_id[:100]!r}")
     return f"org/{org_id}/"
 
 
@@ -74,5 +74,5 @@ def checked(key: str) -> str:
         InvalidKey: It cannot: it might name something outside the store on some system.
     """
     if len(key) > LONGEST or not all(_PART.fullmatch(part) for part in key.split("/")):
-        raise InvalidKey(f"no name of an object: {key[:100]!r}")
+        raise InvalidKey(f"not the name of an object: {key[:100]!r}")
     return key

@@ -16,7 +16,7 @@ from storage.columns import now
 from storage.repositories.tenant import TenantRepository
 from storage.tables import AudioSample, VoiceEmbedding, VoiceProfile, VoiceState
 
-LOST: Final = "It was prepared with another model of the engine, and its recordings are not kept any more."
+LOST: Final = "It was prepared with another model of the engine, and its recordings are no longer kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

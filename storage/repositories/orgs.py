@@ -102,4 +102,4 @@ class OrgRepository:
         try:
             await self._session.flush()
         except IntegrityError as error:
-            raise Conflict(f"There is an organisation '{name}' already.", param="name") from error
+            raise Conflict(f"An organisation '{name}' already exists.", param="name") from error

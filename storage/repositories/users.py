@@ -43,7 +43,7 @@ class UserRepository:
         try:
             await self._session.flush()
         except IntegrityError as error:
-            raise Conflict(f"There is a user '{email}' already.", param="email") from error
+            raise Conflict(f"A user '{email}' already exists.", param="email") from error
         return user
 
     async def get(self, user_id: str) -> User | None:
@@ -151,7 +151,7 @@ class MemberRepository(TenantRepository):
         try:
             await self._session.flush()
         except IntegrityError as error:
-            raise Conflict(f"'{email}' is a member already.", param="email") from error
+            raise Conflict(f"'{email}' is already a member.", param="email") from error
 
     async def set_role(self, user_id: str, role: str) -> None:
         """Change a member's role."""

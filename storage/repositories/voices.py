@@ -63,7 +63,7 @@ class VoiceRepository(TenantRepository):
             VoiceProfile.org_id == self._org_id, VoiceProfile.name_key == key
         )
         if await self._session.scalar(query) is not None:
-            raise Conflict(f"There is a voice '{name}' already.", param="name")
+            raise Conflict(f"A voice '{name}' already exists.", param="name")
         await self._keep_names_apart(name)
 
     async def create(
@@ -266,7 +266,7 @@ class VoiceRepository(TenantRepository):
             VoiceProfile.org_id == self._org_id, VoiceProfile.name_key == key, VoiceProfile.id != voice.id
         )
         if await self._session.scalar(query) is not None:
-            raise Conflict(f"There is a voice '{alias}' already.", param="alias")
+            raise Conflict(f"A voice '{alias}' already exists.", param="alias")
         found = await self._session.get(VoiceAlias, (self._org_id, key))
         if found is None:
             found = VoiceAlias(org_id=self._org_id, alias_key=key, alias=alias, voice_id=voice.id)
@@ -317,7 +317,7 @@ class VoiceRepository(TenantRepository):
         try:
             await self._session.flush()
         except IntegrityError as error:
-            raise Conflict(f"There is a voice '{name}' already.", param="name") from error
+            raise Conflict(f"A voice '{name}' already exists.", param="name") from error
 
 
 def touch(voice: VoiceProfile) -> None:

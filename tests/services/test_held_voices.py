@@ -118,7 +118,7 @@ def test_an_engine_that_cannot_forget_is_reported_and_hurts_no_call(
 ):
     adapter.defect = ZeroDivisionError("a defect")
     voices.put("emb_a", voice())
-    with voices.used(["emb_a"]), pytest.raises(EngineUnavailable, match="forget"):
+    with voices.used(["emb_a"]), pytest.raises(EngineUnavailable, match="evict"):
         voices.drop("emb_a")
     assert len(voices.cache) == 0
     assert len(adapter.forgotten) == 2

@@ -61,8 +61,8 @@ def test_a_long_recording_goes_in_pieces():
         ([], "recordings"),
         ([(1, 16_000)] * (MAX_RECORDINGS + 1), "recordings"),
         ([(16_000 * 400, 16_000), (8_000 * 201, 8_000)], "600 s"),
-        ([(1_000, 4_000)], "a second"),
-        ([(1_000, 96_000)], "a second"),
+        ([(1_000, 4_000)], "sample rate"),
+        ([(1_000, 96_000)], "sample rate"),
     ],
     ids=["none", "too many", "too long", "too slow", "too fast"],
 )

@@ -76,7 +76,7 @@ def _check(sample: ReferenceSample, number: int) -> None:
         raise UnsupportedUtterance(message, param="samples")
     if not _RATES[0] <= sample.sample_rate <= _RATES[1]:
         message = (
-            f"Sample {number} has {sample.sample_rate} samples a second, not {_RATES[0]} to {_RATES[1]}."
+            f"Sample {number} has {sample.sample_rate} samples per second, not {_RATES[0]} to {_RATES[1]}."
         )
         raise UnsupportedUtterance(message, param="samples")
 
@@ -85,7 +85,7 @@ def _check_enough(recordings: Sequence[Recording]) -> None:
     active = sum(int(r.speech.active.sum()) for r in recordings) * HOP / RATE
     voiced = sum(int((r.speech.active & r.speech.voiced).sum()) for r in recordings) * HOP / RATE
     if not recordings:
-        raise UnsupportedUtterance("There is nothing but silence in the samples.", param="samples")
+        raise UnsupportedUtterance("The samples contain only silence.", param="samples")
     if active < LEAST:
         message = (
             f"There are {active:.1f} s of speech in the samples; {LEAST:g} s are the least, 10 s are better."

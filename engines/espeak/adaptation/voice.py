@@ -122,7 +122,7 @@ class AdaptedVoice:
             tensor = tensors.get(name)
             if tensor is None or tensor.shape != shape or not (np.abs(tensor) < _LARGEST).all():
                 raise UnsupportedUtterance(
-                    f"The prepared voice is damaged: {name!r} is not as it should be.", param="voice"
+                    f"The prepared voice is damaged: {name!r} is invalid.", param="voice"
                 )
         base, pitch, pitch_range, stretch, loud = (float(number) for number in tensors["delivery"])
         in_scale = all(0 <= number < _SCALE for number in (pitch, pitch_range))
@@ -133,7 +133,7 @@ class AdaptedVoice:
             and tensors["weights"].min() > 0
         ):
             raise UnsupportedUtterance(
-                "The prepared voice is damaged: its numbers make no sense.", param="voice"
+                "The prepared voice is damaged: its numbers are out of range.", param="voice"
             )
         manner = Manner(
             tensors["scale"],

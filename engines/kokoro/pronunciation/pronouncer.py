@@ -62,7 +62,7 @@ class Pronouncer:
         if not said:
             if has_foreign(text):
                 return []  # a sentence of a longer text, which goes on
-            raise UnsupportedUtterance("There is nothing to speak in the text.", param="input")
+            raise UnsupportedUtterance("The text contains nothing to speak.", param="input")
         return cut(said, limit=limit, first_limit=first_limit)
 
     async def close(self) -> None:

@@ -39,7 +39,7 @@ def load_network(folder: Path, config: MeloConfig) -> Synthesizer:
     state = _speaking(path)
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
-        lacks = f"it lacks {_listed(missing)}" if missing else f"it has {_listed(unknown)} besides"
+        lacks = f"it lacks {_listed(missing)}" if missing else f"it has the unknown {_listed(unknown)}"
         raise unreadable(path, f"it is not the network that config.json describes: {lacks}")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
@@ -48,7 +48,7 @@ def load_network(folder: Path, config: MeloConfig) -> Synthesizer:
                 f"{name} is {tuple(tensor.shape)}, and config.json describes {tuple(expected[name].shape)}",
             )
         if not torch.isfinite(tensor).all():
-            raise unreadable(path, f"{name} holds something that is no number")
+            raise unreadable(path, f"{name} holds something that is not a number")
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(requires_grad=False).eval()
 
@@ -62,7 +62,7 @@ def _speaking(path: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, tensor in weights.items():  # pyright: ignore[reportUnknownVariableType] - a pickle has no types
         if not isinstance(name, str) or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            raise unreadable(path, f"{name!r} is no weight")
+            raise unreadable(path, f"{name!r} is not a weight")
         if not name.startswith(_TRAINING):
             state[name] = tensor.to(torch.float32, copy=True)
     for name in [name for name in state if name.endswith(_DIRECTION)]:

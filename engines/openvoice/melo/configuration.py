@@ -44,7 +44,7 @@ class Model(Vits):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.hidden_channels % self.n_heads:
-            raise ValueError("hidden_channels is no multiple of n_heads")
+            raise ValueError("hidden_channels is not a multiple of n_heads")
         if self.use_spk_conditioned_encoder and self.n_layers <= CONDITIONED:
             raise ValueError(f"n_layers is not more than {CONDITIONED}")
         if self.n_layers_trans_flow <= CONDITIONED:

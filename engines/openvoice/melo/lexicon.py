@@ -46,7 +46,7 @@ class Lexicon:
         for word, phones in _ENTRY.findall(text):
             entries.setdefault(word.lower(), phones)
         if not entries:
-            raise EngineUnavailable(f"{path} is no pronunciation dictionary: remove it.", retry_after=60.0)
+            raise EngineUnavailable(f"{path} is not a pronunciation dictionary: remove it.", retry_after=60.0)
         return cls(entries)
 
     def __len__(self) -> int:

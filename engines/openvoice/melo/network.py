@@ -123,7 +123,7 @@ class Synthesizer(nn.Module):
     def _frames(self, durations: Tensor) -> Tensor:
         total = float(durations.sum())
         if not math.isfinite(total):
-            raise EngineUnavailable("The base voice's durations are no numbers: its weights are damaged.")
+            raise EngineUnavailable("The base voice's durations are not numbers: its weights are damaged.")
         if total > self._longest:
             message = f"The text would be spoken for more than {LONGEST:g} s. Shorten it, or speak it faster."
             raise UnsupportedUtterance(message, param="input")

@@ -31,7 +31,7 @@ def shipped_tone_colour(folder: Path, voice: str) -> ToneColour | None:
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise whatever there is
-        raise unreadable(path, f"it is damaged, or no tone colour ({type(error).__name__})") from error
+        raise unreadable(path, f"it is damaged, or not a tone colour ({type(error).__name__})") from error
     if not isinstance(found, torch.Tensor) or not found.is_floating_point():
         raise unreadable(path, "it holds no tone colour")
     colour: ToneColour = found.float().numpy().reshape(-1)

@@ -208,7 +208,7 @@ class MeloVoice:
         words = tokens(utterance.text)
         phones = await self._pronounced(words)
         if not any(said and said[0] not in MARKS for said in phones):
-            raise UnsupportedUtterance("There is nothing to speak in the text.", param="input")
+            raise UnsupportedUtterance("The text contains nothing to speak.", param="input")
         if sum(map(len, phones)) > MAX_PHONES:
             message = f"The text has more than {MAX_PHONES} phones when it is spoken; that is too long."
             raise UnsupportedUtterance(message, param="input")

@@ -19,7 +19,7 @@ from services.models.weights import Weights
 def engines(settings: Settings) -> Iterator[Finding]:
     """Each enabled engine of this host; nothing is loaded for it."""
     if missing():
-        yield skipped("Engines", "a client needs none; the packages of the server are not installed")
+        yield skipped("Engines", "not needed by a client; the server's packages are not installed")
         return
     try:
         models, folder = catalogue(settings), ModelFolder(settings.models.folder)
@@ -40,22 +40,20 @@ def _engine(config: EngineConfig, weights: Weights | None) -> Finding:
     except UnknownEngineType as error:
         return problem(subject, str(error), f"Correct engines.{config.name}.type, or install its plug-in.")
     except ImportError as error:
-        return problem(
-            subject, f"what it needs is not installed: {error}", "Install the extra of this engine."
-        )
+        return problem(subject, f"a dependency is not installed: {error}", "Install this engine's extra.")
     except Exception as error:  # noqa: BLE001 - a plug-in's defect is a finding, whatever it raises
-        return problem(subject, f"cannot be made: {error}", f"Correct the settings of engines.{config.name}.")
+        return problem(subject, f"cannot be created: {error}", f"Correct the settings engines.{config.name}.")
     found = _license(subject, engine, config.accept_license)
     fetched = weights or (engine if isinstance(engine, Fetched) else None)
     if found.level is Level.OK and fetched is not None and (missing := fetched.missing) is not None:
-        return warning(subject, missing, "`awaaztwin models list` shows which models are there.")
+        return warning(subject, missing, "`awaaztwin models list` shows which models are installed.")
     return found
 
 
 def _license(subject: str, engine: EngineAdapter, accept: str | None) -> Finding:
     may = accepted(engine, accept)
     if may is False:
-        message = f"it is not loaded before you accept its licence, {engine.license}: {notice_of(engine)}"
-        remedy = f"If you do, add `accept_license: {engine.license}` to it in configuration.yaml."
+        message = f"it does not load until you accept its licence, {engine.license}: {notice_of(engine)}"
+        remedy = f"To accept it, add `accept_license: {engine.license}` to it in configuration.yaml."
         return warning(subject, message, remedy)
     return ok(subject, f"under {engine.license}{', which you have accepted' if may else ''}")

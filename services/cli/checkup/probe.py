@@ -42,9 +42,9 @@ def probe(module: str, *arguments: str, timeout: float) -> Mapping[str, Any]:
         raise ProbeError(f"crashed with signal {-done.returncode}")
     if done.returncode > 0 or not lines:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ProbeError(said[-1][:MAX_REASON] if said else f"ended with status {done.returncode}")
+        raise ProbeError(said[-1][:MAX_REASON] if said else f"exited with status {done.returncode}")
     try:
         answer: object = json.loads(lines[-1])
     except ValueError as error:
-        raise ProbeError("gave an answer that cannot be read") from error
+        raise ProbeError("gave an unreadable answer") from error
     return cast("Mapping[str, Any]", answer) if isinstance(answer, dict) else {}

@@ -97,8 +97,8 @@ def programs() -> Iterator[Finding]:
     if players:
         yield ok("Players", ", ".join(players))
     else:
-        remedy = "`say` needs --out, or install alsa-utils, ffmpeg or sox."
-        yield warning("Players", "no program that plays audio", remedy)
+        remedy = "Install alsa-utils, ffmpeg or sox, or use `say --out`."
+        yield warning("Players", "no audio player found", remedy)
     tools = [name for name in ("ffmpeg", "ffprobe") if shutil.which(name)]
     if tools:
         yield ok("FFmpeg", ", ".join(tools))

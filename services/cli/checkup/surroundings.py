@@ -49,8 +49,8 @@ def port(settings: Settings) -> Finding:
         who = owner(server.port) or "another program"
         return problem(subject, f"{url} is used by {who}", "Stop it, or change server.port.")
     if ready["status"] == "ok":
-        return ok(subject, f"our server runs at {url}, and all its parts are ready")
-    return warning(subject, f"our server runs at {url}: {_unready(ready)}", "See `awaaztwin engines`.")
+        return ok(subject, f"AwaazTwin is running at {url}, and all its parts are ready")
+    return warning(subject, f"AwaazTwin is running at {url}: {_unready(ready)}", "See `awaaztwin engines`.")
 
 
 def _unready(ready: Mapping[str, object]) -> str:
@@ -82,7 +82,7 @@ def stores(settings: Settings) -> Iterator[Finding]:
     elif store.endpoint_url is not None:
         yield _reachable("Object store", store.endpoint_url, "storage.object_store.endpoint_url")
     else:
-        yield skipped("Object store", "Amazon S3; asked only when it is used")
+        yield skipped("Object store", "Amazon S3; contacted only when it is used")
 
 
 def privacy(loaded: LoadedSettings) -> Iterator[Finding]:
@@ -95,10 +95,10 @@ def privacy(loaded: LoadedSettings) -> Iterator[Finding]:
     if exposed:
         names = ", ".join(exposed)
         yield warning(
-            "Privacy", f"others on this machine may read {names}", f"chmod go-rwx {shlex.join(exposed)}"
+            "Privacy", f"other users of this machine can read {names}", f"chmod go-rwx {shlex.join(exposed)}"
         )
     else:
-        yield ok("Privacy", "nobody else on this machine reads the data or the secrets")
+        yield ok("Privacy", "no other user of this machine can read the data or the secrets")
 
 
 def runners(settings: Settings) -> Iterator[Finding]:
@@ -120,7 +120,7 @@ def _folder(subject: str, folder: Path) -> Finding:
     message = f"{folder}, {free / 1e9:.1f} GB free"
     if free < MIN_FREE:
         return problem(subject, message, "Make room.")
-    return warning(subject, message, "Make room soon.") if free < SCARCE else ok(subject, message)
+    return warning(subject, message, "Free some disk space soon.") if free < SCARCE else ok(subject, message)
 
 
 def _reachable(subject: str, url: str, key: str) -> Finding:

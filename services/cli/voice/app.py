@@ -5,7 +5,7 @@ import typer
 from services.cli.voice import bundle, change, create, listing, preview, sample
 
 app = typer.Typer(
-    help="Make voices from recordings, and manage them.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="Create voices from recordings, and manage them.", no_args_is_help=True, rich_markup_mode="markdown"
 )
 app.command("create")(create.create)
 app.command("list")(listing.list_voices)

@@ -44,12 +44,12 @@ def export(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Write a voice to one file. Whoever has it can speak like that person: keep it well."""
+    """Export a voice to one file. Anyone who has it can speak in that voice: keep it safe."""
     with terminable(), Client(find_server(url, api_key), timeout=PATIENCE) as client:
         found = find_voice(client, voice)
         target = out or Path(f"{_file_name(str(found['name'])) or found['id']}{SUFFIX}")
         if out is None and target.exists():
-            raise CommandError(f"{target} is there already.", "Name another file with --out.")
+            raise CommandError(f"{target} already exists.", "Name another file with --out.")
         _write(client, f"/voices/{found['id']}/export", target)
     output().print(Text(f"Wrote {target} ({target.stat().st_size:,} bytes)."))
 
@@ -58,12 +58,12 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported voice.")],
     *,
-    name: Annotated[str | None, typer.Option("--name", "-n", help="Another name for it.")] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", help="A new name for it.")] = None,
     as_json: JsonOption = False,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Make a voice from a file that was exported, here or on another server."""
+    """Create a voice from an exported file, of this server or another."""
     with Client(find_server(url, api_key)) as client:
         fields = {} if name is None else {"name": name}
         voice = upload(client, "/voices/import", fields, [file], field="bundle", then="the server unpacks it")
@@ -72,7 +72,7 @@ def import_(
         return
     output().print(Text(f"Imported {voice['name']}: {voice['id']} ({voice['state']})"))
     if not settled(voice):
-        messages().print(f"Engines prepare it now: `awaaztwin voice show {voice['id']}` says how far it is.")
+        messages().print(f"Engines prepare it now: `awaaztwin voice show {voice['id']}` shows its progress.")
 
 
 def _write(client: Client, path: str, target: Path) -> None:

@@ -13,7 +13,7 @@ from services.cli.voice.listing import VoiceArgument
 from services.cli.voice.lookup import find_voice
 from services.cli.voice.watch import PATIENCE
 
-AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="The other name, such as `alloy`.")]
+AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="The alias, such as `alloy`.")]
 
 
 @reported()
@@ -24,7 +24,7 @@ def delete(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Remove a voice with its recordings and all that was prepared from them; it stops speaking at once."""
+    """Delete a voice, its recordings and everything derived from them; it stops speaking at once."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         if not yes:
@@ -39,7 +39,7 @@ def delete(
 def alias(
     voice: VoiceArgument, alias: AliasArgument, *, url: UrlOption = None, api_key: KeyOption = None
 ) -> None:
-    """Make a name mean this voice in the whole organisation, such as OpenAI's `alloy`."""
+    """Make a name, such as OpenAI's `alloy`, an alias of this voice in the whole organisation."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         changed = client.send("PUT", f"/voices/{found['id']}/aliases/{part(alias)}")
@@ -50,11 +50,11 @@ def alias(
 def unalias(
     voice: VoiceArgument, alias: AliasArgument, *, url: UrlOption = None, api_key: KeyOption = None
 ) -> None:
-    """Make a name mean what it means to everybody."""
+    """Remove an alias."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         client.delete(f"/voices/{found['id']}/aliases/{part(alias)}")
-    output().print(Text(f"{found['name']} is not called {alias} any more."))
+    output().print(Text(f"{found['name']} is no longer called {alias}."))
 
 
 @reported()
@@ -67,7 +67,7 @@ def prepare(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Have a voice prepared again; it speaks as before until that is done."""
+    """Prepare a voice again; until that is done, it speaks as before."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         changed = client.send("POST", f"/voices/{found['id']}/prepare")
@@ -78,13 +78,13 @@ def prepare(
 def consent(
     voice: VoiceArgument,
     *,
-    by: Annotated[str, typer.Option("--by", help="Name of the speaker, who consents.")],
+    by: Annotated[str, typer.Option("--by", help="Name of the speaker who consents.")],
     text: Annotated[str, typer.Option("--text", help="What the speaker declares, in their words.")],
     language: Annotated[str | None, typer.Option("--language", "-l", help="Language of the text.")] = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Declare that the speaker of a voice consents. When, by whom and from where is kept with the words."""
+    """Declare that the speaker of a voice consents. The time, the caller and their address are recorded."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         given = attest(client, found, by, text, language)

@@ -19,12 +19,12 @@ TranscriptsOption = Annotated[
     Path | None,
     typer.Option(
         "--transcripts",
-        help="What is said: a .json object or a .tsv by file name, or a .txt with a line for each recording.",
+        help="Transcripts: a .json object or a .tsv by file name, or a .txt with one line per recording.",
     ),
 ]
 NeighboursOption = Annotated[
     bool,
-    typer.Option("--no-transcripts", help="Don't take `x.txt` beside `x.wav` for what is said in it."),
+    typer.Option("--no-transcripts", help="Don't use `x.txt` beside `x.wav` as its transcript."),
 ]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Don't wait until it is prepared.")]
 TimeoutOption = Annotated[
@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def create(  # noqa: PLR0913 - one parameter for each option
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILES]...", help="More recordings, as a shell makes them of a pattern."),
+        typer.Argument(metavar="[FILES]...", help="More recordings, such as a shell's expanded pattern."),
     ] = None,
     *,
     name: Annotated[str, typer.Option("--name", "-n", help="Its name, unique in the organisation.")],
@@ -48,18 +48,19 @@ def create(  # noqa: PLR0913 - one parameter for each option
     language: Annotated[
         str | None, typer.Option("--language", "-l", help="Language of the recordings, such as `hi`.")
     ] = None,
-    description: Annotated[str | None, typer.Option("--description", help="A note on it.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="A description.")] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="To find it by. Repeatable.")
+        list[str] | None,
+        typer.Option("--label", metavar="NAME=VALUE", help="Label to find it by. Repeatable."),
     ] = None,
     alias: Annotated[
-        list[str] | None, typer.Option("--alias", help="Another name, such as `alloy`. Repeatable.")
+        list[str] | None, typer.Option("--alias", help="An alias, such as `alloy`. Repeatable.")
     ] = None,
     transcripts: TranscriptsOption = None,
     no_transcripts: NeighboursOption = False,
-    consent: Annotated[str | None, typer.Option("--consent", help="Id of a consent that allows it.")] = None,
+    consent: Annotated[str | None, typer.Option("--consent", help="Id of the consent for it.")] = None,
     consent_by: Annotated[
-        str | None, typer.Option("--consent-by", help="Name of the speaker, who consents.")
+        str | None, typer.Option("--consent-by", help="Name of the speaker who consents.")
     ] = None,
     consent_text: Annotated[
         str | None, typer.Option("--consent-text", help="What the speaker declares, in their words.")
@@ -70,7 +71,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Make a voice of recordings, and show how good they are."""
+    """Create a voice from recordings, and report their quality."""
     _check_consent(consent, consent_by, consent_text)
     patterns = [*(samples or ()), *(files or ())]
     if not patterns:
@@ -103,11 +104,11 @@ def send_recordings(
     form = dict(fields)
     if any(recording.transcript for recording in recordings):
         form["transcript"] = [recording.transcript for recording in recordings]
-    then = f"the server looks at {len(recordings)} recording{'s' * (len(recordings) > 1)}"
+    then = f"the server is examining {len(recordings)} recording{'s' * (len(recordings) > 1)}"
     try:
         return upload(client, path, form, [r.path for r in recordings], field="samples", then=then)
     except KeyboardInterrupt:
-        messages().print("Stopped before the server answered; it may have taken the recordings all the same.")
+        messages().print("Stopped before the server answered; it may have the recordings anyway.")
         raise
 
 
@@ -145,7 +146,7 @@ def finish(
             voice = watch(client, voice, patience)
         except KeyboardInterrupt:
             messages().print(
-                f"The voice stays, and is prepared: `awaaztwin voice show {voice['id']}` says how far it is."
+                f"The voice stays, and is prepared: `awaaztwin voice show {voice['id']}` shows its progress."
             )
             raise
     show_voice(voice, client.get(f"{where}/samples").get("data", []), as_json=as_json)

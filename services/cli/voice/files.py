@@ -57,8 +57,8 @@ def find_recordings(
         texts = [""] * len(paths)
     for path, text in zip(paths, texts, strict=True):
         if len(text) > LONGEST:
-            message = f"The transcript of {path} has {len(text):,} characters; {LONGEST:,} are the most."
-            raise CommandError(message, "Without any: --no-transcripts.", status=USAGE)
+            message = f"The transcript of {path} has {len(text):,} characters; the limit is {LONGEST:,}."
+            raise CommandError(message, "To use none: --no-transcripts.", status=USAGE)
     return [Recording(path, text) for path, text in zip(paths, texts, strict=True)]
 
 
@@ -82,7 +82,7 @@ def read_transcripts(file: Path, paths: Sequence[Path]) -> list[str]:
         case ".txt":
             return _lines(file, paths)
         case _:
-            message = f"The name '{file.name}' does not tell how the transcripts are written."
+            message = f"The format of the transcripts cannot be inferred from '{file.name}'."
             raise CommandError(message, "Give a .json, .tsv or .txt file.", status=USAGE)
 
 
@@ -135,7 +135,7 @@ def _json(file: Path) -> Mapping[str, str]:
         raise CommandError(f"{file} is not JSON.", status=USAGE) from error
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - whatever JSON holds
         raise CommandError(
-            f"{file} is not a JSON object.", 'It looks like {"one.wav": "What is said."}', status=USAGE
+            f"{file} is not a JSON object.", 'For example: {"one.wav": "What is said."}', status=USAGE
         )
     return cast("Mapping[str, str]", value)
 

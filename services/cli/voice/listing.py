@@ -14,16 +14,14 @@ from services.cli.voice.create import JsonOption, show_voice
 from services.cli.voice.lookup import all_voices, find_voice
 from services.cli.voice.report import state_text
 
-VoiceArgument = Annotated[
-    str, typer.Argument(metavar="VOICE", help="Its name, another name of it, or its id.")
-]
+VoiceArgument = Annotated[str, typer.Argument(metavar="VOICE", help="Its name, alias or id.")]
 
 
 @reported()
 def list_voices(
     *,
-    search: Annotated[str | None, typer.Option("--search", help="In the name or the description.")] = None,
-    language: Annotated[str | None, typer.Option("--language", "-l", help="Only voices in it.")] = None,
+    search: Annotated[str | None, typer.Option("--search", help="Text in name or description.")] = None,
+    language: Annotated[str | None, typer.Option("--language", "-l", help="Only in this language.")] = None,
     state: Annotated[
         str | None, typer.Option("--state", help="pending, processing, ready, failed or revoked.")
     ] = None,
@@ -31,7 +29,7 @@ def list_voices(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """List the organisation's own voices; `awaaztwin voices` lists the engines' as well."""
+    """List the organisation's own voices; `awaaztwin voices` also lists the engines'."""
     given = {"search": search, "language": language, "state": state}
     params = {name: value for name, value in given.items() if value is not None}
     with Client(find_server(url, api_key)) as client:
@@ -40,7 +38,7 @@ def list_voices(
         print_json(voices)
         return
     if not voices:
-        messages().print("No voice matches." if params else "There is no voice yet.")
+        messages().print("No voice matches." if params else "There are no voices yet.")
         return
     table = Table("Name", "Id", "Language", "State", "Recordings", "Also called")
     for voice in voices:
@@ -52,7 +50,7 @@ def list_voices(
 def show(
     voice: VoiceArgument, *, as_json: JsonOption = False, url: UrlOption = None, api_key: KeyOption = None
 ) -> None:
-    """Show a voice: its state, in each engine too, its consent, and how good its recordings are."""
+    """Show a voice: its state, overall and in each engine, its consent, and its recordings' quality."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         samples = client.get(f"/voices/{found['id']}/samples").get("data", [])
@@ -69,7 +67,7 @@ def script(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Print sentences to read aloud: a recording whose words are known makes a better voice."""
+    """Print sentences to read aloud: a recording with a transcript makes a better voice."""
     with Client(find_server(url, api_key)) as client:
         sentences = client.get("/voices/script", {"language": language}).get("sentences", [])
     if as_json:

@@ -22,11 +22,11 @@ def preview(  # noqa: PLR0913 - one parameter for each option
     voice: VoiceArgument,
     *,
     text: Annotated[
-        str | None, typer.Option("--text", "-t", help="What it says; a sentence by default.")
+        str | None, typer.Option("--text", "-t", help="The text to speak; by default a sentence.")
     ] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="The engine that speaks.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="The engine to use.")] = None,
     audio_format: Annotated[
-        str | None, typer.Option("--format", help="Format of the file; by default its suffix tells.")
+        str | None, typer.Option("--format", help="Format of the file; by default inferred from its suffix.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -34,7 +34,7 @@ def preview(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     play: Annotated[
         bool | None,
-        typer.Option("--play/--no-play", help="Play it. Without --out that is what happens anyway."),
+        typer.Option("--play/--no-play", help="Play it as well; without --out this is the default."),
     ] = None,
     url: UrlOption = None,
     api_key: KeyOption = None,

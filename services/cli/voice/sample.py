@@ -29,11 +29,11 @@ app = typer.Typer(help="Add and remove the recordings of a voice.", no_args_is_h
 @reported()
 def add(  # noqa: PLR0913 - one parameter for each option
     voice: VoiceArgument,
-    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Recordings, or patterns of them.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Recordings, or patterns.")],
     *,
     transcript: Annotated[
         list[str] | None,
-        typer.Option("--transcript", help="What is said, once for each recording, in their order."),
+        typer.Option("--transcript", help="Transcript, once per recording, in order."),
     ] = None,
     transcripts: TranscriptsOption = None,
     no_transcripts: NeighboursOption = False,
@@ -43,7 +43,7 @@ def add(  # noqa: PLR0913 - one parameter for each option
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Add recordings: all of them are taken, or none. The voice is prepared anew."""
+    """Add recordings: all of them are accepted, or none. The voice is prepared again."""
     recordings = find_recordings(files, transcripts, neighbours=not (no_transcripts or transcript))
     if transcript:
         if len(transcript) != len(recordings) or transcripts is not None:
@@ -67,7 +67,7 @@ def delete(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Remove a recording. The voice is prepared anew from the others."""
+    """Remove a recording. The voice is prepared again from the others."""
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         where = f"/voices/{found['id']}/samples"

@@ -42,10 +42,10 @@ def watch(client: Client, voice: Mapping[str, Any], patience: float = PATIENCE) 
             board.show(voice)
             if settled(voice):
                 return voice
-    how = f"`awaaztwin voice show {voice['id']}` says how far it is."
+    how = f"`awaaztwin voice show {voice['id']}` shows its progress."
     if not voice.get("engines"):
-        how = "No engine has taken it: `awaaztwin engines` says which can clone."
-    raise CommandError(f"The voice was not prepared within {patience:g} s; it goes on.", how)
+        how = "No engine is preparing it: `awaaztwin engines` shows which can clone."
+    raise CommandError(f"The voice was not prepared within {patience:g} s; preparation continues.", how)
 
 
 def settled(voice: Mapping[str, Any]) -> bool:
@@ -70,7 +70,7 @@ def _remedy(voice: Mapping[str, Any]) -> str:
         return f"Add recordings with: awaaztwin voice sample add {voice['id']} FILES"
     if voice["state"] == "pending" and voice.get("consent") is None:
         return f"Declare it with: awaaztwin voice consent {voice['id']} --by NAME --text TEXT"
-    return f"`awaaztwin voice show {voice['id']}` says more."
+    return f"`awaaztwin voice show {voice['id']}` shows more."
 
 
 def _news(client: Client, voice_id: str, end: float) -> Iterator[Mapping[str, Any]]:
@@ -82,7 +82,7 @@ def _news(client: Client, voice_id: str, end: float) -> Iterator[Mapping[str, An
                 for name, shown in events:
                     if name == "error":
                         error: Mapping[str, Any] = shown.get("error") or {}
-                        raise CommandError(str(error.get("message", "The voice is gone.")))
+                        raise CommandError(str(error.get("message", "The voice no longer exists.")))
                     yield shown
                     if time.monotonic() > end:
                         return

@@ -158,7 +158,7 @@ class _Bounded(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise BombError("the archive unpacks to far more than it should")
+            raise BombError("the archive unpacks to far more than expected")
         buffer[: len(data)] = data
         return len(data)
 

@@ -199,15 +199,15 @@ def _refusal(status: int, path: str) -> SourceError:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return SourceDownError(
-                f"it answers {status} without an HF_TOKEN that may read it", remedy=_RIGHTS
+                f"it answered {status} without an HF_TOKEN that may read it", remedy=_RIGHTS
             )
         case HTTPStatus.FORBIDDEN:
-            return SourceError(f"it answers {status} without an HF_TOKEN that may read it", remedy=_RIGHTS)
+            return SourceError(f"it answered {status} without an HF_TOKEN that may read it", remedy=_RIGHTS)
         case HTTPStatus.NOT_FOUND:
             return SourceError(f"it has no file for {path} at that revision")
         case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return WrongError(f"{path} is another file there")
         case _ if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return SourceDownError(f"it answers {status}")
+            return SourceDownError(f"it answered {status}")
         case _:
-            return SourceError(f"it answers {status} for {path}")
+            return SourceError(f"it answered {status} for {path}")

@@ -107,8 +107,8 @@ class _Repository:
 def _endpoint() -> str | None:
     endpoint = os.environ.get("HF_ENDPOINT") or None
     if endpoint is not None and not endpoint.lower().startswith(("https://", "http://")):
-        remedy = f"Set HF_ENDPOINT to https://{endpoint}, if that is meant."
-        raise SourceDownError(f"HF_ENDPOINT is '{endpoint}'; it has to begin with https://", remedy=remedy)
+        remedy = f"Set HF_ENDPOINT to https://{endpoint}, if that is what you meant."
+        raise SourceDownError(f"HF_ENDPOINT is '{endpoint}'; it must start with https://", remedy=remedy)
     return endpoint
 
 

@@ -76,7 +76,9 @@ def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Mete
             if (found := _wheel(package, tmp)) is not None:
                 wheel = found.replace(staging.archives / found.name)
     if wheel is None:
-        raise SourceError(f"pip brought no whole wheel of {package.size:,} bytes for {_requirement(package)}")
+        raise SourceError(
+            f"pip brought no complete wheel of {package.size:,} bytes for {_requirement(package)}"
+        )
     meter.at(before + package.size)
     return wheel
 

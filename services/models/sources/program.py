@@ -82,7 +82,7 @@ def run(
     if process.returncode:
         text = _said(log)
         kind = SourceDownError if _NETWORK.search(text) else SourceError
-        raise kind(f"{name} says: {_reason(text)}")
+        raise kind(f"{name} reports: {_reason(text)}")
 
 
 def _watch(
@@ -102,7 +102,7 @@ def _watch(
             most, since = size, time.monotonic()
             arrived(size)
         elif time.monotonic() - since > stall:
-            raise SourceDownError(f"{name} stood still for {stall:g} s")
+            raise SourceDownError(f"{name} made no progress for {stall:g} s")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL)
 

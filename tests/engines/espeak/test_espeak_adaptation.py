@@ -297,7 +297,7 @@ async def test_too_little_speech_is_refused(engine: EspeakEngine, world: World):
     short = world.recordings["klatt"][0][: int(1.5 * SAMPLE_RATE)]
     with pytest.raises(UnsupportedUtterance, match=r"s of speech"):
         await engine.prepare_voice([ReferenceSample(pcm=short, sample_rate=SAMPLE_RATE)])
-    with pytest.raises(UnsupportedUtterance, match="samples a second"):
+    with pytest.raises(UnsupportedUtterance, match="samples per second"):
         await engine.prepare_voice([ReferenceSample(pcm=short, sample_rate=7)])
     with pytest.raises(UnsupportedUtterance, match="silence"):
         await engine.prepare_voice([])

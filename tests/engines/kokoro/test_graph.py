@@ -65,7 +65,7 @@ def test_the_style_is_given_as_it_is(tmp_path: Path) -> None:
 def test_an_export_laid_out_otherwise_is_computed_by_onnx_runtime(tmp_path: Path) -> None:
     export(tmp_path / "m.onnx")
     assert open_backend(tmp_path / "m.onnx", "auto", "cpu").name == "ONNX Runtime"
-    with pytest.raises(BackendError, match="oneDNN cannot compute this model here"):
+    with pytest.raises(BackendError, match="oneDNN cannot run this model here"):
         open_backend(tmp_path / "m.onnx", "onednn", "cpu")
 
 
@@ -75,7 +75,7 @@ def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
     export(tmp_path / "m.onnx")
     with pytest.raises(BackendError, match=r"server-cuda|driver"):
         open_backend(tmp_path / "m.onnx", "auto", "cuda")
-    with pytest.raises(BackendError, match="oneDNN computes on the CPU"):
+    with pytest.raises(BackendError, match="oneDNN runs on the CPU"):
         open_backend(tmp_path / "m.onnx", "onednn", "cuda")
 
 

@@ -206,7 +206,7 @@ def test_the_packages_are_those_of_the_extra() -> None:
     [
         ("import os; os.kill(os.getpid(), 11)", "crashed with signal 11"),
         ("import sys; sys.exit('out of luck')", "out of luck"),
-        ("print('what')", "cannot be read"),
+        ("print('what')", "unreadable answer"),
         ("import threading; threading.Event().wait()", "took longer"),
     ],
 )

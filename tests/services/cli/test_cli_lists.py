@@ -69,7 +69,7 @@ def test_licences_cold_starts_and_memory(
     assert re.search(r"TONES.*warm.* \d+\.\d \+ \d+\.\d s .*\d+ MB .*Apache-2.0 ", table)
     assert "CPML (accepted)" in table
     assert "CPML (not accepted)" in table
-    assert "CLOSED: The engine CLOSED is under the licence CPML, which has not been accepted." in table
+    assert "CLOSED: The engine CLOSED has the licence CPML, which has not been accepted." in table
     assert "license_accepted" not in engines["TONES"]
 
 

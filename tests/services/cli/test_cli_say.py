@@ -85,7 +85,7 @@ def test_all_the_ways_to_give_a_text(cli: CliRunner, gateway: str) -> None:
 def test_one_text_and_no_other(cli: CliRunner, gateway: str, ways: list[str]) -> None:
     result = cli.invoke(app, ["say", "--url", gateway, "--out", "a.wav", *ways])
     assert result.exit_code == 2
-    assert "in one way" in result.stderr
+    assert "in exactly one way" in result.stderr
 
 
 def test_what_is_asked_for_reaches_the_server(cli: CliRunner, gateway: str) -> None:
@@ -115,7 +115,7 @@ def test_a_reader_that_leaves_early(gateway: str) -> None:
         process.stdout.close()
         complaint = process.stderr.read().decode()
         assert process.wait(timeout=60) == 1
-    assert "Nobody reads" in complaint
+    assert "closed it" in complaint
     assert "Traceback" not in complaint
 
 
@@ -146,7 +146,7 @@ def test_written_and_played(cli: CliRunner, gateway: str, programs: Path, tmp_pa
     assert spoken(cli, gateway, TEXT, "--play", name="a.wav") == (tmp_path / "heard").read_bytes()
     result = cli.invoke(app, ["say", "--url", gateway, TEXT, "--play", "--out", "a.mp3"])
     assert result.exit_code == 1
-    assert "plays mp3" in result.stderr
+    assert "can play mp3" in result.stderr
 
 
 def test_a_player_that_fails_says_why(cli: CliRunner, gateway: str, programs: Path) -> None:
@@ -177,11 +177,11 @@ def test_nothing_to_play_with(cli: CliRunner, gateway: str) -> None:
         (["--out", ".", "--format", "wav"], 1, "is a folder"),
         (["--format", "wav"], 2, "--out"),
         (["--no-play"], 2, "--out"),
-        (["--out", "-", "--play"], 2, "not played"),
+        (["--out", "-", "--play"], 2, "cannot be played as well"),
         (["--speed", "9"], 2, "--speed"),
-        (["--file", "none.txt"], 2, "in one way"),
+        (["--file", "none.txt"], 2, "in exactly one way"),
         (["--api-key", "schlüssel", "--out", "a.wav"], 2, "API key"),
-        (["--out", "a.wav", "--url", "ftp://127.0.0.1"], 2, "not the address"),
+        (["--out", "a.wav", "--url", "ftp://127.0.0.1"], 2, "not a server address"),
     ],
 )
 def test_errors_say_what_to_do(

@@ -160,7 +160,7 @@ def test_samples_export_and_import(voice: Voice, recordings: Path, elsewhere: Pa
     assert bundle.name == "पुष्पा-one.awaazvoice.zip"
     assert zipfile.is_zipfile(bundle)
     assert bundle.stat().st_mode & 0o077 == 0
-    assert "there already" in refused(voice("export", name))
+    assert "already exists" in refused(voice("export", name))
     ok(voice("export", name, "--out", str(bundle)))
 
     assert "already" in refused(voice("import", str(bundle)))
@@ -198,7 +198,7 @@ def test_a_voice_that_fails_is_shown_and_why(voice: Voice, recordings: Path, els
 def test_a_consent_that_is_asked_for(voice: Voice, strict: str, recordings: Path) -> None:
     sample = str(recordings / "2.wav")
     waiting = refused(voice("create", "--name", "Asha", "--samples", sample, url=strict))
-    assert "It waits for a consent." in waiting
+    assert "It is waiting for a consent." in waiting
     made = shown(voice, "Asha", url=strict)
     assert f"awaaztwin voice consent {made['id']}" in waiting
     ok(voice("consent", "Asha", "--by", "Asha", "--text", "I agree.", url=strict))
@@ -260,7 +260,7 @@ def test_stopped_while_it_is_sent(listening_: Listening, recordings: Path) -> No
 def test_more_than_the_server_takes(voice: Voice, strict: str, elsewhere: Path) -> None:
     (elsewhere / "long.wav").write_bytes(bytes(8_000_000))
     said = refused(voice("create", "--name", "X", "--samples", "long.wav", url=strict))
-    assert "longer than 1000000 bytes" in said
+    assert "larger than 1000000 bytes" in said
 
 
 @pytest.mark.parametrize(
@@ -315,5 +315,5 @@ def test_errors_say_what_to_do(voice: Voice, arguments: list[str], status: int, 
 
 
 def test_no_voice_yet(voice: Voice, gateway: str) -> None:
-    assert "no voice yet" in voice("list", url=gateway).stderr
+    assert "no voices yet" in voice("list", url=gateway).stderr
     assert "awaaztwin voice create" in refused(voice("show", "x", url=gateway))

@@ -120,7 +120,7 @@ def test_names_that_two_recordings_have(folder: Path):
         ("t.json", "{}", "names none"),
         ("t.tsv", "1.wav One.", "t.tsv:1"),
         ("t.txt", "One.", "1 lines, and there are 3"),
-        ("t.srt", "One.", "does not tell"),
+        ("t.srt", "One.", "cannot be inferred"),
         ("t.tsv", f"1.wav\t{'a' * (LONGEST + 1)}", "1.wav has 5,001 characters"),
         ("none.json", None, "cannot be read"),
     ],

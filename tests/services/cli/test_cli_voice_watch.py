@@ -101,7 +101,7 @@ def test_an_event_without_an_end(listening_: Listening, monkeypatch: pytest.Monk
         (voice("ready"), True),
         (voice("ready", A="ready", B="processing"), False),
         (voice("pending"), False),
-        (voice("pending", "It waits for a consent."), True),
+        (voice("pending", "It is waiting for a consent."), True),
         (voice("failed", "Noise.", A="failed"), True),
     ],
 )
@@ -113,7 +113,7 @@ def test_when_nothing_is_left_to_come(shown: dict[str, Any], expected: bool) -> 
     ("shown", "said"),
     [
         ({**voice("pending", "It has none."), "samples": 0}, "voice sample add voice_1"),
-        (voice("pending", "It waits for a consent."), "voice consent voice_1"),
+        (voice("pending", "It is waiting for a consent."), "voice consent voice_1"),
         ({**voice("pending", "Unlike."), "consent": {"id": "cons_1"}}, "voice show voice_1"),
         (voice("failed"), "voice show voice_1"),
     ],

@@ -99,8 +99,8 @@ def test_optional_files_that_are_not_there(cli: CliRunner, mine: Path) -> None:
     command = ["models", "pull", "mine", "--accept-license", "CC0-1.0"]
     assert "Fetched 1 file: " in cli.invoke(app, command).stderr
     again = cli.invoke(app, command)
-    assert "The model was here, and nothing was fetched: " in again.stderr
-    assert "1 file that it works without is not here" in again.stderr
+    assert "The model is present; nothing was fetched: " in again.stderr
+    assert "1 file that it works without is missing" in again.stderr
     assert not (mine / ".partial-mine").exists()
     (mine / "mine" / "weights.bin").write_bytes(b"?")
     damaged = cli.invoke(app, ["models", "verify", "mine"])

@@ -44,7 +44,7 @@ def refusal(folder: Path, text: str = "", dotenv: str = "", overlay: str = "", *
         ("engines:\n- warm: true", "configuration.yaml:2: engines: each engine needs a `name`, a text"),
         (
             "engines:\n- name: a-b\n- name: A_B",
-            "configuration.yaml:3: engines.A_B: the same name is at configuration.yaml:2; names differ",
+            "configuration.yaml:3: engines.A_B: the same name is at configuration.yaml:2; case",
         ),
         ("engines: [{name: 1x}]", "configuration.yaml:1: engines.1x.name: should match pattern"),
         ("server:\n\n  port: 0", "configuration.yaml:3: server.port: should be greater than or equal to 1"),
@@ -112,7 +112,7 @@ def test_a_file_is_refused_at_its_line(tmp_path: Path, text: str, expected: str)
         (
             "AWAAZTWIN_ENGINES__ESPAEK__WARM",
             "1",
-            ": engines.ESPAEK: there is no such engine to change; did you mean",
+            ": engines.ESPAEK: there is no such engine; did you mean",
         ),
         (
             "AWAAZTWIN_ENGINES__ESPEAK",
@@ -120,10 +120,10 @@ def test_a_file_is_refused_at_its_line(tmp_path: Path, text: str, expected: str)
             ": engines.ESPEAK: the variable's name is the engine's",
         ),
         ("AWAAZTWIN_ENGINES__ESPEAK", "5", ": engines: each engine needs"),
-        ("AWAAZTWIN_SERVER", "{port: 1}", ": server: is not JSON (at character 2)"),
+        ("AWAAZTWIN_SERVER", "{port: 1}", ": server: is not valid JSON (at character 2)"),
         ("AWAAZTWIN_SERVER", "5", ": server: should be a mapping"),
-        ("AWAAZTWIN_SERVER", '{"port": 1, "port": 2}', ": server: holds the same key twice"),
-        ("AWAAZTWIN_SERVER", '{"port": NaN}', ": server: holds NaN or an infinity"),
+        ("AWAAZTWIN_SERVER", '{"port": 1, "port": 2}', ": server: contains the same key twice"),
+        ("AWAAZTWIN_SERVER", '{"port": NaN}', ": server: contains NaN or an infinity"),
         ("AWAAZTWIN_SERVER", "[" * 100_000, ": server: is nested too deep"),
         ("AWAAZTWIN_SERVER", '{"prot": 1}', ": server.prot: there is no such key; did you mean port?"),
         ("AWAAZTWIN_SERVER__PORT", "many", ": server.port: should be a valid integer"),

@@ -20,13 +20,13 @@ REMOTE = {"name": "E", "url": "http://192.0.2.1:9000"}
         ({"engines": [{"name": "a.b"}, {"name": "A-B"}]}, "engines.A-B.name: is also the name of 'a.b'"),
         ({"engines": [{"name": "E"}, {"name": "E"}]}, "engines.E.name: is also the name of 'E'"),
         ({"server": {"default_engine": "ESPAEK"}}, "there is no engine 'ESPAEK'; did you mean ESPEAK?"),
-        ({"server": {"default_engine": "x"}}, "there is no engine 'x'; there is KOKORO, ESPEAK"),
+        ({"server": {"default_engine": "x"}}, "there is no engine 'x'; the engines are KOKORO, ESPEAK"),
         (
             {"server": {"default_engine": "b"}, "engines": [{"name": "a"}, {"name": "B", "enabled": False}]},
             "server.default_engine: the engine 'b' is not enabled",
         ),
-        ({"server": {"host": "0.0.0.0"}}, "server.host: `auth.mode: local` asks nobody"),  # noqa: S104 - refused
-        ({"server": {"host": "example.com"}}, "server.host: `auth.mode: local` asks nobody"),
+        ({"server": {"host": "0.0.0.0"}}, "server.host: `auth.mode: local` does not authenticate"),  # noqa: S104 - refused
+        ({"server": {"host": "example.com"}}, "server.host: `auth.mode: local` does not authenticate"),
         ({"engines": [REMOTE]}, "engines.E.token: a runner on another host needs a `token`"),
         ({"engines": [{"name": "E", "url": "http://["}]}, "engines.E.token: a runner on another host"),
         (
@@ -63,9 +63,9 @@ REMOTE = {"name": "E", "url": "http://192.0.2.1:9000"}
         ),
         (
             {"server": {"cors_origins": ["*"], "cors_credentials": True}, "auth": {"mode": "required"}},
-            "server.cors_origins: `*` lets every page on the web act as its visitor",
+            "server.cors_origins: `*` lets any page on the web act as its visitor",
         ),
-        ({"server": {"cors_origins": ["*"]}}, "server.cors_origins: `auth.mode: local` asks nobody"),
+        ({"server": {"cors_origins": ["*"]}}, "server.cors_origins: `auth.mode: local` does not"),
         ({"server": {"workers": 2}, "auth": {"mode": "required"}}, "set storage.redis_url"),
         ({"auth": {"jwt_secret": "short"}}, "auth.jwt_secret"),
         ({"quota": {"default_plan": "por", "plans": {"pro": {}}}}, "no plan 'por'; did you mean pro?"),

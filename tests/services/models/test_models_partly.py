@@ -69,7 +69,9 @@ def test_voices_are_not_fetched_for_nothing(hub_: Hub, folder: ModelFolder) -> N
     assert len(hub_.asked) == 1
 
 
-@pytest.mark.parametrize(("status", "said"), [(503, "answers 503"), (401, "HF_TOKEN"), (429, "answers 429")])
+@pytest.mark.parametrize(
+    ("status", "said"), [(503, "answered 503"), (401, "HF_TOKEN"), (429, "answered 429")]
+)
 def test_a_hub_that_is_down_is_asked_once(
     links: Path, hub_: Hub, folder: ModelFolder, status: int, said: str
 ) -> None:

@@ -54,7 +54,7 @@ def ended(folder: Path) -> bool:
 
 
 def test_one_that_stands_still(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"stood still for 0\.5 s"):
+    with pytest.raises(SourceError, match=r"made no progress for 0\.5 s"):
         started(tmp_path, PARENT, stall=0.5, then="time.sleep(600)")
     eventually(lambda: ended(tmp_path))
 
@@ -70,7 +70,7 @@ def test_one_that_brings_too_much(tmp_path: Path) -> None:
 def test_children_do_not_outlive_it(tmp_path: Path, then: str) -> None:
     """Whether it succeeded or not: what it started would go on downloading."""
     if then:
-        with pytest.raises(SourceError, match="says"):
+        with pytest.raises(SourceError, match="reports"):
             started(tmp_path, PARENT, then=then)
     else:
         started(tmp_path, PARENT, then=then)
@@ -78,7 +78,7 @@ def test_children_do_not_outlive_it(tmp_path: Path, then: str) -> None:
 
 
 def test_it_says_why(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"says: out of luck$"):
+    with pytest.raises(SourceError, match=r"reports: out of luck$"):
         started(tmp_path, "import sys; print('working'); sys.exit('ERROR: out of luck')")
 
 

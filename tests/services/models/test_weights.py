@@ -32,7 +32,7 @@ def test_weights_that_were_never_fetched(tmp_path: Path) -> None:
 
 def test_weights_that_are_being_copied_are_not_there(tmp_path: Path) -> None:
     weights = Weights(MANIFEST, tmp_path)
-    assert "model.onnx is not there" in (weights.missing or "")
+    assert "model.onnx is missing" in (weights.missing or "")
     (tmp_path / "model.onnx").write_bytes(bytes(4))
     assert "model.onnx has 4 bytes instead of 10" in (weights.missing or "")
     (tmp_path / "model.onnx").write_bytes(bytes(10))
@@ -41,7 +41,7 @@ def test_weights_that_are_being_copied_are_not_there(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").symlink_to(tmp_path / "elsewhere")
-    assert "model.onnx is not there" in (Weights(MANIFEST, tmp_path).missing or "")
+    assert "model.onnx is missing" in (Weights(MANIFEST, tmp_path).missing or "")
 
 
 def test_a_folder_that_cannot_be_read_is_said_and_raises_nothing(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ async def test_only_so_many_at_once(upload: Path, tmp_path: Path):
 
 
 async def test_a_file_that_is_too_large_is_not_even_opened(upload: Path, tmp_path: Path):
-    with pytest.raises(BadSample, match="1 MiB are allowed") as refused:
+    with pytest.raises(BadSample, match="the limit is 1 MiB") as refused:
         await examine(upload, tmp_path / "canonical.wav", limits=SampleLimits(max_bytes=MIB))
     assert refused.value.code == "too_large"
 

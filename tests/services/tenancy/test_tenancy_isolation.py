@@ -188,7 +188,7 @@ def test_another_organisations_voice_does_not_speak(tenants: Tenants, theirs: di
             assert say(owner, wanted, model="TONE").status_code == 200
             answer = say(client, wanted, model="TONE")
             assert (answer.status_code, error(answer)["code"]) == (400, "voice_not_found")
-            assert "Of your own" not in error(answer)["message"]
+            assert "Your own voices" not in error(answer)["message"]
         # Names and recordings are one's own: the same again is no conflict, and tells nothing.
         own = create(client, f"Voice of {tenants.b.name}", aliases=ALIAS)
         assert own["aliases"] == [ALIAS]

@@ -202,7 +202,7 @@ def keep(running: Tenants, org: Tenant) -> str:
 
 
 def cuts(running: Tenants) -> int:
-    return running.server.log.read_text(errors="replace").count("an answer was cut off")
+    return running.server.log.read_text(errors="replace").count("a response was cut off")
 
 
 def signed_url(running: Tenants, audio_id: str, headers: dict[str, str]) -> str:

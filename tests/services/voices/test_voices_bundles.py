@@ -361,7 +361,11 @@ def test_a_voice_without_a_consent_goes_without_one(client: httpx.Client):
     voice = create(client, "Unsworn", recording("echo"))
     data = client.get(f"/voices/{voice['id']}/export").content
     made = import_(client, data, name="Unsworn too").json()
-    assert (made["state"], made["reason"], made["consent"]) == ("pending", "It waits for a consent.", None)
+    assert (made["state"], made["reason"], made["consent"]) == (
+        "pending",
+        "It is waiting for a consent.",
+        None,
+    )
     attest(client, made["id"])
     assert settled(client, made["id"])["state"] == "ready"
     for one in (voice["id"], made["id"]):

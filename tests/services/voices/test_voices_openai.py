@@ -94,8 +94,8 @@ async def test_the_asynchronous_client(tenants: Tenants, client: httpx.Client):
 def test_without_a_consent_a_voice_waits_for_one(sdk: openai.OpenAI, client: httpx.Client):
     voice = sdk.audio.voices.create(name="Unasked", audio_sample=("s.wav", recording()), consent="")
     shown = client.get(f"/voices/{voice.id}").json()
-    assert (shown["state"], shown["reason"]) == ("pending", "It waits for a consent.")
-    with pytest.raises(openai.BadRequestError, match="waits for a consent") as refusal:
+    assert (shown["state"], shown["reason"]) == ("pending", "It is waiting for a consent.")
+    with pytest.raises(openai.BadRequestError, match="is waiting for a consent") as refusal:
         speech(sdk, {"id": voice.id})
     assert refusal.value.code == "voice_not_ready"
     consent = attest(client, voice.id)

@@ -134,7 +134,7 @@ def test_an_engine_that_refuses_says_why_and_another_speaks(tmp_path: Path):
             assert say(client, voice, model="TONE").status_code == 200
             message = refused(say(client, voice, model="FUSSY"), 400, "voice_not_ready", "voice")
             assert "fail_prepare" in message
-            assert "ready in TONE" in message
+            assert "ready for TONE" in message
     finally:
         server.stop()
 

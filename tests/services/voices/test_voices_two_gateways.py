@@ -114,7 +114,7 @@ def test_speech_ends_when_its_voice_is_taken_back_elsewhere(both: Both, how: str
         assert here.delete(path).is_success
         with pytest.raises(httpx.RemoteProtocolError):
             list(pieces)
-    assert "speech was cut off: The voice was taken back while it spoke." in second.log.read_text()
+    assert "speech was cut off: The voice was withdrawn during synthesis." in second.log.read_text()
     # As an event, to who listens to events.
     voice = ready(here, f"Also to be {how}")
     events = {**body, "voice": voice["id"], "stream_format": "sse"}

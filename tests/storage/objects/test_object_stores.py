@@ -300,7 +300,7 @@ async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
 async def test_a_file_that_is_no_object_is_told(tmp_path: Path):
     store = FolderStore(tmp_path)
     (tmp_path / "a").write_text("by hand")
-    with pytest.raises(ObjectsUnavailable, match="no object"):
+    with pytest.raises(ObjectsUnavailable, match="not an object"):
         await store.head("a")
 
 

@@ -97,7 +97,7 @@ def halved(folder: Path) -> None:
 DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "no configuration": ("config.json", "not there", lambda f: (f / "config.json").unlink()),
     "configuration is no JSON": ("config.json", "JSON", written("config.json", b"{")),
-    "configuration is a list": ("config.json", "no JSON object", written("config.json", b"[]")),
+    "configuration is a list": ("config.json", "not hold a JSON object", written("config.json", b"[]")),
     "configuration of something else": ("config.json", "data", written("config.json", b"{}")),
     "configuration of a base speaker": ("config.json", "base speaker", reconfigured(data__n_speakers=4)),
     "another rate": ("config.json", "sampling_rate", reconfigured(data__sampling_rate=44_100)),
@@ -125,7 +125,7 @@ DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     ),
     "one weight too many": (
         "checkpoint.pth",
-        "emb_g.weight besides",
+        "the unknown emb_g.weight",
         reweighted(lambda weights: weights.update({"emb_g.weight": torch.zeros(2, 3)})),
     ),
     "no number": (
@@ -135,7 +135,7 @@ DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     ),
     "no weight": (
         "checkpoint.pth",
-        "'dec.conv_pre.bias' is no weight",
+        "'dec.conv_pre.bias' is not a weight",
         reweighted(lambda weights: weights.update({"dec.conv_pre.bias": 3})),
     ),
 }  # fmt: skip

@@ -119,12 +119,12 @@ class Code:
         pytest.param(lambda f: torch.save({"x": 1}, f / "checkpoint.pth"), "no `model`", id="no model"),
         pytest.param(changed(lambda m: m.pop("emb_g.weight")), r"lacks emb_g\.weight", id="lacks a weight"),
         pytest.param(
-            changed(lambda m: m.update({"ref_enc.proj.bias": torch.ones(1)})), "besides", id="one more"
+            changed(lambda m: m.update({"ref_enc.proj.bias": torch.ones(1)})), "unknown", id="one more"
         ),
-        pytest.param(changed(lambda m: m.update({"emb_g.weight": 3})), "no weight", id="a number"),
+        pytest.param(changed(lambda m: m.update({"emb_g.weight": 3})), "not a weight", id="a number"),
         pytest.param(changed(lambda m: m["emb_g.weight"].resize_(1, 8)), "describes", id="shape"),
         pytest.param(
-            changed(lambda m: m["dec.conv_pre.bias"].fill_(torch.nan)), "no number", id="not a number"
+            changed(lambda m: m["dec.conv_pre.bias"].fill_(torch.nan)), "not a number", id="not a number"
         ),
         pytest.param(
             changed(lambda m: m.pop("dec.ups.0.weight_g")), "does not go with", id="norm without direction"

@@ -240,7 +240,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no folder": (shutil.rmtree, "config.json", "is not there"),
     "config is a page": (write("config.json", HTML), "config.json", "a web page"),
     "config is cut": (write("config.json", '{"model_args": {"gpt_'), "config.json", "not JSON"),
-    "config is a list": (write("config.json", "[]"), "config.json", "no JSON object"),
+    "config is a list": (write("config.json", "[]"), "config.json", "not hold a JSON object"),
     "config is another's": (write("config.json", '{"model": "vits"}'), "config.json", "no model_args"),
     "config is nested": (write("config.json", "[" * 100_000), "config.json", "not JSON"),
     "layers is a word": (lambda f: configure(f, gpt_layers="many"), "config.json", "model_args.gpt_layers"),

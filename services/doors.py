@@ -81,7 +81,7 @@ class Doors(Generic[AccessT]):
             if access is not None:
                 methods.update(getattr(route, "methods", None) or ())
         if methods:
-            message = f"Not allowed to {connection['method']} {connection['path']}."
+            message = f"Not allowed to {method_of(connection)} {connection['path']}."
             headers = {"allow": ", ".join(sorted(methods))}
             raise ApiError(405, message, code="method_not_allowed", headers=headers)
         raise _unknown(connection)

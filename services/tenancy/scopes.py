@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from services.doors import declare, declared
+from services.doors import declare
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -89,8 +89,3 @@ def access(
     """Declare what a route asks for; stands below the router's decorator. See :class:`Access`."""
     asked = Access(scope=scope, everyone=everyone, signed=signed, metered=metered, upload=upload)
     return partial(declare, access=asked)
-
-
-def access_of(endpoint: Callable[..., Any]) -> Access | None:
-    """What a route asks for; ``None`` when it says nothing."""
-    return declared(endpoint)

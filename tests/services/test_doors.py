@@ -39,6 +39,7 @@ from services.tenancy.scopes import Access, access
 from services.tenancy.scopes import Scope as KeyScope
 from storage.database import Database
 
+from live import Server
 from raw_http import Answer, connected, listening
 from runners import engine, served
 
@@ -420,6 +421,56 @@ async def test_a_socket_whose_route_fails(accepted: bool, status: int) -> None:
         assert answer.headers["x-request-id"] == ID
         if not accepted:
             assert answer.error["message"] == "The server had an error of its own."
+
+
+async def test_a_page_from_elsewhere_opens_no_socket_of_a_server_in_local_mode() -> None:
+    app = gateway()
+    app.router.routes.append(declare(WebSocketRoute("/socket", _socket), EVERYBODY))
+    async with sockets(app) as port:
+        answer = await handshake(port, "/socket", b"origin: https://elsewhere.example\r\n")
+        assert (answer.status, answer.error["code"]) == (403, "origin_not_allowed")
+        assert answer.headers["x-request-id"] == ID
+        assert not ran
+        answer = await handshake(port, "/socket", b"origin: http://127.0.0.1:1\r\n")
+        assert answer.status == 101
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "scheme", "base"),
+    [
+        ([], [], "ws", "http://127.0.0.1:8000"),
+        (
+            [],
+            [(b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"192.0.2.1")],
+            "ws",
+            "http://127.0.0.1:8000",
+        ),
+        (
+            ["127.0.0.1"],
+            [
+                (b"x-forwarded-proto", b"https"),
+                (b"x-forwarded-for", b"192.0.2.1"),
+                (b"x-forwarded-host", b"voice.example"),
+            ],
+            "wss",
+            "https://voice.example",
+        ),
+    ],
+)
+async def test_a_socket_keeps_its_scheme_and_gives_links_theirs(
+    trusted: list[str], headers: list[tuple[bytes, bytes]], scheme: str, base: str
+) -> None:
+    scope = {**_scope(), "headers": headers, "server": ("127.0.0.1", 8000)}
+    await _asked(TrustedProxies(_app, trusted), scope)
+    assert (scope["scheme"], scope["state"]["base_url"]) == (scheme, base)
+
+
+async def test_a_whole_server_refuses_a_handshake(server: Server) -> None:
+    port = int(server.url.rpartition(":")[2])
+    for path in ("/v1/audio/speech/stream", "/ws", "/schema.json", "/"):
+        answer = await handshake(port, path)
+        assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+        assert answer.headers["x-request-id"] == ID
 
 
 # What is declared.

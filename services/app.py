@@ -11,6 +11,7 @@ from starlette.types import Scope as Connection
 
 from services import __version__
 from services.config import LoadedSettings, Settings
+from services.doors import Doors
 from services.errors import install_error_handlers
 from services.gateway import open_gateway
 from services.http.body_pace import BodyPace
@@ -41,7 +42,7 @@ from services.sharing.turns import Turns
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.middleware import Tenancy
-from services.tenancy.table import AccessTable
+from services.tenancy.scopes import Access
 
 DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and related endpoints."""
 
@@ -113,19 +114,21 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         redirect_slashes=False,
     )
     install_error_handlers(app)
-    included = routers(config)
-    table = AccessTable(included)
+    for router in routers(config):
+        # Not included: FastAPI would keep each router as one route, whose own routes nobody else sees.
+        app.router.routes.extend(router.routes)
+    doors = Doors(app.router.routes, Access)
     # The last one added is the first that a request meets.
     app.add_middleware(
         Tenancy,
-        table=table,
+        doors=doors,
         settings=config,
         keepers=lambda: cast("GatewayState", app.state.gateway),
     )
     limits = config.limits
 
     def more(connection: Connection) -> int | None:
-        _, access = table.find(connection)
+        access = doors.peek(connection)
         return limits.max_upload_bytes if access is not None and access.upload else None
 
     app.add_middleware(BodyLimit, max_bytes=limits.max_body_bytes, more=more)
@@ -152,8 +155,6 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         )
     app.add_middleware(RequestId)
     app.add_middleware(TrustedProxies, trusted=config.server.trusted_proxies)
-    for router in included:
-        app.include_router(router)
     # FastAPI's own way of changing the document.
-    app.openapi = partial(document, app, table)  # pyright: ignore[reportAttributeAccessIssue]
+    app.openapi = partial(document, app, doors)  # pyright: ignore[reportAttributeAccessIssue]
     return app

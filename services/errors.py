@@ -15,7 +15,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from engines.contract import (
     EngineError,
@@ -24,6 +26,7 @@ from engines.contract import (
     LicenseNotAccepted,
     UnsupportedUtterance,
 )
+from services.asgi import method_of, refuse
 from storage.errors import Conflict, StorageError, StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -92,6 +95,10 @@ class ApiError(Exception):
     def response(self) -> Response:
         """The HTTP answer."""
         return JSONResponse(self.content(), self.status, self.headers)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request with it, or refuse a WebSocket that is not accepted yet."""
+        await refuse(self.response(), self.body.message, scope, receive, send)
 
     def content(self) -> dict[str, Any]:
         """The JSON body."""
@@ -196,14 +203,14 @@ def invalid_request(problems: Sequence[Mapping[str, Any]]) -> ApiError:
     return invalid(f"Invalid value for '{name}': {first['msg']}.", param, kind)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    headers = error.headers
+    headers, method = error.headers, method_of(request.scope)
     if error.status_code == http.HTTPStatus.NOT_FOUND:
-        message = f"Unknown request URL: {request.method} {request.url.path}."
+        message = f"Unknown request URL: {method} {request.url.path}."
         return ApiError(404, message, code="unknown_url", headers=headers).response()
     if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-        message = f"The method {request.method} is not allowed for {request.url.path}."
+        message = f"The method {method} is not allowed for {request.url.path}."
         return ApiError(405, message, code="method_not_allowed", headers=headers).response()
     if error.status_code == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ApiError(413, str(error.detail), code="body_too_large", headers=headers).response()

@@ -138,6 +138,7 @@ def _runner(
     if engine.token is not None:
         secret = engine.token.get_secret_value()
         runner.add_asgi_middleware(RunnerToken, token=secret)  # pyright: ignore[reportArgumentType]
+    runner.add_asgi_middleware(TakeOver, answers=app)  # pyright: ignore[reportArgumentType]
     return runner
 
 

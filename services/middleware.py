@@ -1,4 +1,4 @@
-"""What every request of the Gateway passes through, as plain ASGI middleware."""
+"""What every request and WebSocket of the Gateway passes through, as plain ASGI middleware."""
 
 import logging
 import re
@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.asgi import CLOSED, STARTS, completes, headers_of, is_request, method_of, status_of
 from services.errors import ApiError, retry_headers, unexpected
 from services.stopping import Stopping
 
@@ -33,7 +33,7 @@ class RequestId:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        if scope["type"] != "http":
+        if not is_request(scope):
             await self._app(scope, receive, send)
             return
         given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"")
@@ -44,9 +44,11 @@ class RequestId:
 
         async def tagged(message: Message) -> None:
             nonlocal status, first
-            if message["type"] == "http.response.start":
-                status, first = message["status"], time.perf_counter() - started
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            if message["type"] in STARTS:
+                status, first = status_of(message), time.perf_counter() - started
+                headers_of(message)[REQUEST_ID] = request_id
+            elif not status and message["type"] == "websocket.close":
+                status, first = CLOSED, time.perf_counter() - started
             await send(message)
 
         try:
@@ -54,7 +56,7 @@ class RequestId:
         finally:
             logger.info(
                 "%s %s %d first=%.1fms total=%.1fms id=%s",
-                scope["method"],
+                method_of(scope),
                 scope["path"],
                 status,
                 first * 1000,
@@ -78,12 +80,15 @@ class Unexpected:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
+        if not is_request(scope):
+            await self._app(scope, receive, send)
+            return
         started = complete = False
 
         async def watched(message: Message) -> None:
             nonlocal started, complete
             started = True
-            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            complete = completes(message)
             await send(message)
 
         try:
@@ -94,7 +99,7 @@ class Unexpected:
             request_id = scope.get("state", {}).get("request_id")
             logger.exception("the request %s failed unexpectedly", request_id)
             if not started:
-                await unexpected().response()(scope, receive, send)
+                await unexpected().answer(scope, receive, send)
 
 
 class Closing:
@@ -111,17 +116,17 @@ class Closing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or 503."""
-        if not self._stopping.begun or scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
+        if not (self._stopping.begun and is_request(scope)) or scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
         message = "The server is shutting down; try again shortly."
         headers = {**retry_headers(1.0), "connection": "close"}
         error = ApiError(503, message, kind="server_error", code="stopping", headers=headers)
-        await error.response()(scope, receive, send)
+        await error.answer(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuses bodies longer than a limit, whether they say so or not.
+    """Refuses bodies longer than a limit, whether they say so or not. A WebSocket has none.
 
     Args:
         app: What answers.
@@ -173,7 +178,7 @@ def _too_long(limit: int) -> str:
 
 
 class TakeOver:
-    """Hands every HTTP request to one app, so that the framework around it answers none of its own.
+    """Hands every request and WebSocket to one app, so that the framework around it answers none of its own.
 
     BentoML adds routes of its own (``/schema.json``, ``/docs.json``, ``/``, health checks), with error
     bodies of another shape. Only its lifespan passes through.
@@ -189,4 +194,4 @@ class TakeOver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        await (self._answers if scope["type"] in {"http", "websocket"} else self._app)(scope, receive, send)
+        await (self._answers if is_request(scope) else self._app)(scope, receive, send)

@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
+from services.doors import Doors
 from services.errors import DESCRIPTIONS, ErrorAnswer
-from services.tenancy.table import AccessTable
+from services.tenancy.scopes import Access
 
 SECURITY: Final = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
@@ -20,12 +22,12 @@ WITH_KEY: Final = (401,)
 METERED: Final = (429,)
 
 
-def document(app: FastAPI, table: AccessTable) -> dict[str, Any]:
+def document(app: FastAPI, doors: Doors[Access]) -> dict[str, Any]:
     """FastAPI's document with the errors every route may give, and who may use it.
 
     Args:
         app: The app.
-        table: Its routes and what they ask for.
+        doors: Its routes and what they ask for.
     """
     told = FastAPI.openapi(app)
     components = told.setdefault("components", {})
@@ -35,8 +37,8 @@ def document(app: FastAPI, table: AccessTable) -> dict[str, Any]:
     components.setdefault("schemas", {}).setdefault(
         "ErrorAnswer", ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
     )
-    for route, access in table.routes:
-        if not route.include_in_schema or access is None:
+    for route, access in doors:
+        if not isinstance(route, APIRoute) or not route.include_in_schema or access is None:
             continue
         for method in route.methods or ():
             operation = told["paths"][route.path_format][method.lower()]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from engines.config import EngineConfig
 from services.config import LoadedSettings, Settings
@@ -105,9 +106,9 @@ class GatewayState:
         return self.loaded.settings
 
 
-async def _state(request: Request) -> GatewayState:
+async def _state(connection: HTTPConnection) -> GatewayState:
     # Asynchronous, though it waits for nothing: FastAPI runs other functions in a thread.
-    return cast("GatewayState", request.app.state.gateway)
+    return cast("GatewayState", connection.app.state.gateway)
 
 
 State: TypeAlias = Annotated[GatewayState, Depends(_state)]

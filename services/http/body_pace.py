@@ -23,6 +23,8 @@ LINGER_BYTES: Final = 16 * 1024 * 1024
 class BodyPace:
     """Ends requests whose body stops or trickles, and connections whose body nobody reads.
 
+    A WebSocket has no body.
+
     An answer that leaves a part of the body unread says ``Connection: close``. What comes after it is thrown
     away for a moment: a connection that is closed while data comes in is reset, and the answer with it.
 

@@ -9,6 +9,7 @@ from cachetools import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.addresses import crowd_of
+from services.asgi import STARTS, is_request, status_of
 from services.middleware import HEALTH_PATHS
 from services.tenancy.principal import Principal
 
@@ -54,21 +55,25 @@ class ErrorPace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
+        if not is_request(scope) or scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
         start: Message | None = None
+        accepted = False
 
         async def paced(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start" and message["status"] in ERRORS:
-                # With its body, so that what the route holds until its answer is complete waits for nothing.
-                start = message
-                return
+            nonlocal start, accepted
+            if message["type"] in STARTS:
+                if status_of(message) in ERRORS:
+                    # With its body: what the route holds until its answer is complete waits for nothing.
+                    start = message
+                    return
+                accepted = True
+            refused = message["type"] == "websocket.close" and not accepted
+            if (start is not None or refused) and (wait := self._wait(_who(scope))):
+                await self._sleep(wait)
             if start is not None:
                 first, start = start, None
-                if wait := self._wait(_who(scope)):
-                    await self._sleep(wait)
                 await send(first)
             await send(message)
 

@@ -15,11 +15,15 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.addresses import Address, address_of
+from services.asgi import is_request
 
 MAX_HOPS: Final = 20
 """Proxies in a row that are followed."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
+PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 _PAIR: Final = re.compile(
     # A token, `=`, and a token or a quoted string, up to the next separator.
@@ -63,7 +67,7 @@ class TrustedProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        if scope["type"] in {"http", "websocket"}:
+        if is_request(scope):
             self._place(scope)
         await self._app(scope, receive, send)
 
@@ -75,9 +79,10 @@ class TrustedProxies:
             if hop is not None and hop.client is not None and hop.client != client:
                 client, port = hop.client, 0
             if hop is not None and hop.host is not None:
-                base = f"{hop.scheme or scope['scheme']}://{hop.host}"
+                base = f"{hop.scheme or _scheme_of(scope)}://{hop.host}"
             if hop is not None and hop.scheme is not None:
-                scope["scheme"] = hop.scheme
+                websocket = scope["type"] == "websocket"
+                scope["scheme"] = WEBSOCKET_SCHEMES[hop.scheme] if websocket else hop.scheme
         scope["client"] = None if client is None else (str(client), port)
         scope.setdefault("state", {})["base_url"] = base
 
@@ -109,7 +114,14 @@ def _own(scope: Scope) -> str:
     """The address that the client's connection was made to."""
     host, port = (scope.get("server") or ("127.0.0.1", None))[:2]
     shown = f"[{host.partition('%')[0]}]" if ":" in host else host
-    return f"{scope['scheme']}://{shown}{_shown_port(port, scope['scheme'])}"
+    scheme = _scheme_of(scope)
+    return f"{scheme}://{shown}{_shown_port(port, scheme)}"
+
+
+def _scheme_of(scope: Scope) -> str:
+    """``http`` or ``https``, for WebSockets too: links are made of it."""
+    scheme: str = scope["scheme"]
+    return PAGE_SCHEMES.get(scheme, scheme)
 
 
 def _forwarded(lines: Sequence[str]) -> Iterator[Hop]:

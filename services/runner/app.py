@@ -15,6 +15,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
+from enum import Enum, auto
 from typing import Final
 
 from pydantic import ValidationError
@@ -40,6 +41,8 @@ from engines.load_record import LoadRecord
 from engines.memory import Room
 from engines.registry import get_engine_adapter
 from engines.ticket import Ticket
+from services.asgi import is_request, refuse
+from services.doors import ClosedByDefault, Doors, declare
 from services.models.weights import Weights
 from services.runner.frame_response import FrameResponse
 from services.runner.held_voices import HeldVoices, Voices
@@ -71,6 +74,13 @@ FETCH: Final = 30.0
 
 MAX_CALL: Final = 16 * 1024 * 1024
 """Bytes of a call's JSON."""
+
+
+class RunnerAccess(Enum):
+    """What a runner's route asks of its callers."""
+
+    GATEWAY = auto()
+    """They reach its socket, and know its token where it has one."""
 
 
 class Runner:
@@ -260,7 +270,7 @@ def _json(message: Spoken | Failure) -> bytes:
 
 
 class RunnerToken:
-    """ASGI middleware: whoever calls must know the shared secret. Covers every path, BentoML's own too.
+    """ASGI middleware: callers must know the shared secret, whatever the path, for WebSockets too.
 
     Args:
         app: What is guarded.
@@ -273,16 +283,13 @@ class RunnerToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if hmac.compare_digest(given, self._expected):
-            await self._app(scope, receive, send)
-        else:
-            await JSONResponse({"error": "The runner's token is missing or wrong."}, 401)(
-                scope, receive, send
-            )
+        if is_request(scope):
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(given, self._expected):
+                message = "The runner's token is missing or wrong."
+                await refuse(JSONResponse({"error": message}, 401), message, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def create_runner_app(
@@ -344,12 +351,13 @@ def create_runner_app(
         failure = Failure(code="engine_held", message=f"The engine {config.name} is in use.")
         return Response(failure.model_dump_json(), HELD_STATUS, media_type="application/json")
 
-    return Starlette(
-        routes=[
-            Route(SYNTHESIZE_PATH, synthesize, methods=["POST"]),
-            Route(ENGINE_PATH, engine, methods=["GET"]),
-            Route(UNLOAD_PATH, unload, methods=["POST"]),
-            *voice_routes(runner.voices, runner.preparer),
-        ],
-        lifespan=lifespan,
-    )
+    routes = [
+        Route(SYNTHESIZE_PATH, synthesize, methods=["POST"]),
+        Route(ENGINE_PATH, engine, methods=["GET"]),
+        Route(UNLOAD_PATH, unload, methods=["POST"]),
+        *voice_routes(runner.voices, runner.preparer),
+    ]
+    app = Starlette(routes=[declare(route, RunnerAccess.GATEWAY) for route in routes], lifespan=lifespan)
+    app.router.redirect_slashes = False
+    app.add_middleware(ClosedByDefault, doors=Doors(app.routes, RunnerAccess))
+    return app

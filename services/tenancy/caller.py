@@ -1,19 +1,20 @@
-"""The caller of a request, for its route."""
+"""The caller of a request or a WebSocket, for its route."""
 
 from typing import Annotated, TypeAlias, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from services.quota.limits import Allowance
 from services.tenancy.principal import Principal
 
 
-async def _caller(request: Request) -> Principal:
-    return cast("Principal", request.state.principal)
+async def _caller(connection: HTTPConnection) -> Principal:
+    return cast("Principal", connection.state.principal)
 
 
-async def _allowed(request: Request) -> Allowance:
-    return cast("Allowance", request.state.allowance)
+async def _allowed(connection: HTTPConnection) -> Allowance:
+    return cast("Allowance", connection.state.allowance)
 
 
 Caller: TypeAlias = Annotated[Principal, Depends(_caller)]

@@ -1,4 +1,4 @@
-"""The tenant and quota layer: what every request passes before it reaches its route.
+"""The tenant and quota layer: what every request and every WebSocket passes before it reaches its route.
 
 Who is it, may it do this, and has its tenant a request and a stream left? What the route then uses is
 booked by :mod:`services.quota.meter`.
@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from services.addresses import crowd_of
+from services.asgi import STARTS, headers_of, is_request
 from services.config import Settings
 from services.counters.contract import Counters, CountersUnavailable, StreamLease, Window
+from services.doors import Doors
 from services.errors import ApiError, from_storage, retry_headers
 from services.quota.limits import Allowance, allowance
 from services.sharing.slots import CLAIMANT, Claimant
@@ -26,7 +27,6 @@ from services.tenancy.credentials import credential
 from services.tenancy.guard import LocalGuard
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import Access
-from services.tenancy.table import AccessTable
 from services.tenancy.watch import AccessWatch, forbidden
 from storage.errors import StorageError
 
@@ -69,36 +69,36 @@ class Tenancy:
 
     Args:
         app: What answers.
-        table: The routes and what they ask for.
+        doors: The routes and what they ask for.
         settings: The settings.
         keepers: Gives what it works with.
     """
 
     def __init__(
-        self, app: ASGIApp, table: AccessTable, settings: Settings, keepers: Callable[[], Gatekeepers]
+        self, app: ASGIApp, doors: Doors[Access], settings: Settings, keepers: Callable[[], Gatekeepers]
     ) -> None:
         self._app = app
-        self._table = table
+        self._doors = doors
         self._settings = settings
         self._keepers = keepers
         self._guard = LocalGuard(settings) if settings.auth.mode == "local" else None
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer the request, or refuse it."""
-        if scope["type"] != "http":
+        if not is_request(scope):
             await self._app(scope, receive, send)
             return
         CLAIMANT.set(Claimant(crowd_of(scope.get("client"))))
         try:
             access = self._access(scope)
-            principal = None if access is None else await self._principal(scope, access)
+            principal = await self._principal(scope, access)
         except ApiError as error:
-            await error.response()(scope, receive, send)
+            await error.answer(scope, receive, send)
             return
         except StorageError as error:
-            await from_storage(error).response()(scope, receive, send)
+            await from_storage(error).answer(scope, receive, send)
             return
-        if access is None or access.everyone:
+        if access.everyone:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -117,17 +117,15 @@ class Tenancy:
     async def _watched(self, access: Access, scope: Connection, receive: Receive, send: Send) -> None:
         await self._keepers().watch.serve(self._app, access, scope, receive, send)
 
-    def _access(self, scope: Connection) -> Access | None:
-        """What the route asks for; ``None`` when there is none, which the app says better."""
+    def _access(self, scope: Connection) -> Access:
+        """What the route asks for.
+
+        Raises:
+            ApiError: 403, a page from elsewhere asks; 404 or 405, there is no such route.
+        """
         if self._guard is not None:
             self._guard.check(scope["headers"])
-        found, access = self._table.find(scope)
-        if found and access is None:
-            logger.error("the route %s declares no access and is closed", scope["path"])
-            raise ApiError(
-                404, f"Unknown request URL: {scope['method']} {scope['path']}.", code="unknown_url"
-            )
-        return access
+        return self._doors.find(scope)
 
     async def _principal(self, scope: Connection, access: Access) -> Principal | None:
         """Who it is; ``None`` when nobody is asked."""
@@ -153,15 +151,15 @@ class Tenancy:
             window = await self._request(principal, allowed)
             lease = await self._stream(principal, allowed)
         except ApiError as error:
-            await error.response()(scope, receive, send)
+            await error.answer(scope, receive, send)
             return
 
         given_back: asyncio.Task[None] | None = None
 
         async def tagged(message: Message) -> None:
             nonlocal given_back
-            if window is not None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_window_headers(window))
+            if window is not None and message["type"] in STARTS:
+                headers_of(message).update(_window_headers(window))
             if lease is not None and message["type"] == "http.response.body" and not message.get("more_body"):
                 # A client that asks again at once finds its stream free; its last byte waits for nothing.
                 given_back = asyncio.create_task(lease.release())

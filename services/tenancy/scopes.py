@@ -1,16 +1,17 @@
 """What a caller may do, and what each route asks for.
 
-A route without a declared access is closed: the middleware answers as if it were not there.
+A route without a declared access is closed (:mod:`services.doors`).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, TypeVar
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+from services.doors import declare
 
-_ATTRIBUTE: Final = "__access__"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class Scope(StrEnum):
@@ -86,15 +87,5 @@ def access(
     upload: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare what a route asks for; stands below the router's decorator. See :class:`Access`."""
-    declared = Access(scope=scope, everyone=everyone, signed=signed, metered=metered, upload=upload)
-
-    def mark(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, _ATTRIBUTE, declared)
-        return endpoint
-
-    return mark
-
-
-def access_of(endpoint: Callable[..., Any]) -> Access | None:
-    """What a route asks for; ``None`` when it says nothing."""
-    return getattr(endpoint, _ATTRIBUTE, None)
+    asked = Access(scope=scope, everyone=everyone, signed=signed, metered=metered, upload=upload)
+    return partial(declare, access=asked)

@@ -12,6 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from services.asgi import close
 from services.config import AuthConfig
 from services.errors import ApiError
 from services.tasks import Chore
@@ -20,6 +21,9 @@ from services.tenancy.principal import Claims, Principal
 from services.tenancy.scopes import Access, Scope
 
 logger = logging.getLogger(__name__)
+
+OPEN: Final = frozenset({"websocket.accept", "websocket.send"})
+"""Messages after which a WebSocket is open."""
 
 SHORTEST: Final = 1.0
 """Seconds between two looks, at least."""
@@ -72,7 +76,7 @@ class AccessWatch:
 
         Speech and uploads are watched over from the start. Other requests only once their answer has begun:
         a change that is being made is made whole. Of an answer that has begun nothing more is sent, so that
-        its client sees it cut off; one that has not is a 401 or 403.
+        its client sees it cut off; one that has not is a 401 or 403. A WebSocket is closed, with the reason.
 
         Args:
             app: What answers. For a signed URL it puts its principal into the request's state.
@@ -82,13 +86,13 @@ class AccessWatch:
             send: The request's.
         """
         answer: _Answer | None = None
-        started = False
+        last: str | None = None
 
         async def noting(message: Message) -> None:
-            nonlocal started
-            if not started:
-                started = True
+            nonlocal last
+            if last is None:
                 begin()
+            last = message["type"]
             await send(message)
 
         try:
@@ -107,8 +111,7 @@ class AccessWatch:
             if answer is None or answer.refusal is None or not bound.expired():
                 raise
             logger.info("a response was cut off: %s", answer.refusal.body.message)
-            if not started:
-                await answer.refusal.response()(connection, receive, send)
+            await _end(answer.refusal, last, connection, receive, send)
         finally:
             if answer is not None:
                 self._forget(answer)
@@ -130,6 +133,24 @@ class AccessWatch:
             for answer in self._answers.get(claims, ()):
                 if answer.scope is not None and answer.scope not in principal.scopes:
                     answer.cut(forbidden(answer.scope))
+
+
+async def _end(
+    refusal: ApiError, last: str | None, connection: Connection, receive: Receive, send: Send
+) -> None:
+    """Tell the client why, where its answer has not begun or is a WebSocket.
+
+    Args:
+        refusal: Why.
+        last: The type of the last message that was sent.
+        connection: The request.
+        receive: The request's.
+        send: The request's.
+    """
+    if last is None:
+        await refusal.answer(connection, receive, send)
+    elif last in OPEN:
+        await close(refusal.body.message, connection, receive, send)
 
 
 def _claims(connection: Connection, access: Access) -> Claims | None:

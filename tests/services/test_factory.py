@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from engines.config import EngineConfig
 from services.config import LoadedSettings, load_settings
@@ -43,6 +43,18 @@ def test_nothing_of_bentomls_answers_stands_around_ours(loaded: LoadedSettings) 
         app = cast("Starlette", service.to_asgi(is_main=service is gateway))
         names = {middleware.cls.__name__ for middleware in app.user_middleware}  # type: ignore[attr-defined]  # classes
         assert not names & {"TimeoutMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
+
+
+def test_a_runner_has_no_routes_of_bentomls(loaded: LoadedSettings) -> None:
+    _, runners = make_services(loaded)
+    (runner,) = runners.values()
+    client = TestClient(runner.to_asgi(is_main=False))
+    for path in ("/", "/livez", "/readyz", "/healthz", "/metrics", "/schema.json", "/runner/engine/"):
+        answer = client.get(path, follow_redirects=False)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_url")
+        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect(path):
+            pass
+        assert denied.value.status_code == 404
 
 
 def test_a_runner_unpickles_nothing(loaded: LoadedSettings) -> None:

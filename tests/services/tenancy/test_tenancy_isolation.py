@@ -8,10 +8,10 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from services.app import routers
-from services.config import Settings
-from services.tenancy.scopes import Scope, access_of
-from services.tenancy.table import AccessTable
+from services.app import create_app
+from services.config import LoadedSettings, Settings
+from services.doors import declared
+from services.tenancy.scopes import Scope
 
 from tenants import Tenant, Tenants, error
 from voices import attest, create, say, settled
@@ -45,8 +45,13 @@ FRAMEWORK = [
 
 
 def every_route() -> list[tuple[APIRoute, str]]:
-    table = AccessTable(routers(Settings()))
-    return [(route, method) for route, _ in table.routes for method in sorted(route.methods or ())]
+    routes = create_app(LoadedSettings(Settings()), lambda _: "unix:///nowhere").routes
+    return [
+        (route, method)
+        for route in routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
 
 
 ROUTES = every_route()
@@ -55,7 +60,7 @@ NAMES = [f"{method} {route.path}" for route, method in ROUTES]
 
 @pytest.mark.parametrize(("route", "method"), ROUTES, ids=NAMES)
 def test_every_route_declares_what_it_asks_for(route: APIRoute, method: str):
-    access = access_of(route.endpoint)
+    access = declared(route.endpoint)
     assert access is not None, f"{method} {route.path} declares no access"
     assert access.everyone == (route.path in OPEN)
 
@@ -125,8 +130,8 @@ def theirs(tenants: Tenants) -> Generator[dict[str, str], None, None]:
 def attempts(tenants: Tenants, theirs: dict[str, str]) -> Iterator[tuple[str, str, dict[str, Any], bool]]:
     """Method, path, query, and whether the route is the operator's alone."""
     for route, method in ROUTES:
-        declared = access_of(route.endpoint)
-        operators = declared is not None and declared.scope is Scope.OPERATOR
+        access = declared(route.endpoint)
+        operators = access is not None and access.scope is Scope.OPERATOR
         names = set(re.findall(r"\{(\w+)\}", route.path)) - SHARED
         if names:
             assert names <= set(theirs), f"{route.path} has ids that this test does not know"

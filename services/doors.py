@@ -1,0 +1,129 @@
+"""Which routes of an app answer: those that declare an access, whatever class they are of.
+
+All else is refused before it reaches the app: unknown paths and methods, and routes, WebSockets, mounts and
+hosts that declare nothing.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.asgi import is_request, method_of
+from services.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+AccessT = TypeVar("AccessT")
+TargetT = TypeVar("TargetT")
+
+_ATTRIBUTE: Final = "__access__"
+
+
+def declare(target: TargetT, access: object) -> TargetT:
+    """Declare what a route asks of its callers.
+
+    Args:
+        target: An endpoint, or a route; a mount or host has no endpoint of its own, so is declared itself.
+        access: What its app's :class:`Doors` are made for.
+
+    Returns:
+        The target.
+    """
+    setattr(target, _ATTRIBUTE, access)
+    return target
+
+
+def declared(target: object) -> Any:  # noqa: ANN401 - the doors check it
+    """What a route or its endpoint declares; ``None`` when neither does."""
+    found = getattr(target, _ATTRIBUTE, None)
+    return getattr(getattr(target, "endpoint", None), _ATTRIBUTE, None) if found is None else found
+
+
+class Doors(Generic[AccessT]):
+    """The routes of an app with the access that each declares.
+
+    They are read anew for each request: a route that is added later is as closed as any other.
+
+    Args:
+        routes: The app's own list, which its router goes through in the same order.
+        kind: The class of an access; what is declared of another class counts as nothing.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute], kind: type[AccessT]) -> None:
+        self._routes = routes
+        self._kind = kind
+
+    def __iter__(self) -> Iterator[tuple[BaseRoute, AccessT | None]]:
+        """Each route with its access; ``None`` for one that is closed."""
+        for route in self._routes:
+            yield route, self._access(route)
+
+    def find(self, connection: Scope) -> AccessT:
+        """What the route that the app's router will choose asks for.
+
+        Raises:
+            ApiError: 404, there is none or it is closed; 405, the path has other methods.
+        """
+        methods: set[str] = set()
+        for route in self._routes:
+            match, _ = route.matches(connection)
+            if match is Match.NONE:
+                continue
+            access = self._access(route)
+            if match is Match.FULL:
+                if access is None:
+                    logger.error("closed, as no access is declared: %r", route)
+                    raise _unknown(connection)
+                return access
+            if access is not None:
+                methods.update(getattr(route, "methods", None) or ())
+        if methods:
+            message = f"The method {method_of(connection)} is not allowed for {connection['path']}."
+            headers = {"allow": ", ".join(sorted(methods))}
+            raise ApiError(405, message, code="method_not_allowed", headers=headers)
+        raise _unknown(connection)
+
+    def peek(self, connection: Scope) -> AccessT | None:
+        """The same; ``None`` where :meth:`find` raises."""
+        try:
+            return self.find(connection)
+        except ApiError:
+            return None
+
+    def _access(self, route: BaseRoute) -> AccessT | None:
+        access = declared(route)
+        return access if isinstance(access, self._kind) else None
+
+
+class ClosedByDefault:
+    """ASGI middleware that refuses, with a line in the log, what no declared route answers.
+
+    Args:
+        app: What answers.
+        doors: Its routes.
+    """
+
+    def __init__(self, app: ASGIApp, doors: Doors[Any]) -> None:
+        self._app = app
+        self._doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 404 or 405."""
+        if is_request(scope):
+            try:
+                self._doors.find(scope)
+            except ApiError as error:
+                logger.info("%s %s %d", method_of(scope), scope["path"], error.status)
+                await error.answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _unknown(connection: Scope) -> ApiError:
+    path = connection["path"]
+    if connection["type"] == "websocket":
+        return ApiError(404, f"Unknown WebSocket URL: {path}.", code="unknown_url")
+    return ApiError(404, f"Unknown request URL: {connection['method']} {path}.", code="unknown_url")

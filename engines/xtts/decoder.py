@@ -319,7 +319,7 @@ class Decoder:
         size = (self.shape.layers, latents.shape[0], self.shape.heads, self.shape.width // self.shape.heads)
         keys = torch.empty(size, dtype=self._dtype, device=self.device)
         values = torch.empty_like(keys)
-        self._run(latents.to(self.device, torch.float32), keys, values, 0)
+        self._append(latents.to(self.device, torch.float32), keys, values, 0)
         return Prefix(keys, values)
 
     @torch.inference_mode()
@@ -343,7 +343,7 @@ class Decoder:
         length = known + prompt.shape[0]
         keys, values = self.slots.keys[:, slot, :length], self.slots.values[:, slot, :length]
         keys[:, :known], values[:, :known] = prefix.keys, prefix.values
-        return self._run(prompt, keys, values, known)[-1], length
+        return self._append(prompt, keys, values, known)[-1], length
 
     @torch.inference_mode()
     def step(self, tokens: Tensor, counts: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -365,21 +365,8 @@ class Decoder:
     def _advance(self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int) -> Tensor:
         """The same in torch's operations, over ``span`` positions of all rows."""
         rows = self._audio[tokens] + self._audio_positions[counts]
-        count = rows.shape[0]
-        index = torch.arange(count, device=self.device)
-        mask = (torch.arange(span, device=self.device)[None] <= ends[:, None])[:, None, None]
-        for layer, keys, values in zip(self._layers, self.slots.keys, self.slots.values, strict=True):
-            query, key, value = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1).unbind(1)
-            keys[index, ends] = key.to(keys.dtype)
-            values[index, ends] = value.to(values.dtype)
-            attended = functional.scaled_dot_product_attention(
-                query.to(keys.dtype)[:, :, None],
-                keys[:count, :span].transpose(1, 2),
-                values[:count, :span].transpose(1, 2),
-                attn_mask=mask,
-            )
-            rows = layer.finish(rows, attended.reshape(count, -1))
-        return self._norm(rows)
+        keys, values = (cache[:, : len(tokens), :span] for cache in (self.slots.keys, self.slots.values))
+        return self._forward(rows, keys, values, ends[:, None])
 
     @torch.inference_mode()
     def read(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -387,22 +374,39 @@ class Decoder:
         latents = self._final(hidden)
         return latents, self._head(latents)
 
-    def _run(self, rows: Tensor, keys: Tensor, values: Tensor, known: int) -> Tensor:
-        """Take ``rows`` in behind the ``known`` positions of a slot, and write theirs."""
-        count = rows.shape[0]
-        place = torch.arange(count, device=self.device)[:, None] + known
-        sees = torch.arange(known + count, device=self.device)[None] <= place
+    def _forward(self, rows: Tensor, keys: Tensor, values: Tensor, places: Tensor) -> Tensor:
+        """Take tokens of some sequences in, as many of each, and write their keys and values.
+
+        Args:
+            rows: Their embeddings, ``(sequences × tokens, width)``.
+            keys: ``(layers, sequences, positions, heads, size)``.
+            values: The same.
+            places: ``(sequences, tokens)``, the positions that they take. Each sees those up to its own.
+
+        Returns:
+            Hidden states ``(sequences × tokens, width)``.
+        """
+        sequences, tokens = places.shape
+        sequence = torch.arange(sequences, device=self.device)[:, None]
+        sees = (torch.arange(keys.shape[2], device=self.device) <= places[..., None])[:, None]
         # torch's attention on the CPU is slow in bfloat16.
         compute = torch.float32 if self.device.type == "cpu" else self._dtype
-        for index, layer in enumerate(self._layers):
-            query, key, value = layer.qkv(layer.norm(rows)).view(count, 3, self.shape.heads, -1).unbind(1)
-            keys[index, known:], values[index, known:] = key, value
+        for layer, layer_keys, layer_values in zip(self._layers, keys, values, strict=True):
+            qkv = layer.qkv(layer.norm(rows)).view(sequences, tokens, 3, self.shape.heads, -1)
+            query, key, value = qkv.unbind(2)
+            layer_keys[sequence, places] = key.to(keys.dtype)
+            layer_values[sequence, places] = value.to(values.dtype)
             attended = functional.scaled_dot_product_attention(
-                *(each.to(compute).transpose(0, 1)[None] for each in (query, keys[index], values[index])),
+                *(each.to(compute).transpose(1, 2) for each in (query, layer_keys, layer_values)),
                 attn_mask=sees,
             )
-            rows = layer.finish(rows, attended[0].transpose(0, 1).reshape(count, -1))
+            rows = layer.finish(rows, attended.transpose(1, 2).reshape(rows.shape))
         return self._norm(rows)
+
+    def _append(self, rows: Tensor, keys: Tensor, values: Tensor, known: int) -> Tensor:
+        """Take ``rows`` in behind the ``known`` positions of one sequence."""
+        places = torch.arange(known, known + rows.shape[0], device=self.device)[None]
+        return self._forward(rows, keys[:, None], values[:, None], places)
 
     def _table(self, weight: Tensor) -> Tensor:
         return weight.detach().float().to(self.device)

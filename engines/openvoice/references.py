@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from engines.contract import ReferenceSample
 from engines.espeak.adaptation.delivery import summary, to_signal
-from engines.espeak.adaptation.recordings import MOST, read
-from engines.espeak.adaptation.resampling import resampled
 from engines.openvoice.base import SAMPLE_RATE
+from engines.recordings.reading import MOST, read
+from engines.recordings.resampling import resampled
 
 _SHORTEST: Final = 0.5
 """Seconds; a shorter sample says little of a voice, and weighs as much as a long one."""

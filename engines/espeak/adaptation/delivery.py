@@ -13,10 +13,10 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from engines.contract import Pcm
-from engines.espeak.adaptation.pitch import track
-from engines.espeak.adaptation.spectra import RATE, SIZE, Floats, frames_of
 from engines.espeak.rate import words_per_minute
 from engines.espeak.wire import Request
+from engines.recordings.pitch import track
+from engines.recordings.spectra import RATE, SIZE, Floats, frames_of
 
 FULL_SCALE: Final = 32_768.0
 _HIGHEST: Final = 99

@@ -32,9 +32,9 @@ from engines.contract import (
     collect,
 )
 from engines.espeak.adaptation.delivery import summary, to_signal
-from engines.espeak.adaptation.spectra import Analysis, Floats, analyse
 from engines.espeak.adapter import SAMPLE_RATE, EspeakEngine
 from engines.espeak.wire import Request
+from engines.recordings.spectra import Analysis, Floats, analyse
 
 SAID = (
     "It was a bright cold day, and the clocks of the old town were striking nine.",

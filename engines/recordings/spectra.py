@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from engines.espeak.adaptation.pitch import AROUND, track
+from engines.recordings.pitch import AROUND, track
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Spectra: TypeAlias = npt.NDArray[np.complex64]

@@ -8,8 +8,8 @@ import numpy as np
 
 from engines.contract import ReferenceSample, UnsupportedUtterance
 from engines.espeak.adaptation.delivery import to_signal
-from engines.espeak.adaptation.resampling import resampled
-from engines.espeak.adaptation.spectra import HOP, RATE, Analysis, analyse
+from engines.recordings.resampling import resampled
+from engines.recordings.spectra import HOP, RATE, Analysis, analyse
 
 LEAST: Final = 2.0
 """Seconds of speech."""

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 
 from engines.contract import Pcm
-from engines.espeak.adaptation.delivery import FULL_SCALE, to_signal
 from engines.espeak.adaptation.voice import CONTEXT, AdaptedVoice, Manner, Mover
 from engines.recordings.resampling import resampled, resampling
+from engines.recordings.signals import FULL_SCALE, to_signal
 from engines.recordings.spectra import (
     ANALYSIS_WINDOW,
     HOP,

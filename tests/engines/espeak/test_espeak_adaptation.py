@@ -31,9 +31,10 @@ from engines.contract import (
     VoiceEmbeddingRef,
     collect,
 )
-from engines.espeak.adaptation.delivery import summary, to_signal
 from engines.espeak.adapter import SAMPLE_RATE, EspeakEngine
 from engines.espeak.wire import Request
+from engines.recordings.pitch import summary
+from engines.recordings.signals import to_signal
 from engines.recordings.spectra import Analysis, Floats, analyse
 
 SAID = (

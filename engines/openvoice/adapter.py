@@ -29,13 +29,13 @@ from engines.contract import (
     VoiceEmbeddingRef,
     collect,
 )
-from engines.espeak.adaptation.delivery import to_signal
 from engines.openvoice.base import SAMPLE_RATE, BaseVoice, ToneColour
 from engines.openvoice.configuration import WEIGHTS, converter_folder, fingerprint
 from engines.openvoice.embedded import EmbeddedVoice
 from engines.openvoice.options import OpenVoiceOptions
 from engines.openvoice.references import signals
 from engines.openvoice.row import Row
+from engines.recordings.signals import to_signal
 from engines.text.reading import reading_script
 
 if TYPE_CHECKING:

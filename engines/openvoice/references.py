@@ -7,15 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.contract import ReferenceSample
-from engines.espeak.adaptation.delivery import summary, to_signal
-from engines.espeak.adaptation.recordings import MOST, read
-from engines.espeak.adaptation.resampling import resampled
 from engines.openvoice.base import SAMPLE_RATE
+from engines.recordings.pitch import summary
+from engines.recordings.reading import MOST, SILENCE, read
+from engines.recordings.resampling import resampled
+from engines.recordings.signals import to_signal
 
 _SHORTEST: Final = 0.5
 """Seconds; a shorter sample says little of a voice, and weighs as much as a long one."""
-_SILENCE: Final = 1e-4
-"""Root mean square of what is no speech: -80 dBFS."""
 
 
 def signals(samples: Sequence[ReferenceSample]) -> tuple[list[npt.NDArray[np.float32]], float]:
@@ -33,7 +32,7 @@ def signals(samples: Sequence[ReferenceSample]) -> tuple[list[npt.NDArray[np.flo
     left = int(MOST * SAMPLE_RATE)
     for sample in samples:
         signal = resampled(to_signal(sample.pcm), sample.sample_rate, SAMPLE_RATE)[:left]
-        if len(signal) and float(np.sqrt(np.mean(np.square(signal)))) > _SILENCE:
+        if len(signal) and float(np.sqrt(np.mean(np.square(signal)))) > SILENCE:
             heard.append(signal)
             left -= len(signal)
     long = [signal for signal in heard if len(signal) >= _SHORTEST * SAMPLE_RATE]

@@ -8,14 +8,9 @@ from typing import Any, Final, cast
 
 from engines.contract import Voice
 from engines.model_files import unreadable
+from engines.openai_voices import OPENAI_VOICES
 
 FILE: Final = "speakers_xtts.pth"
-
-ALIASES: Final = (
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse", "marin",
-    "cedar",
-)  # fmt: skip
-"""OpenAI's voices; the speakers go by these names too, in order, for clients that know no others."""
 
 MOST: Final = 1_000
 """Speakers, at most; XTTS-v2 has 58."""
@@ -26,6 +21,8 @@ LONGEST_INDEX: Final = 4 * 1024 * 1024
 
 def speakers(folder: Path) -> tuple[Voice, ...]:
     """The speakers in ``folder``; none where there is no file of them. Needs no torch.
+
+    They go by OpenAI's names too, in order, for clients that know no others.
 
     Raises:
         EngineUnavailable: The file is damaged.
@@ -38,7 +35,8 @@ def speakers(folder: Path) -> tuple[Voice, ...]:
     except Exception as error:  # a file of no shape may fail in any way
         raise unreadable(path, "it is not a file of speakers as Coqui ships it") from error
     return tuple(
-        Voice(id=name, name=name, aliases=ALIASES[place : place + 1]) for place, name in enumerate(names)
+        Voice(id=name, name=name, aliases=OPENAI_VOICES[place : place + 1])
+        for place, name in enumerate(names)
     )
 
 

@@ -26,10 +26,10 @@ from engines.xtts.checks import Watch, safer
 from engines.xtts.decoder import Decoder, Prefix
 from engines.xtts.findings import Finding
 from engines.xtts.generation import Generation, Row
-from engines.xtts.latents import LatentStream, Window
+from engines.xtts.latents import LatentStream
 from engines.xtts.prefixes import Prefixes
 from engines.xtts.sampling import Sampling
-from engines.xtts.sentence import Sentence, Take
+from engines.xtts.sentence import Sentence, Take, TakeState
 from engines.xtts.sound import listen
 from engines.xtts.vocoder import Vocoder
 
@@ -92,6 +92,7 @@ class Synthesis:
         self._inbox: deque[Sentence] = deque()
         self._rows: dict[Row, tuple[Sentence, Take]] = {}
         self._ready: list[tuple[Sentence, Take]] = []
+        self._offered: set[Take] = set()  # those that are ready, and those that a renderer has
         self._changed = threading.Condition()
         self._numbers = 0
         self._steps = 0
@@ -222,7 +223,7 @@ class Synthesis:
         if before is not None:
             sampling = safer(sampling, len(sentence.takes), before.verdict.findings, before.least)
         stream = LatentStream(sentence.speaker, config=self._vocoder.shape, speed=sentence.speed)
-        take = Take(sampling, stream)
+        take = Take(sampling, stream, sentence.lock)
 
         def latent(values: torch.Tensor) -> None:
             if take.add(values):
@@ -263,7 +264,8 @@ class Synthesis:
         take.end(verdict)
         if self._again(sentence, take):
             return
-        self._offer(sentence, sentence.choose(take))
+        if (best := sentence.choose(take)) is not None:
+            self._offer(sentence, best)
 
     def _again(self, sentence: Sentence, take: Take) -> bool:
         """Say a sentence again, when it is worth that and nobody has heard anything of it."""
@@ -282,8 +284,8 @@ class Synthesis:
     def _offer(self, sentence: Sentence, take: Take) -> None:
         """Let a renderer look whether there is something to render."""
         with self._changed:
-            if not take.rendering:
-                take.rendering = True
+            if take not in self._offered:
+                self._offered.add(take)
                 self._ready.append((sentence, take))
                 self._changed.notify_all()
 
@@ -295,8 +297,10 @@ class Synthesis:
             except Exception as error:  # as above
                 logger.exception("rendering failed")
                 failure = EngineUnavailable(f"The vocoder failed: {type(error).__name__}.")
-                for sentence, _ in batch:
+                for sentence, take in batch:
                     sentence.fail(failure)
+                    with self._changed:
+                        self._offered.discard(take)
 
     def _next_takes(self) -> Sequence[tuple[Sentence, Take]] | None:
         """What to render next: first what somebody waits for and has heard least of."""
@@ -313,8 +317,7 @@ class Synthesis:
         windows = [
             (sentence, take, window)
             for sentence, take in batch
-            if not take.given_up and not take.replaced and sentence.open
-            if (window := _window(take)) is not None
+            if sentence.open and (window := take.next_window()) is not None
         ]
         for (sentence, take, _), samples in zip(
             windows, self._vocoder.render([window for _, _, window in windows]), strict=True
@@ -327,15 +330,14 @@ class Synthesis:
             self._rendered(sentence, take, more=take in rendered)
 
     def _rendered(self, sentence: Sentence, take: Take, *, more: bool) -> None:
-        with self._changed, take.lock:
-            take.rendering = False
-            over = take.decoded and take.stream.done
-            wanted = not take.given_up and not take.replaced
+        with self._changed:  # the decoder offers it again, or it is seen here that it has ended
+            self._offered.discard(take)
+            over = take.finish()
         if sentence.abandoned():
             sentence.fail(Abandoned("The utterance was abandoned."))
-        elif over and wanted:
+        elif over:
             self._over(sentence, take)
-        elif (more or take.decoded) and wanted:
+        elif take.wanted and (more or take.state is TakeState.DECODED):
             self._offer(sentence, take)
 
     def _over(self, sentence: Sentence, take: Take) -> None:
@@ -344,7 +346,7 @@ class Synthesis:
         if sentence.checked:
             heard = listen(take.pcm, self._vocoder.sample_rate)
             verdict = take.verdict.heard(heard)
-            if take.broken:
+            if take.broken and Finding.BROKEN not in verdict.findings:
                 verdict = replace(verdict, findings=(*verdict.findings, Finding.BROKEN))
             take.verdict = verdict
             if self._again(sentence, take):
@@ -352,7 +354,7 @@ class Synthesis:
         best = sentence.choose(take)
         if best is take:
             sentence.close(take)
-        else:
+        elif best is not None:
             self._offer(sentence, best)
 
     def _use_one_core(self) -> None:
@@ -365,7 +367,7 @@ class Synthesis:
             if not sentence.open:
                 self._generation.leave(row)
                 del self._rows[row]
-                take.given_up = True
+                take.become(TakeState.CLOSED)
                 sentence.fail(Abandoned("The utterance was abandoned."))
 
     def _lose(self, sentences: Sequence[Sentence], error: EngineError) -> None:
@@ -396,11 +398,6 @@ class Synthesis:
             for sentence in reversed(sentences):
                 sentence.restart()
                 self._inbox.appendleft(sentence)
-
-
-def _window(take: Take) -> Window | None:
-    with take.lock:
-        return take.stream.next_window()
 
 
 def _urgency(ready: tuple[Sentence, Take]) -> tuple[bool, int, int]:

@@ -80,6 +80,21 @@ def test_engines_are_listed_without_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+ENGINES = ("espeak", "kokoro", "openvoice", "xtts")
+"""Folders of engines. The others of ``engines`` hold what several of them need."""
+
+
+def test_no_engine_imports_what_is_inside_another() -> None:
+    """Nor does what they share import an engine; the door of an engine is its ``adapter``."""
+    for path in modules("engines"):
+        folder = path.relative_to(ROOT / "engines").parts[0]
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "engines" and parts[1:2] != [folder] and set(parts[1:2]) & set(ENGINES):
+                assert folder in ENGINES, f"{path.relative_to(ROOT)} imports {name}"
+                assert parts[2:] == ["adapter"], f"{path.relative_to(ROOT)} imports {name}"
+
+
 def test_nobody_else_owns_our_names() -> None:
     for distribution in distributions():
         name = distribution.metadata["Name"]

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engines.espeak.adaptation.spectra import Floats
+from engines.recordings.spectra import Floats
 
 CELLS: Final = 6_000_000
 """Pairs of frames compared at once. Longer recordings are first aligned roughly, then piece by piece."""

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from engines.contract import Pcm
-from engines.espeak.adaptation.pitch import track
-from engines.espeak.adaptation.spectra import RATE, SIZE, Floats, frames_of
 from engines.espeak.rate import words_per_minute
 from engines.espeak.wire import Request
+from engines.recordings.pitch import summary, track
+from engines.recordings.signals import to_signal
+from engines.recordings.spectra import RATE, SIZE, frames_of
 
-FULL_SCALE: Final = 32_768.0
 _HIGHEST: Final = 99
 _RANGES: Final = (25, 80)
 _STRETCHES: Final = (0.95, 1.12)
@@ -117,19 +117,3 @@ def pitch_of(speech: Sequence[Pcm], stretch: float) -> tuple[float, float]:
     tracks = [track(frames_of(to_signal(pcm))[::_THINNED], RATE) for pcm in speech if len(pcm) >= SIZE]
     middle, spread = summary(np.concatenate(tracks))
     return middle + float(np.log(stretch)), spread
-
-
-def summary(pitch: Floats) -> tuple[float, float]:
-    """Median of the log of the pitches that are not 0, and their spread, without octave errors.
-
-    The spread is the median deviation, scaled to be a standard deviation if they are normally distributed.
-    """
-    logs = np.log(pitch[pitch > 0])
-    logs = logs[np.abs(logs - np.median(logs)) < np.log(2) * 0.8]
-    middle = float(np.median(logs))
-    return middle, 1.4826 * float(np.median(np.abs(logs - middle)))
-
-
-def to_signal(pcm: Pcm) -> Floats:
-    """16-bit samples as floating point."""
-    return pcm.astype(np.float32) / np.float32(FULL_SCALE)

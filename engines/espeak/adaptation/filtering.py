@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 
 from engines.contract import Pcm
-from engines.espeak.adaptation.delivery import FULL_SCALE, to_signal
-from engines.espeak.adaptation.resampling import resampled, resampling
-from engines.espeak.adaptation.spectra import (
+from engines.espeak.adaptation.voice import CONTEXT, AdaptedVoice, Manner, Mover
+from engines.recordings.resampling import resampled, resampling
+from engines.recordings.signals import FULL_SCALE, to_signal
+from engines.recordings.spectra import (
     ANALYSIS_WINDOW,
     HOP,
     RATE,
@@ -20,7 +21,6 @@ from engines.espeak.adaptation.spectra import (
     spectra_of,
     to_gains,
 )
-from engines.espeak.adaptation.voice import CONTEXT, AdaptedVoice, Manner, Mover
 
 _LIMIT: Final = 8.0
 """Nepers of power (35 dB) that a band may be changed by."""

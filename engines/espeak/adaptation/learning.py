@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from engines.espeak.adaptation.alignment import align
 from engines.espeak.adaptation.neighbours import Neighbours
-from engines.espeak.adaptation.spectra import BANDS, CEPSTRA, Analysis, Floats
 from engines.espeak.adaptation.voice import MOST_FRAMES, Manner, with_slopes
+from engines.recordings.spectra import BANDS, CEPSTRA, Analysis, Floats
 
 _USUAL_SPREAD: Final = 200.0
 """Frames that weigh as much as the belief that a speaker's cepstra vary as eSpeak NG's do."""

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from engines.espeak.adaptation.spectra import Floats
+from engines.recordings.spectra import Floats
 
 NEAREST: Final = 4
 _BLOCK: Final = 256

@@ -8,13 +8,14 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from engines.contract import Pcm, ReferenceSample
-from engines.espeak.adaptation.delivery import Delivery, calibrate, summary
+from engines.espeak.adaptation.delivery import Delivery, calibrate
 from engines.espeak.adaptation.filtering import SpectralFilter, play
 from engines.espeak.adaptation.learning import Material, learn
-from engines.espeak.adaptation.recordings import read
-from engines.espeak.adaptation.spectra import SIZE, Analysis, Floats, analyse
 from engines.espeak.adaptation.voice import AdaptedVoice, Manner
 from engines.espeak.wire import Request
+from engines.recordings.pitch import summary
+from engines.recordings.reading import read
+from engines.recordings.spectra import SIZE, Analysis, Floats, analyse
 from engines.text.reading import reading_script
 
 Speak: TypeAlias = Callable[[Sequence[Request]], Awaitable[Sequence[Pcm]]]

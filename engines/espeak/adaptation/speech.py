@@ -9,8 +9,8 @@ import numpy as np
 
 from engines.contract import Pcm, Speech, Streamed
 from engines.espeak.adaptation.filtering import Transformation
-from engines.espeak.adaptation.spectra import RATE
 from engines.espeak.adaptation.voice import AdaptedVoice
+from engines.recordings.spectra import RATE
 
 PIECE: Final = RATE // 2
 """Samples transformed at once, at least: less costs more for each, more delays the first."""

@@ -9,7 +9,7 @@ import numpy as np
 from engines.contract import UnsupportedUtterance, VoiceEmbeddingRef
 from engines.espeak.adaptation.delivery import BASES, Delivery
 from engines.espeak.adaptation.neighbours import Neighbours
-from engines.espeak.adaptation.spectra import AUDIBLE, BANDS, CEPSTRA, Analysis, Floats, smoothed
+from engines.recordings.spectra import AUDIBLE, BANDS, CEPSTRA, Analysis, Floats, smoothed
 
 CONTEXT: Final = 12
 """Frames to either side that a frame's change depends on: more than pitch, slope and smoothing reach."""

@@ -18,8 +18,8 @@ from engines.contract import (
     Voice,
     WordTiming,
 )
-from engines.espeak.characters import CHARACTERS
 from engines.model_files import unreadable
+from engines.openai_voices import OPENAI_VOICES
 from engines.openvoice.base import ToneColour
 from engines.openvoice.melo.configuration import CONFIG, MeloConfig, read_config
 from engines.openvoice.melo.lexicon import Lexicon
@@ -117,7 +117,7 @@ class MeloVoice:
                 name=f"{_ACCENTS.get(voice, (voice, ''))[0]} (MeloTTS)",
                 # Each speaks every kind of English, in its own accent.
                 languages=tuple(dict.fromkeys([_accent(voice), "en"])),
-                aliases=tuple(character.id for character in CHARACTERS) if voice == usual else (),
+                aliases=OPENAI_VOICES if voice == usual else (),
             )
             for voice in speakers
         ]
@@ -257,7 +257,7 @@ class MeloVoice:
         wanted = _id_of(utterance.voice)
         if wanted in speakers:
             return wanted
-        if any(character.id == wanted for character in CHARACTERS):
+        if wanted in OPENAI_VOICES:
             return self._usual(speakers)
         raise UnsupportedUtterance(f"There is no voice {utterance.voice!r}.", param="voice")
 

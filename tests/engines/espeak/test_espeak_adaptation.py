@@ -31,10 +31,11 @@ from engines.contract import (
     VoiceEmbeddingRef,
     collect,
 )
-from engines.espeak.adaptation.delivery import summary, to_signal
-from engines.espeak.adaptation.spectra import Analysis, Floats, analyse
 from engines.espeak.adapter import SAMPLE_RATE, EspeakEngine
 from engines.espeak.wire import Request
+from engines.recordings.pitch import summary
+from engines.recordings.signals import to_signal
+from engines.recordings.spectra import Analysis, Floats, analyse
 
 SAID = (
     "It was a bright cold day, and the clocks of the old town were striking nine.",

@@ -9,10 +9,10 @@ from engines.espeak.adaptation.alignment import align
 from engines.espeak.adaptation.delivery import Delivery
 from engines.espeak.adaptation.filtering import SpectralFilter, Transformation
 from engines.espeak.adaptation.neighbours import NEAREST, Neighbours
-from engines.espeak.adaptation.pitch import track
-from engines.espeak.adaptation.spectra import CEPSTRA, RATE, Floats, analyse, frames_of
 from engines.espeak.adaptation.voice import AdaptedVoice, Manner
 from engines.espeak.rate import words_per_minute
+from engines.recordings.pitch import track
+from engines.recordings.spectra import CEPSTRA, RATE, Floats, analyse, frames_of
 from engines.text.reading import SCRIPTS, reading_script
 
 

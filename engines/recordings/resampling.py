@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engines.espeak.adaptation.spectra import Floats
+from engines.recordings.spectra import Floats
 
 
 class Resampling(Protocol):

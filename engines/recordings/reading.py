@@ -7,16 +7,16 @@ from typing import Final
 import numpy as np
 
 from engines.contract import ReferenceSample, UnsupportedUtterance
-from engines.espeak.adaptation.delivery import to_signal
-from engines.espeak.adaptation.resampling import resampled
-from engines.espeak.adaptation.spectra import HOP, RATE, Analysis, analyse
+from engines.recordings.resampling import resampled
+from engines.recordings.signals import to_signal
+from engines.recordings.spectra import HOP, RATE, Analysis, analyse
 
 LEAST: Final = 2.0
 """Seconds of speech."""
 MOST: Final = 75.0
 """Seconds of recordings that are used; more adds nothing but time."""
 _RATES: Final = (4_000, 384_000)
-_SILENCE: Final = 1e-4
+SILENCE: Final = 1e-4
 """Root mean square of what is no speech: -80 dBFS."""
 _LEAST_VOICED: Final = 0.15
 """Share of speech that has a pitch. It is about half."""
@@ -61,7 +61,7 @@ def read(samples: Sequence[ReferenceSample]) -> list[Recording]:
         if len(pcm) / sample.sample_rate < _SHORTEST:
             continue
         signal = resampled(to_signal(pcm), sample.sample_rate, RATE)
-        if float(np.sqrt(np.mean(np.square(signal)))) < _SILENCE:
+        if float(np.sqrt(np.mean(np.square(signal)))) < SILENCE:
             continue
         recordings.append(Recording(analyse(signal), transcript, sample.language))
         left = max(0.0, left - len(signal) / RATE)

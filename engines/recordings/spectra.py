@@ -10,13 +10,13 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from engines.espeak.adaptation.pitch import AROUND, track
+from engines.recordings.pitch import AROUND, track
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Spectra: TypeAlias = npt.NDArray[np.complex64]
 
 RATE: Final = 22_050
-"""Hertz; the rate at which eSpeak NG speaks."""
+"""Hertz at which recordings are analysed; eSpeak NG and OpenVoice speak at it."""
 SIZE: Final = 1_024
 """Samples of a frame."""
 HOP: Final = 128

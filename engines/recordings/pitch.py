@@ -76,3 +76,14 @@ def _plausible(pitch: npt.NDArray[np.floating], clarity: npt.NDArray[np.float32]
     both = (around > 0) & (pitch > 0)
     leap = np.abs(np.log2(np.where(both, pitch, 1.0) / np.where(both, around, 1.0)))
     return np.where(both & (leap < _LEAP), pitch, np.where(clarity > _LIKELY, around, 0.0))
+
+
+def summary(pitch: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Median of the log of the pitches that are not 0, and their spread, without octave errors.
+
+    The spread is the median deviation, scaled to be a standard deviation if they are normally distributed.
+    """
+    logs = np.log(pitch[pitch > 0])
+    logs = logs[np.abs(logs - np.median(logs)) < np.log(2) * 0.8]
+    middle = float(np.median(logs))
+    return middle, 1.4826 * float(np.median(np.abs(logs - middle)))

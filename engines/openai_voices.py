@@ -1,0 +1,8 @@
+"""The names of OpenAI's voices, which clients ask any engine for."""
+
+from typing import Final
+
+OPENAI_VOICES: Final = (
+    "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse", "marin",
+    "cedar",
+)  # fmt: skip

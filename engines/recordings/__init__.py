@@ -1,0 +1,1 @@
+"""The signal processing of recordings that several engines need: reading, resampling, spectra, pitch."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -19,6 +19,7 @@ from services.http.error_pace import ErrorPace
 from services.http.proxies import TrustedProxies
 from services.middleware import BodyLimit, Closing, RequestId, Unexpected
 from services.openapi import document
+from services.quota.middleware import Quotas
 from services.routers import (
     accounts,
     admin,
@@ -43,6 +44,7 @@ from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tenancy.middleware import Tenancy
 from services.tenancy.scopes import Access
+from services.tenancy.watch import Watched
 
 DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and related endpoints."""
 
@@ -119,12 +121,13 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         app.router.routes.extend(router.routes)
     doors = Doors(app.router.routes, Access)
     # The last one added is the first that a request meets.
-    app.add_middleware(
-        Tenancy,
-        doors=doors,
-        settings=config,
-        keepers=lambda: cast("GatewayState", app.state.gateway),
-    )
+
+    def state() -> GatewayState:
+        return app.state.gateway
+
+    app.add_middleware(Watched, watch=lambda: state().watch)
+    app.add_middleware(Quotas, config=config.quota, keepers=state)
+    app.add_middleware(Tenancy, doors=doors, settings=config, authenticator=lambda: state().authenticator)
     limits = config.limits
 
     def more(connection: Connection) -> int | None:

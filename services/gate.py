@@ -10,12 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import Settings
 from services.sharing.slots import FairSlots
-from services.tokens import Tokens
 from storage import migrate
 from storage.database import Database
 from storage.errors import StorageError, StorageUnavailable
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
-from storage.repositories.secrets import rewrite_secret, server_secret
+from storage.repositories.secrets import make_secret, rewrite_secret
 
 PAUSE: Final = 1.0
 """Seconds after a failure to open in which nobody tries again."""
@@ -41,31 +40,29 @@ class DatabaseGate:
         self._slots = FairSlots(database.connections, most=database.connections * 3 // 4)
         self._settings = settings
         self._lock = asyncio.Lock()
-        self._tokens: Tokens | None = None
+        self._opened = False
         self._refused: tuple[float, StorageError] | None = None
 
-    async def open(self) -> Tokens:
+    async def open(self) -> None:
         """Open it, if it is not open yet.
-
-        Returns:
-            What signs and reads tokens.
 
         Raises:
             StorageError: It cannot be opened now; with the reason.
         """
-        if self._tokens is not None:
-            return self._tokens
+        if self._opened:
+            return
         async with self._lock:
-            if self._tokens is None:
-                # Requests that waited for this one to fail do not each try in turn.
-                if self._refused is not None and time.monotonic() < self._refused[0]:
-                    raise self._refused[1]
-                try:
-                    self._tokens = await self._prepare()
-                except StorageError as error:
-                    self._refused = (time.monotonic() + PAUSE, error)
-                    raise
-            return self._tokens
+            if self._opened:
+                return
+            # Requests that waited for this one to fail do not each try in turn.
+            if self._refused is not None and time.monotonic() < self._refused[0]:
+                raise self._refused[1]
+            try:
+                await self._prepare()
+            except StorageError as error:
+                self._refused = (time.monotonic() + PAUSE, error)
+                raise
+            self._opened = True
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession, None]:
@@ -114,7 +111,7 @@ class DatabaseGate:
         async with self.write() as session:
             await rewrite_secret(session, SIGNING_SECRET)
 
-    async def _prepare(self) -> Tokens:
+    async def _prepare(self) -> None:
         auth = self._settings.auth
         if self._settings.env == "local":
             await migrate.upgrade(self._database)
@@ -124,7 +121,4 @@ class DatabaseGate:
             orgs = OrgRepository(session)
             if auth.mode == "local" and await orgs.get(LOCAL_ORG_ID) is None:
                 await orgs.create("local", plan=self._settings.quota.default_plan, org_id=LOCAL_ORG_ID)
-            secret = await server_secret(session, SIGNING_SECRET)
-        if auth.jwt_secret is not None:
-            secret = auth.jwt_secret.get_secret_value()
-        return Tokens(secret, seconds=auth.access_token_minutes * 60)
+            await make_secret(session, SIGNING_SECRET)

@@ -18,6 +18,7 @@ from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
 from services.quota.meter import Meter
+from services.quota.middleware import SPARE
 from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
@@ -31,10 +32,10 @@ from services.tasks import Chore, running
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.login_guard import LoginGuard
-from services.tenancy.middleware import SPARE
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
+from services.tokens import TokenSigner
 from services.uploads import sweep_folders
 from services.voices.casting import Casting
 from services.voices.consents import Consents
@@ -96,7 +97,8 @@ async def open_gateway(
         writes, keeps = Probe(gate.try_write), Probe(objects.ping)
         stack.push_async_callback(writes.aclose)
         stack.push_async_callback(keeps.aclose)
-        authenticator = Authenticator(gate, config.auth, default_plan=config.quota.default_plan)
+        signer = TokenSigner(gate, config.auth)
+        authenticator = Authenticator(gate, signer, config.auth, default_plan=config.quota.default_plan)
         watch = AccessWatch(authenticator, config.auth)
         passwords = Passwords()
         guard = LoginGuard(counters, config.auth)
@@ -145,6 +147,7 @@ async def open_gateway(
             ),
             casting=Casting(gate, objects, directory, preparer.wake),
             preparer=preparer,
+            token_signer=signer,
             authenticator=authenticator,
             watch=watch,
             passwords=passwords,
@@ -155,7 +158,7 @@ async def open_gateway(
                 token_guard=LoginGuard(counters, config.auth, realm="one-time"),
                 passwords=passwords,
             ),
-            sessions=Sessions(gate, config.auth, authenticator, counters, guard, passwords),
+            sessions=Sessions(gate, signer, config.auth, authenticator, counters, guard, passwords),
             guard=guard,
             counters=counters,
             meter=Meter(gate, config.quota, writer, ttl=ttl),

@@ -25,6 +25,7 @@ from services.tenancy.login_guard import LoginGuard
 from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
+from services.tokens import TokenSigner
 from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary
@@ -58,6 +59,7 @@ class GatewayState:
         transfer: Voices to and from other servers.
         casting: Says who speaks.
         preparer: Prepares voices in the engines.
+        token_signer: Signs and reads access tokens and URLs.
         authenticator: Says who a request comes from.
         watch: Ends answers whose caller may not have them any more.
         passwords: Makes and checks password hashes.
@@ -88,6 +90,7 @@ class GatewayState:
     transfer: Transfer
     casting: Casting
     preparer: Preparer
+    token_signer: TokenSigner
     authenticator: Authenticator
     watch: AccessWatch
     passwords: Passwords

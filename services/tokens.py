@@ -6,11 +6,14 @@ import hmac
 import re
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
-from services.tenancy.principal import Claims
+from services.config import AuthConfig
+from services.gate import SIGNING_SECRET, DatabaseGate
+from storage.repositories.secrets import read_secret
 
 ISSUER: Final = "awaaztwin"
 ALGORITHM: Final = "HS256"
@@ -19,6 +22,23 @@ INVITATION_MARK: Final = "ati_"
 RESET_MARK: Final = "atp_"
 
 _REFRESH: Final = re.compile(r"atr_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """Who somebody says they are: what an access token holds. Believed only together with the database.
+
+    Attributes:
+        org_id: The tenant.
+        user_id: The user, of a login.
+        family: The login it came from.
+        key_id: The API key it was made from.
+    """
+
+    org_id: str
+    user_id: str | None = None
+    family: str | None = None
+    key_id: str | None = None
 
 
 class InvalidToken(ValueError):  # noqa: N818 - named for the state
@@ -99,6 +119,36 @@ class Tokens:
             family=payload.get("fam"),
             key_id=key_id,
         )
+
+
+class TokenSigner:
+    """Gives this server's :class:`Tokens`, whose secret is in the settings or else in the database.
+
+    Args:
+        gate: The database.
+        config: The settings.
+    """
+
+    def __init__(self, gate: DatabaseGate, config: AuthConfig) -> None:
+        self._gate = gate
+        self._config = config
+        self._tokens: Tokens | None = None
+
+    async def tokens(self) -> Tokens:
+        """What signs and reads tokens; the secret is read once.
+
+        Raises:
+            StorageError: The database cannot be opened now; with the reason.
+        """
+        if self._tokens is None:
+            configured = self._config.jwt_secret
+            if configured is None:
+                async with self._gate.read() as session:
+                    secret = await read_secret(session, SIGNING_SECRET)
+            else:
+                secret = configured.get_secret_value()
+            self._tokens = Tokens(secret, seconds=self._config.access_token_minutes * 60)
+        return self._tokens
 
 
 def make_refresh_token() -> str:

@@ -16,9 +16,9 @@ from services.routers.fields import ID, After, Id, Limit, page
 from services.routers.forms import AUDIO
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
-from services.tenancy.principal import Claims, Principal
+from services.tenancy.principal import Principal
 from services.tenancy.scopes import Scope, access
-from services.tokens import Tokens
+from services.tokens import Claims, Tokens
 from storage.objects.contract import InvalidRange, ObjectMissing
 from storage.repositories.outputs import OutputRepository
 from storage.tables import Output
@@ -141,7 +141,7 @@ async def sign_audio_url(
     expires = int(time.time()) + body.expires_in
     signed = _Signed(audio_id, caller.org_id, caller.key_id or caller.user_id or "", expires)
     query = {"org": signed.org_id, **({"by": signed.by} if signed.by else {}), "expires": expires}
-    signature = signed.signature(await state.gate.open())
+    signature = signed.signature(await state.token_signer.tokens())
     base = state.settings.server.public_url or request.state.base_url
     url = f"{base.rstrip('/')}/audio/{audio_id}?{urlencode({**query, 'signature': signature})}"
     return {"id": audio_id, "object": "audio.url", "url": url, "expires_at": expires}
@@ -176,7 +176,7 @@ async def _signer(state: GatewayState, signed: _Signed, signature: str) -> Princ
     Raises:
         ApiError: 403, the signature is wrong or too old, or they may not.
     """
-    if not hmac.compare_digest(signed.signature(await state.gate.open()), signature):
+    if not hmac.compare_digest(signed.signature(await state.token_signer.tokens()), signature):
         raise ApiError(403, "The URL's signature is invalid.", code="invalid_signature")
     if signed.expires < time.time():
         raise ApiError(403, "The URL has expired.", code="url_expired")

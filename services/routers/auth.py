@@ -7,9 +7,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.errors import answers, invalid
+from services.quota.allowed import Allowed
 from services.routers.fields import Body, Email, Name, Password, Storable
 from services.state import State
-from services.tenancy.caller import Allowed, Caller
+from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
 from services.tenancy.scopes import access
 from services.tenancy.sessions import Issued

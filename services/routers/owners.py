@@ -4,7 +4,8 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
-from services.tenancy.caller import Allowed, Caller
+from services.quota.allowed import Allowed
+from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
 from services.voices.library import Owner
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.audio.formats import FORMATS
 from services.errors import answers
+from services.quota.allowed import Allowed
 from services.quota.limits import Allowance
 from services.quota.meter import Demand
 from services.routers.events import event_stream
@@ -18,7 +19,7 @@ from services.speech.script import Script, SpeechRequest, write_script
 from services.speech.stream import SpeechStream
 from services.state import GatewayState, State
 from services.tasks import until_hangup
-from services.tenancy.caller import Allowed, Caller
+from services.tenancy.caller import Caller
 from services.tenancy.principal import Principal
 from services.tenancy.scopes import Scope, access
 

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from services.errors import invalid
+from services.quota.allowed import Allowed
 from services.routers.fields import ID
 from services.state import GatewayState, State
-from services.tenancy.caller import Allowed, Caller
+from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
 from storage.columns import now
 from storage.repositories.ledger import Ledger

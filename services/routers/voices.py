@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from engines.text.reading import reading_script
 from services.errors import ApiError, answers, invalid
+from services.quota.allowed import Allowed
 from services.routers.events import event_stream
 from services.routers.fields import After, Id, Limit, Name, Storable, page
 from services.routers.forms import (
@@ -30,7 +31,7 @@ from services.routers.speech import speak
 from services.sharing.places import take_place
 from services.speech.script import SpeechRequest
 from services.state import GatewayState, State
-from services.tenancy.caller import Allowed, Caller
+from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
 from services.uploads import Form, is_json, read_form
 from services.voices.intake import WAV, Described

@@ -16,9 +16,9 @@ from services.gate import DatabaseGate
 from services.sharing.slots import CLAIMANT, Claimant
 from services.tasks import SingleFlight
 from services.tenancy.keys import MARK, matches, parse_key
-from services.tenancy.principal import Claims, Principal
+from services.tenancy.principal import Principal
 from services.tenancy.scopes import EVERYTHING, Scope, scopes_of
-from services.tokens import InvalidToken
+from services.tokens import Claims, InvalidToken, TokenSigner
 from storage.columns import now
 from storage.repositories.keys import find_key, touch_keys
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
@@ -44,12 +44,16 @@ class Authenticator:
 
     Args:
         gate: Keys, users and tenants.
+        signer: Reads access tokens.
         config: The settings.
         default_plan: The plan of the local tenant.
     """
 
-    def __init__(self, gate: DatabaseGate, config: AuthConfig, *, default_plan: str) -> None:
+    def __init__(
+        self, gate: DatabaseGate, signer: TokenSigner, config: AuthConfig, *, default_plan: str
+    ) -> None:
         self._gate = gate
+        self._signer = signer
         self._config = config
         self._local = Principal(
             org_id=LOCAL.org_id, org_name=LOCAL.org_name, plan=default_plan, scopes=LOCAL.scopes
@@ -149,7 +153,7 @@ class Authenticator:
         if credential.startswith(MARK):
             return await self._by_key(credential)
         try:
-            claims = (await self._gate.open()).read(credential)
+            claims = (await self._signer.tokens()).read(credential)
         except InvalidToken as error:
             raise unauthorized(str(error), "token_expired" if error.expired else "invalid_api_key") from error
         async with self._gate.read() as session:

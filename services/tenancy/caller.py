@@ -5,7 +5,6 @@ from typing import Annotated, TypeAlias, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from services.quota.limits import Allowance
 from services.tenancy.principal import Principal
 
 
@@ -13,12 +12,5 @@ async def _caller(connection: HTTPConnection) -> Principal:
     return cast("Principal", connection.state.principal)
 
 
-async def _allowed(connection: HTTPConnection) -> Allowance:
-    return cast("Allowance", connection.state.allowance)
-
-
 Caller: TypeAlias = Annotated[Principal, Depends(_caller)]
 """Declares a route's parameter as who calls it. The middleware has let them through."""
-
-Allowed: TypeAlias = Annotated[Allowance, Depends(_allowed)]
-"""Declares a route's parameter as what the caller's tenant may use."""

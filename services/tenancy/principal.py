@@ -6,26 +6,10 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from services.tenancy.scopes import Scope
+from services.tokens import Claims
 
 Limits: TypeAlias = Mapping[str, Any]
 """A tenant's own limits, by the names of :class:`services.config.QuotaLimits`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """Who somebody says they are: what an access token holds. Believed only together with the database.
-
-    Attributes:
-        org_id: The tenant.
-        user_id: The user, of a login.
-        family: The login it came from.
-        key_id: The API key it was made from.
-    """
-
-    org_id: str
-    user_id: str | None = None
-    family: str | None = None
-    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

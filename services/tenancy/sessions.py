@@ -15,8 +15,7 @@ from services.tenancy.keys import parse_key
 from services.tenancy.login_guard import LoginGuard
 from services.tenancy.origin import Origin
 from services.tenancy.passwords import Passwords
-from services.tenancy.principal import Claims
-from services.tokens import hash_token, is_refresh_token, make_refresh_token
+from services.tokens import Claims, TokenSigner, hash_token, is_refresh_token, make_refresh_token
 from storage.columns import new_id, now
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import UserRepository
@@ -45,6 +44,7 @@ class Sessions:
 
     Args:
         gate: The database.
+        signer: Signs access tokens.
         config: The settings.
         authenticator: Checks API keys.
         counters: Count failures.
@@ -55,6 +55,7 @@ class Sessions:
     def __init__(
         self,
         gate: DatabaseGate,
+        signer: TokenSigner,
         config: AuthConfig,
         authenticator: Authenticator,
         counters: Counters,
@@ -62,6 +63,7 @@ class Sessions:
         passwords: Passwords,
     ) -> None:
         self._gate = gate
+        self._signer = signer
         self._config = config
         self._authenticator = authenticator
         self._guard = guard
@@ -146,7 +148,7 @@ class Sessions:
             principal = await self._authenticator.identify(api_key)
         except ApiError as error:
             raise await self._refused(error, origin, account) from error
-        tokens = await self._gate.open()
+        tokens = await self._signer.tokens()
         seconds = tokens.seconds
         if principal.expires_at is not None:
             seconds = max(0.0, min(seconds, (principal.expires_at - now()).total_seconds()))
@@ -210,7 +212,7 @@ class Sessions:
             token_hash=hash_token(refresh_token),
             expires_at=now() + timedelta(days=self._config.refresh_token_days),
         )
-        tokens = await self._gate.open()
+        tokens = await self._signer.tokens()
         signed = tokens.sign(Claims(org_id=org_id, user_id=user_id, family=family))
         return Issued(
             access_token=signed, expires_in=int(tokens.seconds), refresh_token=refresh_token, org_id=org_id

@@ -7,7 +7,8 @@ removed or a tenant locked, the answers are cut off. Nothing is looked up while 
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
@@ -17,8 +18,9 @@ from services.config import AuthConfig
 from services.errors import ApiError
 from services.tasks import Chore
 from services.tenancy.authenticator import Authenticator
-from services.tenancy.principal import Claims, Principal
+from services.tenancy.principal import Principal
 from services.tenancy.scopes import Access, Scope
+from services.tokens import Claims
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +135,27 @@ class AccessWatch:
             for answer in self._answers.get(claims, ()):
                 if answer.scope is not None and answer.scope not in principal.scopes:
                     answer.cut(forbidden(answer.scope))
+
+
+class Watched:
+    """ASGI middleware: an answer ends when its caller may not have it any more.
+
+    Args:
+        app: What answers.
+        watch: Gives what watches; there once the app has started.
+    """
+
+    def __init__(self, app: ASGIApp, watch: Callable[[], AccessWatch]) -> None:
+        self._app = app
+        self._watch = watch
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        access = cast("Access | None", scope.get("state", {}).get("access"))
+        if access is None or access.everyone:
+            await self._app(scope, receive, send)
+        else:
+            await self._watch().serve(self._app, access, scope, receive, send)
 
 
 async def _end(

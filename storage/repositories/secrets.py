@@ -13,11 +13,15 @@ from storage.tables import ServerSecret
 BYTES: Final = 48
 
 
-async def server_secret(session: AsyncSession, name: str) -> str:
-    """The secret of that name, made at the first call; alike for all processes of a database."""
+async def make_secret(session: AsyncSession, name: str) -> None:
+    """Make the secret of that name, unless there is one; all processes of a database have the same."""
     insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
     made = insert(ServerSecret).values(name=name, value=secrets.token_urlsafe(BYTES))
     await session.execute(made.on_conflict_do_nothing())
+
+
+async def read_secret(session: AsyncSession, name: str) -> str:
+    """The secret of that name, which has been made."""
     return (await session.scalars(select(ServerSecret.value).where(ServerSecret.name == name))).one()
 
 

@@ -28,12 +28,13 @@ from services.gate import DatabaseGate
 from services.http.error_pace import ErrorPace
 from services.http.proxies import TrustedProxies
 from services.middleware import Closing, RequestId, TakeOver, Unexpected
+from services.quota.allowed import Allowed
 from services.runner.app import RunnerAccess, RunnerToken, create_runner_app
 from services.state import State
 from services.stopping import Stopping
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL
-from services.tenancy.caller import Allowed, Caller
+from services.tenancy.caller import Caller
 from services.tenancy.origin import CLI
 from services.tenancy.scopes import Access, access
 from services.tenancy.scopes import Scope as KeyScope

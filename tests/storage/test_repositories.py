@@ -15,7 +15,7 @@ from storage.repositories.audit import AuditRepository
 from storage.repositories.keys import KeyRepository, find_key, touch_keys
 from storage.repositories.orgs import OrgRepository
 from storage.repositories.outputs import OutputRepository, expired_outputs
-from storage.repositories.secrets import server_secret
+from storage.repositories.secrets import make_secret, read_secret
 from storage.repositories.stored import stored_bytes
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.usage import UsageRepository, add_usage
@@ -268,9 +268,11 @@ async def test_finished_audio_belongs_to_one_org_and_expires(database: Database)
 async def test_all_processes_get_one_secret(database: Database):
     async def ask() -> str:
         async with database.write() as session:
-            return await server_secret(session, "jwt")
+            await make_secret(session, "jwt")
+            return await read_secret(session, "jwt")
 
     (secret,) = set(await asyncio.gather(*(ask() for _ in range(5))))
     assert len(secret) >= 48
     async with database.write() as session:
-        assert await server_secret(session, "other") != secret
+        await make_secret(session, "other")
+        assert await read_secret(session, "other") != secret

@@ -16,6 +16,7 @@ from services.sharing.slots import CLAIMANT, Claimant
 from services.tenancy.administration import Administration
 from services.tenancy.authenticator import LOCAL, Authenticator
 from services.tenancy.origin import CLI
+from services.tokens import TokenSigner
 from storage.database import Database
 from storage.errors import StorageUnavailable
 
@@ -113,7 +114,7 @@ async def key_of(gate: DatabaseGate) -> tuple[str, str]:
 
 def authenticator(gate: DatabaseGate, cache_seconds: float) -> Authenticator:
     config = AuthConfig(mode="required", cache_seconds=cache_seconds)
-    return Authenticator(gate, config, default_plan="default")
+    return Authenticator(gate, TokenSigner(gate, config), config, default_plan="default")
 
 
 async def test_many_with_one_key_ask_the_database_once(database: Database, gate: DatabaseGate):

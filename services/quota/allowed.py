@@ -1,0 +1,16 @@
+"""What the caller's tenant may use, for its route."""
+
+from typing import Annotated, TypeAlias, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from services.quota.limits import Allowance
+
+
+async def _allowed(connection: HTTPConnection) -> Allowance:
+    return cast("Allowance", connection.state.allowance)
+
+
+Allowed: TypeAlias = Annotated[Allowance, Depends(_allowed)]
+"""Declares a route's parameter as what the caller's tenant may use."""

@@ -23,14 +23,14 @@ class Acceptance(Body):
     token: Secret
     password: Password | None = Field(
         default=None,
-        description="A new one; for an address with an account, that of the account. A user with an account "
-        "may send the access token of a login as `Authorization` in its place.",
+        description="A new password; for an address with an account, that account's. A user with an account "
+        "can send the access token of a login as `Authorization` in its place.",
     )
     name: PersonName | None = Field(default=None, description="The name of a new user.")
 
 
 class Place(BaseModel):
-    """A place in an organisation."""
+    """A membership in an organisation."""
 
     user_id: str
     email: str

@@ -37,7 +37,7 @@ class ConsentFields(BaseModel):
 
 
 class ConsentChange(BaseModel):
-    """What changes of a consent."""
+    """Changes to a consent."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -31,7 +31,7 @@ class Login(Body):
 
 
 class TokenRequest(Body):
-    """What is exchanged for an access token."""
+    """The credential to exchange for an access token."""
 
     grant_type: Literal["refresh_token", "api_key"]
     refresh_token: Secret | None = None

@@ -15,7 +15,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class Scope(StrEnum):
-    """A kind of thing a key, a token or a role lets its holder do, within its own tenant."""
+    """A permission of a key, a token or a role, within its own tenant."""
 
     SPEECH = "speech"
     """Speak."""

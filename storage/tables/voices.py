@@ -12,7 +12,7 @@ from storage.tables.base import ID, NAME, NAME_KEY, Base
 
 
 class VoiceState(StrEnum):
-    """Where a voice is, in all or in one engine."""
+    """The state of a voice, overall or in one engine."""
 
     PENDING = "pending"
     """It waits: for samples, for a consent, or for its turn."""

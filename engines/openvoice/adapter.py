@@ -35,6 +35,7 @@ from engines.openvoice.embedded import EmbeddedVoice
 from engines.openvoice.options import OpenVoiceOptions
 from engines.openvoice.references import signals
 from engines.openvoice.row import Row
+from engines.recordings.prepared import check_model
 from engines.recordings.signals import to_signal
 from engines.text.reading import reading_script
 
@@ -296,11 +297,7 @@ class OpenVoiceEngine:
         return _Job(index, spoken, await self._source(machine, spoken), target.colour)
 
     def _target(self, prepared: VoiceEmbeddingRef, colours: int) -> _Target:
-        if prepared.model != self.voice_model:
-            raise UnsupportedUtterance(
-                f"The voice was prepared for {prepared.model}, not for {self.voice_model}. Prepare it again.",
-                param="voice",
-            )
+        check_model(prepared, self.voice_model)
         colour = prepared.tensors.get(_COLOUR)
         pitch = prepared.tensors.get(_PITCH, np.zeros(1, np.float32))
         sound = (

@@ -1,1 +1,1 @@
-"""The signal processing of recordings that several engines need: reading, resampling, spectra, pitch."""
+"""What several engines need to make voices of recordings: reading, resampling, spectra, pitch."""

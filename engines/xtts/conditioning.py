@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engines.contract import Abandoned, ReferenceSample, UnsupportedUtterance, VoiceEmbeddingRef
 from engines.coqui import coqui
+from engines.recordings.prepared import check_model
 from engines.xtts.checkpoint import Checkpoint, Settings, Shape
 
 RATE: Final = 22_050
@@ -64,11 +65,7 @@ class Conditioning:
         Raises:
             UnsupportedUtterance: It is for another model than ``model``, or damaged.
         """
-        if prepared.model != model:
-            raise UnsupportedUtterance(
-                f"The voice was prepared for {prepared.model}, not for {model}. Prepare it again.",
-                param="voice",
-            )
+        check_model(prepared, model)
         return cls.from_tensors(prepared.tensors, shape)
 
     @classmethod

@@ -9,6 +9,7 @@ import numpy as np
 from engines.contract import UnsupportedUtterance, VoiceEmbeddingRef
 from engines.espeak.adaptation.delivery import BASES, Delivery
 from engines.espeak.adaptation.neighbours import Neighbours
+from engines.recordings.prepared import check_model
 from engines.recordings.spectra import AUDIBLE, BANDS, CEPSTRA, Analysis, Floats, smoothed
 
 CONTEXT: Final = 12
@@ -95,11 +96,7 @@ class AdaptedVoice:
         Raises:
             UnsupportedUtterance: It is for another model than ``model``, or damaged.
         """
-        if prepared.model != model:
-            raise UnsupportedUtterance(
-                f"The voice was prepared for {prepared.model}, not for {model}. Prepare it again.",
-                param="voice",
-            )
+        check_model(prepared, model)
         return cls.from_tensors(prepared.tensors)
 
     @classmethod

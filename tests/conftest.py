@@ -14,11 +14,11 @@ __all__ = ["kokoro_folder", "whisper_folder"]
 
 
 def _heed_signals() -> None:
-    """Children ignore what this process ignores: SIGHUP under nohup, SIGINT in the background of a script.
+    """Children ignore what this process ignores: SIGHUP under nohup, SIGINT and SIGQUIT in a script's ``&``.
 
     What it handles they take as usual.
     """
-    for name in ("SIGHUP", "SIGINT"):
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
         signum = getattr(signal, name, None)
         if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, lambda *_: None)

@@ -27,10 +27,14 @@ $(VENV)/.server: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
+	@echo "Installing into $(VENV) what the tests need: about 1.5 GB."
 	$(PIP) install $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@ $(VENV)/.server
 
 $(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/pyvenv.cfg
+	@echo "Installing into $(TORCH_VENV) what the engines with torch need: about 3 GB with torch's CPU build,"
+	@echo "some gigabytes more with CUDA. Which build it is, pip's settings decide (PIP_EXTRA_INDEX_URL,"
+	@echo "PIP_FIND_LINKS). \`make test-base\` does without torch."
 	$(TORCH_PIP) install $(CONSTRAINTS) --editable '.[dev,xtts,openvoice]'
 	@touch $@
 

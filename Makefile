@@ -58,7 +58,7 @@ test-base: $(VENV)/.dev system  ## the tests of all that works without torch
 test-torch: $(TORCH_VENV)/.dev  ## the tests of the engines that need torch
 	$(TORCH_BIN)/python -m pytest -m "not slow" $(TORCH_TESTS)
 
-# A test that fails once and then passes is reported as flaky ("rerun") instead of failing everything.
+# A test that fails once and then passes is named at the end ("flaky: …") instead of failing everything.
 test-all: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests; a failed one once more
 	$(BIN)/python -m pytest --reruns 1
 	$(TORCH_BIN)/python -m pytest --reruns 1 $(TORCH_TESTS)

@@ -31,6 +31,16 @@ settings.register_profile("awaaztwin", deadline=None)
 settings.load_profile("awaaztwin")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that passed only when they were run again."""
+    stats = terminalreporter.stats
+    failed = {report.nodeid for kind in ("failed", "error") for report in stats.get(kind, [])}
+    again = dict.fromkeys(report.nodeid for report in stats.get("rerun", []))
+    for nodeid in again:
+        if nodeid not in failed:
+            terminalreporter.write_line(f"flaky: {nodeid}")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server, None, None]:
     """One server for all tests that leave it as it was."""

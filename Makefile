@@ -27,10 +27,14 @@ $(VENV)/.server: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
+	@echo "Installing into $(VENV) what the tests need: about 1.5 GB."
 	$(PIP) install $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@ $(VENV)/.server
 
 $(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/pyvenv.cfg
+	@echo "Installing into $(TORCH_VENV) what the engines with torch need: about 3 GB with torch's CPU build,"
+	@echo "some gigabytes more with CUDA. Which build it is, pip's settings decide (PIP_EXTRA_INDEX_URL,"
+	@echo "PIP_FIND_LINKS). \`make test-base\` does without torch."
 	$(TORCH_PIP) install $(CONSTRAINTS) --editable '.[dev,xtts,openvoice]'
 	@touch $@
 
@@ -54,7 +58,7 @@ test-base: $(VENV)/.dev system  ## the tests of all that works without torch
 test-torch: $(TORCH_VENV)/.dev  ## the tests of the engines that need torch
 	$(TORCH_BIN)/python -m pytest -m "not slow" $(TORCH_TESTS)
 
-# A test that fails once and then passes is reported as flaky ("rerun") instead of failing everything.
+# A test that fails once and then passes is named at the end ("flaky: …") instead of failing everything.
 test-all: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests; a failed one once more
 	$(BIN)/python -m pytest --reruns 1
 	$(TORCH_BIN)/python -m pytest --reruns 1 $(TORCH_TESTS)

@@ -1,7 +1,9 @@
 """Bringing the database's tables to what this version needs, and back."""
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ FOLDER: Final = Path(__file__).with_name("migrations")
 
 LOCK: Final = 0x4157_5A54
 """Number of PostgreSQL's advisory lock under which migrations run."""
+
+_TURN: Final = threading.Lock()
+_POLL_SECONDS: Final = 0.01
 
 
 def head_revision() -> str:
@@ -98,9 +103,21 @@ async def _run(database: Database, work: Callable[[Config], None]) -> str | None
         return before
 
     # Alembic works through a table at a time, and may take longer than a request may.
-    async with asyncio.timeout(600), database.write() as session:
+    async with asyncio.timeout(600), _turn(), database.write() as session:
         connection = await session.connection()
         return await connection.run_sync(migrate)
+
+
+@asynccontextmanager
+async def _turn() -> AsyncGenerator[None, None]:
+    """One migration at a time: Alembic's ``context`` and ``op`` are global to the process."""
+    # A lock of asyncio holds in one event loop, and waiting for one of threads would stop the loop.
+    while not _TURN.acquire(blocking=False):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        _TURN.release()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -14,11 +14,11 @@ __all__ = ["kokoro_folder", "whisper_folder"]
 
 
 def _heed_signals() -> None:
-    """Children ignore what this process ignores: SIGHUP under nohup, SIGINT in the background of a script.
+    """Children ignore what this process ignores: SIGHUP under nohup, SIGINT and SIGQUIT in a script's ``&``.
 
     What it handles they take as usual.
     """
-    for name in ("SIGHUP", "SIGINT"):
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
         signum = getattr(signal, name, None)
         if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, lambda *_: None)
@@ -29,6 +29,16 @@ _heed_signals()
 # A busy machine fails no test.
 settings.register_profile("awaaztwin", deadline=None)
 settings.load_profile("awaaztwin")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that passed only when they were run again."""
+    stats = terminalreporter.stats
+    failed = {report.nodeid for kind in ("failed", "error") for report in stats.get(kind, [])}
+    again = dict.fromkeys(report.nodeid for report in stats.get("rerun", []))
+    for nodeid in again:
+        if nodeid not in failed:
+            terminalreporter.write_line(f"flaky: {nodeid}")
 
 
 @pytest.fixture(scope="session")

@@ -421,7 +421,7 @@ async def test_a_socket_whose_route_fails(accepted: bool, status: int) -> None:
         assert answer.status == status
         assert answer.headers["x-request-id"] == ID
         if not accepted:
-            assert answer.error["message"] == "The server had an error of its own."
+            assert answer.error["message"] == "The server had an error while processing the request."
 
 
 async def test_a_page_from_elsewhere_opens_no_socket_of_a_server_in_local_mode() -> None:

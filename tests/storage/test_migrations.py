@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +97,16 @@ async def test_a_migration_that_fails_changes_nothing(address: str):
         with pytest.raises(Exception, match="server_secrets"):
             await migrate.upgrade(database)
         assert await tables(database) <= {"server_secrets"}
+
+
+async def test_databases_of_one_process_are_migrated_at_once(tmp_path: Path) -> None:
+    """Alembic's context is one for the process; databases in it, whichever loops they have, take turns."""
+
+    async def migrated(number: int) -> str | None:
+        async with Database(f"sqlite:///{tmp_path}/{number}.db") as database:
+            await migrate.upgrade(database)
+            return await migrate.current_revision(database)
+
+    of_this_loop = asyncio.gather(*[migrated(number) for number in range(3)])
+    of_others = asyncio.gather(*[asyncio.to_thread(asyncio.run, migrated(3 + number)) for number in range(3)])
+    assert [*await of_this_loop, *await of_others] == [migrate.head_revision()] * 6

@@ -82,6 +82,7 @@ types: $(TORCH_VENV)/.dev  ## pyright, strict
 docs: $(VENV)/.dev  ## generated documents are up to date
 	$(BIN)/python scripts/config_docs.py --check
 	$(BIN)/python scripts/openapi.py --check
+	$(BIN)/python scripts/rooms.py --check
 
 check: lint types docs test-all  ## what CI runs
 

@@ -56,9 +56,10 @@ class Key:
     @property
     def description(self) -> str:
         """What it is for, in one line of Markdown."""
-        if self.field.description is None and self.model is not None:
-            return (self.model.__doc__ or "").partition("\n")[0]
-        return self.field.description or ""
+        text = self.field.description
+        if text is None and self.model is not None:
+            text = (self.model.__doc__ or "").partition("\n")[0].replace("``", "`")
+        return " ".join((text or "").split())
 
 
 def keys_of(model: type[BaseModel]) -> Mapping[str, Key]:

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from engines.config import EngineConfig, StrictModel
+from engines.config import EngineConfig
 from services.config.quota import QuotaConfig
 from services.config.rules import broken_rules
 from services.config.sections import (
@@ -15,6 +15,7 @@ from services.config.sections import (
     MemoryConfig,
     ModelsConfig,
     RetentionConfig,
+    Section,
     ServerConfig,
     TextConfig,
 )
@@ -23,44 +24,26 @@ from storage.config import StorageConfig
 Profile = Literal["local", "onprem", "cloud"]
 
 
-class Settings(StrictModel):
+class Settings(Section):
     """The settings of one server. Rules between sections are in :mod:`services.config.rules`."""
 
-    env: Profile = Field(
-        default="local",
-        description="The profile; `configuration.<env>.yaml` beside the file overrides it.",
-    )
-    server: ServerConfig = Field(
-        default=ServerConfig(),
-        description="Where the Gateway listens and how it behaves towards its clients.",
-    )
-    auth: AuthConfig = Field(default=AuthConfig(), description="Who may use the server.")
-    storage: StorageConfig = Field(default=StorageConfig(), description="Where persistent data is stored.")
+    env: Profile = "local"
+    """The profile; `configuration.<env>.yaml` beside the file overrides it."""
+    server: ServerConfig = ServerConfig()
+    auth: AuthConfig = AuthConfig()
+    storage: StorageConfig = StorageConfig()
+    """Where persistent data is stored."""
     engines: list[EngineConfig] = Field(
-        default=[EngineConfig(name="KOKORO", type="KOKORO"), EngineConfig(name="ESPEAK")],
-        max_length=64,
-        description="The engines; the default is the first that is enabled and has its weights.",
+        default=[EngineConfig(name="KOKORO", type="KOKORO"), EngineConfig(name="ESPEAK")], max_length=64
     )
-    memory: MemoryConfig = Field(
-        default=MemoryConfig(), description="Memory limits for all engines of this host."
-    )
-    models: ModelsConfig = Field(
-        default=ModelsConfig(), description="Engines' weights, as `awaaztwin models` fetches them."
-    )
-    limits: LimitsConfig = Field(
-        default=LimitsConfig(), description="Limits of one request, and of all requests together."
-    )
-    quota: QuotaConfig = Field(
-        default_factory=QuotaConfig,
-        description="What tenants may use; a tenant's own limits override its plan's.",
-    )
-    text: TextConfig = Field(
-        default=TextConfig(), description="How text is prepared for speech; a request's fields override it."
-    )
-    consent: ConsentConfig = Field(default=ConsentConfig(), description="What a cloned voice requires.")
-    retention: RetentionConfig = Field(
-        default=RetentionConfig(), description="How long data is kept, in days; `null`: forever."
-    )
+    """The engines; the default is the first that is enabled and has its weights."""
+    memory: MemoryConfig = MemoryConfig()
+    models: ModelsConfig = ModelsConfig()
+    limits: LimitsConfig = LimitsConfig()
+    quota: QuotaConfig = QuotaConfig()
+    text: TextConfig = TextConfig()
+    consent: ConsentConfig = ConsentConfig()
+    retention: RetentionConfig = RetentionConfig()
 
     @property
     def consent_required(self) -> bool:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from services.config import LoadedSettings, Settings
-from services.config.flat import flatten
-from services.config.mask import MASK
+from services.config.mask import MASK, flatten
 from services.host.folder import RuntimeFolderError, runtime_folder
 from storage.database import Database
 from storage.private import OTHERS, make_private_folder, tighten

@@ -1,16 +1,19 @@
 """``awaaztwin config``: the settings in effect."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from services.cli.console import messages, output, print_json, reported
-from services.config import ConfigError, load_settings
+from services.config import ConfigError, LoadedSettings, load_settings
 from services.config.load import FILE_NAME
-from services.config.show import render_json, render_table
+from services.config.mask import flatten
+from services.config.validation import DEFAULT
 from services.config.variables import FILE_VARIABLE
 
 ConfigOption = Annotated[
@@ -31,9 +34,9 @@ def show(
     """Show the effective settings and where each value came from; secrets are masked."""
     loaded = load_settings(config)
     if as_json:
-        print_json(render_json(loaded))
+        print_json(loaded.shown())
     else:
-        output().print(render_table(loaded))
+        output().print(table_of(loaded))
 
 
 @app.command()
@@ -62,3 +65,17 @@ def path(*, config: ConfigOption = None) -> None:
         messages().print(
             f"No settings file; built-in defaults are in effect. It would be {expected.resolve()}"
         )
+
+
+def table_of(loaded: LoadedSettings) -> Table:
+    """A row for each key: its value, secrets masked, and where that came from; defaults are dim."""
+    table = Table(title="Settings", title_justify="left")
+    for heading in ("Key", "Value", "Source"):
+        table.add_column(heading, overflow="fold")
+    for path, value in flatten(loaded.masked()):
+        source = loaded.sources[".".join(path)]
+        # Text, not str: a value may look like rich's markup.
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        cells = (Text(".".join(path)), Text(text), Text(source))
+        table.add_row(*cells, style="dim" if source == DEFAULT else "")
+    return table

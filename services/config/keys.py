@@ -3,34 +3,20 @@
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from inspect import isclass
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from services.config.node import KeyPath
+from services.config.settings import Settings
 
-ENGINE = "<name>"
+ENGINE: Final = "<name>"
 """Stands in a key's path for the name of an engine."""
 
-ANY = "<key>"
+ANY: Final = "<key>"
 """Stands in a key's path for the key of a section that is one of many, such as a plan's name."""
-
-
-class Shape(Enum):
-    """What may stand at a key."""
-
-    VALUE = auto()
-    SECTION = auto()
-    """A mapping with known keys."""
-    NAMED = auto()
-    """A list of sections, each with a ``name``."""
-    MAPPING = auto()
-    """A mapping with any keys."""
-    KEYED = auto()
-    """A mapping of sections, with any keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +24,55 @@ class Key:
     """A key of the settings.
 
     Attributes:
-        name: Its own name, without the sections it is in.
         field: Its definition.
-        shape: What may stand there.
-        model: The section, or the model of the sections of a named list or a keyed mapping.
         types: What its values may be, ``None`` left out.
         nullable: Whether ``null`` is a value of it.
+        container: ``dict`` for a section or a mapping, ``list`` for the engines, ``None`` for a value.
+        below: The keys inside; :data:`ENGINE` or :data:`ANY` for sections that the settings name.
     """
 
-    name: str
     field: FieldInfo
-    shape: Shape
-    model: type[BaseModel] | None
     types: tuple[Any, ...]
     nullable: bool
+    container: type | None
+    below: Mapping[str, "Key"]
 
     @property
     def description(self) -> str:
         """What it is for, in one line of Markdown."""
         text = self.field.description
-        if text is None and self.model is not None:
-            text = (self.model.__doc__ or "").partition("\n")[0].replace("``", "`")
+        if text is None and self.below:
+            text = (self.types[0].__doc__ or "").partition("\n")[0].replace("``", "`")
         return " ".join((text or "").split())
 
+    def child(self, name: str) -> "Key | None":
+        """The key ``name`` inside this one, if there is such a key."""
+        return self.below.get(name) or self.below.get(ENGINE) or self.below.get(ANY)
 
-def keys_of(model: type[BaseModel]) -> Mapping[str, Key]:
-    """The keys of one section, in order."""
-    return {name: _key(name, field) for name, field in model.model_fields.items()}
 
-
-def walk(model: type[BaseModel], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Key]]:
-    """Every key below ``model``, outer ones first; :data:`ENGINE` stands for an engine's name."""
-    for name, key in keys_of(model).items():
+def walk(key: Key | None = None, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Key]]:
+    """Every key below ``key``, outer ones first; of all settings when it is left out."""
+    for name, inner in (key or SETTINGS).below.items():
         path = (*prefix, name)
-        yield path, key
-        if key.model is not None:
-            stand_in = {Shape.NAMED: (ENGINE,), Shape.KEYED: (ANY,)}.get(key.shape, ())
-            yield from walk(key.model, (*path, *stand_in))
+        if name not in {ENGINE, ANY}:
+            yield path, inner
+        if inner.below:
+            yield from walk(inner, path)
 
 
-def _key(name: str, field: FieldInfo) -> Key:
+def _key(field: FieldInfo) -> Key:
     members = _members(field.annotation)
     kinds = tuple(member for member in members if member is not types.NoneType)
-    shape, model = Shape.VALUE, None
-    if len(kinds) == 1:
-        shape, model = _shape(kinds[0])
-    return Key(name, field, shape, model, kinds, nullable=types.NoneType in members)
+    arguments = get_args(kinds[0])
+    container, below = None, dict[str, Key]()
+    if _is_model(kinds[0]):
+        container, below = dict, {name: _key(inner) for name, inner in kinds[0].model_fields.items()}
+    elif get_origin(kinds[0]) is dict:
+        container = dict
+        below = {ANY: _key(FieldInfo.from_annotation(arguments[1]))} if _is_model(arguments[1]) else {}
+    elif get_origin(kinds[0]) is list and _is_model(arguments[0]):
+        container, below = list, {ENGINE: _key(FieldInfo.from_annotation(arguments[0]))}
+    return Key(field, kinds, types.NoneType in members, container, below)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation is anything
@@ -95,14 +84,9 @@ def _members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotatio
     return (annotation,)
 
 
-def _shape(kind: Any) -> tuple[Shape, type[BaseModel] | None]:  # noqa: ANN401 - as above
-    if isclass(kind) and issubclass(kind, BaseModel):
-        return Shape.SECTION, kind
-    arguments = get_args(kind)
-    if get_origin(kind) is dict:
-        if isclass(arguments[1]) and issubclass(arguments[1], BaseModel):
-            return Shape.KEYED, arguments[1]
-        return Shape.MAPPING, None
-    if get_origin(kind) is list and isclass(arguments[0]) and issubclass(arguments[0], BaseModel):
-        return Shape.NAMED, arguments[0]
-    return Shape.VALUE, None
+def _is_model(kind: Any) -> bool:  # noqa: ANN401 - as above
+    return isclass(kind) and issubclass(kind, BaseModel)
+
+
+SETTINGS: Final = _key(FieldInfo.from_annotation(Settings))
+"""Stands for all settings; the sections are below it."""

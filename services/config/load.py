@@ -2,24 +2,23 @@
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
 from pydantic import JsonValue
 
 from engines.config import EngineConfig
-from services.config.flat import flatten
 from services.config.layer import fit, stack
-from services.config.mask import masked
-from services.config.names import engine_key
+from services.config.mask import flatten, masked
 from services.config.node import Node, merge
 from services.config.problems import ConfigError, Problem
 from services.config.settings import Profile, Settings
-from services.config.validation import DEFAULT, origin, validate, value_problems
-from services.config.variables import FILE_VARIABLE, Variable, from_dotenv, from_environment, to_layer
-from services.config.yaml_file import read_yaml
+from services.config.validation import DEFAULT, origin, validate
+from services.config.variables import FILE_VARIABLE, dotenv_layer, environment_layer
+from services.config.yaml_file import parse_yaml, read_text
 
 FILE_NAME: Final = "configuration.yaml"
 
@@ -43,6 +42,10 @@ class LoadedSettings:
         """The settings as JSON would have them, secrets masked."""
         return masked(self.settings)
 
+    def shown(self) -> dict[str, JsonValue]:
+        """What ``config show --json`` prints and ``GET /config`` answers: masked settings, and sources."""
+        return {"settings": self.masked(), "sources": dict(self.sources)}
+
 
 def load_settings(
     path: Path | None = None, environ: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -59,27 +62,43 @@ def load_settings(
         ConfigError: Something is wrong; it lists everything that is.
     """
     environ = os.environ if environ is None else environ
-    file, required = _expected_file(path, environ, cwd or Path.cwd())
-    reader = _Reader()
-    problems = reader.problems
-    base = fit(reader.yaml(file, required=required), problems)
-    dotenv = to_layer(reader.dotenv(file.with_name(".env")), problems)
-    variables = to_layer(from_environment(environ), problems)
-    overlay = Node({}, "")
-    if profile := _profile(base, dotenv, variables):
-        overlay = fit(reader.yaml(file.with_name(f"{file.stem}.{profile}{file.suffix}")), problems)
-        own, found = overlay.find(("env",))
-        if found and own.content != profile:
+    named = path or environ.get(FILE_VARIABLE)
+    file = (cwd or Path.cwd()) / Path(named or FILE_NAME).expanduser()
+    nothing = Node({}, "")
+    problems: list[Problem] = []
+    files: list[Path] = []
+
+    def read(path: Path, parse: Callable[[str, str], Node]) -> Node:
+        try:
+            layer = parse(read_text(path), path.name)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            return nothing
+        files.append(path)
+        return layer
+
+    def read_yaml(path: Path) -> Node:
+        return fit(read(path, parse_yaml), problems)
+
+    base = read_yaml(file) if named or file.exists() else nothing
+    # Some people keep a virtual environment in a folder of this name.
+    dotenv = file.with_name(".env")
+    written = read(dotenv, partial(dotenv_layer, problems=problems)) if dotenv.is_file() else nothing
+    variables = environment_layer(environ, problems)
+    overlay = nothing
+    profile = _profile(base, written, variables)
+    if profile in get_args(Profile) and (over := file.with_stem(f"{file.stem}.{profile}")).exists():
+        overlay = read_yaml(over)
+        own = overlay.entries.get("env")
+        if own is not None and own.content != profile:
             problems.append(Problem(own.origin, "env", "an overlay belongs to the profile in its name"))
     # A file that lists engines lists all of them; what is laid over it changes or adds some.
-    tree = base if base.find(("engines",))[1] else merge(_default_engines(), base)
-    for layer in (overlay, dotenv, variables):
+    tree = base if "engines" in base.entries else merge(_default_engines(), base)
+    for layer in (overlay, written, variables):
         tree = stack(tree, layer, problems)
-    if problems:
-        raise ConfigError([*problems, *value_problems(tree)])
-    settings = validate(tree)
+    settings = validate(tree, problems)
     sources = {".".join(path): origin(tree, path) for path, _ in flatten(masked(settings))}
-    return LoadedSettings(settings, sources, tuple(reader.files))
+    return LoadedSettings(settings, sources, tuple(files))
 
 
 @functools.cache
@@ -97,59 +116,15 @@ def get_engine_configs() -> tuple[EngineConfig, ...]:
     return get_config().enabled_engines
 
 
-class _Reader:
-    """Reads files, keeping what is wrong with them for the end."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.files: list[Path] = []
-
-    def yaml(self, path: Path, *, required: bool = False) -> Node:
-        if not required and not path.exists():
-            return Node({}, "")
-        try:
-            node = read_yaml(path)
-        except ConfigError as error:
-            self.problems.extend(error.problems)
-            return Node({}, "")
-        self.files.append(path)
-        return node
-
-    def dotenv(self, path: Path) -> list[Variable]:
-        # Some people keep a virtual environment in a folder of this name.
-        if not path.is_file():
-            return []
-        try:
-            variables = from_dotenv(path, self.problems)
-        except ConfigError as error:
-            self.problems.extend(error.problems)
-            return []
-        self.files.append(path)
-        return variables
-
-
-def _expected_file(path: Path | None, environ: Mapping[str, str], cwd: Path) -> tuple[Path, bool]:
-    """Where the file is, and whether it has to be there."""
-    if path is not None:
-        return cwd / path.expanduser(), True
-    if named := environ.get(FILE_VARIABLE):
-        return cwd / Path(named).expanduser(), True
-    return cwd / FILE_NAME, False
-
-
-def _profile(*layers: Node) -> str | None:
-    """The profile that the last of the layers to name one names; ``None`` when there is no such profile."""
+def _profile(*layers: Node) -> object:
+    """What the last of the layers to name a profile names."""
     profile: object = Settings.model_fields["env"].default
     for layer in layers:
-        node, found = layer.find(("env",))
-        profile = node.content if found else profile
-    return profile if isinstance(profile, str) and profile in get_args(Profile) else None
+        profile = layer.entries["env"].content if "env" in layer.entries else profile
+    return profile
 
 
 def _default_engines() -> Node:
     """The layer of the engines that are there when no file lists any."""
-    engines = {
-        engine_key(engine.name): Node.of(engine.model_dump(mode="json", exclude_unset=True), DEFAULT)
-        for engine in Settings().engines
-    }
-    return Node({"engines": Node(engines, DEFAULT)}, DEFAULT)
+    engines: list[JsonValue] = [e.model_dump(mode="json", exclude_unset=True) for e in Settings().engines]
+    return fit(Node.of({"engines": engines}, DEFAULT), [])

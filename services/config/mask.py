@@ -1,10 +1,13 @@
 """Settings without their secrets, as plain values."""
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, cast
 
 from pydantic import BaseModel, JsonValue, SecretStr
+
+from services.config.node import KeyPath
 
 MASK: Final = "********"
 
@@ -24,6 +27,20 @@ def masked(model: BaseModel) -> dict[str, JsonValue]:
     ``options`` whose name says so.
     """
     return {name: _plain(value) for name, value in model}
+
+
+def flatten(settings: Mapping[str, JsonValue], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, JsonValue]]:
+    """Every key of what :func:`masked` gives with its value, in order; an engine's name for its index."""
+    for name, value in settings.items():
+        path = (*prefix, name)
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, path)
+        elif path == ("engines",) and isinstance(value, list):
+            for engine in value:
+                if isinstance(engine, Mapping):
+                    yield from flatten(engine, (*path, str(engine["name"])))
+        else:
+            yield path, value
 
 
 def mask_url(text: str) -> str:

@@ -1,6 +1,6 @@
 """Values before they are validated, each with the place it came from."""
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,6 +33,11 @@ class Node:
             return cls([cls.of(item, origin) for item in value], origin)
         return cls(value, origin)
 
+    @property
+    def entries(self) -> "dict[str, Node]":
+        """What a mapping holds; nothing for anything else."""
+        return self.content if isinstance(self.content, dict) else {}
+
     def plain(self) -> JsonValue:
         """The value alone."""
         if isinstance(self.content, dict):
@@ -41,13 +46,13 @@ class Node:
             return [node.plain() for node in self.content]
         return self.content
 
-    def find(self, path: Sequence[str]) -> "tuple[Node, int]":
+    def find(self, path: KeyPath) -> "tuple[Node, int]":
         """The deepest node on ``path`` below this one, and how many of its names lead there."""
         node = self
         for depth, name in enumerate(path):
-            if not isinstance(node.content, dict) or name not in node.content:
+            if name not in node.entries:
                 return node, depth
-            node = node.content[name]
+            node = node.entries[name]
         return node, len(path)
 
 
@@ -59,3 +64,11 @@ def merge(below: Node, above: Node) -> Node:
     for name, node in above.content.items():
         merged[name] = merge(merged[name], node) if name in merged else node
     return Node(merged, above.origin)
+
+
+def engine_key(name: str) -> str:
+    """What makes an engine's name unique: its letters and digits, without case.
+
+    Names that differ only in ``-``, ``.`` and ``_`` would share an environment variable and a service.
+    """
+    return re.sub(r"\W", "_", name).lower()

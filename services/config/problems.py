@@ -1,5 +1,6 @@
 """What is wrong with the settings, told all at once."""
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -35,3 +36,15 @@ class ConfigError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(wanted: str, names: Iterable[str]) -> str | None:
+    """The name most like ``wanted``, compared without case, or ``None`` when none is like it."""
+    by_key = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(wanted.lower(), by_key, n=1)
+    return by_key[found[0]] if found else None
+
+
+def suggestion(near: str | None) -> str:
+    """The end of a message about a name that is not there: the one that was probably meant, if any."""
+    return f"; did you mean {near}?" if near else ""

@@ -8,9 +8,8 @@ import annotated_types
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from services.config.keys import Key, Shape, walk
+from services.config.keys import Key, walk
 from services.config.mask import mask_url
-from services.config.settings import Settings
 
 WORDS = {bool: "true or false", int: "whole number", float: "number"}
 
@@ -18,13 +17,12 @@ WORDS = {bool: "true or false", int: "whole number", float: "number"}
 def reference() -> str:
     """The tables, one for each section, in the order of the example file."""
     sections: dict[str, list[str]] = {}
-    for path, key in walk(Settings):
-        if key.shape is Shape.SECTION and len(path) == 1:
-            sections[path[0]] = [key.description]
-        elif key.shape is Shape.NAMED:
-            sections[path[0]] = [f"{key.description} A list; `<name>` is the engine's."]
-        elif key.shape not in {Shape.SECTION, Shape.KEYED}:
+    for path, key in walk():
+        if not key.below:
             sections.setdefault(path[0], []).append(_row(".".join(path), key))
+        elif len(path) == 1:
+            named = " A list; `<name>` is the engine's." if key.container is list else ""
+            sections[path[0]] = [key.description + named]
     return "\n".join(line for name, lines in sections.items() for line in _section(name, lines))
 
 

@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from services.config.names import engine_key, nearest
+from services.config.node import engine_key
+from services.config.problems import nearest
 
 if TYPE_CHECKING:
     from services.config.settings import Settings

@@ -5,21 +5,18 @@ engine ESPEAK. A variable that names a section, an engine or a mapping holds JSO
 """
 
 import io
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn, cast
 
 from dotenv.parser import parse_stream
+from pydantic import JsonValue
 
-from services.config.json_text import parse_json
-from services.config.keys import ANY, ENGINE, Key, Shape, walk
+from services.config.keys import ANY, ENGINE, SETTINGS, Key, walk
 from services.config.layer import fit
-from services.config.names import engine_key, nearest
-from services.config.node import KeyPath, Node, merge
-from services.config.problems import Problem
-from services.config.settings import Settings
-from services.config.yaml_file import read_text
+from services.config.node import KeyPath, Node, engine_key, merge
+from services.config.problems import Problem, nearest, suggestion
 
 PREFIX: Final = "AWAAZTWIN_"
 FILE_VARIABLE: Final = "AWAAZTWIN_CONFIG"
@@ -33,79 +30,33 @@ SHORT: Final[Mapping[str, str]] = {"AWAAZTWIN_MODELS": "AWAAZTWIN_MODELS__FOLDER
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
-    """One variable.
-
-    Attributes:
-        name: Its name.
-        value: Its text; never empty.
-        origin: What tells people where it is set: its name, or ``.env:line``.
-    """
-
+class _Variable:
     name: str
     value: str
     origin: str
+    """What tells people where it is set: its name, or ``.env:line``."""
 
 
-def from_environment(environ: Mapping[str, str]) -> list[Variable]:
-    """Our variables in ``environ``; an empty one counts as not set."""
-    return [
-        Variable(name, value, name)
-        for name, value in sorted(environ.items())
-        if name.startswith(PREFIX) and value and name != FILE_VARIABLE
-    ]
+def environment_layer(environ: Mapping[str, str], problems: list[Problem]) -> Node:
+    """The fitted layer of our variables in ``environ``; an empty one counts as not set."""
+    return _layer((_Variable(name, value, name) for name, value in sorted(environ.items())), problems)
 
 
-def from_dotenv(path: Path, problems: list[Problem]) -> list[Variable]:
-    """Our variables in a ``.env`` file; those of other programs are left alone.
-
-    Args:
-        path: The file.
-        problems: Gets the lines that cannot be understood.
-
-    Raises:
-        ConfigError: The file cannot be read.
-    """
-    variables: dict[str, Variable] = {}
-    for binding in parse_stream(io.StringIO(read_text(path))):
+def dotenv_layer(text: str, name: str, problems: list[Problem]) -> Node:
+    """The fitted layer of our variables in the ``text`` of a ``.env`` file of that ``name``."""
+    variables: dict[str, _Variable] = {}
+    for binding in parse_stream(io.StringIO(text)):
         # A binding starts with the blank lines before it.
         blank = len(binding.original.string) - len(binding.original.string.lstrip())
         line = binding.original.line + binding.original.string.count("\n", 0, blank)
-        where = f"{path.name}:{line}"
+        where = f"{name}:{line}"
         if binding.error:
             problems.append(Problem(where, "", "should be `NAME=value`"))
         elif binding.key == FILE_VARIABLE:
             problems.append(Problem(where, FILE_VARIABLE, "is read from the real environment only"))
-        elif binding.key is not None and binding.key.startswith(PREFIX) and binding.value:
-            variables[binding.key] = Variable(binding.key, binding.value, where)
-    return list(variables.values())
-
-
-def to_layer(variables: Iterable[Variable], problems: list[Problem]) -> Node:
-    """The fitted layer that the variables make; one that names a key wins over one that names its section.
-
-    Args:
-        variables: What is set.
-        problems: Gets the names that mean nothing and the values that are not JSON.
-    """
-    targets = _targets()
-    placed: list[tuple[Variable, _Target]] = []
-    for variable in variables:
-        if variable.name in CLIENT_VARIABLES:
-            continue
-        plain = not variable.value.lstrip().startswith("{")
-        name = SHORT.get(variable.name, variable.name) if plain else variable.name
-        target = _target(name, targets)
-        if target is None:
-            problems.append(_unknown(variable, targets))
-        else:
-            placed.append((variable, target))
-    layer = Node({}, "")
-    for variable, target in sorted(placed, key=lambda item: len(item[1].path)):
-        value = _value(variable, target, problems)
-        if value is not None:
-            layer = merge(layer, fit(_nested(target.path, value), problems))
-    return layer
+        elif binding.key is not None and binding.value:
+            variables[binding.key] = _Variable(binding.key, binding.value, where)
+    return _layer(variables.values(), problems)
 
 
 def variable_name(path: Iterable[str]) -> str:
@@ -113,95 +64,112 @@ def variable_name(path: Iterable[str]) -> str:
     return PREFIX + "__".join(part if part in {ENGINE, ANY} else part.upper() for part in path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where a variable points: a path with the engine's name in it, and the key; ``None`` inside options."""
-
-    path: KeyPath
-    key: Key | None
-
-
-def _targets() -> dict[KeyPath, Key]:
-    known = dict(walk(Settings))
-    # An engine is found by its name, which is therefore not changed; a whole engine is a section.
-    del known["engines", ENGINE, "name"]
-    known["engines", ENGINE] = replace(known["engines",], shape=Shape.SECTION)
-    return known
-
-
-def _target(name: str, targets: Mapping[KeyPath, Key]) -> _Target | None:
-    parts = name.removeprefix(PREFIX).split("__")
-    names = tuple(part.lower() for part in parts)
-    if names[0] != "engines" or len(names) == 1:
-        key = targets.get(names) or _keyed(names, targets)
-        return None if key is None else _Target(names, key)
-    engine, rest = _engine_and_rest(
-        parts, {path[2] for path in targets if path[1:2] == (ENGINE,) and path[2:]}
-    )
-    key = targets.get(("engines", ENGINE, *rest))
-    inside_options = rest[:1] == ("options",) and all(rest)
-    if not engine or (key is None and not inside_options):
-        return None
-    return _Target(("engines", engine, *rest), key)
-
-
-def _keyed(names: KeyPath, targets: Mapping[KeyPath, Key]) -> Key | None:
-    """The key inside one of many sections, whose own key is written in lower case."""
-    for path, key in targets.items():
-        if ANY not in path or len(path) != len(names):
+def _layer(variables: Iterable[_Variable], problems: list[Problem]) -> Node:
+    placed: list[tuple[KeyPath, Key | None, _Variable]] = []
+    for variable in variables:
+        name = variable.name
+        if not name.startswith(PREFIX) or not variable.value or name in {FILE_VARIABLE, *CLIENT_VARIABLES}:
             continue
-        if all(part == name or (part == ANY and name) for part, name in zip(path, names, strict=True)):
-            return key
-    return None
+        if not variable.value.lstrip().startswith("{"):
+            name = SHORT.get(name, name)
+        if (place := _place(name)) is None:
+            problems.append(_unknown(variable))
+        else:
+            placed.append((*place, variable))
+    layer = Node({}, "")
+    # One that names a key wins over one that names its section.
+    for path, key, variable in sorted(placed, key=lambda item: len(item[0])):
+        try:
+            layer = merge(layer, fit(_nested(path, _value(path, key, variable)), problems))
+        except ValueError as error:
+            problems.append(Problem(variable.origin, ".".join(path), str(error)))
+    return layer
 
 
-def _engine_and_rest(parts: Sequence[str], fields: Container[str]) -> tuple[str, KeyPath]:
-    """An engine's name, which may hold two underscores itself, and the path inside it."""
-    end = next((i for i in range(2, len(parts)) if parts[i].lower() in fields), 2)
-    return "__".join(parts[1:end]), tuple(part.lower() for part in parts[end:])
+def _place(name: str) -> tuple[KeyPath, Key | None] | None:
+    """The path that a variable names, and the key there; ``None`` for the key of one of the options."""
+    parts = name.removeprefix(PREFIX).split("__")
+    path = tuple(part.lower() for part in parts)
+    if path[0] == "engines" and len(path) > 1:
+        # An engine's name may hold two underscores itself.
+        fields = SETTINGS.below["engines"].below[ENGINE].below
+        end = next((i for i in range(2, len(path)) if path[i] in fields), 2)
+        engine, rest = "__".join(parts[1:end]), path[end:]
+        path = ("engines", engine, *rest)
+        if engine and rest[:1] == ("options",) and rest[1:] and all(rest):
+            return path, None
+        if rest == ("name",):
+            # An engine is found by its name, which is therefore not changed.
+            return None
+    key: Key | None = SETTINGS
+    for part in path:
+        key = key.child(part) if key and part else None
+    return None if key is None else (path, key)
 
 
-def _unknown(variable: Variable, targets: Iterable[KeyPath]) -> Problem:
+def _unknown(variable: _Variable) -> Problem:
     parts = variable.name.removeprefix(PREFIX).split("__")
     engine = parts[1] if parts[0] == "ENGINES" and len(parts) > 1 else "ESPEAK"
-    known = [variable_name(path).replace(ENGINE, engine) for path in targets]
+    paths = [("engines", ENGINE), *(path for path, _ in walk() if path != ("engines", ENGINE, "name"))]
+    known = [variable_name(path).replace(ENGINE, engine) for path in paths]
     near = nearest(variable.name, [*known, FILE_VARIABLE, *CLIENT_VARIABLES])
-    message = f"there is no such variable{f'; did you mean {near}?' if near else ''}"
-    return Problem(variable.origin if variable.origin != variable.name else "", variable.name, message)
+    where = "" if variable.origin == variable.name else variable.origin
+    return Problem(where, variable.name, f"there is no such variable{suggestion(near)}")
 
 
-def _value(variable: Variable, target: _Target, problems: list[Problem]) -> Node | None:
-    key = target.key
-    if key is not None and key.shape is Shape.VALUE:
-        nothing = key.nullable and variable.value == "null"
-        return Node(None if nothing else variable.value, variable.origin)
+def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
+    """What a variable gives for ``key``.
+
+    Raises:
+        ValueError: It should be JSON and isn't, or names another engine than the variable does.
+    """
+    text, origin = variable.value, variable.origin
+    if key is not None and key.container is None:
+        return Node(None if key.nullable and text == "null" else text, origin)
     try:
-        value = parse_json(variable.value)
-    except ValueError as error:
+        node = Node.of(_parse_json(text), origin)
+    except ValueError:
         if key is None:
-            return Node(variable.value, variable.origin)
-        problems.append(Problem(variable.origin, ".".join(target.path), str(error)))
-        return None
-    node = Node.of(value, variable.origin)
-    if len(target.path) == 2 and target.path[0] == "engines" and isinstance(node.content, dict):  # noqa: PLR2004 - engines, name
-        name = node.content.get("name")
-        if name is not None and engine_key(str(name.content)) != engine_key(target.path[1]):
-            problems.append(
-                Problem(variable.origin, ".".join(target.path), "the variable's name is the engine's")
-            )
-            return None
+            return Node(text, origin)
+        raise
+    name = node.entries.get("name") if path[:1] == ("engines",) and path[1:] == path[-1:] else None
+    if name is not None and engine_key(str(name.content)) != engine_key(path[1]):
+        raise ValueError("the variable's name is the engine's")
     return node
 
 
-def _nested(path: KeyPath, value: Node) -> Node:
-    """A layer that holds ``value`` at ``path`` and nothing else, an engine as an item of its list."""
-    origin = value.origin
-    node = value
-    for depth in range(len(path) - 1, -1, -1):
+def _nested(path: KeyPath, node: Node) -> Node:
+    """A layer that holds ``node`` at ``path`` and nothing else, an engine as an item of its list."""
+    for depth in reversed(range(len(path))):
         if depth == 1 and path[0] == "engines":
-            named = {"name": Node(path[1], origin)}
-            entry = node.content
-            node = Node([Node({**entry, **named}, origin) if isinstance(entry, dict) else node], origin)
+            named = Node({**node.entries, "name": Node(path[1], node.origin)}, node.origin)
+            node = Node([named if isinstance(node.content, dict) else node], node.origin)
         else:
-            node = Node({path[depth]: node}, origin)
+            node = Node({path[depth]: node}, node.origin)
     return node
+
+
+def _parse_json(text: str) -> JsonValue:
+    """The value that ``text`` holds: no duplicate keys, no NaN, no bottomless nesting.
+
+    Raises:
+        ValueError: It is not JSON; the message doesn't repeat it.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not valid JSON (at character {error.pos + 1})") from None
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    return cast("JsonValue", value)
+
+
+def _mapping(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise ValueError("contains the same key twice")
+    return mapping
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError("contains NaN or an infinity, which JSON lacks")

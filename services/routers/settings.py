@@ -14,4 +14,4 @@ router = APIRouter(tags=["settings"])
 @access(Scope.OPERATOR)
 async def get_config(state: State) -> dict[str, Any]:
     """The effective settings and where each value came from."""
-    return {"settings": state.loaded.masked(), "sources": state.loaded.sources}
+    return state.loaded.shown()

@@ -172,6 +172,13 @@ def test_mappings_are_merged(tmp_path: Path):
     assert loaded.sources["text.lexicon.GST"] == "AWAAZTWIN_TEXT__LEXICON"
 
 
+def test_a_plan_is_a_section_that_a_variable_may_name(tmp_path: Path):
+    files = {"configuration.yaml": "quota: {default_plan: pro, plans: {pro: {voices: 1, weight: 2}}}"}
+    loaded = load(tmp_path, files, AWAAZTWIN_QUOTA__PLANS__PRO='{"voices": 3}')
+    assert (loaded.settings.quota.plans["pro"].voices, loaded.settings.quota.plans["pro"].weight) == (3, 2)
+    assert loaded.sources["quota.plans.pro.voices"] == "AWAAZTWIN_QUOTA__PLANS__PRO"
+
+
 @pytest.mark.parametrize(
     "given",
     [

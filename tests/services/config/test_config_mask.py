@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from services.cli.config import table_of
 from services.config import LoadedSettings, load_settings
 from services.config.mask import MASK, mask_url
-from services.config.show import render_json, render_table
 
 CANARY = "hunter2-canary"
 SECRETS = f"""
@@ -61,7 +61,7 @@ def test_masked_settings_hold_no_secret_and_are_json(loaded: LoadedSettings):
 
 def test_the_table_shows_every_key_its_value_and_its_source(loaded: LoadedSettings):
     out = io.StringIO()
-    Console(file=out, width=200).print(render_table(loaded))
+    Console(file=out, width=200).print(table_of(loaded))
     text = out.getvalue()
     assert CANARY not in text
     assert "[bold]warm[/bold]" in text
@@ -72,7 +72,7 @@ def test_the_table_shows_every_key_its_value_and_its_source(loaded: LoadedSettin
 
 
 def test_the_json_form_has_settings_and_sources(loaded: LoadedSettings):
-    shown = json.loads(json.dumps(render_json(loaded)))
+    shown = json.loads(json.dumps(loaded.shown()))
     assert shown == {"settings": loaded.masked(), "sources": dict(loaded.sources)}
 
 

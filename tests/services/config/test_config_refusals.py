@@ -180,6 +180,12 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path):
     }
 
 
+def test_an_infinity_is_told_along_with_what_is_wrong_elsewhere(tmp_path: Path):
+    unknown, infinite = refusal(tmp_path, "prot: 1\nengines:\n- name: E\n  idle_unload_seconds: 1e999\n")
+    assert unknown.startswith("configuration.yaml:1: prot: ")
+    assert infinite == "configuration.yaml:4: engines.E.idle_unload_seconds: should be a finite number"
+
+
 @pytest.mark.parametrize("name", ["configuration.yaml", "configuration.local.yaml", ".env"])
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path, name: str):
     (tmp_path / name).write_bytes(b"# fine\nserver: \xff\n")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.config import ConfigError
-from services.config.yaml_file import MAX_BYTES, MAX_DEPTH, parse_yaml, read_yaml
+from services.config.yaml_file import MAX_BYTES, MAX_DEPTH, parse_yaml, read_text
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_large_file_is_refused_before_it_is_parsed(tmp_path_factory: pytest.Te
     path = tmp_path_factory.mktemp("large") / "x.yaml"
     path.write_text("# " + "x" * MAX_BYTES)
     with pytest.raises(ConfigError, match="larger than"):
-        read_yaml(path)
+        read_text(path)
 
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"%#\\\n \t,?0xu~1.e\ud800é"), max_size=60))

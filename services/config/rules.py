@@ -1,9 +1,9 @@
 """Rules that hold between settings, each told in words that say what to do."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -60,9 +60,7 @@ def _default_engine(settings: "Settings") -> Iterator[Broken]:
     if any(engine.name.lower() == wanted.lower() for engine in settings.engines):
         yield ("server", "default_engine"), f"the engine '{wanted}' is not enabled"
         return
-    near = nearest(wanted, enabled.values())
-    hint = f"did you mean {near}?" if near else f"the engines are {', '.join(enabled.values())}"
-    yield ("server", "default_engine"), f"there is no engine '{wanted}'; {hint}"
+    yield ("server", "default_engine"), _missing("engine", wanted, enabled.values())
 
 
 def _reach(settings: "Settings") -> Iterator[Broken]:
@@ -73,9 +71,7 @@ def _reach(settings: "Settings") -> Iterator[Broken]:
         )
         yield ("server", "host"), message
     for engine in settings.engines:
-        if engine.url is None or engine.token is not None:
-            continue
-        if not is_loopback(_host(engine.url)):
+        if engine.url and engine.token is None and not is_loopback(_split(engine.url).hostname or ""):
             message = "a runner on another host needs a `token`, the same on both sides"
             yield ("engines", engine.name, "token"), message
 
@@ -95,11 +91,8 @@ def _auth(settings: "Settings") -> Iterator[Broken]:
 
 
 def _plans(settings: "Settings") -> Iterator[Broken]:
-    plans, wanted = settings.quota.plans, settings.quota.default_plan
-    if wanted not in plans:
-        near = nearest(wanted, plans)
-        hint = f"did you mean {near}?" if near else f"the plans are {', '.join(plans) or 'none'}"
-        yield ("quota", "default_plan"), f"there is no plan '{wanted}'; {hint}"
+    if (wanted := settings.quota.default_plan) not in settings.quota.plans:
+        yield ("quota", "default_plan"), _missing("plan", wanted, settings.quota.plans)
 
 
 def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
@@ -147,22 +140,23 @@ def _secrets(settings: "Settings") -> Iterator[Broken]:
             yield path, f"`env: {settings.env}` needs a secret of its own, not an empty or well-known one"
 
 
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+def _missing(kind: str, wanted: str, names: Collection[str]) -> str:
+    near = nearest(wanted, names)
+    hint = f"did you mean {near}?" if near else f"the {kind}s are {', '.join(names) or 'none'}"
+    return f"there is no {kind} '{wanted}'; {hint}"
 
 
 def _password(url: SecretStr | None) -> SecretStr | None:
-    """The password in a URL, if it has one; a URL that cannot be split has none that we know."""
-    if url is None:
-        return None
-    try:
-        password = urlsplit(url.get_secret_value()).password
-    except ValueError:
-        return None
+    password = _split(url.get_secret_value()).password if url else None
     return None if password is None else SecretStr(unquote(password))
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; one that cannot be split has no host and no password that we know."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def is_loopback(host: str) -> bool:

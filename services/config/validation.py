@@ -19,10 +19,10 @@ DEFAULT: Final = "default"
 
 
 def validate(tree: Node, problems: Iterable[Problem] = ()) -> Settings:
-    """The settings that ``tree`` holds, which is fitted and stacked layers.
+    """The settings that fitted and stacked layers hold.
 
     Args:
-        tree: Fitted and stacked layers.
+        tree: The layers, one over the other.
         problems: What is known to be wrong with them; rules between settings then wait.
 
     Raises:

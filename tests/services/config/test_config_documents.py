@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from config_docs import reference
 
 from services.config import Settings, load_settings
 from services.config.keys import ANY, ENGINE, walk
-from services.config.reference import reference
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "configuration.yaml"

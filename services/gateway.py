@@ -17,6 +17,7 @@ from services.erasure import erase_doomed
 from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
+from services.quota.accounts import AccountBook
 from services.quota.meter import Meter
 from services.quota.middleware import SPARE
 from services.quota.writer import UsageWriter
@@ -161,7 +162,7 @@ async def open_gateway(
             sessions=Sessions(gate, signer, config.auth, authenticator, counters, guard, passwords),
             guard=guard,
             counters=counters,
-            meter=Meter(gate, config.quota, writer, ttl=ttl),
+            meter=Meter(AccountBook(gate, writer, ttl=ttl), writer),
             metrics=metrics,
             stopping=stopping,
             started=int(time.time()),

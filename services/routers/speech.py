@@ -100,6 +100,7 @@ async def speak(
             await state.objects.ping()
         booking = await state.meter.reserve(
             caller,
+            allowed.limits,
             Demand(
                 kind="speech",
                 engine=script.cast.client.name,

@@ -56,8 +56,8 @@ MAY_IMPORT = {
         "speech state stopping tasks tenancy tokens uploads voices wire"
     ),
     "routers": (
-        "audio config counters directory errors metrics quota sharing speech state tasks tenancy "
-        "tokens uploads voices wire"
+        "audio config counters directory errors metrics quota sharing speech state tenancy tokens "
+        "uploads voices wire"
     ),
     "app": "config doors errors gateway http middleware openapi quota routers sharing state stopping tenancy",
     "factory": "app config folders host http middleware models runner stopping",

@@ -67,6 +67,7 @@ class SyntheticOptions(StrictModel):
         default_factory=dict[str, int],
         description="Longest utterance in a language, by its primary subtag; 400 in others.",
     )
+    word_timings: bool = Field(default=True, description="It tells when each word is heard.")
     fail_on: str | None = Field(default=None, description="An utterance with this text in it is refused.")
     crash_on: str | None = Field(
         default=None, description="An utterance with this text in it ends the process."
@@ -121,11 +122,11 @@ class SyntheticEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Any speed, timings by even division, the same tone every time, and anybody's pitch."""
+        """Speed, word timings by even division unless an option says otherwise, and cloning by pitch."""
         return Capabilities(
             cloning=True,
             streaming=True,
-            word_timings=True,
+            word_timings=self._options.word_timings,
             speed_range=(0.5, 2.0),
             max_chars=MAX_CHARS,
             max_chars_by_language=self._options.max_chars_by_language,
@@ -238,7 +239,7 @@ class SyntheticEngine:
         found = tuple(finding for text, finding in options.find_on.items() if text in utterance.text)
         return Speech(
             pcm=_tone(seconds, frequency),
-            words=_timings(utterance.text, seconds) if utterance.timings else (),
+            words=_timings(utterance.text, seconds) if utterance.timings and options.word_timings else (),
             finish_reason=next((finding for finding in found if finding in FINISH_REASONS), "stop"),
             findings=found,
             retries=min(1, len(found)),

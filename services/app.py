@@ -120,11 +120,11 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         # Not included: FastAPI would keep each router as one route, whose own routes nobody else sees.
         app.router.routes.extend(router.routes)
     doors = Doors(app.router.routes, Access)
-    # The last one added is the first that a request meets.
 
     def state() -> GatewayState:
         return app.state.gateway
 
+    # The last one added is the first that a request meets.
     app.add_middleware(Watched, watch=lambda: state().watch)
     app.add_middleware(Quotas, config=config.quota, keepers=state)
     app.add_middleware(Tenancy, doors=doors, settings=config, authenticator=lambda: state().authenticator)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from engines.contract import EngineUnavailable, Voice
@@ -105,6 +105,20 @@ class EngineDirectory:
                 return known[1]
             self._known[name] = (time.monotonic(), description)
             return description
+
+    async def names_where(self, holds: Callable[[EngineDescription], bool]) -> list[str]:
+        """Names of the engines that answer, may be loaded and fulfil ``holds``, in order."""
+
+        async def fulfils(client: EngineClient) -> bool:
+            try:
+                engine = await self.describe(client)
+            except EngineUnavailable:
+                return False
+            return engine.missing is None and engine.license_accepted is not False and holds(engine)
+
+        clients = list(self.clients)
+        found = await asyncio.gather(*(fulfils(client) for client in clients))
+        return [client.name for client, able in zip(clients, found, strict=True) if able]
 
     async def _look(self) -> None:
         """Ask the engines up to the default one, so that weights fetched later need no restart."""

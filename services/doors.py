@@ -6,40 +6,18 @@ hosts that declare nothing.
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.asgi import is_request, method_of
+from services.declarations import declared
 from services.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
 AccessT = TypeVar("AccessT")
-TargetT = TypeVar("TargetT")
-
-_ATTRIBUTE: Final = "__access__"
-
-
-def declare(target: TargetT, access: object) -> TargetT:
-    """Declare what a route asks of its callers.
-
-    Args:
-        target: An endpoint, or a route; a mount or host has no endpoint of its own, so is declared itself.
-        access: What its app's :class:`Doors` are made for.
-
-    Returns:
-        The target.
-    """
-    setattr(target, _ATTRIBUTE, access)
-    return target
-
-
-def declared(target: object) -> Any:  # noqa: ANN401 - the doors check it
-    """What a route or its endpoint declares; ``None`` when neither does."""
-    found = getattr(target, _ATTRIBUTE, None)
-    return getattr(getattr(target, "endpoint", None), _ATTRIBUTE, None) if found is None else found
 
 
 class Doors(Generic[AccessT]):

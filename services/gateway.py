@@ -17,6 +17,7 @@ from services.erasure import erase_doomed
 from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
+from services.quota.accounts import AccountBook
 from services.quota.meter import Meter
 from services.quota.middleware import SPARE
 from services.quota.writer import UsageWriter
@@ -26,6 +27,8 @@ from services.sharing.outbox import SPOOL
 from services.sharing.shares import Shares
 from services.sharing.turns import Turns
 from services.speech.planning import Planner
+from services.speech.recording import Recorder
+from services.speech.session import Speaker
 from services.state import AddressOf, GatewayState
 from services.stopping import Stopping
 from services.tasks import Chore, running
@@ -121,11 +124,12 @@ async def open_gateway(
         )
         sole = config.auth.mode == "local"
         ttl = config.server.request_timeout_seconds + SPARE
+        places = Shares(config.limits.max_concurrent_streams, sole=sole)
+        meter = Meter(AccountBook(gate, writer, ttl=ttl), writer)
         state = GatewayState(
             loaded=loaded,
             directory=directory,
-            planner=planner,
-            places=Shares(config.limits.max_concurrent_streams, sole=sole),
+            places=places,
             watchers=Shares(config.limits.max_concurrent_streams, sole=sole),
             spool=Shares(SPOOL, sole=sole),
             turns=turns,
@@ -145,7 +149,16 @@ async def open_gateway(
                 intake=intake,
                 models=preparer.models,
             ),
-            casting=Casting(gate, objects, directory, preparer.wake),
+            speaker=Speaker(
+                settings=config,
+                casting=Casting(gate, objects, directory, preparer.wake),
+                planner=planner,
+                places=places,
+                recorder=Recorder(objects, gate, config.retention),
+                meter=meter,
+                metrics=metrics,
+                turns=turns,
+            ),
             preparer=preparer,
             token_signer=signer,
             authenticator=authenticator,
@@ -161,7 +174,7 @@ async def open_gateway(
             sessions=Sessions(gate, signer, config.auth, authenticator, counters, guard, passwords),
             guard=guard,
             counters=counters,
-            meter=Meter(gate, config.quota, writer, ttl=ttl),
+            meter=meter,
             metrics=metrics,
             stopping=stopping,
             started=int(time.time()),

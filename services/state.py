@@ -17,7 +17,7 @@ from services.probe import Probe
 from services.quota.meter import Meter
 from services.sharing.shares import Shares
 from services.sharing.turns import Turns
-from services.speech.planning import Planner
+from services.speech.session import Speaker
 from services.stopping import Stopping
 from services.tenancy.accounts import Accounts
 from services.tenancy.authenticator import Authenticator
@@ -26,7 +26,6 @@ from services.tenancy.passwords import Passwords
 from services.tenancy.sessions import Sessions
 from services.tenancy.watch import AccessWatch
 from services.tokens import TokenSigner
-from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary
 from services.voices.preparer import Preparer
@@ -44,7 +43,6 @@ class GatewayState:
     Attributes:
         loaded: The settings and where each came from.
         directory: The engines.
-        planner: Makes texts ready to be spoken.
         places: The streams served now.
         watchers: Those who watch a voice being prepared.
         spool: Bytes of audio that clients have not read yet.
@@ -57,7 +55,7 @@ class GatewayState:
         voices: The tenants' own voices.
         consents: What allows those.
         transfer: Voices to and from other servers.
-        casting: Says who speaks.
+        speaker: Opens the sessions in which requests are spoken.
         preparer: Prepares voices in the engines.
         token_signer: Signs and reads access tokens and URLs.
         authenticator: Says who a request comes from.
@@ -75,7 +73,6 @@ class GatewayState:
 
     loaded: LoadedSettings
     directory: EngineDirectory
-    planner: Planner
     places: Shares
     watchers: Shares
     spool: Shares
@@ -88,7 +85,7 @@ class GatewayState:
     voices: VoiceLibrary
     consents: Consents
     transfer: Transfer
-    casting: Casting
+    speaker: Speaker
     preparer: Preparer
     token_signer: TokenSigner
     authenticator: Authenticator

@@ -14,6 +14,7 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "av": "av",
     "bentoml": "bentoml",
     "boto3": "boto3",
+    "cachetools": "cachetools",
     "emoji": "emoji",
     "espeakng-loader": "espeakng_loader",
     "fastapi": "fastapi",

@@ -5,31 +5,22 @@ text, and an upper estimate of its audio. Audio beyond the estimate is reserved 
 a tenant is never sent more than its limit. Limits that a tenant does not have cost nothing.
 """
 
-import calendar
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from services.config import QuotaConfig, QuotaLimits
-from services.config.quota import MOST_MINUTES
-from services.errors import ApiError, retry_headers
-from services.gate import DatabaseGate
-from services.quota.limits import allowance
+from services.config import QuotaLimits
+from services.errors import ApiError
+from services.quota.accounts import AccountBook, Accounts, accounts_at, audio_limit_ms, limited
 from services.quota.writer import Settlement, UsageWriter
 from services.tenancy.principal import Principal
 from storage.columns import now
-from storage.errors import AccountMissing, OverQuota
-from storage.repositories.ledger import Ledger
-from storage.repositories.usage import UsageRepository
+from storage.repositories.usage import Usage
 
 Outcome: TypeAlias = Literal["ok", "failed", "hangup"]
 
 MORE_SECONDS: Final = 10.0
 """Audio that is reserved at once when the estimate turns out too small."""
-
-METERS: Final = {"characters": "characters", "audio_ms": "audio minutes"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,111 +46,12 @@ class Demand:
     external_user: str | None = None
 
 
-class _Accounts(NamedTuple):
-    day: date
-    characters_day: str
-    characters_month: str
-    audio_month: str
-
-
-class Meter:
-    """Books what requests use.
-
-    Args:
-        gate: The ledger and the usage records.
-        config: The plans.
-        writer: Writes what need not be written at once.
-        ttl: Seconds after which the reservation of a process that died is given back; longer than any
-            request may take.
-    """
-
-    def __init__(self, gate: DatabaseGate, config: QuotaConfig, writer: UsageWriter, *, ttl: float) -> None:
-        self._gate = gate
-        self._config = config
-        self._writer = writer
-        self._ttl = ttl
-
-    async def reserve(self, principal: Principal, request: Demand) -> "Booking":
-        """Reserve what a request may use.
-
-        Raises:
-            ApiError: 429 ``insufficient_quota``.
-            StorageUnavailable: The tenant has limits, and the database is away.
-        """
-        limits = allowance(principal, self._config).limits
-        accounts = _accounts(now())
-        wanted = _wanted(limits, accounts, request.characters, _ms(request.audio_seconds))
-        reservation = None
-        if wanted:
-            reservation = await self._reserve(principal.org_id, wanted)
-        return Booking(self, principal, request, accounts, limits, reservation)
-
-    async def extend(self, booking: "Booking", amount_ms: int) -> None:
-        """Reserve more audio for a booking.
-
-        Raises:
-            ApiError: 429 ``insufficient_quota``.
-            StorageUnavailable: The database is away.
-        """
-        limit = _audio_limit(booking.limits)
-        if booking.reservation is None or limit is None:
-            return
-        await self._writer.flush()
-        try:
-            async with self._gate.write() as session:
-                ledger = Ledger(session, booking.principal.org_id)
-                await ledger.extend(booking.reservation, booking.accounts.audio_month, amount_ms, limit)
-        except OverQuota as error:
-            raise _insufficient(error) from error
-
-    def settle(self, settlement: Settlement) -> None:
-        """Write what a request used, within :data:`services.quota.writer.PAUSE`."""
-        self._writer.put(settlement)
-
-    async def flush(self) -> None:
-        """Write what requests used until now.
-
-        Raises:
-            StorageUnavailable: The database is away.
-        """
-        await self._writer.flush()
-
-    async def _reserve(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> str:
-        try:
-            return await self._reserve_open(org_id, wanted)
-        except AccountMissing:
-            await self._open(org_id, wanted)
-        except OverQuota as error:
-            if not self._writer.waiting:
-                raise _insufficient(error) from error
-            # Requests that have ended may have something to give back.
-            await self._writer.flush()
-        try:
-            return await self._reserve_open(org_id, wanted)
-        except OverQuota as error:
-            raise _insufficient(error) from error
-
-    async def _reserve_open(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> str:
-        async with self._gate.write() as session:
-            return await Ledger(session, org_id).reserve(wanted, ttl=self._ttl)
-
-    async def _open(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> None:
-        """Open accounts with what the usage records say was spent, since limits may come later than use."""
-        async with self._gate.write() as session:
-            ledger, usage = Ledger(session, org_id), UsageRepository(session, org_id)
-            for account in wanted:
-                meter, _, period = account.partition("/")
-                first, last = _span(period)
-                sums = await usage.sums("org", first=first, last=last)
-                used = sum(getattr(row, meter) for row in sums)
-                await ledger.open(account, int(used))
-
-
 class Booking:
     """One request's use. Settled exactly once.
 
     Args:
-        meter: Made it.
+        book: Reserves more.
+        writer: Writes what was used.
         principal: Whose it is.
         request: What is spoken.
         accounts: It is booked on.
@@ -169,19 +61,21 @@ class Booking:
 
     def __init__(
         self,
-        meter: Meter,
+        book: AccountBook,
+        writer: UsageWriter,
         principal: Principal,
         request: Demand,
-        accounts: _Accounts,
+        accounts: Accounts,
         limits: QuotaLimits,
         reservation: str | None,
     ) -> None:
-        self._meter = meter
-        self.principal = principal
-        self.request = request
-        self.accounts = accounts
-        self.limits = limits
-        self.reservation = reservation
+        self._book = book
+        self._writer = writer
+        self._principal = principal
+        self._request = request
+        self._accounts = accounts
+        self._limits = limits
+        self._reservation = reservation
         self._audio_held = request.audio_seconds
         self._settled = False
 
@@ -192,7 +86,7 @@ class Booking:
             ApiError: 429 ``insufficient_quota``.
             StorageUnavailable: The database is away.
         """
-        if self.reservation is None or seconds <= self._audio_held:
+        if self._reservation is None or seconds <= self._audio_held:
             return
         # A little more than needed, so that not every piece asks; but not what would be refused.
         needed = seconds - self._audio_held
@@ -215,10 +109,10 @@ class Booking:
         if self._settled:
             return
         self._settled = True
-        request, accounts = self.request, self.accounts
+        request, accounts = self._request, self._accounts
         audio_ms = _ms(audio_seconds)
-        record = {
-            "org_id": self.principal.org_id,
+        record: Usage = {
+            "org_id": self._principal.org_id,
             "at": now(),
             "day": accounts.day,
             "kind": request.kind,
@@ -229,8 +123,8 @@ class Booking:
             "characters": characters,
             "audio_ms": audio_ms,
             "latency_ms": None if latency is None else _ms(latency),
-            "user_id": self.principal.user_id,
-            "key_id": self.principal.key_id,
+            "user_id": self._principal.user_id,
+            "key_id": self._principal.key_id,
             "external_user": None if request.external_user is None else _storable(request.external_user),
         }
         spent = {
@@ -238,66 +132,52 @@ class Booking:
             accounts.characters_month: characters,
             accounts.audio_month: audio_ms,
         }
-        self._meter.settle(Settlement(record, self.reservation, spent))
+        self._writer.put(Settlement(record, self._reservation, spent))
 
     async def _hold(self, seconds: float) -> None:
-        await self._meter.extend(self, _ms(seconds))
+        limit = audio_limit_ms(self._limits)
+        if self._reservation is not None and limit is not None:
+            account = self._accounts.audio_month
+            await self._book.extend(self._principal.org_id, self._reservation, account, _ms(seconds), limit)
         self._audio_held += seconds
 
 
-def _accounts(at: datetime) -> _Accounts:
-    day = at.astimezone(UTC).date()
-    month = f"{day:%Y-%m}"
-    return _Accounts(day, f"characters/{day}", f"characters/{month}", f"audio_ms/{month}")
+class Meter:
+    """Books what requests use.
 
+    Args:
+        book: Reserves.
+        writer: Writes what was used.
+    """
 
-def _wanted(
-    limits: QuotaLimits, accounts: _Accounts, characters: int, audio_ms: int
-) -> dict[str, tuple[int, int]]:
-    every = {
-        accounts.characters_day: (characters, limits.characters_per_day),
-        accounts.characters_month: (characters, limits.characters_per_month),
-        accounts.audio_month: (audio_ms, _audio_limit(limits)),
-    }
-    return {account: (amount, limit) for account, (amount, limit) in every.items() if limit is not None}
+    def __init__(self, book: AccountBook, writer: UsageWriter) -> None:
+        self._book = book
+        self._writer = writer
 
+    async def reserve(self, principal: Principal, limits: QuotaLimits, request: Demand) -> Booking:
+        """Reserve what a request may use.
 
-def _audio_limit(limits: QuotaLimits) -> int | None:
-    minutes = limits.audio_minutes_per_month
-    # A limit may have been set when higher ones were allowed.
-    return None if minutes is None else min(minutes, MOST_MINUTES) * 60_000
+        Args:
+            principal: Whose it is.
+            limits: Of their tenant.
+            request: What is spoken.
 
+        Raises:
+            ApiError: 429 ``insufficient_quota``.
+            StorageUnavailable: The tenant has limits, and the database is away.
+        """
+        accounts = accounts_at(now())
+        wanted = limited(limits, accounts, request.characters, _ms(request.audio_seconds))
+        reservation = await self._book.reserve(principal.org_id, wanted) if wanted else None
+        return Booking(self._book, self._writer, principal, request, accounts, limits, reservation)
 
-def _span(period: str) -> tuple[date, date]:
-    """The first and the last day of ``2026-11`` or ``2026-11-24``."""
-    parts = [int(part) for part in period.split("-")]
-    if len(parts) == 3:  # noqa: PLR2004 - year, month, day
-        day = date(*parts)
-        return day, day
-    year, month = parts
-    return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
+    async def flush(self) -> None:
+        """Write what requests used until now, which else takes :data:`services.quota.writer.PAUSE`.
 
-
-def _insufficient(error: OverQuota) -> ApiError:
-    meter, _, period = error.account.partition("/")
-    _, last = _span(period)
-    renewed = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC)
-    unit = METERS[meter]
-    of, used = error.limit, error.used
-    if meter == "audio_ms":
-        of, used = of // 60_000, math.floor(used / 60_000)
-    span = "day" if period.count("-") == 2 else "month"  # noqa: PLR2004 - year, month, day
-    message = (
-        f"The organisation's quota of {of} {unit} a {span} does not allow this: {used} are used or reserved. "
-        f"It resets at {renewed:%Y-%m-%dT%H:%MZ}."
-    )
-    return ApiError(
-        429,
-        message,
-        kind="insufficient_quota",
-        code="insufficient_quota",
-        headers=retry_headers((renewed - now()).total_seconds()),
-    )
+        Raises:
+            StorageUnavailable: The database is away.
+        """
+        await self._writer.flush()
 
 
 def _storable(text: str) -> str:

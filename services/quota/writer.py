@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -13,7 +13,7 @@ from services.gate import DatabaseGate
 from services.tasks import Chore
 from storage.repositories.ledger import settle
 from storage.repositories.orgs import OrgRepository
-from storage.repositories.usage import add_usage
+from storage.repositories.usage import Usage, add_usage
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ class Settlement:
     """What is written of one request.
 
     Attributes:
-        record: Its usage, by the columns of :class:`storage.tables.UsageRecord`.
+        record: Its usage.
         reservation: What it had reserved, if anything.
         spent: Account → what was really spent.
     """
 
-    record: Mapping[str, Any]
+    record: Usage
     reservation: str | None
     spent: Mapping[str, int]
 

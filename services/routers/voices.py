@@ -27,9 +27,10 @@ from services.routers.forms import (
 )
 from services.routers.owners import VoiceOwner
 from services.routers.speech import ANSWERS as SPEECH_ANSWERS
-from services.routers.speech import speak
 from services.sharing.places import take_place
+from services.speech.response import respond
 from services.speech.script import SpeechRequest
+from services.speech.session import Reader
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
@@ -240,7 +241,10 @@ async def preview_voice(
     body = SpeechRequest(
         input=spoken, voice=voice.id, response_format=wanted.response_format, engine=wanted.engine
     )
-    return await speak(body, state, caller, allowed, request)
+    reader = Reader(caller=caller, allowed=allowed, request_id=request.state.request_id)
+    return await respond(
+        body, reader, state.speaker, request.receive, spool=state.spool, settings=state.settings
+    )
 
 
 @router.post(

@@ -42,7 +42,8 @@ from engines.memory import Room
 from engines.registry import get_engine_adapter
 from engines.ticket import Ticket
 from services.asgi import is_request, refuse
-from services.doors import ClosedByDefault, Doors, declare
+from services.declarations import declare
+from services.doors import ClosedByDefault, Doors
 from services.models.weights import Weights
 from services.runner.frame_response import FrameResponse
 from services.runner.held_voices import HeldVoices, Voices

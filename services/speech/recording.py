@@ -138,3 +138,38 @@ class Recording:
     def _too_much(self) -> ApiError:
         message = f"The organisation may store {self._limit or LARGEST} bytes; this would exceed it."
         return ApiError(429, message, kind="insufficient_quota", code="insufficient_quota")
+
+
+class Recorder:
+    """Begins recordings.
+
+    Args:
+        store: Keeps the bytes.
+        gate: Keeps where they are.
+        retention: How long, unless a tenant has its own time.
+    """
+
+    def __init__(self, store: ObjectStore, gate: DatabaseGate, retention: RetentionConfig) -> None:
+        self._store = store
+        self._gate = gate
+        self._retention = retention
+
+    async def ping(self) -> None:
+        """Ask whether there is a store.
+
+        Raises:
+            StorageUnavailable: It is away; with the reason.
+        """
+        await self._store.ping()
+
+    def record(self, principal: Principal, limits: QuotaLimits, audio: AudioFormat) -> Recording:
+        """Begin to keep a request's audio.
+
+        Args:
+            principal: Whose it is.
+            limits: What the tenant may keep.
+            audio: The format.
+        """
+        return Recording(
+            self._store, self._gate, principal, limits=limits, retention=self._retention, audio=audio
+        )

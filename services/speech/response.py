@@ -9,7 +9,6 @@ import base64
 import json
 import logging
 import math
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -22,11 +21,11 @@ from engines.contract import EngineError
 from services.config import Settings
 from services.errors import ApiError, from_engine, from_storage, retry_headers
 from services.escaping import safe_json
-from services.quota.meter import Booking, Outcome
 from services.sharing.outbox import Outbox
-from services.speech.recording import Recording
-from services.speech.script import Script
-from services.speech.stream import Part, Sentence, SpeechStream
+from services.sharing.shares import Shares
+from services.speech.script import SpeechRequest
+from services.speech.session import Reader, Speaker, SpeechSession
+from services.speech.stream import Sentence
 from services.tasks import until_hangup
 from storage.errors import StorageError
 
@@ -46,67 +45,43 @@ CHARS_PER_TOKEN: Final = 4
 
 
 class SpeechResponse(Response):
-    """Speaks a script to one client.
+    """Reads a session to one client.
 
     Args:
-        script: What to say.
-        stream: Says it.
+        session: What is spoken.
         sse: Send events instead of audio.
-        outbox: What is spoken goes through it; it holds a place among the streams of this Gateway.
-        booking: What it uses is booked here.
-        recording: Keeps the audio, if it is kept.
+        spool: Bytes that clients have not read yet, shared by tenants.
         settings: What a client may ask for, and how long all of it may take.
     """
 
-    def __init__(
-        self,
-        script: Script,
-        stream: SpeechStream,
-        *,
-        sse: bool,
-        outbox: Outbox,
-        booking: Booking,
-        recording: Recording | None = None,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, session: SpeechSession, *, sse: bool, spool: Shares, settings: Settings) -> None:
         super().__init__()
+        script = session.script
         # Several clients choose their decoder by the content type alone: it says exactly what is sent.
         self.headers["content-type"] = "text/event-stream" if sse else script.format.content_type
         self.headers["cache-control"] = "no-store"
         self.headers["x-accel-buffering"] = "no"
         del self.headers["content-length"]
-        self._written = script.written
-        self._characters = script.characters
-        self._stream = stream
+        if session.recording_id is not None:
+            self.headers["x-audio-id"] = session.recording_id
+            self.headers["content-location"] = f"/audio/{session.recording_id}"
+        self._session = session
         self._sse = sse
-        self._timings = script.call.timings
-        self._outbox = outbox
-        self._booking = booking
-        self._recording = recording
-        if recording is not None:
-            self.headers["x-audio-id"] = recording.id
-            self.headers["content-location"] = f"/audio/{recording.id}"
-        self._asked = time.perf_counter()
-        self._first: float | None = None
         self._client_timeout = settings.limits.client_stall_timeout_seconds
         self._timeout = settings.server.request_timeout_seconds
+        self._outbox = Outbox(session.place, spool, patience=self._client_timeout)
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak; stop as soon as the client hangs up."""
-        with self._outbox.place:
-            try:
-                served = await until_hangup(self._speak(scope, receive, send), receive)
-            finally:
-                # Also when this is cancelled: what was spoken is booked, the rest given back.
-                self._settle("hangup")
-                if self._recording is not None:
-                    await asyncio.shield(self._recording.abandon())
-            if not served:
-                logger.info("the client disconnected after %.1f s of audio", self._stream.seconds)
-                if not self._started:
-                    # Nobody reads it, but what stands around this app may wait for an answer.
-                    await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
+        # Also when this is cancelled: what was spoken is booked, the rest given back.
+        async with self._session as session:
+            if await until_hangup(self._speak(scope, receive, send), receive):
+                return
+        logger.info("the client disconnected after %.1f s of audio", session.seconds)
+        if not self._started:
+            # Nobody reads it, but what stands around this app may wait for an answer.
+            await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def put(data: bytes) -> None:
@@ -117,7 +92,7 @@ class SpeechResponse(Response):
                 try:
                     await self._say(outbox)
                 except (EngineError, ApiError, StorageError) as raised:
-                    self._settle("failed")
+                    self._session.fail()
                     error = _answer(raised)
                     if not self._started:
                         await error.response()(scope, receive, send)
@@ -131,30 +106,20 @@ class SpeechResponse(Response):
                 async with asyncio.timeout(self._client_timeout):
                     await self._send(send, b"", more=False)
         except TimeoutError:
-            self._settle("failed")
+            self._session.fail()
             await self._timed_out(scope, receive, send)
 
     async def _say(self, outbox: Outbox) -> None:
         async with aclosing(self._events() if self._sse else self._audio()) as body:
             async for data in body:
-                if data:
-                    await self._booking.allow(self._stream.seconds)
-                    await outbox.put(data)
+                await outbox.put(data)
         await outbox.drain()
-        if self._recording is not None:
-            await self._recording.finish(self._stream.seconds)
         # Before the last byte: a client that asks again at once finds its quota as it is.
-        self._settle("ok")
-
-    def _settle(self, outcome: Outcome) -> None:
-        stream = self._stream
-        spoken = self._characters if outcome == "ok" else stream.characters
-        seconds = stream.seconds if self._started else 0.0
-        self._booking.settle(outcome, characters=spoken, audio_seconds=seconds, latency=self._first)
+        await self._session.complete()
 
     async def _timed_out(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._started:
-            logger.warning("closed a connection after a timeout, %.1f s sent", self._stream.seconds)
+            logger.warning("closed a connection after a timeout, %.1f s sent", self._session.seconds)
             return
         message = f"The request took longer than {self._timeout:g} s."
         headers = retry_headers(1.0)
@@ -164,39 +129,63 @@ class SpeechResponse(Response):
     async def _send(self, send: Send, data: bytes, *, more: bool = True) -> None:
         if not self._started:
             self._started = True
-            if self._stream.complete:
-                self.headers[FINISH_REASON_HEADER] = self._stream.ending.finish_reason
-            self._first = time.perf_counter() - self._asked
+            if self._session.spoken:
+                self.headers[FINISH_REASON_HEADER] = self._session.ending.finish_reason
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def _audio(self) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._parts()) as parts:
+        async with aclosing(self._session.parts()) as parts:
             async for part in parts:
-                yield part.data
-
-    async def _parts(self) -> AsyncGenerator[Part, None]:
-        async with aclosing(self._stream.parts()) as parts:
-            async for part in parts:
-                if self._recording is not None:
-                    await self._recording.write(part.data)
-                yield part
+                if part.data:
+                    yield part.data
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._parts()) as parts:
+        timings = self._session.script.call.timings
+        async with aclosing(self._session.parts()) as parts:
             async for part in parts:
                 if part.data:
                     audio = base64.b64encode(part.data).decode("ascii")
                     yield _event({"type": "speech.audio.delta", "audio": audio})
-                if part.sentence and self._timings:
+                if part.sentence and timings:
                     yield _event(_timestamps(part.sentence))
         yield _event({"type": "speech.audio.done", "usage": self._usage()})
 
     def _usage(self) -> dict[str, Any]:
-        heard = math.ceil(self._written / CHARS_PER_TOKEN)
-        spoken = math.ceil(self._stream.seconds * TOKENS_PER_SECOND)
+        heard = math.ceil(self._session.script.written / CHARS_PER_TOKEN)
+        spoken = math.ceil(self._session.seconds * TOKENS_PER_SECOND)
         tokens = {"input_tokens": heard, "output_tokens": spoken, "total_tokens": heard + spoken}
-        return {**tokens, **asdict(self._stream.ending)}
+        return {**tokens, **asdict(self._session.ending)}
+
+
+async def respond(
+    request: SpeechRequest,
+    reader: Reader,
+    speaker: Speaker,
+    receive: Receive,
+    *,
+    spool: Shares,
+    settings: Settings,
+) -> Response:
+    """The answer to a speech request, whichever route it came by.
+
+    Args:
+        request: What is asked for.
+        reader: For whom.
+        speaker: Opens the session.
+        receive: The connection's; a client that leaves is planned for no longer.
+        spool: Bytes that clients have not read yet, shared by tenants.
+        settings: The settings.
+
+    Raises:
+        ApiError: The request is at fault, or over a limit.
+        EngineError: No place or no engine is there.
+        StorageError: A part that the request needs is away.
+    """
+    session = await speaker.open(request, reader, present=lambda work: until_hangup(work, receive))
+    if session is None:
+        return Response(status_code=CLIENT_CLOSED)
+    return SpeechResponse(session, sse=request.stream_format == "sse", spool=spool, settings=settings)
 
 
 def _answer(error: EngineError | ApiError | StorageError) -> ApiError:

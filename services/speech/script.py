@@ -94,7 +94,8 @@ class SpeechRequest(BaseModel):
     )
     timestamps: bool = Field(
         default=False,
-        description="Sends each word's time as `speech.audio.timestamps` events; needs `sse`.",
+        description="Sends each word's time as `speech.audio.timestamps` events; needs `sse` and an "
+        "engine with word timings.",
     )
     lexicon: dict[str, str] | None = Field(
         default=None, description="Word → spoken form, in addition to the configured lexicon."
@@ -197,9 +198,14 @@ async def write_script(
             raise invalid(error.message, error.param, error.code) from error
         return _Reading(cast, found)
 
-    reading = await _rehearse(
-        casting.candidates(tenant, request.voice_id, model=request.model, engine=request.engine), wanted, read
+    candidates = casting.candidates(
+        tenant,
+        request.voice_id,
+        model=request.model,
+        engine=request.engine,
+        timings=request.timestamps,
     )
+    reading = await _rehearse(candidates, wanted, read)
     cast, description = reading.cast, reading.cast.description
     trimmed = description.capabilities.trimmed
     passages = paced(reading.passages, request.speed) if trimmed else reading.passages

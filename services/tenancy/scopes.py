@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from services.doors import declare
+from services.declarations import declare
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 

@@ -6,6 +6,7 @@ wins over the engines' own voices: so a tenant's ``alloy`` can be a voice of its
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,7 +95,7 @@ class Casting:
         self._own: LRUCache[tuple[str, str], None] = LRUCache(REMEMBERED)
 
     async def candidates(
-        self, org_id: str, wanted: str, *, model: str, engine: str | None
+        self, org_id: str, wanted: str, *, model: str, engine: str | None, timings: bool = False
     ) -> AsyncGenerator[Cast, None]:
         """Who may speak for a tenant's request, at least one; the first is who should.
 
@@ -106,13 +107,29 @@ class Casting:
             wanted: An id, a name or an alias of a voice.
             model: Of the request.
             engine: Of the request; wins over ``model``.
+            timings: Leave out engines without word timings.
 
         Raises:
-            ApiError: 400 for a voice or engine that there is not, 404 for a model, 409 for a voice not
-                ready yet.
+            ApiError: 400 for a voice or engine that there is not, or one without the timings asked for, 404
+                for a model, 409 for a voice not ready yet.
             EngineUnavailable: Nothing is known of the engine, and it does not answer.
             StorageUnavailable: The voice may be the tenant's own, and the database is away.
         """
+        refused: Cast | None = None
+        found = False
+        async with aclosing(self._candidates(org_id, wanted, model, engine)) as casts:
+            async for cast in casts:
+                if timings and not cast.description.capabilities.word_timings:
+                    refused = refused or cast
+                    continue
+                found = True
+                yield cast
+        if refused is not None and not found:
+            raise await self._no_timings(refused)
+
+    async def _candidates(
+        self, org_id: str, wanted: str, model: str, engine: str | None
+    ) -> AsyncGenerator[Cast, None]:
         client = self._directory.select(model, engine)
         chosen = self._directory.chosen(model, engine)
         found = await self._find(org_id, wanted)
@@ -131,6 +148,12 @@ class Casting:
                 yield Cast(client=one, description=description, voice=voice, name=wanted)
         if unknown:
             raise await self._unknown(org_id, wanted, _no_voice(wanted, asked))
+
+    async def _no_timings(self, refused: Cast) -> ApiError:
+        able = await self._directory.names_where(lambda engine: engine.capabilities.word_timings)
+        others = f"Engines that do: {', '.join(able)}." if able else "No engine of this server does."
+        message = f"The engine {refused.client.name} does not support timestamps. {others}"
+        return invalid(message, "timestamps", "timestamps_not_supported")
 
     async def _described(
         self, clients: Sequence[EngineClient]

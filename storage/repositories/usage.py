@@ -1,8 +1,8 @@
 """What was used."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple, NotRequired, TypedDict
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +25,25 @@ PAGE: Final = 1_000
 """Records that are read at once."""
 
 
+class Usage(TypedDict):
+    """What one request used: the columns of :class:`storage.tables.UsageRecord`."""
+
+    org_id: str
+    at: datetime
+    day: date
+    kind: str
+    outcome: str
+    engine: str
+    voice: str
+    characters: int
+    audio_ms: int
+    request_id: NotRequired[str | None]
+    latency_ms: NotRequired[int | None]
+    user_id: NotRequired[str | None]
+    key_id: NotRequired[str | None]
+    external_user: NotRequired[str | None]
+
+
 class UsageSum(NamedTuple):
     """The sum of a group of records."""
 
@@ -37,8 +56,8 @@ class UsageSum(NamedTuple):
 _INSERT: Final = UsageRecord.metadata.tables[UsageRecord.__tablename__].insert()
 
 
-async def add_usage(session: AsyncSession, records: Sequence[Mapping[str, Any]]) -> None:
-    """Keep records, of any tenants: each with the columns of :class:`storage.tables.UsageRecord`."""
+async def add_usage(session: AsyncSession, records: Sequence[Usage]) -> None:
+    """Keep records, of any tenants."""
     connection = await session.connection()
     await connection.execute(_INSERT, list(records))
 

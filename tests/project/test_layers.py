@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "addresses": "",
     "asgi": "",
     "config": "",
+    "declarations": "",
     "escaping": "",
     "names": "",
     "probe": "",
@@ -25,18 +26,18 @@ MAY_IMPORT = {
     "sharing": "tasks",
     "wire": "tasks",
     "directory": "errors names tasks wire",
-    "doors": "asgi errors",
+    "doors": "asgi declarations errors",
     "gate": "config sharing",
     "host": "config wire",
     "metrics": "wire",
     "middleware": "asgi errors stopping",
     "erasure": "gate",
     "folders": "config host",
-    "runner": "asgi doors models tasks wire",
+    "runner": "asgi declarations doors models tasks wire",
     "samples": "audio host",
     "tokens": "config gate",
     "retention": "config erasure gate",
-    "tenancy": "addresses asgi config counters doors errors gate sharing tasks tokens",
+    "tenancy": "addresses asgi config counters declarations doors errors gate sharing tasks tokens",
     "http": "addresses asgi config middleware sharing stopping tenancy",
     "offline": "config errors gate retention tenancy",
     "openapi": "doors errors tenancy",
@@ -56,8 +57,8 @@ MAY_IMPORT = {
         "speech state stopping tasks tenancy tokens uploads voices wire"
     ),
     "routers": (
-        "audio config counters directory errors metrics quota sharing speech state tasks tenancy "
-        "tokens uploads voices wire"
+        "audio config counters directory errors metrics quota sharing speech state tenancy tokens "
+        "uploads voices wire"
     ),
     "app": "config doors errors gateway http middleware openapi quota routers sharing state stopping tenancy",
     "factory": "app config folders host http middleware models runner stopping",

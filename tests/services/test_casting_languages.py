@@ -17,7 +17,7 @@ from services.config import LoadedSettings, Settings
 from services.runner.app import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
-from runners import engine, served
+from runners import engine, gateway_of, served
 
 ENGINES = (
     engine("TONE"),  # English and Hindi
@@ -186,3 +186,50 @@ async def test_an_engine_without_its_weights_comes_last(runners: dict[str, str],
 )
 def test_scripts_are_read_by_languages(sentence: str, languages: tuple[str, ...], expected: bool) -> None:
     assert readable(sentence, languages) is expected
+
+
+MUTE = {"word_timings": False}
+
+
+async def timestamps(address: str, **fields: Any) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=address, timeout=30) as gateway:
+        return await ask(gateway, ENGLISH, stream_format="sse", timestamps=True, **fields)
+
+
+@pytest.fixture
+async def untimed(runners: dict[str, str], tmp_path: Path) -> AsyncGenerator[str, None]:
+    """A Gateway whose default engine has no word timings."""
+    first = engine("TONE", options=MUTE)
+    found = settings(tmp_path, engines=(first, *ENGINES[1:]))
+    async with served(create_runner_app(first)) as tone:
+        app = create_app(found, lambda config: {**runners, "TONE": tone}[config.name])
+        async with served(app) as address:
+            yield address
+
+
+@pytest.mark.parametrize("fields", [{"engine": "TONE"}, {"model": "TONE"}, {"voice": "tone"}])
+async def test_timestamps_of_an_engine_without_them_are_refused(untimed: str, fields: dict[str, Any]) -> None:
+    answer = await timestamps(untimed, **fields)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"] == {
+        "message": "The engine TONE does not support timestamps. Engines that do: BROAD.",
+        "type": "invalid_request_error",
+        "param": "timestamps",
+        "code": "timestamps_not_supported",
+    }
+
+
+async def test_timestamps_choose_an_engine_that_has_them(untimed: str) -> None:
+    answer = await timestamps(untimed)
+    assert answer.status_code == 200, answer.text
+    assert '"words":[{"word":"Good"' in answer.text
+    async with httpx.AsyncClient(base_url=untimed, timeout=30) as gateway:
+        assert (await counted(gateway)).keys() == {"BROAD"}
+        assert await speaker(gateway, ENGLISH) == "TONE"
+
+
+async def test_timestamps_that_no_engine_has(tmp_path: Path) -> None:
+    async with gateway_of(engine("TONE", options=MUTE), tmp_path) as gateway:
+        answer = await ask(gateway, ENGLISH, stream_format="sse", timestamps=True)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["message"].endswith("No engine of this server does.")

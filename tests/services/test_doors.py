@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.app import create_app
 from services.config import LoadedSettings, Settings
 from services.config.load import load_settings
-from services.doors import Doors, declare
+from services.declarations import declare
+from services.doors import Doors
 from services.gate import DatabaseGate
 from services.http.error_pace import ErrorPace
 from services.http.proxies import TrustedProxies

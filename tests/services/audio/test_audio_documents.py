@@ -7,18 +7,19 @@ from services.audio.formats import ALIASES, FORMATS
 PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
 
 
-def rows() -> dict[str, list[str]]:
-    table = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
-    found: dict[str, list[str]] = {}
-    for line in table:
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        found.setdefault(cells[0].strip("`"), cells)
-    return found
+def table(header: str) -> dict[str, list[str]]:
+    """The cells of the table with that header, by the name in their first."""
+    _, _, below = PAGE.read_text(encoding="utf-8").partition(f"| {header} |\n")
+    rows = below.partition("\n\n")[0].splitlines()[1:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return {row[0].strip("`"): row[1:] for row in cells}
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_page_tells_each_format(name: str) -> None:
-    _, also, content_type, extension, rates, _ = rows()[name]
+    header = "format | `Content-Type` | file | sample rates in Hz (default) | bit rate in kbit/s"
+    content_type, extension, rates, _ = table(header)[name]
+    (also,) = table("format | also called")[name]
     audio_format = FORMATS[name]
     assert content_type == f"`{audio_format.content_type}`"
     assert extension == f"`{audio_format.extension}`"

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,7 +43,7 @@ async def requests(gate: DatabaseGate, org_id: str) -> int:
 
 
 def settlement(org_id: str, *, kind: str | None = "speech") -> Settlement:
-    record = {
+    record: Any = {
         "org_id": org_id,
         "at": datetime.now(UTC),
         "day": TODAY,

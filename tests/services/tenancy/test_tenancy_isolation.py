@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from services.app import create_app
 from services.config import LoadedSettings, Settings
-from services.doors import declared
+from services.declarations import declared
 from services.tenancy.scopes import Scope
 
 from tenants import Tenant, Tenants, error

@@ -1,0 +1,160 @@
+"""The accounts of the ledger that requests are booked on, and what is reserved on them."""
+
+import calendar
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+
+from services.config import QuotaLimits
+from services.config.quota import MOST_MINUTES
+from services.errors import ApiError, retry_headers
+from services.gate import DatabaseGate
+from services.quota.writer import UsageWriter
+from storage.columns import now
+from storage.errors import AccountMissing, OverQuota
+from storage.repositories.ledger import Ledger
+from storage.repositories.usage import UsageRepository
+
+UNITS: Final = {"characters": "characters", "audio_ms": "audio minutes"}
+"""What accounts count, by the first part of their names, as people say it."""
+
+
+class Accounts(NamedTuple):
+    """What a request is booked on: the day it was asked, and the names of the ledger's accounts."""
+
+    day: date
+    characters_day: str
+    characters_month: str
+    audio_month: str
+
+
+class AccountBook:
+    """Reserves on tenants' accounts, and opens them.
+
+    Args:
+        gate: The ledger and the usage records.
+        writer: Has what ended requests give back.
+        ttl: Seconds after which the reservation of a process that died is given back; longer than any
+            request may take.
+    """
+
+    def __init__(self, gate: DatabaseGate, writer: UsageWriter, *, ttl: float) -> None:
+        self._gate = gate
+        self._writer = writer
+        self._ttl = ttl
+
+    async def reserve(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> str:
+        """Reserve on all accounts, or on none.
+
+        Args:
+            org_id: The tenant.
+            wanted: Account → the amount and the limit.
+
+        Returns:
+            The reservation's id.
+
+        Raises:
+            ApiError: 429 ``insufficient_quota``.
+            StorageUnavailable: The database is away.
+        """
+        try:
+            return await self._reserve_open(org_id, wanted)
+        except AccountMissing:
+            await self._open(org_id, wanted)
+        except OverQuota as error:
+            if not self._writer.waiting:
+                raise _insufficient(error) from error
+            # Requests that have ended may have something to give back.
+            await self._writer.flush()
+        try:
+            return await self._reserve_open(org_id, wanted)
+        except OverQuota as error:
+            raise _insufficient(error) from error
+
+    async def _reserve_open(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> str:
+        async with self._gate.write() as session:
+            return await Ledger(session, org_id).reserve(wanted, ttl=self._ttl)
+
+    async def _open(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> None:
+        """Open accounts with what the usage records say was spent, since limits may come later than use."""
+        async with self._gate.write() as session:
+            ledger, usage = Ledger(session, org_id), UsageRepository(session, org_id)
+            for account in wanted:
+                meter, _, period = account.partition("/")
+                first, last = _span(period)
+                sums = await usage.sums("org", first=first, last=last)
+                used = sum(getattr(row, meter) for row in sums)
+                await ledger.open(account, int(used))
+
+    async def extend(self, org_id: str, reservation: str, account: str, amount: int, limit: int) -> None:
+        """Reserve more on an account.
+
+        Raises:
+            ApiError: 429 ``insufficient_quota``.
+            StorageUnavailable: The database is away.
+        """
+        await self._writer.flush()
+        try:
+            async with self._gate.write() as session:
+                await Ledger(session, org_id).extend(reservation, account, amount, limit)
+        except OverQuota as error:
+            raise _insufficient(error) from error
+
+
+def accounts_at(at: datetime) -> Accounts:
+    """The accounts of a moment: its day and month, in UTC."""
+    day = at.astimezone(UTC).date()
+    month = f"{day:%Y-%m}"
+    return Accounts(day, f"characters/{day}", f"characters/{month}", f"audio_ms/{month}")
+
+
+def limited(
+    limits: QuotaLimits, accounts: Accounts, characters: int, audio_ms: int
+) -> dict[str, tuple[int, int]]:
+    """What has to be reserved: the accounts with a limit → the amount and the limit."""
+    every = {
+        accounts.characters_day: (characters, limits.characters_per_day),
+        accounts.characters_month: (characters, limits.characters_per_month),
+        accounts.audio_month: (audio_ms, audio_limit_ms(limits)),
+    }
+    return {account: (amount, limit) for account, (amount, limit) in every.items() if limit is not None}
+
+
+def audio_limit_ms(limits: QuotaLimits) -> int | None:
+    """Milliseconds of audio a month; ``None`` where there is no limit."""
+    minutes = limits.audio_minutes_per_month
+    # A limit may have been set when higher ones were allowed.
+    return None if minutes is None else min(minutes, MOST_MINUTES) * 60_000
+
+
+def _span(period: str) -> tuple[date, date]:
+    """The first and the last day of ``2026-11`` or ``2026-11-24``."""
+    parts = [int(part) for part in period.split("-")]
+    if len(parts) == 3:  # noqa: PLR2004 - year, month, day
+        day = date(*parts)
+        return day, day
+    year, month = parts
+    return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
+
+
+def _insufficient(error: OverQuota) -> ApiError:
+    meter, _, period = error.account.partition("/")
+    _, last = _span(period)
+    renewed = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC)
+    unit = UNITS[meter]
+    of, used = error.limit, error.used
+    if meter == "audio_ms":
+        of, used = of // 60_000, math.floor(used / 60_000)
+    span = "day" if period.count("-") == 2 else "month"  # noqa: PLR2004 - year, month, day
+    message = (
+        f"The organisation's quota of {of} {unit} a {span} does not allow this: {used} are used or reserved. "
+        f"It resets at {renewed:%Y-%m-%dT%H:%MZ}."
+    )
+    return ApiError(
+        429,
+        message,
+        kind="insufficient_quota",
+        code="insufficient_quota",
+        headers=retry_headers((renewed - now()).total_seconds()),
+    )

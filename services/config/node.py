@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
@@ -10,6 +10,9 @@ Scalar: TypeAlias = str | int | float | bool | None
 Content: TypeAlias = "Scalar | dict[str, Node] | list[Node]"
 KeyPath: TypeAlias = tuple[str, ...]
 """Where a value stands, outermost name first; an engine's name stands in place of its index."""
+
+MAX_DEPTH: Final = 32
+"""The deepest that mappings and lists may be nested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,18 @@ class Node:
     origin: str
 
     @classmethod
-    def of(cls, value: JsonValue, origin: str) -> "Node":
-        """A plain value, all of it from one place."""
+    def of(cls, value: JsonValue, origin: str, depth: int = 1) -> "Node":
+        """A plain value, all of it from one place.
+
+        Raises:
+            RecursionError: It is nested more than :data:`MAX_DEPTH` deep.
+        """
+        if depth > MAX_DEPTH:
+            raise RecursionError
         if isinstance(value, dict):
-            return cls({name: cls.of(item, origin) for name, item in value.items()}, origin)
+            return cls({name: cls.of(item, origin, depth + 1) for name, item in value.items()}, origin)
         if isinstance(value, list):
-            return cls([cls.of(item, origin) for item in value], origin)
+            return cls([cls.of(item, origin, depth + 1) for item in value], origin)
         return cls(value, origin)
 
     @property

@@ -28,6 +28,8 @@ CLIENT_VARIABLES: Final = frozenset({"AWAAZTWIN_BASE_URL", "AWAAZTWIN_API_KEY"})
 SHORT: Final[Mapping[str, str]] = {"AWAAZTWIN_MODELS": "AWAAZTWIN_MODELS__FOLDER"}
 """Variables that name a section and hold no JSON mean its main key."""
 
+_ENGINE_KEY: Final = SETTINGS.below["engines"].below[ENGINE]
+
 
 @dataclass(frozen=True, slots=True)
 class _Variable:
@@ -81,8 +83,9 @@ def _layer(variables: Iterable[_Variable], problems: list[Problem]) -> Node:
     for path, key, variable in sorted(placed, key=lambda item: len(item[0])):
         try:
             layer = merge(layer, fit(_nested(path, _value(path, key, variable)), problems))
-        except ValueError as error:
-            problems.append(Problem(variable.origin, ".".join(path), str(error)))
+        except (ValueError, RecursionError) as error:
+            message = "is nested too deep" if isinstance(error, RecursionError) else str(error)
+            problems.append(Problem(variable.origin, ".".join(path), message))
     return layer
 
 
@@ -92,8 +95,7 @@ def _place(name: str) -> tuple[KeyPath, Key | None] | None:
     path = tuple(part.lower() for part in parts)
     if path[0] == "engines" and len(path) > 1:
         # An engine's name may hold two underscores itself.
-        fields = SETTINGS.below["engines"].below[ENGINE].below
-        end = next((i for i in range(2, len(path)) if path[i] in fields), 2)
+        end = next((i for i in range(2, len(path)) if path[i] in _ENGINE_KEY.below), 2)
         engine, rest = "__".join(parts[1:end]), path[end:]
         path = ("engines", engine, *rest)
         if engine and rest[:1] == ("options",) and rest[1:] and all(rest):
@@ -122,6 +124,7 @@ def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
 
     Raises:
         ValueError: It should be JSON and isn't, or names another engine than the variable does.
+        RecursionError: It is nested too deep.
     """
     text, origin = variable.value, variable.origin
     if key is not None and key.container is None:
@@ -132,7 +135,7 @@ def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
         if key is None:
             return Node(text, origin)
         raise
-    name = node.entries.get("name") if path[:1] == ("engines",) and path[1:] == path[-1:] else None
+    name = node.entries.get("name") if key is _ENGINE_KEY else None
     if name is not None and engine_key(str(name.content)) != engine_key(path[1]):
         raise ValueError("the variable's name is the engine's")
     return node
@@ -150,17 +153,11 @@ def _nested(path: KeyPath, node: Node) -> Node:
 
 
 def _parse_json(text: str) -> JsonValue:
-    """The value that ``text`` holds: no duplicate keys, no NaN, no bottomless nesting.
-
-    Raises:
-        ValueError: It is not JSON; the message doesn't repeat it.
-    """
+    """The value that ``text`` holds: no duplicate keys, no NaN. An error's message doesn't repeat it."""
     try:
         value = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not valid JSON (at character {error.pos + 1})") from None
-    except RecursionError:
-        raise ValueError("is nested too deep") from None
     return cast("JsonValue", value)
 
 

@@ -11,11 +11,10 @@ from typing import Final
 
 import yaml
 
-from services.config.node import Node, Scalar
+from services.config.node import MAX_DEPTH, Node, Scalar
 from services.config.problems import ConfigError, Problem
 
 MAX_BYTES: Final = 1_048_576
-MAX_DEPTH: Final = 32
 
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

@@ -125,6 +125,12 @@ def test_a_file_is_refused_at_its_line(tmp_path: Path, text: str, expected: str)
         ("AWAAZTWIN_SERVER", '{"port": 1, "port": 2}', ": server: contains the same key twice"),
         ("AWAAZTWIN_SERVER", '{"port": NaN}', ": server: contains NaN or an infinity"),
         ("AWAAZTWIN_SERVER", "[" * 100_000, ": server: is nested too deep"),
+        ("AWAAZTWIN_SERVER", "[" * 600 + "]" * 600, ": server: is nested too deep"),
+        (
+            "AWAAZTWIN_ENGINES__ESPEAK__OPTIONS__A",
+            "[" * 600 + "]" * 600,
+            ": engines.ESPEAK.options.a: is nested too deep",
+        ),
         ("AWAAZTWIN_SERVER", '{"prot": 1}', ": server.prot: there is no such key; did you mean port?"),
         ("AWAAZTWIN_SERVER__PORT", "many", ": server.port: should be a valid integer"),
         ("AWAAZTWIN_SERVER__WORKERS", "", None),

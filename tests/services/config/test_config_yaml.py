@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.config import ConfigError
-from services.config.yaml_file import MAX_BYTES, MAX_DEPTH, parse_yaml, read_text
+from services.config.node import MAX_DEPTH
+from services.config.yaml_file import MAX_BYTES, parse_yaml, read_text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -18,7 +17,7 @@ from storage.repositories.outputs import OutputRepository, expired_outputs
 from storage.repositories.secrets import make_secret, read_secret
 from storage.repositories.stored import stored_bytes
 from storage.repositories.tokens import TokenRepository
-from storage.repositories.usage import UsageRepository, add_usage
+from storage.repositories.usage import Usage, UsageRepository, add_usage
 from storage.repositories.users import MemberRepository, UserRepository
 
 
@@ -203,7 +202,7 @@ async def test_usage_is_summed_for_one_org_or_all(database: Database):
     a, b = await two_orgs(database)
     days = (date(2026, 11, 1), date(2026, 11, 2))
 
-    def record(org: str, day: date, voice: str, user: str | None) -> dict[str, Any]:
+    def record(org: str, day: date, voice: str, user: str | None) -> Usage:
         return {
             "org_id": org,
             "at": datetime(day.year, day.month, day.day, tzinfo=UTC),

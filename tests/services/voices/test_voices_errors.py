@@ -54,7 +54,7 @@ def kept(client: httpx.Client) -> Generator[dict[str, Any], None, None]:
 @pytest.mark.usefixtures("kept")
 def test_an_unknown_voice_and_the_nearest_names(client: httpx.Client):
     message = refused(say(client, "katherina"), 400, "voice_not_found", "voice")
-    assert "Of your own: Katharina" in message
+    assert "Your own voices: Katharina" in message
     for wanted in ("voice_0123456789abcdef01234567", {"id": "voice_x"}, "\N{ZERO WIDTH SPACE}", "x" * 200):
         refused(say(client, wanted), 400, "voice_not_found", "voice")
 

@@ -5,13 +5,14 @@ values (tables 1a to 2b). A sample becomes the code of the interval it falls int
 """
 
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.contract import Pcm
-from services.audio.codings import Law
+
+Law = Literal["ulaw", "alaw"]
 
 _INVERTED: Final[dict[Law, int]] = {"ulaw": 0xFF, "alaw": 0xD5}
 """Bits that are inverted in a positive sample's code (and all but the sign's in a negative one's)."""

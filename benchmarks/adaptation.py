@@ -12,7 +12,7 @@ from contextlib import aclosing
 from itertools import cycle, islice
 
 from engines.config import EngineConfig
-from engines.contract import Pcm, ReferenceSample, Speech, Utterance, VoiceEmbeddingRef
+from engines.contract import Pcm, ReferenceSample, Speech, Utterance, VoiceEmbeddingRef, synthesize
 from engines.espeak.adapter import SAMPLE_RATE, EspeakEngine
 from engines.text.reading import reading_script
 
@@ -25,7 +25,7 @@ ROUNDS = 20
 
 async def spoken(engine: EspeakEngine, utterance: Utterance) -> Pcm:
     """What the engine says."""
-    outcome = (await engine.synthesize([utterance]))[0]
+    outcome = (await synthesize(engine, [utterance]))[0]
     if not isinstance(outcome, Speech):
         raise outcome
     return outcome.pcm

@@ -24,7 +24,7 @@ from listening_texts import ENGLISH, HINDI, PAIRS
 from spelling import english_words
 
 from engines.config import EngineConfig
-from engines.contract import EngineAdapter, Pcm, Speech, Utterance
+from engines.contract import EngineAdapter, Pcm, Speech, Utterance, synthesize
 from engines.memory import trim
 from engines.registry import get_engine_adapter
 
@@ -101,7 +101,7 @@ class Speaker:
 
     async def _say(self, text: str, voice: str, language: str) -> Speech:
         line = Utterance(text=text, voice=voice, language=language, timings=True)
-        (outcome,) = await self._engine.synthesize([line])
+        (outcome,) = await synthesize(self._engine, [line])
         if isinstance(outcome, Speech):
             return outcome
         raise RuntimeError(f"'{text}' was not said: {outcome}")

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from engines.config import EngineConfig
-from engines.contract import ReferenceSample, Speech, Utterance, VoiceEmbeddingRef
+from engines.contract import ReferenceSample, Speech, Utterance, VoiceEmbeddingRef, synthesize
 from engines.coqui import coqui
 from engines.fidelity import decibels
 from engines.openvoice.adapter import OpenVoiceEngine
@@ -169,7 +169,7 @@ async def _engine(folder: Path, precision: str, threads: int, rounds: int, stock
     await engine.load()
     try:
         await engine.warm_up()
-        plain = await engine.synthesize([Utterance(text=TEXT, voice="onyx", language="en")])
+        plain = await synthesize(engine, [Utterance(text=TEXT, voice="onyx", language="en")])
         spoken = [outcome.pcm for outcome in plain if isinstance(outcome, Speech)]
         voice = await engine.prepare_voice([ReferenceSample(pcm=spoken[0], sample_rate=RATE)])
         return [await _speaking(engine, voice, precision, count, rounds, stock) for count in BATCHES]

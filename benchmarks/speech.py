@@ -15,7 +15,7 @@ import aiohttp
 
 from engines.batcher import Batcher
 from engines.config import BatchingConfig, EngineConfig
-from engines.contract import EngineAdapter, Utterance
+from engines.contract import EngineAdapter, Utterance, synthesize
 from engines.registry import get_engine_adapter
 from services.wire.client import EngineClient
 from services.wire.frames import Line, SynthesisCall
@@ -136,7 +136,7 @@ async def bench_batcher(seconds: float) -> None:
     alone: list[float] = []
     for _ in range(20):
         begin = time.perf_counter()
-        await engine.synthesize([line_for(SYNTHETIC)])
+        await synthesize(engine, [line_for(SYNTHETIC)])
         alone.append(time.perf_counter() - begin)
     print(f"bare cost of one item: {ms(alone).strip()} ms\n")
     print("| callers | items/s | ideal | of ideal | lone caller after the burst, first / median of 20 ms |")

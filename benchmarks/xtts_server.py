@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 
 from engines.config import EngineConfig
-from engines.contract import Speech, Utterance
+from engines.contract import Speech, Utterance, synthesize
 from engines.registry import get_engine_adapter
 from engines.text.reading import reading_script
 
@@ -188,7 +188,7 @@ async def spoken_recording(seconds: float = 12.0) -> bytes:
     await engine.load()
     try:
         lines = [Utterance(text=text, voice="onyx", language="en") for text in reading_script("en")]
-        outcomes = await engine.synthesize(lines)
+        outcomes = await synthesize(engine, lines)
     finally:
         await engine.close()
     pcm = np.concatenate([outcome.pcm for outcome in outcomes if isinstance(outcome, Speech)])

@@ -33,8 +33,8 @@ from engines.contract import (
     EngineError,
     EngineOverloaded,
     EngineUnavailable,
-    StreamingEngine,
     Utterance,
+    stream,
 )
 from engines.cost import CostModel
 from engines.fair import FairQueue
@@ -208,13 +208,9 @@ class Batcher:
             async with self._hold() as engine:
                 started = time.monotonic()
                 async with asyncio.timeout(self._timeout):
-                    if isinstance(engine, StreamingEngine):
-                        async with aclosing(engine.stream(utterances)) as stream:
-                            async for index, item in stream:
-                                batch[index].put(item)
-                    else:
-                        for ticket, outcome in zip(batch, await engine.synthesize(utterances), strict=True):
-                            ticket.put(outcome)
+                    async with aclosing(stream(engine, utterances)) as items:
+                        async for index, item in items:
+                            batch[index].put(item)
                 self._costs.observe(len(batch), time.monotonic() - started)
         except TimeoutError:
             error = EngineUnavailable(f"The engine {self._engine.name} took longer than {self._timeout:g} s.")

@@ -1,9 +1,11 @@
 """The seam between the server and an engine.
 
-An engine is any object with the attributes and methods of :class:`EngineAdapter`; plug-ins need not
-import this module to be one. A request is text until it is here and PCM after it::
+An engine is any object with the members of :class:`EngineAdapter` and one of ``synthesize``
+(:class:`SynthesizingEngine`) and ``stream`` (:class:`StreamingEngine`); plug-ins need not import this module
+to be one. Who wants speech calls :func:`stream` or :func:`synthesize`, whichever the engine has. The other
+protocols here are optional parts of an engine. A request is text until it is here and PCM after it::
 
-    Utterance ──▶ EngineAdapter.synthesize ──▶ Outcome (Speech | EngineError)
+    Utterance ──▶ stream(engine, …) ──▶ PCM …, Outcome (Speech | EngineError)
 
 Exceptions::
 
@@ -16,7 +18,8 @@ Exceptions::
 """
 
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import aclosing
+from dataclasses import dataclass, field, fields, replace
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -224,9 +227,9 @@ class Voice:
 class Capabilities:
     """What an engine can do, so that nobody has to ask which engine it is.
 
+    What follows from the methods it has is added by :meth:`Abilities.of`.
+
     Attributes:
-        cloning: It has ``prepare_voice``, see :class:`CloningEngine`.
-        streaming: It has ``stream``.
         word_timings: It can tell when each word is heard.
         speed_range: Slowest and fastest ``Utterance.speed`` it renders itself, pitch unchanged.
         max_chars: Longest ``Utterance.text``, in characters.
@@ -239,8 +242,6 @@ class Capabilities:
             change, as when it is loaded. 0: it works on batches, whose utterances come together.
     """
 
-    cloning: bool = False
-    streaming: bool = False
     word_timings: bool = False
     speed_range: tuple[float, float] = (1.0, 1.0)
     max_chars: int = 400
@@ -257,7 +258,7 @@ class Capabilities:
 
 @runtime_checkable
 class EngineAdapter(Protocol):
-    """What every engine offers.
+    """What every engine has beside ``synthesize`` or ``stream``.
 
     Constructing one is cheap and loads nothing; ``describe``-like attributes and ``voices`` work
     before ``load``. ``load`` and ``close`` alternate, any number of times.
@@ -307,6 +308,11 @@ class EngineAdapter(Protocol):
     def batch_key(self, utterance: Utterance) -> Hashable:
         """Utterances with equal keys can share a batch."""
         ...
+
+
+@runtime_checkable
+class SynthesizingEngine(EngineAdapter, Protocol):
+    """An engine that hands out an utterance once all of it is spoken."""
 
     async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
         """Speak a batch: one outcome for each utterance, in order.
@@ -374,6 +380,15 @@ class CloningEngine(EngineAdapter, Protocol):
 
 
 @runtime_checkable
+class Forgetful(Protocol):
+    """An engine that keeps what it derives from prepared voices, and forgets it when it is told to."""
+
+    def forget_voice(self, voice: str, /) -> None:
+        """Give up everything derived from the prepared voice of that id; one never heard of is fine."""
+        ...
+
+
+@runtime_checkable
 class Licensed(Protocol):
     """An engine whose licence restricts its use: it is loaded once the operator has accepted ``license``."""
 
@@ -429,11 +444,62 @@ class WeighedOnGpu(Protocol):
         ...
 
 
-async def collect(stream: AsyncGenerator[Streamed, None], count: int) -> list[Outcome]:
-    """Join what ``StreamingEngine.stream`` gives into one outcome for each of ``count`` utterances."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities(Capabilities):
+    """What an engine says that it can do, and what follows from the methods it has.
+
+    Attributes:
+        cloning: It is a :class:`CloningEngine`.
+        streaming: It is a :class:`StreamingEngine`.
+    """
+
+    cloning: bool = False
+    streaming: bool = False
+
+    @classmethod
+    def of(cls, engine: EngineAdapter) -> "Abilities":
+        """Those of an engine."""
+        said = engine.capabilities
+        return cls(
+            **{each.name: getattr(said, each.name) for each in fields(Capabilities)},
+            cloning=isinstance(engine, CloningEngine),
+            streaming=isinstance(engine, StreamingEngine),
+        )
+
+
+def stream(engine: EngineAdapter, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
+    """Speak a batch as :meth:`StreamingEngine.stream` does; outcomes may have PCM of their own.
+
+    Raises:
+        TypeError: The engine has neither ``stream`` nor ``synthesize``.
+    """
+    if isinstance(engine, StreamingEngine):
+        return engine.stream(batch)
+    if isinstance(engine, SynthesizingEngine):
+        return _at_once(engine, batch)
+    raise TypeError(f"The engine {engine.name} has neither stream nor synthesize.")
+
+
+async def _at_once(engine: SynthesizingEngine, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
+    outcomes = await engine.synthesize(batch)
+    for index, outcome in zip(range(len(batch)), outcomes, strict=True):
+        yield index, outcome
+
+
+async def synthesize(engine: EngineAdapter, batch: Sequence[Utterance]) -> list[Outcome]:
+    """Speak a batch: one outcome for each utterance, in order, with all of its PCM.
+
+    Cancelling the call stops the engine's work on the batch.
+    """
+    async with aclosing(stream(engine, batch)) as items:
+        return await collect(items, len(batch))
+
+
+async def collect(items: AsyncGenerator[Streamed, None], count: int) -> list[Outcome]:
+    """Join what :func:`stream` gives into one outcome for each of ``count`` utterances."""
     parts: list[list[Pcm]] = [[] for _ in range(count)]
     outcomes: list[Outcome] = [EngineUnavailable("The engine ended without a result.")] * count
-    async for index, item in stream:
+    async for index, item in items:
         if isinstance(item, Speech):
             outcomes[index] = replace(item, pcm=np.concatenate([*parts[index], item.pcm]))
         elif isinstance(item, EngineError):

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Final, TypeAlias, cast
 
 from engines.config import EngineConfig
-from engines.contract import EngineAdapter
+from engines.contract import EngineAdapter, StreamingEngine, SynthesizingEngine
 
 EngineFactory: TypeAlias = Callable[[EngineConfig], object]
 
@@ -55,6 +55,8 @@ def get_engine_adapter(name: str, config: EngineConfig) -> EngineAdapter:
     if not isinstance(engine, EngineAdapter):
         missing = [m for m in _members() if not hasattr(engine, m)]
         raise UnknownEngineType(f"The engine type {name!r} lacks {', '.join(missing)}.")
+    if not isinstance(engine, StreamingEngine | SynthesizingEngine):
+        raise UnknownEngineType(f"The engine type {name!r} has neither stream nor synthesize.")
     return engine
 
 

@@ -32,7 +32,6 @@ from engines.contract import (
     Voice,
     VoiceEmbeddingRef,
     WordTiming,
-    collect,
 )
 
 SAMPLE_RATE: Final = 24_000
@@ -124,8 +123,6 @@ class SyntheticEngine:
     def capabilities(self) -> Capabilities:
         """Speed, word timings by even division unless an option says otherwise, and cloning by pitch."""
         return Capabilities(
-            cloning=True,
-            streaming=True,
             word_timings=self._options.word_timings,
             speed_range=(0.5, 2.0),
             max_chars=MAX_CHARS,
@@ -185,10 +182,6 @@ class SyntheticEngine:
         """All utterances can share a batch."""
         del utterance
         return None
-
-    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
-        """Speak a batch, see :meth:`stream`."""
-        return await collect(self.stream(batch), len(batch))
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """All utterances end together, after the cost of the batch."""

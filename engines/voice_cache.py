@@ -1,6 +1,6 @@
 """Prepared voices that are held ready, the least recently used given up first."""
 
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from cachetools import LRUCache
 
@@ -12,15 +12,6 @@ OVERHEAD: Final = 1024
 
 class VoiceTooLarge(ValueError):  # noqa: N818 - named for the state
     """One voice is larger than the whole cache."""
-
-
-@runtime_checkable
-class Forgetful(Protocol):
-    """An engine that keeps what it derives from prepared voices, and forgets it when it is told to."""
-
-    def forget_voice(self, voice: str, /) -> None:
-        """Give up everything derived from the prepared voice of that id; one never heard of is fine."""
-        ...
 
 
 class VoiceCache:

@@ -18,7 +18,6 @@ from engines.contract import (
     EngineError,
     EngineOverloaded,
     EngineUnavailable,
-    Outcome,
     Pcm,
     ReferenceSample,
     Streamed,
@@ -26,7 +25,6 @@ from engines.contract import (
     Utterance,
     Voice,
     VoiceEmbeddingRef,
-    collect,
 )
 from engines.espeak.adaptation.preparing import prepare
 from engines.espeak.adaptation.speech import Adapted, transformed
@@ -99,8 +97,6 @@ class EspeakEngine:
         flatter, goes on from one utterance to the next.
         """
         return Capabilities(
-            cloning=True,
-            streaming=True,
             word_timings=True,
             speed_range=SPEED_RANGE,
             max_chars=MAX_CHARS,
@@ -155,11 +151,6 @@ class EspeakEngine:
         """All utterances can share a batch."""
         del utterance
         return None
-
-    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
-        """Speak a batch, see :meth:`stream`."""
-        async with aclosing(self.stream(batch)) as stream:
-            return await collect(stream, len(batch))
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """Speak a batch on one worker, in order, handing out 200 ms at a time.

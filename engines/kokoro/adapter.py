@@ -24,7 +24,7 @@ from engines.contract import (
     Utterance,
     Voice,
     WordTiming,
-    collect,
+    synthesize,
 )
 from engines.kokoro.catalogue import IDS, PACKAGED_IDS, Casting, Catalogue, voice_file
 from engines.kokoro.options import KokoroOptions
@@ -97,7 +97,6 @@ class KokoroEngine:
     def capabilities(self) -> Capabilities:
         """Streams a phrase at a time, times words, and says the same again for the same text."""
         return Capabilities(
-            streaming=True,
             word_timings=True,
             speed_range=SPEED_RANGE,
             max_chars=MAX_CHARS,
@@ -191,7 +190,7 @@ class KokoroEngine:
         language, text = WARM_UP
         utterance = Utterance(text=text, voice="alloy", language=language)
         outcomes = await asyncio.gather(
-            *(self.synthesize([utterance]) for _ in range(self._config.max_concurrent_jobs))
+            *(synthesize(self, [utterance]) for _ in range(self._config.max_concurrent_jobs))
         )
         for (outcome,) in outcomes:
             if isinstance(outcome, EngineError):
@@ -210,11 +209,6 @@ class KokoroEngine:
         """Utterances run side by side, whatever they are."""
         del utterance
         return None
-
-    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
-        """Speak a batch, see :meth:`stream`."""
-        async with aclosing(self.stream(batch)) as stream:
-            return await collect(stream, len(batch))
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """Speak utterances one after the other, handing out a phrase at a time; calls run side by side.

@@ -18,7 +18,6 @@ from engines.contract import (
     Capabilities,
     EngineError,
     EngineUnavailable,
-    Outcome,
     Pcm,
     ReferenceSample,
     Speech,
@@ -130,8 +129,6 @@ class OpenVoiceEngine:
         """Clones and streams; words and rate are the base voice's."""
         base = self._base.capabilities
         return Capabilities(
-            cloning=True,
-            streaming=True,
             word_timings=base.word_timings,
             speed_range=base.speed_range,
             max_chars=min(base.max_chars, MAX_CHARS),
@@ -209,11 +206,6 @@ class OpenVoiceEngine:
     def batch_key(self, utterance: Utterance) -> Hashable:
         """What is converted waits for nothing but what is converted."""
         return utterance.prepared is None
-
-    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
-        """Speak a batch, see :meth:`stream`."""
-        async with aclosing(self.stream(batch)) as stream:
-            return await collect(stream, len(batch))
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """Speak a batch: what the base has said of it is converted together, and handed out piece by piece.

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
-from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,6 @@ from engines.contract import (
     Utterance,
     Voice,
     VoiceEmbeddingRef,
-    collect,
 )
 from engines.xtts.configuration import read_configuration
 from engines.xtts.folder import fingerprint, weights_file
@@ -88,8 +86,6 @@ class XttsEngine:
     def capabilities(self) -> Capabilities:
         """Clones and streams. What it says depends on chance, unless a seed is given."""
         return Capabilities(
-            cloning=True,
-            streaming=True,
             speed_range=SPEED_RANGE,
             max_chars=MAX_CHARS,
             max_chars_by_language=MAX_CHARS_BY_LANGUAGE,
@@ -171,11 +167,6 @@ class XttsEngine:
         """All utterances can be decoded together."""
         del utterance
         return None
-
-    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
-        """Speak a batch, see :meth:`stream`."""
-        async with aclosing(self.stream(batch)) as stream:
-            return await collect(stream, len(batch))
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """Speak utterances together with those of all other calls.

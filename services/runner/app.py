@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engines.batcher import Batcher
 from engines.config import EngineConfig
 from engines.contract import (
+    Abilities,
     EngineAdapter,
     EngineError,
     EngineUnavailable,
@@ -155,7 +156,7 @@ class Runner:
             languages=tuple(engine.languages),
             license=engine.license,
             license_accepted=self.lease.accepted,
-            capabilities=engine.capabilities,
+            capabilities=Abilities.of(engine),
             voices=tuple(engine.voices()),
             state=self.lease.state,
             reason=self.lease.reason,

@@ -7,8 +7,14 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
-from engines.contract import CloningEngine, EngineAdapter, EngineUnavailable, VoiceEmbeddingRef
-from engines.voice_cache import Forgetful, VoiceCache, VoiceTooLarge
+from engines.contract import (
+    CloningEngine,
+    EngineAdapter,
+    EngineUnavailable,
+    Forgetful,
+    VoiceEmbeddingRef,
+)
+from engines.voice_cache import VoiceCache, VoiceTooLarge
 
 logger = logging.getLogger(__name__)
 

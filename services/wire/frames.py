@@ -34,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engines.contract import (
     Abandoned,
-    Capabilities,
+    Abilities,
     EngineError,
     EngineOverloaded,
     EngineUnavailable,
@@ -236,7 +236,7 @@ class EngineDescription(_Message):
         languages: BCP-47 tags.
         license: Of the engine or its weights.
         license_accepted: Whether the operator has accepted it; none where nothing has to be accepted.
-        capabilities: See :class:`engines.contract.Capabilities`.
+        capabilities: See :class:`engines.contract.Abilities`.
         voices: What it offers.
         state: Of the model lease.
         reason: Why it is not well, when it is not.
@@ -266,7 +266,7 @@ class EngineDescription(_Message):
     languages: tuple[str, ...]
     license: str
     license_accepted: bool | None = None
-    capabilities: Capabilities
+    capabilities: Abilities
     voices: tuple[Voice, ...]
     state: EngineState
     reason: str | None = None

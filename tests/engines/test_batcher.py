@@ -49,17 +49,14 @@ class Gated(SyntheticEngine):
         return utterance.language
 
 
-class Plain:
+class Plain(SyntheticEngine):
     """An engine that has no ``stream``, as a plug-in may be; it fails as it is told."""
 
-    def __init__(self, error: Exception | None = None) -> None:
-        self._engine = SyntheticEngine(EngineConfig(name="plain", type="SYNTHETIC"))
-        self._error = error
+    stream = None  # pyright: ignore[reportAssignmentType] - takes away what the other has
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "stream":
-            raise AttributeError(name)
-        return getattr(self._engine, name)
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(EngineConfig(name="plain", type="SYNTHETIC"))
+        self._error = error
 
     async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
         if self._error is not None:

@@ -10,6 +10,12 @@ from engines.registry import UnknownEngineType, engine_types, get_engine_adapter
 from engines.synthetic import SyntheticEngine
 
 
+class Speechless(SyntheticEngine):
+    """Has neither ``stream`` nor ``synthesize``."""
+
+    stream = None  # pyright: ignore[reportAssignmentType] - takes away what the other has
+
+
 class NotAnEngine:
     """Lacks nearly everything."""
 
@@ -49,5 +55,12 @@ def test_an_entry_point_is_an_engine_type(plug_in: str) -> None:
 @pytest.mark.parametrize("plug_in", [f"{__name__}:NotAnEngine"], indirect=True)
 def test_a_plug_in_must_meet_the_contract(plug_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EntryPoint, "load", lambda _self: NotAnEngine)
-    with pytest.raises(UnknownEngineType, match="synthesize"):
+    with pytest.raises(UnknownEngineType, match="batch_key"):
+        get_engine_adapter(plug_in, EngineConfig(name="p"))
+
+
+@pytest.mark.parametrize("plug_in", [f"{__name__}:Speechless"], indirect=True)
+def test_a_plug_in_must_speak(plug_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EntryPoint, "load", lambda _self: Speechless)
+    with pytest.raises(UnknownEngineType, match="stream nor synthesize"):
         get_engine_adapter(plug_in, EngineConfig(name="p"))

@@ -8,6 +8,7 @@ import pytest
 
 from engines.config import EngineConfig
 from engines.contract import (
+    Abilities,
     CloningEngine,
     EngineUnavailable,
     ReferenceSample,
@@ -15,6 +16,7 @@ from engines.contract import (
     UnsupportedUtterance,
     Utterance,
     VoiceEmbeddingRef,
+    synthesize,
 )
 from engines.synthetic import SAMPLE_RATE, SyntheticEngine
 
@@ -47,7 +49,7 @@ async def engine() -> AsyncGenerator[SyntheticEngine, None]:
 
 def test_it_says_that_it_clones():
     assert isinstance(made(), CloningEngine)
-    assert made().capabilities.cloning
+    assert Abilities.of(made()).cloning
     assert made().voice_model == "synthetic/1"
 
 
@@ -62,7 +64,7 @@ async def test_the_voice_is_the_pitch_of_its_recordings(engine: SyntheticEngine,
     assert (voice.engine, voice.model) == ("S", "synthetic/1")
     assert float(voice.tensors["frequency"][0]) == pytest.approx(hertz, abs=2.0)
     for language in engine.languages:
-        (outcome,) = await engine.synthesize([said(voice, language)])
+        (outcome,) = await synthesize(engine, [said(voice, language)])
         assert isinstance(outcome, Speech)
         spectrum = np.abs(np.fft.rfft(outcome.pcm))
         assert spectrum.argmax() * SAMPLE_RATE / outcome.pcm.size == pytest.approx(hertz, abs=3.0)
@@ -74,9 +76,9 @@ async def test_a_voice_of_another_model_is_refused(engine: SyntheticEngine):
     await other.load()
     voice = await other.prepare_voice([sung(200, 1.0)])
     assert voice.model == "synthetic/2"
-    (outcome,) = await other.synthesize([said(voice)])
+    (outcome,) = await synthesize(other, [said(voice)])
     assert isinstance(outcome, Speech)
-    (outcome,) = await engine.synthesize([said(voice)])
+    (outcome,) = await synthesize(engine, [said(voice)])
     assert isinstance(outcome, UnsupportedUtterance)
     assert outcome.param == "voice"
 
@@ -98,8 +100,8 @@ async def test_a_language_may_have_a_limit_of_its_own():
     engine = made(max_chars_by_language={"hi": 20})
     await engine.load()
     text = "यह बीस अक्षरों से लंबा है"
-    hindi, english = await engine.synthesize(
-        [Utterance(text=text, voice="tone", language=language) for language in ("hi-IN", "en")]
+    hindi, english = await synthesize(
+        engine, [Utterance(text=text, voice="tone", language=language) for language in ("hi-IN", "en")]
     )
     assert isinstance(hindi, UnsupportedUtterance)
     assert hindi.param == "input"

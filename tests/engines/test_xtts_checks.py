@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.config import EngineConfig
-from engines.contract import Speech, Utterance
+from engines.contract import Speech, Utterance, synthesize
 from engines.espeak.adapter import EspeakEngine
 from engines.xtts.checks import (
     FEWEST,
@@ -120,7 +120,7 @@ def test_a_synthesiser_is_within_the_pace_at_half_and_twice_its_speed():
             for language, text in (("en", ENGLISH), ("hi", HINDI))
             for speed in (0.5, 1.0, 2.0)
         ]
-        spoken = await engine.synthesize(batch)
+        spoken = await synthesize(engine, batch)
         await engine.close()
         seconds = [speech.pcm.size / engine.sample_rate for speech in spoken if isinstance(speech, Speech)]
         return {(u.language, u.speed): length for u, length in zip(batch, seconds, strict=True)}

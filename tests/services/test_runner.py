@@ -3,6 +3,7 @@
 import asyncio
 import io
 import pickle
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,16 @@ import pytest
 from pydantic import SecretStr
 
 from engines.config import BatchingConfig
-from engines.contract import EngineOverloaded, EngineUnavailable, UnsupportedUtterance
+from engines.contract import (
+    EngineOverloaded,
+    EngineUnavailable,
+    Outcome,
+    UnsupportedUtterance,
+    Utterance,
+    collect,
+)
 from engines.lease import EngineState
+from engines.synthetic import SyntheticEngine
 from services.runner.app import RunnerToken, create_runner_app
 from services.wire.client import EngineClient
 from services.wire.frames import ENGINE_PATH, SYNTHESIZE_PATH, Line, Spoken, SynthesisCall
@@ -50,6 +59,27 @@ async def test_a_call_is_spoken_in_order(tmp_path: Path, network: bool) -> None:
         description = await runner.describe()
         assert description.state is EngineState.WARM
         assert (description.waiting, description.running) == (0, 0)
+
+
+class Plain(SyntheticEngine):
+    """Neither streams nor clones."""
+
+    stream = prepare_voice = None  # pyright: ignore[reportAssignmentType] - takes away what the other has
+
+    async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
+        return await collect(SyntheticEngine.stream(self, batch), len(batch))
+
+
+@pytest.mark.parametrize("kind", [SyntheticEngine, Plain])
+async def test_what_an_engine_has_is_told(kind: type[SyntheticEngine]) -> None:
+    config = engine()
+    app = create_runner_app(config, lambda _type, config: kind(config))
+    async with served(app) as address, client(config, address) as runner:
+        samples, _ = await speak(runner, call("hello there", "again"))
+        assert samples == round(16 * 0.01 * 24_000)
+        told = (await runner.describe()).capabilities
+        assert (told.streaming, told.cloning) == (kind is SyntheticEngine,) * 2
+        assert told.word_timings
 
 
 async def test_errors_keep_their_class() -> None:

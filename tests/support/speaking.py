@@ -9,7 +9,7 @@ import numpy.typing as npt
 import soxr
 
 from engines.config import EngineConfig
-from engines.contract import Speech, Utterance
+from engines.contract import Speech, Utterance, synthesize
 from engines.espeak.adapter import EspeakEngine
 
 RATE = 24_000
@@ -25,8 +25,8 @@ async def _speak(texts: tuple[str, ...], voice: str) -> list[npt.NDArray[np.floa
     engine = EspeakEngine(EngineConfig(name="e", max_concurrent_jobs=1))
     await engine.load()
     try:
-        outcomes = await engine.synthesize(
-            [Utterance(text=text, voice=voice, language="en") for text in texts]
+        outcomes = await synthesize(
+            engine, [Utterance(text=text, voice=voice, language="en") for text in texts]
         )
     finally:
         await engine.close()

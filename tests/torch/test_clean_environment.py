@@ -19,7 +19,7 @@ SPEAKS = """
 import asyncio, json, sys
 import numpy as np
 from engines.config import EngineConfig
-from engines.contract import ReferenceSample, Speech, Utterance
+from engines.contract import ReferenceSample, Speech, Utterance, synthesize
 from engines.registry import get_engine_adapter
 
 async def speak(kind, folder):
@@ -29,7 +29,7 @@ async def speak(kind, folder):
     pcm = (8_000 * np.sin(2 * np.pi * 150 * time) * np.sin(2 * np.pi * 3 * time)).astype(np.int16)
     prepared = await engine.prepare_voice([ReferenceSample(pcm=pcm, sample_rate=24_000)])
     said = Utterance(text="hello there.", voice="emb_1", language="en", seed=1, prepared=prepared)
-    (outcome,) = await engine.synthesize([said])
+    (outcome,) = await synthesize(engine, [said])
     await engine.close()
     assert isinstance(outcome, Speech), outcome
     return len(outcome.pcm)

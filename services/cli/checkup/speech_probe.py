@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from engines.config import EngineConfig
-from engines.contract import EngineError, Speech, Utterance
+from engines.contract import EngineError, Speech, Utterance, synthesize
 from engines.registry import get_engine_adapter
 
 SENTENCES = {"en": "Hello, this is a test.", "hi": "नमस्ते, यह एक परीक्षण है।"}
@@ -23,7 +23,7 @@ async def _speak() -> dict[str, object]:
         seconds = 0.0
         for language, text in SENTENCES.items():
             utterance = Utterance(text=text, voice=engine.voices()[0].id, language=language)
-            (outcome,) = await engine.synthesize([utterance])
+            (outcome,) = await synthesize(engine, [utterance])
             if not isinstance(outcome, Speech):
                 raise outcome
             if not outcome.pcm.size or int(np.max(np.abs(outcome.pcm.astype(np.int32)))) == 0:

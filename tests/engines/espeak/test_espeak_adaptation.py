@@ -20,6 +20,7 @@ import pytest
 from engines.config import EngineConfig
 from engines.contract import (
     Abandoned,
+    Abilities,
     CloningEngine,
     EngineUnavailable,
     Pcm,
@@ -30,6 +31,7 @@ from engines.contract import (
     Utterance,
     VoiceEmbeddingRef,
     collect,
+    synthesize,
 )
 from engines.espeak.adapter import SAMPLE_RATE, EspeakEngine
 from engines.espeak.wire import Request
@@ -119,7 +121,7 @@ def say(
 
 
 async def spoken(engine: EspeakEngine, utterance: Utterance) -> Speech:
-    outcome = (await engine.synthesize([utterance]))[0]
+    outcome = (await synthesize(engine, [utterance]))[0]
     assert isinstance(outcome, Speech), outcome
     return outcome
 
@@ -307,7 +309,7 @@ async def test_too_little_speech_is_refused(engine: EspeakEngine, world: World):
 async def test_it_prepares_only_when_it_is_loaded(world: World):
     engine = EspeakEngine(EngineConfig(name="e"))
     assert isinstance(engine, CloningEngine)
-    assert engine.capabilities.cloning
+    assert Abilities.of(engine).cloning
     with pytest.raises(EngineUnavailable):
         await engine.prepare_voice(samples(world.recordings["klatt"], known=False))
 
@@ -327,7 +329,7 @@ async def test_a_damaged_voice_costs_its_utterance_alone(engine: EspeakEngine, w
         replace(good, tensors=good.tensors | {"delivery": good.tensors["delivery"] + 150}),
     ]
     plain = Utterance(text=TEXT, voice="alloy", language="en")
-    outcomes = await engine.synthesize([plain, *(say(voice) for voice in damaged), say(good), plain])
+    outcomes = await synthesize(engine, [plain, *(say(voice) for voice in damaged), say(good), plain])
     for outcome in outcomes[1:-2]:
         assert isinstance(outcome, UnsupportedUtterance)
         assert outcome.param == "voice"
@@ -338,13 +340,13 @@ async def test_a_damaged_voice_costs_its_utterance_alone(engine: EspeakEngine, w
 
 async def test_plain_voices_beside_it_stay_as_they_are(engine: EspeakEngine, world: World):
     plain = Utterance(text=TEXT, voice="en-us", language="en-US")
-    before, own, after = await engine.synthesize([plain, say(world.known["linda"]), plain])
+    before, own, after = await synthesize(engine, [plain, say(world.known["linda"]), plain])
     assert isinstance(own, Speech)
     for outcome in (before, after):
         assert isinstance(outcome, Speech)
         assert distance(timbre(outcome.pcm), timbre(world.plain)) < 0.2
-    nonsense = await engine.synthesize(
-        [say(world.known["linda"], language="xx"), say(world.known["linda"], " ")]
+    nonsense = await synthesize(
+        engine, [say(world.known["linda"], language="xx"), say(world.known["linda"], " ")]
     )
     assert [type(outcome) for outcome in nonsense] == [UnsupportedUtterance] * 2
 
@@ -359,7 +361,7 @@ async def test_it_streams(engine: EspeakEngine, world: World):
 async def test_abandoning_and_closing_stop_it(engine: EspeakEngine, world: World):
     looks = itertools.count()
     gone = replace(say(world.known["linda"], LONG), abandoned=lambda: next(looks) > 3)
-    outcomes = await engine.synthesize([gone, say(world.known["linda"])])
+    outcomes = await synthesize(engine, [gone, say(world.known["linda"])])
     assert isinstance(outcomes[0], Abandoned)
     assert isinstance(outcomes[1], Speech)
     for _ in range(3):

@@ -23,6 +23,7 @@ from engines.contract import (
     Streamed,
     Utterance,
     collect,
+    synthesize,
 )
 from engines.espeak.adapter import EspeakEngine
 from engines.espeak.process import HIGH_WATER, WorkerProcess
@@ -69,7 +70,7 @@ async def test_a_crash_costs_one_utterance(engine: EspeakEngine, signal_number: 
     outcomes = await speak_and_hit(engine, [say("One."), say(LONG), say("Three.")], {1}, signal_number)
     assert [type(outcome) for outcome in outcomes] == [Speech, EngineUnavailable, Speech]
     assert engine.workers != before
-    assert isinstance((await engine.synthesize([say("Four.")]))[0], Speech)
+    assert isinstance((await synthesize(engine, [say("Four.")]))[0], Speech)
 
 
 async def test_a_storm_of_crashes(engine: EspeakEngine):
@@ -83,7 +84,7 @@ async def test_a_storm_of_crashes(engine: EspeakEngine):
 async def test_a_worker_lost_between_batches_costs_nothing(engine: EspeakEngine):
     for _ in range(3):
         os.kill(engine.workers[0], signal.SIGKILL)
-        outcomes = await engine.synthesize([say("One."), say("Two.")])
+        outcomes = await synthesize(engine, [say("One."), say("Two.")])
         assert [type(outcome) for outcome in outcomes] == [Speech, Speech]
 
 
@@ -99,7 +100,7 @@ async def test_a_worker_that_does_not_stop_is_replaced(engine: EspeakEngine):
     async with aclosing(engine.stream([say(LONG)] * 4)) as items:
         await anext(items)
         os.kill(before, signal.SIGSTOP)
-    assert isinstance((await engine.synthesize([say("Next.")]))[0], Speech)
+    assert isinstance((await synthesize(engine, [say("Next.")]))[0], Speech)
     assert before not in engine.workers
 
 
@@ -108,7 +109,7 @@ async def test_stopping_keeps_the_worker(engine: EspeakEngine):
     for _ in range(20):
         async with aclosing(engine.stream([say(LONG)] * 4)) as items:
             await anext(items)
-    assert isinstance((await engine.synthesize([say("Next.")]))[0], Speech)
+    assert isinstance((await synthesize(engine, [say("Next.")]))[0], Speech)
     assert engine.workers == before
 
 
@@ -143,7 +144,7 @@ async def test_waiting_for_a_worker_has_an_end():
     try:
         async with aclosing(engine.stream([say(LONG)])) as items:
             await anext(items)
-            second = await engine.synthesize([say("Two."), say("Three.")])
+            second = await synthesize(engine, [say("Two."), say("Three.")])
         assert [type(outcome) for outcome in second] == [EngineOverloaded, EngineOverloaded]
     finally:
         await engine.close()
@@ -153,7 +154,7 @@ async def test_a_slow_reader_makes_the_worker_wait(engine: EspeakEngine):
     assert engine._pool
     worker = engine._pool.workers[0]
     batch = [say(LONG)] * 6
-    whole = sum(len(o.pcm) for o in await engine.synthesize(batch) if isinstance(o, Speech))
+    whole = sum(len(o.pcm) for o in await synthesize(engine, batch) if isinstance(o, Speech))
     stream = engine.stream(batch)
     first = await anext(stream)
     async with asyncio.timeout(20):
@@ -193,7 +194,7 @@ def test_workers_end_with_a_parent_that_is_killed():
 async def test_a_worker_is_confined(engine: EspeakEngine, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWAAZTWIN_AUTH__SECRET", "hunter2")
     os.kill(engine.workers[0], signal.SIGKILL)
-    await engine.synthesize([say("A new worker.")])
+    await synthesize(engine, [say("A new worker.")])
     worker = psutil.Process(engine.workers[0])
     assert not any("AWAAZTWIN" in name for name in worker.environ())
     assert worker.rlimit(psutil.RLIMIT_CORE) == (0, 0)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from engines.config import EngineConfig
-from engines.contract import Pcm, Speech, UnsupportedUtterance, Utterance
+from engines.contract import Pcm, Speech, UnsupportedUtterance, Utterance, synthesize
 from engines.espeak.adapter import MAX_CHARS, SAMPLE_RATE, EspeakEngine, speakable
 
 ENGLISH = ("Hello there my friend.", "How are you today?", "This is great!", "The end")
@@ -25,7 +25,7 @@ async def engine() -> AsyncGenerator[EspeakEngine, None]:
 
 
 async def heard(engine: EspeakEngine, text: str, voice: str, language: str = "en", speed: float = 1.0) -> Pcm:
-    outcome = (await engine.synthesize([Utterance(text=text, voice=voice, language=language, speed=speed)]))[
+    outcome = (await synthesize(engine, [Utterance(text=text, voice=voice, language=language, speed=speed)]))[
         0
     ]
     assert isinstance(outcome, Speech), outcome
@@ -101,9 +101,9 @@ async def test_length_follows_speed(engine: EspeakEngine, voice: str, sentences:
 
 async def test_the_last_word_ends_with_the_speech(engine: EspeakEngine):
     for voice, text in (("en-gb", " ".join(ENGLISH)), ("hi", " ".join(HINDI))):
-        outcome = (await engine.synthesize([Utterance(text=text, voice=voice, language="en", timings=True)]))[
-            0
-        ]
+        outcome = (
+            await synthesize(engine, [Utterance(text=text, voice=voice, language="en", timings=True)])
+        )[0]
         assert isinstance(outcome, Speech)
         loud = np.nonzero(np.abs(outcome.pcm.astype(int)) > 50)[0]
         assert outcome.words[-1].end == pytest.approx(loud[-1] / SAMPLE_RATE, abs=0.08)
@@ -112,7 +112,7 @@ async def test_the_last_word_ends_with_the_speech(engine: EspeakEngine):
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\x00", "\ud800\udfff"])
 async def test_nothing_to_speak(engine: EspeakEngine, text: str):
-    outcome = (await engine.synthesize([Utterance(text=text, voice="hi", language="hi")]))[0]
+    outcome = (await synthesize(engine, [Utterance(text=text, voice="hi", language="hi")]))[0]
     assert isinstance(outcome, UnsupportedUtterance)
     assert outcome.param == "input"
 
@@ -120,7 +120,7 @@ async def test_nothing_to_speak(engine: EspeakEngine, text: str):
 async def test_the_longest_text(engine: EspeakEngine):
     assert len(await heard(engine, "अ" * MAX_CHARS, "hi")) > SAMPLE_RATE
     too_long = Utterance(text="अ" * (MAX_CHARS + 1), voice="hi", language="hi")
-    outcome = (await engine.synthesize([too_long]))[0]
+    outcome = (await synthesize(engine, [too_long]))[0]
     assert isinstance(outcome, UnsupportedUtterance)
     assert outcome.param == "input"
 

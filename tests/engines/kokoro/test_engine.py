@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue, ValidationError
 
 from engines.config import EngineConfig
-from engines.contract import EngineUnavailable, Fetched, Speech, Utterance
+from engines.contract import EngineUnavailable, Fetched, Speech, Utterance, synthesize
 from engines.kokoro.adapter import THREAD_TAKES, KokoroEngine, step_back
 from engines.kokoro.graph import Floats
 from engines.kokoro.options import KokoroOptions
@@ -24,7 +24,7 @@ def engine(folder: Path | None, **options: str) -> KokoroEngine:
 
 async def said(speaker: KokoroEngine, text: str, **fields: object) -> Speech:
     wanted = {"voice": "alloy", "language": "en", **fields}
-    (outcome,) = await speaker.synthesize([Utterance(text=text, **wanted)])
+    (outcome,) = await synthesize(speaker, [Utterance(text=text, **wanted)])
     assert isinstance(outcome, Speech), outcome
     return outcome
 
@@ -97,7 +97,7 @@ async def test_a_defect_is_not_taken_for_the_end(
     await speaker.load()
     try:
         with pytest.raises(RuntimeError, match="a defect"):
-            await speaker.synthesize([Utterance(text="Hello.", voice="alloy", language="en")])
+            await synthesize(speaker, [Utterance(text="Hello.", voice="alloy", language="en")])
     finally:
         await speaker.close()
 

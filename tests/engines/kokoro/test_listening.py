@@ -20,7 +20,7 @@ from judging import (
 )
 
 from engines.config import EngineConfig
-from engines.contract import Speech, Utterance
+from engines.contract import Speech, Utterance, synthesize
 from engines.kokoro.adapter import KokoroEngine
 
 RATE = 24_000
@@ -57,7 +57,7 @@ async def _speak(folder: Path, wanted: list[tuple[str, str]]) -> list[Sound]:
             Utterance(text=text, voice=voice, language="hi" if voice.startswith("h") else "en")
             for text, voice in wanted
         ]
-        outcomes = [outcome for line in lines for outcome in await engine.synthesize([line])]
+        outcomes = [outcome for line in lines for outcome in await synthesize(engine, [line])]
     finally:
         await engine.close()
     assert all(isinstance(outcome, Speech) for outcome in outcomes), outcomes

@@ -25,6 +25,7 @@ from engines.contract import (
     UnsupportedUtterance,
     Utterance,
     VoiceEmbeddingRef,
+    synthesize,
 )
 from engines.openvoice.adapter import OpenVoiceEngine
 
@@ -56,7 +57,7 @@ def speech(outcome: object) -> Speech:
 
 
 async def prepared(engine: OpenVoiceEngine, voice: str = "onyx") -> VoiceEmbeddingRef:
-    heard = speech((await engine.synthesize([replace(say(f"{TEXT} {TEXT}"), voice=voice)]))[0]).pcm
+    heard = speech((await synthesize(engine, [replace(say(f"{TEXT} {TEXT}"), voice=voice)]))[0]).pcm
     return await engine.prepare_voice([ReferenceSample(pcm=heard, sample_rate=engine.sample_rate)])
 
 
@@ -73,15 +74,15 @@ async def test_a_voice_keeps_its_tone_colour_and_pitch(engine: OpenVoiceEngine):
 
 async def test_a_cloned_voice_says_what_the_base_says_as_long_as_it_takes(engine: OpenVoiceEngine):
     voice = await prepared(engine)
-    cloned, plain = await engine.synthesize(
-        [say(voice=voice, timings=True), replace(say(timings=True), voice="onyx")]
+    cloned, plain = await synthesize(
+        engine, [say(voice=voice, timings=True), replace(say(timings=True), voice="onyx")]
     )
     assert len(speech(cloned).pcm) == pytest.approx(len(speech(plain).pcm), rel=0.01)
     assert [word.word for word in speech(cloned).words] == [word.word for word in speech(plain).words]
     assert len(speech(cloned).words) == 9
     assert speech(cloned).words[-1].end <= len(speech(cloned).pcm) / engine.sample_rate
     assert np.abs(speech(cloned).pcm.astype(int)).max() > 100
-    slow = speech((await engine.synthesize([say(voice=voice, speed=0.5)]))[0]).pcm
+    slow = speech((await synthesize(engine, [say(voice=voice, speed=0.5)]))[0]).pcm
     assert len(slow) > 1.6 * len(speech(cloned).pcm)
 
 
@@ -119,7 +120,7 @@ async def test_the_nearest_base_voice_speaks(engine: OpenVoiceEngine):
             model=engine.voice_model,
             tensors={"tone_colour": np.zeros(256, np.float32), "pitch": np.array([pitch], np.float32)},
         )
-        speech((await engine.synthesize([say(voice=voice)]))[0])
+        speech((await synthesize(engine, [say(voice=voice)]))[0])
         assert spoken[-1] == expected
 
 
@@ -137,9 +138,9 @@ async def test_a_speaker_of_the_base_is_measured_once(
     engine._base.stream = listening  # type: ignore[method-assign] - to listen
     monkeypatch.setattr(engine, "_sources", LRUCache(2))
     for language in ("en", "hi", "en", "en"):
-        await asyncio.gather(*(engine.synthesize([say(voice=voice, language=language)]) for _ in range(3)))
+        await asyncio.gather(*(synthesize(engine, [say(voice=voice, language=language)]) for _ in range(3)))
     assert len(measured) == 2 * 3, "three sentences for each of two"
-    await engine.synthesize([say(voice=voice, language="fr")])
+    await synthesize(engine, [say(voice=voice, language="fr")])
     assert len(engine._sources) == 2
 
 
@@ -157,7 +158,7 @@ async def test_a_voice_of_another_model_or_damaged_costs_nobody_else_anything(
     engine: OpenVoiceEngine, change: dict[str, Any]
 ):
     voice = await prepared(engine)
-    bad, good = await engine.synthesize([say(voice=replace(voice, **change)), say(voice=voice)])
+    bad, good = await synthesize(engine, [say(voice=replace(voice, **change)), say(voice=voice)])
     assert isinstance(bad, UnsupportedUtterance)
     assert bad.param == "voice"
     assert speech(good).pcm.size
@@ -173,14 +174,15 @@ async def test_recordings_that_say_nothing_are_refused(engine: OpenVoiceEngine, 
 
 async def test_texts_that_cannot_be_spoken(engine: OpenVoiceEngine):
     voice = await prepared(engine)
-    long, plain, empty, foreign, good = await engine.synthesize(
+    long, plain, empty, foreign, good = await synthesize(
+        engine,
         [
             say("a" * 401, voice=voice),
             say("a" * 401),
             say(" ", voice=voice),
             say(voice=voice, language="tlh"),
             say(voice=voice),
-        ]
+        ],
     )
     assert [getattr(outcome, "param", None) for outcome in (long, plain, empty, foreign)] == [
         "input",
@@ -214,14 +216,14 @@ async def test_hanging_up_stops_the_work(engine: OpenVoiceEngine):
     for _ in range(3):
         async with aclosing(engine.stream(batch)) as items:
             await anext(items)
-        task = asyncio.ensure_future(engine.synthesize(batch))
+        task = asyncio.ensure_future(synthesize(engine, batch))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     assert engine._machine is not None
     assert engine._machine._executor._work_queue.qsize() == 0
-    assert speech((await engine.synthesize([say(voice=voice)]))[0]).pcm.size
+    assert speech((await synthesize(engine, [say(voice=voice)]))[0]).pcm.size
 
 
 async def test_closing_gives_everything_back_and_ends_who_is_speaking(folder: Path):
@@ -242,9 +244,9 @@ async def test_closing_gives_everything_back_and_ends_who_is_speaking(folder: Pa
     assert weights() is None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("openvoice")]
     with pytest.raises(EngineUnavailable):
-        await engine.synthesize([say()])
+        await synthesize(engine, [say()])
     await engine.load()
-    assert speech((await engine.synthesize([say(voice=voice)]))[0]).pcm.size
+    assert speech((await synthesize(engine, [say(voice=voice)]))[0]).pcm.size
     await engine.close()
 
 
@@ -278,7 +280,7 @@ def test_options_that_make_no_sense_are_refused(folder: Path):
 
 async def test_an_error_of_the_base_belongs_to_its_utterance(engine: OpenVoiceEngine):
     voice = await prepared(engine)
-    refused, good = await engine.synthesize([replace(say(), voice="no-such-voice"), say(voice=voice)])
+    refused, good = await synthesize(engine, [replace(say(), voice="no-such-voice"), say(voice=voice)])
     assert isinstance(refused, EngineError)
     assert speech(good).pcm.size
 
@@ -293,8 +295,8 @@ async def test_hundreds_of_conversions_leave_no_memory_behind(engine: OpenVoiceE
         return psutil.Process().memory_info().rss
 
     for _ in range(25):
-        await engine.synthesize(batch)
+        await synthesize(engine, batch)
     before = used()
     for _ in range(50):
-        await engine.synthesize(batch)
+        await synthesize(engine, batch)
     assert used() - before < 16 << 20

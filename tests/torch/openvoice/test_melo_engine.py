@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engines.config import EngineConfig
-from engines.contract import ReferenceSample, Speech, UnsupportedUtterance, Utterance
+from engines.contract import ReferenceSample, Speech, UnsupportedUtterance, Utterance, synthesize
 from engines.openvoice.adapter import OpenVoiceEngine
 
 import random_melo
@@ -27,13 +27,13 @@ async def engine(folder: Path, tmp_path: Path) -> AsyncGenerator[OpenVoiceEngine
 
 async def test_melotts_speaks_in_a_cloned_voice(engine: OpenVoiceEngine) -> None:
     plain = Utterance(text=TEXT, voice="EN_INDIA", language="en-IN", seed=3, timings=True)
-    (spoken,) = await engine.synthesize([plain])
+    (spoken,) = await synthesize(engine, [plain])
     assert isinstance(spoken, Speech), spoken
     sample = ReferenceSample(pcm=spoken.pcm, sample_rate=engine.sample_rate)
     voice = await engine.prepare_voice([sample])
     asked = Utterance(text=TEXT, voice="mine", language="en-IN", seed=3, timings=True, prepared=voice)
-    cloned, hindi = await engine.synthesize(
-        [asked, Utterance(text="नमस्ते", voice="mine", language="hi", prepared=voice)]
+    cloned, hindi = await synthesize(
+        engine, [asked, Utterance(text="नमस्ते", voice="mine", language="hi", prepared=voice)]
     )
     assert isinstance(cloned, Speech), cloned
     assert len(cloned.pcm) == pytest.approx(len(spoken.pcm), rel=0.01)

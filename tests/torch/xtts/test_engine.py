@@ -27,6 +27,7 @@ from engines.contract import (
     Utterance,
     VoiceEmbeddingRef,
     WarmingUp,
+    synthesize,
 )
 from engines.registry import get_engine_adapter
 from engines.xtts import model as models
@@ -94,7 +95,7 @@ def say(voice: VoiceEmbeddingRef, text: str = TEXT, language: str = "en", **more
 
 
 async def spoken(engine: XttsEngine, *utterances: Utterance) -> list[Speech]:
-    outcomes = await asyncio.wait_for(engine.synthesize(utterances), 60)
+    outcomes = await asyncio.wait_for(synthesize(engine, utterances), 60)
     for outcome in outcomes:
         assert isinstance(outcome, Speech), outcome
     return [outcome for outcome in outcomes if isinstance(outcome, Speech)]
@@ -204,7 +205,7 @@ async def test_an_utterance_that_cannot_be_spoken_is_refused_alone(
     loaded: Callable[..., Any], voice: VoiceEmbeddingRef, changes: dict[str, Any], param: str
 ) -> None:
     engine = await loaded(max_tokens=10, check=False)
-    outcomes = await engine.synthesize([replace(say(voice), **changes), say(voice)])
+    outcomes = await synthesize(engine, [replace(say(voice), **changes), say(voice)])
     assert isinstance(outcomes[0], UnsupportedUtterance)
     assert outcomes[0].param == param
     assert isinstance(outcomes[1], Speech)
@@ -214,7 +215,7 @@ async def test_a_voice_of_other_weights_is_refused(
     loaded: Callable[..., Any], voice: VoiceEmbeddingRef
 ) -> None:
     engine = await loaded()
-    (outcome,) = await engine.synthesize([say(replace(voice, model="xtts/1 (another)"))])
+    (outcome,) = await synthesize(engine, [say(replace(voice, model="xtts/1 (another)"))])
     assert isinstance(outcome, UnsupportedUtterance)
     assert "Prepare it again" in outcome.message
 
@@ -260,14 +261,14 @@ async def test_a_caller_that_leaves_stops_the_work(
 
 async def test_closing_ends_what_is_spoken(loaded: Callable[..., Any], voice: VoiceEmbeddingRef) -> None:
     engine = await loaded(min_tokens=600, check=False)
-    speaking = asyncio.create_task(engine.synthesize([say(voice)] * 12))
+    speaking = asyncio.create_task(synthesize(engine, [say(voice)] * 12))
     await asyncio.sleep(0.1)
     await engine.close()
     outcomes = await asyncio.wait_for(speaking, 30)
     assert {type(outcome) for outcome in outcomes} == {EngineUnavailable}
     await engine.load()
     engine._options = engine._options.model_copy(update={"max_tokens": 5})
-    assert isinstance((await engine.synthesize([say(voice)]))[0], Speech | EngineError)
+    assert isinstance((await synthesize(engine, [say(voice)]))[0], Speech | EngineError)
 
 
 async def test_after_the_warm_up_nothing_of_it_is_left(
@@ -298,11 +299,11 @@ async def test_a_failure_reaches_those_it_concerns_and_passes(
     engine = await loaded(min_tokens=20, max_tokens=20, check=False)
     with monkeypatch.context() as broken:
         broken.setattr(Decoder, "step", lambda *_: (_ for _ in ()).throw(RuntimeError("boom")))
-        outcomes = await asyncio.wait_for(engine.synthesize([say(voice)] * 3), 30)
+        outcomes = await asyncio.wait_for(synthesize(engine, [say(voice)] * 3), 30)
     assert {type(outcome) for outcome in outcomes} == {EngineUnavailable}
     with monkeypatch.context() as broken:
         broken.setattr(Vocoder, "render", lambda *_: (_ for _ in ()).throw(RuntimeError("boom")))
-        outcomes = await asyncio.wait_for(engine.synthesize([say(voice)] * 3), 30)
+        outcomes = await asyncio.wait_for(synthesize(engine, [say(voice)] * 3), 30)
     assert {type(outcome) for outcome in outcomes} == {EngineUnavailable}
     await idle(engine)
     await spoken(engine, say(voice))
@@ -345,7 +346,7 @@ async def test_without_memory_for_one_sentence_it_says_so(
 
     with monkeypatch.context() as full:
         full.setattr(Decoder, "step", failing)
-        outcomes = await asyncio.wait_for(engine.synthesize([say(voice)] * 6), 30)
+        outcomes = await asyncio.wait_for(synthesize(engine, [say(voice)] * 6), 30)
     assert {type(outcome) for outcome in outcomes} == {EngineUnavailable}
     await idle(engine)
     await spoken(engine, say(voice))

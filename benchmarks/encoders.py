@@ -63,9 +63,9 @@ def cost(make: Callable[[], AudioPipeline], signal: Signal, rate: int, piece: fl
 
 def decodes(data: bytes, audio_format: AudioFormat) -> bool:
     """Whether there is a sample in these first bytes."""
-    if audio_format.coding in {"pcm", "ulaw", "alaw"}:
+    if not audio_format.compressed:
         return len(data) > (WAV_HEADER if audio_format.wav else 0)
-    container = {"mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac"}[audio_format.coding]
+    container = {"mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac"}[audio_format.coding.name]
     with suppress(FFmpegError), av.open(io.BytesIO(data), "r", format=container) as opened:
         return any(frame.samples for frame in opened.decode(audio=0))
     return False

@@ -12,8 +12,8 @@ import numpy as np
 
 from engines.contract import Pcm
 from services.audio import g711
-from services.audio.formats import AudioFormat
-from services.audio.wav import WavCoding, wav_header
+from services.audio.codings import Uncompressed
+from services.audio.wav import wav_header
 
 MAX_BUFFERED: Final = 64 * 1024 * 1024
 """Bytes of a response kept until its end, at most: 23 minutes of 24 kHz WAV, over two hours of µ-law."""
@@ -50,23 +50,23 @@ class PlainEncoder:
     """PCM and G.711, bare or in WAV.
 
     Args:
-        audio_format: Of the response.
+        coding: Of the samples.
         sample_rate: Hertz.
+        wav: Wrap them in RIFF/WAVE.
         buffered: Keep everything until ``finish``; a WAV header then has exact sizes.
         limit: Bytes kept, at most.
     """
 
-    def __init__(self, audio_format: AudioFormat, sample_rate: int, *, buffered: bool, limit: int) -> None:
-        coding = audio_format.coding
-        if coding not in ("pcm", "ulaw", "alaw"):
-            raise ValueError(f"{audio_format.name} is not an uncompressed format.")
-        self._coding: WavCoding = coding
-        self._wav = audio_format.wav
+    def __init__(
+        self, coding: Uncompressed, sample_rate: int, *, wav: bool, buffered: bool, limit: int
+    ) -> None:
+        self._coding = coding
+        self._wav = wav
         self._rate = sample_rate
         self._buffered = buffered
         self._limit = limit
         self._kept = bytearray()
-        self._header_due = audio_format.wav and not buffered
+        self._header_due = wav and not buffered
 
     def feed(self, pcm: Pcm) -> bytes:
         """Encode samples."""
@@ -93,9 +93,9 @@ class PlainEncoder:
         self._kept.clear()
 
     def _encode(self, pcm: Pcm) -> bytes:
-        if self._coding == "pcm":
+        if self._coding.law is None:
             return pcm.astype(np.dtype("<i2"), copy=False).tobytes()
-        return g711.encode(pcm, self._coding)
+        return g711.encode(pcm, self._coding.law)
 
     def _header(self) -> bytes:
         if not self._header_due:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
+from services.audio.codings import AAC, ALAW, FLAC, MP3, OPUS, PCM, ULAW, Coding, Compressed, Uncompressed
 from services.names import nearest_names
-
-Coding = Literal["mp3", "opus", "aac", "flac", "pcm", "ulaw", "alaw"]
 
 LOWEST_RATE: Final = 8_000
 HIGHEST_RATE: Final = 48_000
@@ -33,6 +32,7 @@ class AudioFormat:
         name: What requests call it.
         content_type: Of the bytes; several clients choose their decoder by it alone.
         extension: Of a file that holds them, with its dot.
+        other_extensions: That such files may have too.
         coding: How samples become bytes.
         wav: Whether they are wrapped in RIFF/WAVE.
         sample_rates: Hertz it can have, ascending; ``None`` is any from 8,000 to 48,000.
@@ -44,12 +44,18 @@ class AudioFormat:
     name: str
     content_type: str
     extension: str
+    other_extensions: tuple[str, ...] = ()
     coding: Coding
     wav: bool = False
     sample_rates: tuple[int, ...] | None = None
     default_rate: int = 24_000
     bit_rate: int | None = None
     exact: bool = False
+
+    @property
+    def compressed(self) -> bool:
+        """Whether encoding it is worth a thread."""
+        return isinstance(self.coding, Compressed)
 
     def has_rate(self, rate: int) -> bool:
         """Whether the format can have ``rate`` (hertz)."""
@@ -80,42 +86,57 @@ _OPUS: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
 _G711: Final = (8_000,)
 
 
-def _g711(name: str, coding: Coding, content_type: str, *, wav: bool) -> AudioFormat:
+def _g711(coding: Uncompressed, content_type: str, *extensions: str) -> AudioFormat:
     return AudioFormat(
-        name=name,
+        name=coding.name,
         content_type=content_type,
-        extension=".wav" if wav else f".{coding}",
+        extension=f".{coding.name}",
+        other_extensions=extensions,
         coding=coding,
-        wav=wav,
+        sample_rates=_G711,
+        default_rate=8_000,
+    )
+
+
+def _g711_wav(coding: Uncompressed) -> AudioFormat:
+    return AudioFormat(
+        name=f"wav_{coding.name}",
+        content_type="audio/wav",
+        extension=".wav",
+        coding=coding,
+        wav=True,
         sample_rates=_G711,
         default_rate=8_000,
         # Telephone systems play such files by the size in the header.
-        exact=wav,
+        exact=True,
     )
 
 
 _ALL: Final = (
-    AudioFormat(name="mp3", content_type="audio/mpeg", extension=".mp3", coding="mp3", sample_rates=_MPEG),
+    AudioFormat(name="mp3", content_type="audio/mpeg", extension=".mp3", coding=MP3, sample_rates=_MPEG),
     # RFC 7845 names Opus in Ogg audio/ogg; audio/opus is its payload in RTP (RFC 7587). LiveKit Agents, which
     # goes by the type, takes both for Ogg.
     AudioFormat(
         name="opus",
         content_type="audio/ogg",
         extension=".opus",
-        coding="opus",
+        other_extensions=(".ogg",),
+        coding=OPUS,
         sample_rates=_OPUS,
         default_rate=48_000,
     ),
-    AudioFormat(name="aac", content_type="audio/aac", extension=".aac", coding="aac", sample_rates=_MPEG),
-    AudioFormat(name="flac", content_type="audio/flac", extension=".flac", coding="flac"),
-    AudioFormat(name="wav", content_type="audio/wav", extension=".wav", coding="pcm", wav=True),
+    AudioFormat(name="aac", content_type="audio/aac", extension=".aac", coding=AAC, sample_rates=_MPEG),
+    AudioFormat(name="flac", content_type="audio/flac", extension=".flac", coding=FLAC),
+    AudioFormat(name="wav", content_type="audio/wav", extension=".wav", coding=PCM, wav=True),
     # No rate parameter: a client may compare the whole value.
-    AudioFormat(name="pcm", content_type="audio/pcm", extension=".pcm", coding="pcm"),
+    AudioFormat(
+        name="pcm", content_type="audio/pcm", extension=".pcm", other_extensions=(".raw",), coding=PCM
+    ),
     # RFC 4856 registers both laws; audio/basic would have no twin for A-law.
-    _g711("ulaw", "ulaw", "audio/PCMU", wav=False),
-    _g711("alaw", "alaw", "audio/PCMA", wav=False),
-    _g711("wav_ulaw", "ulaw", "audio/wav", wav=True),
-    _g711("wav_alaw", "alaw", "audio/wav", wav=True),
+    _g711(ULAW, "audio/PCMU", ".ul"),
+    _g711(ALAW, "audio/PCMA", ".al"),
+    _g711_wav(ULAW),
+    _g711_wav(ALAW),
 )
 
 FORMATS: Final[Mapping[str, AudioFormat]] = MappingProxyType({one.name: one for one in _ALL})

@@ -5,14 +5,13 @@ values (tables 1a to 2b). A sample becomes the code of the interval it falls int
 """
 
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.contract import Pcm
-
-Law = Literal["ulaw", "alaw"]
+from services.audio.codings import Law
 
 _INVERTED: Final[dict[Law, int]] = {"ulaw": 0xFF, "alaw": 0xD5}
 """Bits that are inverted in a positive sample's code (and all but the sign's in a negative one's)."""

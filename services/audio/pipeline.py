@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from engines.contract import Pcm
+from services.audio.codings import Compressed, Uncompressed
 from services.audio.edges import Edges
 from services.audio.encoders import MAX_BUFFERED, Encoder, PlainEncoder
 from services.audio.formats import AudioFormat
@@ -178,6 +179,8 @@ class AudioPipeline:
 
 
 def _make_encoder(audio_format: AudioFormat, rate: int, *, buffered: bool, limit: int) -> Encoder:
-    if audio_format.coding in ("mp3", "opus", "aac", "flac"):
-        return MuxedEncoder(audio_format, rate, buffered=buffered, limit=limit)
-    return PlainEncoder(audio_format, rate, buffered=buffered, limit=limit)
+    match audio_format.coding:
+        case Compressed() as coding:
+            return MuxedEncoder(coding, rate, bit_rate=audio_format.bit_rate, buffered=buffered, limit=limit)
+        case Uncompressed() as coding:
+            return PlainEncoder(coding, rate, wav=audio_format.wav, buffered=buffered, limit=limit)

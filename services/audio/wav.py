@@ -1,34 +1,31 @@
 """RIFF/WAVE headers."""
 
 import struct
-from typing import Final, Literal
+from typing import Final
 
-WavCoding = Literal["pcm", "ulaw", "alaw"]
-
-FORMAT_TAGS: Final[dict[WavCoding, int]] = {"pcm": 1, "alaw": 6, "ulaw": 7}
-"""WAVE_FORMAT_PCM, WAVE_FORMAT_ALAW and WAVE_FORMAT_MULAW of RFC 2361."""
+from services.audio.codings import Uncompressed
 
 UNKNOWN: Final = 0xFFFFFFFF
 """The size of a stream whose end is not known; readers take it for "to the end of the file"."""
 
 
-def wav_header(coding: WavCoding, sample_rate: int, data_bytes: int | None) -> bytes:
+def wav_header(coding: Uncompressed, sample_rate: int, data_bytes: int | None) -> bytes:
     """The header of a mono file.
 
     With an odd ``data_bytes``, one zero byte has to follow the samples.
 
     Args:
-        coding: ``pcm`` (16 bits), ``ulaw`` or ``alaw`` (8 bits).
+        coding: Of the samples.
         sample_rate: Hertz.
         data_bytes: Of the samples that follow; ``None`` while it is not known.
 
     Raises:
         ValueError: They are more than the format can count, about 4 GiB.
     """
-    width = 2 if coding == "pcm" else 1
-    body = struct.pack("<HHIIHH", FORMAT_TAGS[coding], 1, sample_rate, sample_rate * width, width, width * 8)
+    width = coding.width
+    body = struct.pack("<HHIIHH", coding.wav_tag, 1, sample_rate, sample_rate * width, width, width * 8)
     fact = b""
-    if coding != "pcm":
+    if coding.law is not None:
         body += struct.pack("<H", 0)  # no extension
         fact = b"fact" + struct.pack("<II", 4, UNKNOWN if data_bytes is None else data_bytes // width)
     chunks = b"WAVEfmt " + struct.pack("<I", len(body)) + body + fact + b"data"

@@ -5,26 +5,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
-PCM_RATE: Final = 24_000
+from services.audio.codings import Uncompressed
+from services.audio.formats import FORMATS
+
+PCM_RATE: Final = FORMATS["pcm"].default_rate
 """Hertz of the format ``pcm``: mono, signed 16-bit, little-endian."""
 
 SUFFIXES: Final[Mapping[str, str]] = {
-    ".mp3": "mp3",
-    ".opus": "opus",
-    ".ogg": "opus",
-    ".aac": "aac",
-    ".flac": "flac",
-    ".wav": "wav",
-    ".pcm": "pcm",
-    ".raw": "pcm",
-    ".ulaw": "ulaw",
-    ".ul": "ulaw",
-    ".alaw": "alaw",
-    ".al": "alaw",
+    suffix: one.name
+    for one in FORMATS.values()
+    if not one.exact  # `.wav` is PCM
+    for suffix in (one.extension, *one.other_extensions)
 }
 """A file's suffix → the format it is asked for in."""
 
-RAW_RATES: Final[Mapping[str, int]] = {"pcm": 2 * PCM_RATE, "ulaw": 8_000, "alaw": 8_000}
+RAW_RATES: Final[Mapping[str, int]] = {
+    one.name: one.coding.width * one.default_rate
+    for one in FORMATS.values()
+    if isinstance(one.coding, Uncompressed) and not one.wav
+}
 """Bytes of a second of audio, of the formats without a header."""
 
 WAV_HEAD: Final = 32

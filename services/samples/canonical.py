@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from services.audio.codings import PCM
 from services.audio.wav import wav_header
 from services.samples.cut import Cut
 from services.samples.limits import SampleLimits
@@ -91,6 +92,6 @@ class Loudness:
 def write_wav(cut: Cut, loudness: Loudness, target: Path, limits: SampleLimits) -> None:
     """Write ``cut`` to ``target``."""
     with target.open("wb") as file:
-        file.write(wav_header("pcm", limits.sample_rate, cut.size * 2))
+        file.write(wav_header(PCM, limits.sample_rate, cut.size * 2))
         for block in loudness.levelled():
             file.write(np.rint(np.clip(block * 32_768, -32_768, 32_767)).astype("<i2").tobytes())

@@ -23,9 +23,6 @@ FIRST_PIECE: Final = 0.2
 PIECE: Final = 5.0
 """Seconds of audio encoded at once after that, at most."""
 
-UNCOMPRESSED: Final = frozenset({"pcm", "ulaw", "alaw"})
-"""Codings so cheap (0.5 ms for a second) that going to a thread would cost more."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -134,7 +131,7 @@ class SpeechStream:
         """
         script = self._script
         pipeline = AudioPipeline(script.format, script.source_rate, script.sample_rate, script.tempo)
-        cheap = script.format.coding in UNCOMPRESSED and script.tempo == 1.0
+        cheap = not script.format.compressed and script.tempo == 1.0
         index, start, first = 0, None, True
         try:
             async with aclosing(script.cast.client.speak(script.call, script.cast.reader)) as events:

@@ -14,8 +14,8 @@ from services.audio.pipeline import AudioPipeline
 def decode(data: bytes, audio_format: AudioFormat, rate: int) -> Pcm:
     """Decode with ffmpeg at a rate; a complaint fails the test."""
     raw: list[str] = []
-    if not audio_format.wav and audio_format.coding in {"pcm", "ulaw", "alaw"}:
-        container = {"pcm": "s16le", "ulaw": "mulaw", "alaw": "alaw"}[audio_format.coding]
+    if not audio_format.wav and not audio_format.compressed:
+        container = {"pcm": "s16le", "ulaw": "mulaw", "alaw": "alaw"}[audio_format.coding.name]
         raw = ["-f", container, "-ar", str(rate), "-ch_layout", "mono"]
     wanted = ["-f", "s16le", "-ac", "1", "-ar", str(rate), "-"]
     done = subprocess.run(

@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
+from services.audio.codings import Compressed
+from services.audio.formats import FORMATS
 from services.cli.checkup.finding import Finding, ok, problem, skipped, warning
 from services.cli.checkup.probe import ProbeError, probe
 from services.cli.player import FILE_PLAYERS, STREAM_PLAYERS
@@ -14,7 +16,9 @@ from services.cli.requirements import FASTER_MODULES, INSTALL_SERVER, SERVER_MOD
 
 OLDEST_PYTHON: Final = (3, 11)
 SPEECH_TIMEOUT: Final = 30.0
-ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "aac": "aac", "flac": "flac"}
+ENCODERS: Final = {
+    one.name: one.coding.codec for one in FORMATS.values() if isinstance(one.coding, Compressed)
+}
 """Format → the encoder of PyAV that writes it."""
 
 

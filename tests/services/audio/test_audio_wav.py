@@ -4,7 +4,8 @@ import wave
 
 import pytest
 
-from services.audio.wav import WavCoding, wav_header
+from services.audio.codings import ALAW, PCM, ULAW, Uncompressed
+from services.audio.wav import wav_header
 
 
 def chunks(data: bytes) -> dict[bytes, tuple[int, bytes]]:
@@ -19,14 +20,14 @@ def chunks(data: bytes) -> dict[bytes, tuple[int, bytes]]:
 
 def test_an_exact_file_is_what_the_standard_library_reads() -> None:
     samples = bytes(range(200))
-    with wave.open(io.BytesIO(wav_header("pcm", 22_050, 200) + samples)) as file:
+    with wave.open(io.BytesIO(wav_header(PCM, 22_050, 200) + samples)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 22_050)
         assert file.readframes(1_000) == samples
 
 
-@pytest.mark.parametrize(("coding", "tag"), [("ulaw", 7), ("alaw", 6)])
+@pytest.mark.parametrize(("coding", "tag"), [(ULAW, 7), (ALAW, 6)])
 @pytest.mark.parametrize("size", [0, 1, 160, 161])
-def test_telephone_files(coding: WavCoding, tag: int, size: int) -> None:
+def test_telephone_files(coding: Uncompressed, tag: int, size: int) -> None:
     data = wav_header(coding, 8_000, size) + b"\x55" * size + b"\0" * (size % 2)
     assert struct.unpack_from("<I", data, 4) == (len(data) - 8,)
     found = chunks(data)
@@ -36,12 +37,12 @@ def test_telephone_files(coding: WavCoding, tag: int, size: int) -> None:
 
 
 def test_a_stream_has_sizes_that_say_unknown() -> None:
-    header = wav_header("pcm", 24_000, None)
+    header = wav_header(PCM, 24_000, None)
     assert len(header) == 44
     assert header[4:8] == header[40:44] == b"\xff" * 4
 
 
 def test_no_more_than_the_format_can_count() -> None:
     with pytest.raises(ValueError, match="cannot hold"):
-        wav_header("pcm", 24_000, 0xFFFFFFFF - 36)
-    assert wav_header("pcm", 24_000, 0xFFFFFFFF - 38)[4:8] == b"\xfe\xff\xff\xff"
+        wav_header(PCM, 24_000, 0xFFFFFFFF - 36)
+    assert wav_header(PCM, 24_000, 0xFFFFFFFF - 38)[4:8] == b"\xfe\xff\xff\xff"

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "offline": "config errors gate retention tenancy",
     "openapi": "doors errors tenancy",
     "quota": "asgi config counters errors gate sharing tasks tenancy",
-    "cli": "config escaping folders host models offline tenancy",
+    "cli": "audio config escaping folders host models offline tenancy",
     "uploads": "errors quota sharing tenancy",
     "voices": (
         "config directory errors escaping gate metrics names samples sharing stopping tasks "

@@ -3,6 +3,7 @@
 The policy of a budget is :func:`plan`, a function of what is known; who asks whom is the runners' business.
 """
 
+import contextlib
 import ctypes
 import gc
 import logging
@@ -10,8 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from engines import gpu_memory
 from engines.contract import EngineAdapter, EngineUnavailable, Weighed, WeighedOnGpu
 
 logger = logging.getLogger(__name__)
@@ -203,18 +205,27 @@ class Boundless:
 
 
 def measure() -> Memory:
-    """What this process and its children have now: resident main memory, and the GPU's by PyTorch's count.
+    """What this process and its children have now: resident main memory, and the GPU's.
 
     Pages that they share count for each of them.
     """
-    return Memory(_resident(), _allocated())
+    try:
+        import psutil  # noqa: PLC0415 - the server's; the contract is there without it
+    except ImportError:
+        return Memory(_resident_of_this(), gpu_memory.of_processes({os.getpid()}))
+    this = psutil.Process()
+    processes = [this, *this.children(recursive=True)]
+    resident = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            resident += process.memory_info().rss
+    return Memory(resident, gpu_memory.of_processes({process.pid for process in processes}))
 
 
 def reclaim() -> None:
     """Give what this process no longer uses back to the system: Python's, PyTorch's and the allocator's."""
     gc.collect()
-    if (cuda := _cuda()) is not None:
-        cuda.empty_cache()
+    gpu_memory.release()
     trim()
 
 
@@ -240,21 +251,6 @@ def share_one_heap() -> None:
             logger.debug("this C library has no mallopt")
 
 
-def _resident() -> int:
-    try:
-        import psutil  # noqa: PLC0415 - the server's; the contract is there without it
-    except ImportError:
-        return _resident_of_this()
-    process = psutil.Process()
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        try:
-            total += one.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
-
-
 def _resident_of_this() -> int:
     """Linux' own count for this process alone; elsewhere 0, which stands for unknown."""
     try:
@@ -262,16 +258,3 @@ def _resident_of_this() -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
-
-
-def _allocated() -> int:
-    cuda = _cuda()
-    # What PyTorch reserved is what others cannot have, in use or not.
-    return 0 if cuda is None else sum(cuda.memory_reserved(index) for index in range(cuda.device_count()))
-
-
-def _cuda() -> Any | None:  # noqa: ANN401 - torch's module, which nobody here imports
-    """``torch.cuda``, if an engine has imported PyTorch and uses a GPU."""
-    torch: Any = sys.modules.get("torch")
-    cuda: Any = getattr(torch, "cuda", None)
-    return cuda if cuda is not None and cuda.is_initialized() else None

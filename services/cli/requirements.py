@@ -22,6 +22,7 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "huggingface_hub": "huggingface_hub",
     "markdown-it-py": "markdown_it",
     "numba": "numba",
+    "nvidia-ml-py": "pynvml",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "pip": "pip",

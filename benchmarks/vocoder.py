@@ -19,7 +19,7 @@ from torch.nn import functional
 from engines.coqui import coqui
 from engines.fidelity import decibels
 from engines.xtts.convolution import supported
-from engines.xtts.latents import LatentStream, Window
+from engines.xtts.latents import LatentStream, LatentWindow
 from engines.xtts.precision import Precision
 from engines.xtts.vocoder import Vocoder
 
@@ -93,7 +93,7 @@ def _windows(
     speakers = functional.normalize(torch.randn(rows, 512, 1), dim=1)
     spoken = frames * vocoders[Precision.FP32].samples_per_frame
     windows = [
-        Window(frames=row, speaker=speaker, skip=0, keep=spoken)
+        LatentWindow(frames=row, speaker=speaker, skip=0, keep=spoken)
         for row, speaker in zip(inputs, speakers, strict=True)
     ]
     network = hifi.waveform_decoder

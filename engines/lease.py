@@ -27,13 +27,13 @@ from engines.memory import NOTHING, Boundless, Memory, NoRoom, Room, estimate, m
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACKOFF: Final = 1.0
+FIRST_BACKOFF_SECONDS: Final = 1.0
 """Seconds after the first failed load before the next try; doubles with each failure."""
 
-LONGEST_BACKOFF: Final = 60.0
+MAX_BACKOFF_SECONDS: Final = 60.0
 """Seconds between tries, at most."""
 
-FRESH: Final = 5.0
+FRESH_SECONDS: Final = 5.0
 """Seconds for which a measure of memory is good."""
 
 
@@ -108,7 +108,7 @@ class ModelLease:
         self._figures = Figures()
         self._before = NOTHING  # what the process had before the engine was loaded
         self._taken = NOTHING  # what the engine took the last time
-        self._measured_at = -FRESH
+        self._measured_at = -FRESH_SECONDS
         self._holders = 0
         self._failures = 0  # in a row
         self._retry_at = 0.0
@@ -155,7 +155,7 @@ class ModelLease:
 
     async def weigh(self) -> None:
         """Measure the memory anew, when the last measure is no longer fresh."""
-        if self._clock() - self._measured_at >= FRESH:
+        if self._clock() - self._measured_at >= FRESH_SECONDS:
             await self._measure()
 
     @asynccontextmanager
@@ -299,7 +299,7 @@ class ModelLease:
 
     @property
     def _backoff(self) -> float:
-        return min(FIRST_BACKOFF * 2.0 ** max(0, self._failures - 1), LONGEST_BACKOFF)
+        return min(FIRST_BACKOFF_SECONDS * 2.0 ** max(0, self._failures - 1), MAX_BACKOFF_SECONDS)
 
     def _start_timer(self) -> None:
         if self._idle_seconds > 0 and not self._closed:

@@ -14,11 +14,11 @@ from typing import Final, cast
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACKOFF: Final = 30.0
+FIRST_BACKOFF_SECONDS: Final = 30.0
 """Seconds after the first load that ended its process before the next try; doubles with each. Its process is
 replaced within ten to twenty of them."""
 
-LONGEST_BACKOFF: Final = 600.0
+MAX_BACKOFF_SECONDS: Final = 600.0
 """Seconds between tries, at most."""
 
 _LARGEST: Final = 200
@@ -64,7 +64,7 @@ class LoadRecord:
         count, at = self._read()
         if count == 0:
             return Deaths(0, 0.0)
-        backoff = min(FIRST_BACKOFF * 2.0 ** (count - 1), LONGEST_BACKOFF)
+        backoff = min(FIRST_BACKOFF_SECONDS * 2.0 ** (count - 1), MAX_BACKOFF_SECONDS)
         # A clock that was set back must not hold the engine off for longer than that.
         return Deaths(count, min(backoff, max(0.0, at + backoff - self._clock())))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engines.contract import EngineUnavailable
 
-RETRY: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 """Seconds after which a caller may ask again: somebody has to change a file first."""
 
 HEAD: Final = 512
@@ -36,7 +36,8 @@ def check_file(path: Path) -> None:
     try:
         if not path.exists():
             raise EngineUnavailable(
-                f"{path} is not there. Put the model's {path.name} into {path.parent}.", retry_after=RETRY
+                f"{path} is not there. Put the model's {path.name} into {path.parent}.",
+                retry_after=RETRY_SECONDS,
             )
         if not path.is_file():
             raise unreadable(path, "it is not a file")
@@ -50,7 +51,7 @@ def check_file(path: Path) -> None:
 def unreadable(path: Path, reason: str) -> EngineUnavailable:
     """The error for a file of a model that is not as it should be."""
     message = f"{path} cannot be used: {reason}. Put the model's own {path.name} in its place."
-    return EngineUnavailable(message, retry_after=RETRY)
+    return EngineUnavailable(message, retry_after=RETRY_SECONDS)
 
 
 def pretends(path: Path) -> str | None:

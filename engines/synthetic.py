@@ -40,10 +40,10 @@ BALLAST: Final = 64 * 1024
 """Bytes of each array that ``memory_mb`` has it hold: small enough to come from the allocator's heap."""
 
 MAX_CHARS: Final = 400
-TICK: Final = 0.01
+POLL_SECONDS: Final = 0.01
 """Seconds between two looks at whether anybody still listens."""
 
-FRAME: Final = 0.1
+FRAME_SECONDS: Final = 0.1
 """Seconds of a recording that one measure of its pitch is taken from."""
 
 FRAMES: Final = 25
@@ -212,7 +212,7 @@ class SyntheticEngine:
         loop = asyncio.get_running_loop()
         end = loop.time() + (self._options.base_ms + self._options.item_ms * len(batch)) / 1000
         while (left := end - loop.time()) > 0 and not all(u.abandoned() for u in batch):  # noqa: ASYNC110 - passing time is the work
-            await asyncio.sleep(min(left, TICK))
+            await asyncio.sleep(min(left, POLL_SECONDS))
 
     def _speak(self, utterance: Utterance) -> Outcome:
         options = self._options
@@ -276,7 +276,7 @@ def _pitches(samples: Sequence[ReferenceSample]) -> list[float]:
     """The strongest frequency of each frame that is not silent, in hertz."""
     found: list[float] = []
     for sample in samples:
-        size = round(sample.sample_rate * FRAME)
+        size = round(sample.sample_rate * FRAME_SECONDS)
         starts = np.linspace(0, max(0, len(sample.pcm) - size), FRAMES).astype(int)
         for start in np.unique(starts):
             frame = sample.pcm[start : start + size].astype(np.float64)

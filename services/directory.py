@@ -13,10 +13,10 @@ from services.tasks import Chore
 from services.wire.client import EngineClient
 from services.wire.frames import EngineDescription
 
-FRESH: Final = 10.0
+FRESH_SECONDS: Final = 10.0
 """Seconds a runner's description is believed without asking again."""
 
-WATCH: Final = 3.0
+POLL_SECONDS: Final = 3.0
 """Seconds between two looks whether an engine's weights have been fetched."""
 
 OPENAI_MODELS: Final = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15")
@@ -43,7 +43,7 @@ class EngineDirectory:
         self._order = [first, *(client for client in clients if client is not first)]
         self._known: dict[str, tuple[float, EngineDescription]] = {}
         self._locks = {name: asyncio.Lock() for name in self._clients}
-        self.chore = Chore("checking the engines' weights", self._look, every=WATCH, at_once=True)
+        self.chore = Chore("checking the engines' weights", self._look, every=POLL_SECONDS, at_once=True)
 
     @property
     def clients(self) -> Iterable[EngineClient]:
@@ -86,7 +86,7 @@ class EngineDirectory:
             return client
         return self.default if _OPENAI_MODEL.fullmatch(model) else None
 
-    async def describe(self, client: EngineClient, *, max_age: float = FRESH) -> EngineDescription:
+    async def describe(self, client: EngineClient, *, max_age: float = FRESH_SECONDS) -> EngineDescription:
         """The engine as it was at most ``max_age`` seconds ago; older when its runner is away.
 
         Raises:
@@ -124,7 +124,7 @@ class EngineDirectory:
         """Ask the engines up to the default one, so that weights fetched later need no restart."""
         for client in self._order:
             try:
-                description = await self.describe(client, max_age=WATCH)
+                description = await self.describe(client, max_age=POLL_SECONDS)
             except EngineUnavailable:
                 return
             if self._serves(client, description):

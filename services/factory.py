@@ -36,7 +36,7 @@ from services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-SWITCH: Final = 0.001
+SWITCH_SECONDS: Final = 0.001
 """Seconds for which a thread may keep Python from the event loop, instead of 5 ms."""
 
 
@@ -164,7 +164,7 @@ def _prepare(loaded: LoadedSettings) -> None:
 def _start(_self: object) -> None:
     """What each process of ours does first."""
     end_with_parent()
-    sys.setswitchinterval(SWITCH)
+    sys.setswitchinterval(SWITCH_SECONDS)
     # What is there for good is looked at no more: a full collection took 0.25 s, in which nobody is answered.
     gc.collect()
     gc.freeze()

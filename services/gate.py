@@ -16,7 +16,7 @@ from storage.errors import StorageError, StorageUnavailable
 from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
 from storage.repositories.secrets import make_secret, rewrite_secret
 
-PAUSE: Final = 1.0
+RETRY_SECONDS: Final = 1.0
 """Seconds after a failure to open in which nobody tries again."""
 
 SIGNING_SECRET: Final = "signing"  # noqa: S105 - its name
@@ -60,7 +60,7 @@ class DatabaseGate:
             try:
                 await self._prepare()
             except StorageError as error:
-                self._refused = (time.monotonic() + PAUSE, error)
+                self._refused = (time.monotonic() + RETRY_SECONDS, error)
                 raise
             self._opened = True
 

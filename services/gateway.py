@@ -18,8 +18,8 @@ from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
 from services.quota.accounts import AccountBook
-from services.quota.meter import Meter
-from services.quota.middleware import SPARE
+from services.quota.meter import UsageMeter
+from services.quota.middleware import SPARE_SECONDS
 from services.quota.writer import UsageWriter
 from services.retention import run_retention
 from services.samples.examine import Examiner
@@ -44,7 +44,7 @@ from services.voices.casting import Casting
 from services.voices.consents import Consents
 from services.voices.intake import Intake
 from services.voices.library import VoiceLibrary
-from services.voices.preparer import Preparer
+from services.voices.preparer import VoicePreparer
 from services.voices.transfer import Transfer
 from services.wire.client import EngineClient
 from storage.columns import now
@@ -109,7 +109,7 @@ async def open_gateway(
         directory = EngineDirectory(clients, config.default_engine_name)
         metrics = Metrics()
         intake = Intake(gate, objects, Examiner(), config.limits, metrics)
-        preparer = Preparer(gate, objects, intake, directory, config, metrics)
+        preparer = VoicePreparer(gate, objects, intake, directory, config, metrics)
         erasing = Chore("erasing", partial(erase_doomed, gate, objects), every=ERASE_SECONDS)
 
         def changed() -> None:
@@ -123,9 +123,9 @@ async def open_gateway(
             gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
         )
         sole = config.auth.mode == "local"
-        ttl = config.server.request_timeout_seconds + SPARE
+        ttl = config.server.request_timeout_seconds + SPARE_SECONDS
         places = Shares(config.limits.max_concurrent_streams, sole=sole)
-        meter = Meter(AccountBook(gate, writer, ttl=ttl), writer)
+        meter = UsageMeter(AccountBook(gate, writer, ttl=ttl), writer)
         state = GatewayState(
             loaded=loaded,
             directory=directory,

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from itertools import islice
 from typing import Final
 
-LONGEST: Final = 48
+MAX_COMPARED_CHARS: Final = 48
 """Characters of names that are compared: comparing two may take the cube of their length."""
 
 MOST: Final = 200
@@ -25,17 +25,17 @@ def nearest_names(wanted: str, names: Iterable[str], *, most: int, cutoff: float
         most: How many, at most.
         cutoff: How alike they must be, 0 to 1, by :meth:`difflib.SequenceMatcher.ratio`.
     """
-    if len(wanted) > LONGEST:
+    if len(wanted) > MAX_COMPARED_CHARS:
         return []
     matcher = SequenceMatcher(b=wanted, autojunk=False)
     alike: list[tuple[float, str]] = []
     for name in islice(names, MOST):
-        matcher.set_seq1(name[:LONGEST])
+        matcher.set_seq1(name[:MAX_COMPARED_CHARS])
         if matcher.real_quick_ratio() >= cutoff and (likeness := matcher.quick_ratio()) >= cutoff:
             alike.append((likeness, name))
     found: list[tuple[float, str]] = []
     for _, name in heapq.nlargest(COMPARED, alike):
-        matcher.set_seq1(name[:LONGEST])
+        matcher.set_seq1(name[:MAX_COMPARED_CHARS])
         if (likeness := matcher.ratio()) >= cutoff:
             found.append((likeness, name))
     return [name for _, name in heapq.nlargest(most, found)]

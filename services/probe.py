@@ -7,10 +7,10 @@ from typing import Final
 
 from storage.errors import StorageError
 
-FRESH: Final = 3.0
+FRESH_SECONDS: Final = 3.0
 """Seconds for which a success counts."""
 
-WAIT: Final = 2.0
+WAIT_SECONDS: Final = 2.0
 """Seconds after which nobody waits any longer."""
 
 
@@ -39,7 +39,7 @@ class Probe:
             return
         if self._trying is None or self._trying.done():
             self._trying = asyncio.create_task(self._try())
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(WAIT_SECONDS):
             if (error := await asyncio.shield(self._trying)) is not None:
                 raise error
 
@@ -54,5 +54,5 @@ class Probe:
             await self._work()
         except StorageError as error:
             return error
-        self._good_until = time.monotonic() + FRESH
+        self._good_until = time.monotonic() + FRESH_SECONDS
         return None

@@ -14,7 +14,7 @@ from services.directory import EngineDirectory
 from services.gate import DatabaseGate
 from services.metrics import Metrics
 from services.probe import Probe
-from services.quota.meter import Meter
+from services.quota.meter import UsageMeter
 from services.sharing.shares import Shares
 from services.sharing.turns import Turns
 from services.speech.session import Speaker
@@ -28,7 +28,7 @@ from services.tenancy.watch import AccessWatch
 from services.tokens import TokenSigner
 from services.voices.consents import Consents
 from services.voices.library import VoiceLibrary
-from services.voices.preparer import Preparer
+from services.voices.preparer import VoicePreparer
 from services.voices.transfer import Transfer
 from storage.objects.contract import ObjectStore
 
@@ -86,7 +86,7 @@ class GatewayState:
     consents: Consents
     transfer: Transfer
     speaker: Speaker
-    preparer: Preparer
+    preparer: VoicePreparer
     token_signer: TokenSigner
     authenticator: Authenticator
     watch: AccessWatch
@@ -95,7 +95,7 @@ class GatewayState:
     accounts: Accounts
     guard: LoginGuard
     counters: Counters
-    meter: Meter
+    meter: UsageMeter
     metrics: Metrics
     stopping: Stopping
     started: int

@@ -21,7 +21,7 @@ from services.errors import ApiError, invalid, retry_headers
 from services.quota.limits import Allowance
 from services.sharing.shares import Share, Shares
 from services.tenancy.principal import Principal
-from storage.objects.contract import ABANDONED
+from storage.objects.contract import ABANDONED_SECONDS
 
 MAX_FIELDS: Final = 200
 MAX_FIELD_BYTES: Final = 64 * 1024
@@ -186,7 +186,7 @@ def temporary_folder() -> Generator[Path, None, None]:
 
 def sweep_folders() -> int:
     """Remove the folders that processes left which died; gives how many."""
-    old = time.time() - ABANDONED
+    old = time.time() - ABANDONED_SECONDS
     swept = 0
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # another user's, or gone already

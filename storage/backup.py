@@ -15,7 +15,7 @@ from storage.database import database_url
 from storage.errors import StorageUnavailable
 from storage.private import private_opener
 
-TIMEOUT: Final = 3_600.0
+TIMEOUT_SECONDS: Final = 3_600.0
 """Seconds a backup may take."""
 
 
@@ -85,7 +85,12 @@ def _dump_postgresql(url: URL, target: Path) -> None:
     }
     arguments += [f"{name}={value}" for name, value in where.items() if value]
     done = subprocess.run(  # noqa: S603 - no shell, and the address is the operator's own
-        [command, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
+        [command, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
     )
     if done.returncode:
         raise StorageUnavailable("database", done.stderr.strip().splitlines()[-1][:300])

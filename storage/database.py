@@ -29,13 +29,13 @@ DRIVERS: Final = {
 POOL_SIZE: Final = 10
 """Connections of one process."""
 
-CLOSING: Final = 3.0
+CLOSING_SECONDS: Final = 3.0
 """Seconds that all connections may take to be closed."""
 
 MIN_FREE: Final = 16_000_000
 """Bytes of disk that SQLite needs for what it writes before it takes it into its file."""
 
-PING_TIMEOUT: Final = 2.0
+PING_TIMEOUT_SECONDS: Final = 2.0
 """Seconds in which a healthy database answers."""
 
 
@@ -72,7 +72,7 @@ class Database:
         """Close all connections; those whose server does not answer any more are left to it."""
         if self._engine is not None:
             try:
-                async with asyncio.timeout(CLOSING):
+                async with asyncio.timeout(CLOSING_SECONDS):
                     await self._engine.dispose()
             except TimeoutError:
                 # Each of them would wait for its own time-out, one after the other.
@@ -125,7 +125,7 @@ class Database:
             StorageUnavailable: It does not; with the reason.
         """
         with _unavailable():
-            async with asyncio.timeout(PING_TIMEOUT), self.engine.connect() as connection:
+            async with asyncio.timeout(PING_TIMEOUT_SECONDS), self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
 
     async def check_space(self) -> None:

@@ -29,7 +29,7 @@ from engines.contract import (
 from engines.espeak.adaptation.preparing import prepare
 from engines.espeak.adaptation.speech import Adapted, transformed
 from engines.espeak.adaptation.voice import AdaptedVoice
-from engines.espeak.catalogue import Casting, Catalogue
+from engines.espeak.catalogue import Catalogue, EspeakVoice
 from engines.espeak.pool import Pool
 from engines.espeak.process import WorkerProcess
 from engines.espeak.rate import SPEED_RANGE, words_per_minute
@@ -40,7 +40,7 @@ from engines.one_core import use_one_core
 SAMPLE_RATE: Final = 22_050
 MAX_CHARS: Final = 1_000
 """A minute of speech or so. It needs no less; longer texts only tie up a worker."""
-SLOWEST: Final = 10.0
+MAX_SPEAKING_SECONDS: Final = 10.0
 """Seconds for one utterance; the longest takes 0.1 s on an idle core."""
 ENGLISH: Final = "en-us"
 """What is spoken to be compared with recordings in a language that is unknown."""
@@ -61,7 +61,7 @@ class EspeakEngine:
     Args:
         config: The engine's settings. ``max_concurrent_jobs`` is the number of worker processes;
             one utterance may take half of ``utterance_timeout_seconds``, and no longer than
-            :data:`SLOWEST`, so that the rest of its batch still has time.
+            :data:`MAX_SPEAKING_SECONDS`, so that the rest of its batch still has time.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -118,7 +118,7 @@ class EspeakEngine:
         """OpenAI's names, which speak any language, then a voice for each language."""
         return self._catalogue.voices
 
-    def casting(self, voice: str, language: str) -> Casting:
+    def casting(self, voice: str, language: str) -> EspeakVoice:
         """Which of the library's voices speaks, and how, without a voice made from recordings.
 
         Raises:
@@ -181,7 +181,7 @@ class EspeakEngine:
                     yield job.index, error
                 return
             spoken = await stack.enter_async_context(
-                aclosing(speak(place, jobs, min(self._timeout / 2, SLOWEST)))
+                aclosing(speak(place, jobs, min(self._timeout / 2, MAX_SPEAKING_SECONDS)))
             )
             items = await stack.enter_async_context(aclosing(transformed(spoken, adapted)))
             async for item in items:
@@ -218,7 +218,7 @@ class EspeakEngine:
             raise EngineUnavailable("The engine is not loaded.")
         requests = [replace(request, text=speakable(request.text)) for request in requests]
         async with self._pool.lend(self._timeout) as place:
-            return await render(place, requests, min(self._timeout / 2, SLOWEST))
+            return await render(place, requests, min(self._timeout / 2, MAX_SPEAKING_SECONDS))
 
     def _prepared(self, utterance: Utterance) -> AdaptedVoice | None:
         prepared = utterance.prepared

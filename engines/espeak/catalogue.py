@@ -44,7 +44,7 @@ class LanguageFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Casting:
+class EspeakVoice:
     """Which eSpeak NG voice speaks, and how.
 
     Attributes:
@@ -91,7 +91,7 @@ class Catalogue:
         """All tags, sorted."""
         return tuple(sorted(self._by_tag))
 
-    def cast(self, voice: str, language: str) -> Casting:
+    def cast(self, voice: str, language: str) -> EspeakVoice:
         """Find who speaks.
 
         Args:
@@ -110,7 +110,7 @@ class Catalogue:
         overlay = self._variants.get(variant)
         if file is None or (plus and overlay is None):
             raise UnsupportedUtterance(f"There is no voice {voice!r}.", param="voice")
-        return Casting(f"{file.path}+{overlay}" if plus else file.path)
+        return EspeakVoice(f"{file.path}+{overlay}" if plus else file.path)
 
     def speaker_of(self, language: str) -> str:
         """The voice preferred for a language, without a variant: what ``espeak_SetVoiceByName`` takes.
@@ -127,9 +127,9 @@ class Catalogue:
                 )
         return self._by_tag[tag].path
 
-    def _cast_character(self, character: Character, language: str) -> Casting:
+    def _cast_character(self, character: Character, language: str) -> EspeakVoice:
         voice = f"{self.speaker_of(language)}+{self._variants[character.variant]}"
-        return Casting(voice, character.pitch, character.pitch_range)
+        return EspeakVoice(voice, character.pitch, character.pitch_range)
 
     @cached_property
     def _files(self) -> tuple[LanguageFile, ...]:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 Spawn: TypeAlias = Callable[[], Awaitable[WorkerProcess]]
 
 
-class Place:
+class WorkerPlace:
     """A place for one worker, filled again when its worker is lost.
 
     Args:
@@ -79,8 +79,8 @@ class Pool:
     """
 
     def __init__(self, spawn: Spawn, size: int) -> None:
-        self._places = [Place(spawn) for _ in range(size)]
-        self._idle: asyncio.LifoQueue[Place] = asyncio.LifoQueue(size)  # the warmest first
+        self._places = [WorkerPlace(spawn) for _ in range(size)]
+        self._idle: asyncio.LifoQueue[WorkerPlace] = asyncio.LifoQueue(size)  # the warmest first
         self._settling: set[asyncio.Task[None]] = set()
 
     @property
@@ -103,7 +103,7 @@ class Pool:
             self._idle.put_nowait(place)
 
     @asynccontextmanager
-    async def lend(self, timeout: float) -> AsyncGenerator[Place, None]:  # noqa: ASYNC109 - bounds the wait alone, not what follows
+    async def lend(self, timeout: float) -> AsyncGenerator[WorkerPlace, None]:  # noqa: ASYNC109 - bounds the wait alone, not what follows
         """A place of one's own; its worker may be left speaking.
 
         Args:
@@ -127,7 +127,7 @@ class Pool:
         await asyncio.gather(*(place.close() for place in self._places))
         await asyncio.gather(*self._settling)
 
-    def _give_back(self, place: Place) -> None:
+    def _give_back(self, place: WorkerPlace) -> None:
         """Without waiting: whoever gives back may be being cancelled."""
         if place.worker is not None and place.worker.alive and not place.worker.busy:
             self._idle.put_nowait(place)
@@ -136,7 +136,7 @@ class Pool:
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
-    async def _settle(self, place: Place) -> None:
+    async def _settle(self, place: WorkerPlace) -> None:
         try:
             await place.settle()
         finally:

@@ -13,7 +13,7 @@ from engines.contract import EngineUnavailable
 from engines.espeak.wire import (
     CLOSING,
     Frame,
-    Kind,
+    MessageKind,
     ProtocolError,
     Request,
     pack_frame,
@@ -111,12 +111,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """Queue a request; gives the id its frames carry."""
         self._last_id += 1
         self._outstanding += 1
-        self._send(pack_frame(Kind.SPEAK, self._last_id, request.pack()))
+        self._send(pack_frame(MessageKind.SPEAK, self._last_id, request.pack()))
         return self._last_id
 
     def abort(self, request_id: int) -> None:
         """Stop one request; it still ends with a closing frame."""
-        self._send(pack_frame(Kind.ABORT, request_id))
+        self._send(pack_frame(MessageKind.ABORT, request_id))
 
     async def receive(self, timeout: float) -> Frame:  # noqa: ASYNC109 - callers poll with it, a scope each would cost more
         """The next frame.
@@ -142,10 +142,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         Raises:
             WorkerLost: It ended, or did not stop in time; it is killed then.
         """
-        self._send(pack_frame(Kind.FLUSH, self._last_id))
+        self._send(pack_frame(MessageKind.FLUSH, self._last_id))
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                while (await self.receive(FLUSH_SECONDS)).kind is not Kind.FLUSHED:
+                while (await self.receive(FLUSH_SECONDS)).kind is not MessageKind.FLUSHED:
                     pass
         except TimeoutError:
             self.kill()
@@ -183,7 +183,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     async def _greet(self) -> None:
         frame = await self.receive(START_SECONDS)
-        if frame.kind is not Kind.READY:
+        if frame.kind is not MessageKind.READY:
             raise WorkerLost(frame.payload.decode(errors="replace"))
         self.sample_rate, self.version = unpack_ready(frame.payload)
 

@@ -20,14 +20,14 @@ from engines.contract import (
     WordTiming,
     collect,
 )
-from engines.espeak.pool import Place
+from engines.espeak.pool import WorkerPlace
 from engines.espeak.process import WorkerLost, WorkerProcess
 from engines.espeak.timings import word_timings
-from engines.espeak.wire import Frame, Kind, Request, unpack_marks
+from engines.espeak.wire import Frame, MessageKind, Request, unpack_marks
 
-AHEAD: Final = 8
+REQUESTS_AHEAD: Final = 8
 """Requests sent before their turn, so that the worker never waits for the next one."""
-POLL: Final = 0.05
+POLL_SECONDS: Final = 0.05
 """Seconds between two looks at ``abandoned`` while a worker is silent."""
 NO_PCM: Final[Pcm] = np.zeros(0, np.int16)
 
@@ -56,7 +56,7 @@ class Job:
     words: tuple[WordTiming, ...] = field(default=())
 
 
-async def speak(place: Place, jobs: Iterable[Job], limit: float) -> AsyncGenerator[Streamed, None]:
+async def speak(place: WorkerPlace, jobs: Iterable[Job], limit: float) -> AsyncGenerator[Streamed, None]:
     """Speak ``jobs`` in order.
 
     A worker that is lost takes the utterance it was speaking with it, unless nothing of that was heard:
@@ -92,7 +92,7 @@ async def speak(place: Place, jobs: Iterable[Job], limit: float) -> AsyncGenerat
             job.retried = True
 
 
-async def render(place: Place, requests: Sequence[Request], limit: float) -> list[Pcm]:
+async def render(place: WorkerPlace, requests: Sequence[Request], limit: float) -> list[Pcm]:
     """What eSpeak NG says to requests.
 
     Args:
@@ -128,11 +128,11 @@ async def _run(worker: WorkerProcess, pending: deque[Job], limit: float) -> Asyn
         frame = await _next(worker, job, limit)
         if frame.id != job.id:
             raise WorkerLost("unexpected answer")
-        if frame.kind is Kind.PCM:
+        if frame.kind is MessageKind.PCM:
             job.heard = True
             if not job.stopping:
                 yield job.index, np.frombuffer(frame.payload, "<i2").astype(np.int16, copy=False)
-        elif frame.kind is Kind.WORDS:
+        elif frame.kind is MessageKind.WORDS:
             job.words = word_timings(job.utterance.text, unpack_marks(frame.payload))
         else:
             pending.popleft()
@@ -141,7 +141,7 @@ async def _run(worker: WorkerProcess, pending: deque[Job], limit: float) -> Asyn
 
 
 def _send_ahead(worker: WorkerProcess, pending: deque[Job], sent: deque[Job]) -> None:
-    while len(sent) < min(AHEAD, len(pending)):
+    while len(sent) < min(REQUESTS_AHEAD, len(pending)):
         job = pending[len(sent)]
         job.id = worker.speak(job.request)
         job.stopping = False
@@ -158,7 +158,7 @@ async def _next(worker: WorkerProcess, job: Job, limit: float) -> Frame:
             job.stopping = True
         began = clock()
         try:
-            return await worker.receive(min(POLL, limit))
+            return await worker.receive(min(POLL_SECONDS, limit))
         except TimeoutError:
             if job.waited + clock() - began >= limit:
                 raise
@@ -167,8 +167,8 @@ async def _next(worker: WorkerProcess, job: Job, limit: float) -> Frame:
 
 
 def _outcome(job: Job, frame: Frame) -> Speech | EngineError:
-    if job.stopping or frame.kind is Kind.ABORTED:
+    if job.stopping or frame.kind is MessageKind.ABORTED:
         return Abandoned("The utterance was abandoned.")
-    if frame.kind is Kind.REFUSED:
+    if frame.kind is MessageKind.REFUSED:
         return EngineUnavailable(f"eSpeak NG failed: {frame.payload.decode(errors='replace')}.")
     return Speech(pcm=NO_PCM, words=job.words)

@@ -25,7 +25,7 @@ _READY: Final = struct.Struct("<I")
 _MARK: Final = struct.Struct("<IIII")
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """What a frame says."""
 
     SPEAK = 1
@@ -52,14 +52,14 @@ class Kind(IntEnum):
     """Answer to FLUSH."""
 
 
-CLOSING: Final = frozenset({Kind.DONE, Kind.REFUSED, Kind.ABORTED})
+CLOSING: Final = frozenset({MessageKind.DONE, MessageKind.REFUSED, MessageKind.ABORTED})
 """The frames that end a request."""
 
 
 class Frame(NamedTuple):
     """One frame."""
 
-    kind: Kind
+    kind: MessageKind
     id: int
     payload: bytes
 
@@ -121,12 +121,12 @@ class Request:
         )
 
 
-def pack_frame(kind: Kind, request_id: int, payload: bytes = b"") -> bytes:
+def pack_frame(kind: MessageKind, request_id: int, payload: bytes = b"") -> bytes:
     """One frame as bytes."""
     return HEADER.pack(kind, request_id, len(payload)) + payload
 
 
-def unpack_header(header: bytes | bytearray) -> tuple[Kind, int, int]:
+def unpack_header(header: bytes | bytearray) -> tuple[MessageKind, int, int]:
     """Kind, request id and payload length of the frame that ``header`` starts.
 
     Raises:
@@ -136,7 +136,7 @@ def unpack_header(header: bytes | bytearray) -> tuple[Kind, int, int]:
     if length > MAX_PAYLOAD:
         raise ProtocolError(f"a payload of {length} bytes")
     try:
-        return Kind(kind), request_id, length
+        return MessageKind(kind), request_id, length
     except ValueError:
         raise ProtocolError(f"a frame of kind {kind}") from None
 

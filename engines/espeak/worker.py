@@ -14,7 +14,7 @@ from engines.child import claim_pipes, confine, send
 from engines.espeak.library import Espeak, LibraryError
 from engines.espeak.wire import (
     HEADER,
-    Kind,
+    MessageKind,
     ProtocolError,
     Request,
     pack_frame,
@@ -40,19 +40,22 @@ class Worker:
         self._espeak = espeak
         self._requests = requests
         self._out = out
-        self._queue: queue.Queue[tuple[Kind, int, bytes]] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[tuple[MessageKind, int, bytes]] = queue.Queue(QUEUE)
         self._aborted: set[int] = set()
         self._flushed = 0
 
     def run(self) -> None:
         """Serve until the standard input ends; does not return."""
         threading.Thread(target=self._listen, daemon=True).start()
-        send(self._out, pack_frame(Kind.READY, 0, pack_ready(self._espeak.sample_rate, self._espeak.version)))
+        send(
+            self._out,
+            pack_frame(MessageKind.READY, 0, pack_ready(self._espeak.sample_rate, self._espeak.version)),
+        )
         while True:
             kind, request_id, payload = self._queue.get()
-            if kind is Kind.FLUSH:
+            if kind is MessageKind.FLUSH:
                 self._aborted.clear()
-                send(self._out, pack_frame(Kind.FLUSHED, request_id))
+                send(self._out, pack_frame(MessageKind.FLUSHED, request_id))
             else:
                 send(self._out, self._speak(request_id, payload))
 
@@ -64,10 +67,10 @@ class Worker:
             except ProtocolError:
                 os._exit(os.EX_DATAERR if sys.platform != "win32" else 1)
             payload = self._requests.read(length)
-            if kind is Kind.ABORT:
+            if kind is MessageKind.ABORT:
                 self._aborted.add(request_id)
                 continue
-            if kind is Kind.FLUSH:
+            if kind is MessageKind.FLUSH:
                 self._flushed = request_id
             self._queue.put((kind, request_id, payload))
         os._exit(0)  # the parent closed the pipe or is gone; the speaking thread may be deep in the library
@@ -80,19 +83,19 @@ class Worker:
         def sink(pcm: bytes) -> bool:
             if self._unwanted(request_id):
                 return True
-            send(self._out, pack_frame(Kind.PCM, request_id, pcm))
+            send(self._out, pack_frame(MessageKind.PCM, request_id, pcm))
             return False
 
         request = Request.unpack(payload)
         try:
             marks = self._espeak.speak(request, sink)
         except LibraryError as error:
-            return pack_frame(Kind.REFUSED, request_id, str(error).encode())
+            return pack_frame(MessageKind.REFUSED, request_id, str(error).encode())
         if self._unwanted(request_id):
             return self._stopped(request_id)
         self._forget(request_id)
-        words = pack_frame(Kind.WORDS, request_id, pack_marks(marks)) if request.timings else b""
-        return words + pack_frame(Kind.DONE, request_id)
+        words = pack_frame(MessageKind.WORDS, request_id, pack_marks(marks)) if request.timings else b""
+        return words + pack_frame(MessageKind.DONE, request_id)
 
     def _unwanted(self, request_id: int) -> bool:
         return request_id in self._aborted or request_id <= self._flushed
@@ -103,7 +106,7 @@ class Worker:
 
     def _stopped(self, request_id: int) -> bytes:
         self._forget(request_id)
-        return pack_frame(Kind.ABORTED, request_id)
+        return pack_frame(MessageKind.ABORTED, request_id)
 
 
 def main(library: str, folder: str, parent: str) -> None:
@@ -127,9 +130,9 @@ def main(library: str, folder: str, parent: str) -> None:
         espeak = Espeak(library, ".")
         espeak.speak(Request("a", "gmw/en", 175), sink)
     except (LibraryError, OSError) as error:
-        send(out, pack_frame(Kind.FAILED, 0, str(error).encode()))
+        send(out, pack_frame(MessageKind.FAILED, 0, str(error).encode()))
         sys.exit(1)
     if not sum(heard):
-        send(out, pack_frame(Kind.FAILED, 0, b"it loads but says nothing"))
+        send(out, pack_frame(MessageKind.FAILED, 0, b"it loads but says nothing"))
         sys.exit(1)
     Worker(espeak, requests, out).run()

@@ -26,11 +26,11 @@ from engines.contract import (
     WordTiming,
     synthesize,
 )
-from engines.kokoro.catalogue import IDS, PACKAGED_IDS, Casting, Catalogue, voice_file
+from engines.kokoro.catalogue import IDS, PACKAGED_IDS, Catalogue, VoiceMix, voice_file
 from engines.kokoro.options import KokoroOptions
 from engines.kokoro.pronunciation import LANGUAGES, VOCABULARY, Phrase, Pronouncer
 from engines.kokoro.rates import SAMPLE_RATE
-from engines.model_files import RETRY, check_file, pretends, unreadable
+from engines.model_files import RETRY_SECONDS, check_file, pretends, unreadable
 from engines.one_core import use_one_core
 from engines.text.pauses import pause_after
 
@@ -170,13 +170,13 @@ class KokoroEngine:
             from engines.kokoro.styles import Styles  # noqa: PLC0415
         except ImportError as error:
             message = f"{error}. Run `pip install 'awaaztwin[server]'`."
-            raise EngineUnavailable(message, retry_after=RETRY) from error
+            raise EngineUnavailable(message, retry_after=RETRY_SECONDS) from error
         # Its matrix products, too, are each thread's own.
         use_one_core()
         try:
             backend = open_backend(path, self._options.backend, self._config.device)
         except BackendError as error:
-            raise EngineUnavailable(f"{error}.", retry_after=RETRY) from error
+            raise EngineUnavailable(f"{error}.", retry_after=RETRY_SECONDS) from error
         except ValueError as error:
             raise unreadable(path, str(error)) from error
         return backend, Styles(path.parent)
@@ -256,7 +256,7 @@ class KokoroEngine:
         timings = tuple(words) if utterance.timings else ()
         yield Speech(pcm=np.zeros(0, np.int16), words=timings)
 
-    async def _in_thread(self, phrase: Phrase, casting: Casting, speed: float) -> "Heard":
+    async def _in_thread(self, phrase: Phrase, casting: VoiceMix, speed: float) -> "Heard":
         backend, styles, threads = self._backend, self._styles, self._threads
         if backend is None or styles is None or threads is None:
             raise EngineUnavailable("The engine is shutting down.")
@@ -276,13 +276,13 @@ class KokoroEngine:
         if folder is None:
             raise EngineUnavailable(
                 f"The engine {self.name} needs `model_path`: the folder with Kokoro's {_MODEL_FILE}.",
-                retry_after=RETRY,
+                retry_after=RETRY_SECONDS,
             )
         try:
             path = self._found(folder)
         except OSError as error:
             raise EngineUnavailable(
-                f"{folder} cannot be read: {error.strerror or error}.", retry_after=RETRY
+                f"{folder} cannot be read: {error.strerror or error}.", retry_after=RETRY_SECONDS
             ) from error
         check_file(path)
         return path
@@ -297,12 +297,12 @@ class KokoroEngine:
             raise EngineUnavailable(
                 f"{folder} has no {_MODEL_FILE}. `awaaztwin models pull kokoro` fetches Kokoro's into "
                 "the folder that `awaaztwin models path kokoro` prints.",
-                retry_after=RETRY,
+                retry_after=RETRY_SECONDS,
             )
         return others[0] if len(others) == 1 else path
 
 
-def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: Casting, speed: float) -> "Heard":
+def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: VoiceMix, speed: float) -> "Heard":
     """Say a phrase, in one of the engine's threads."""
     from engines.kokoro.session import BackendError  # noqa: PLC0415 - as when it was loaded
     from engines.kokoro.speech import finish  # noqa: PLC0415

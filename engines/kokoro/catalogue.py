@@ -92,7 +92,7 @@ _LANGUAGE_VOICES: Final = {"en": "alloy", "hi": "alloy"}
 
 
 @dataclass(frozen=True, slots=True)
-class Casting:
+class VoiceMix:
     """Who speaks, and with which accent.
 
     Attributes:
@@ -141,7 +141,7 @@ class Catalogue:
         ]
         return (*characters, *languages, *mixed, *own)
 
-    def cast(self, voice: str, language: str) -> Casting:
+    def cast(self, voice: str, language: str) -> VoiceMix:
         """Find who speaks.
 
         Args:
@@ -163,7 +163,7 @@ class Catalogue:
                 subtag = language.partition("-")[0].lower()
                 wanted = character.voices.get(subtag, character.voices["en"])
             mix = _parsed(wanted, voice)
-        return Casting(mix, _accent(language, _own_language(mix)))
+        return VoiceMix(mix, _accent(language, _own_language(mix)))
 
 
 def _parsed(mix: str, name: str) -> tuple[tuple[str, float], ...]:

@@ -45,7 +45,7 @@ MAX_CHARS: Final = 400
 """Half a minute of speech or so."""
 SPEAKERS: Final = 64
 """Speakers of the base whose tone colour is kept, at most; each is a kilobyte."""
-AHEAD: Final = 64
+PARTS_AHEAD: Final = 64
 """Parts that the base may speak ahead of the conversion, 200 ms each."""
 _READ: Final = 3
 """Sentences of the script that a speaker's tone colour is measured from: 15 seconds."""
@@ -336,7 +336,7 @@ class OpenVoiceEngine:
         self, machine: "Machine", said: Sequence[tuple[int, Utterance]], jobs: dict[int, _Job]
     ) -> AsyncGenerator[Streamed, None]:
         """What the base says, as it is or converted; while one part is converted, it says the next."""
-        queue: asyncio.Queue[Streamed | None] = asyncio.Queue(AHEAD)
+        queue: asyncio.Queue[Streamed | None] = asyncio.Queue(PARTS_AHEAD)
         speaking = asyncio.create_task(self._say(said, queue))
         ready: list[_Job] = []
         try:

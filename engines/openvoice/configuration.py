@@ -11,7 +11,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from engines.contract import EngineUnavailable
-from engines.model_files import RETRY, check_file, unreadable
+from engines.model_files import RETRY_SECONDS, check_file, unreadable
 from engines.openvoice.base import SAMPLE_RATE
 from engines.openvoice.vits import Section, Vits, read_section
 
@@ -76,7 +76,7 @@ def converter_folder(path: Path | None) -> Path:
         raise EngineUnavailable(
             "The engine's model_path is not set. Download MyShell's OpenVoice V2 (checkpoints_v2) and set it "
             f"to the folder {FOLDER} in it, which holds {CONFIGURATION} and {WEIGHTS}.",
-            retry_after=RETRY,
+            retry_after=RETRY_SECONDS,
         )
     inner = path / FOLDER
     folder = inner if inner.is_dir() and not (path / WEIGHTS).exists() else path
@@ -84,7 +84,7 @@ def converter_folder(path: Path | None) -> Path:
         raise EngineUnavailable(
             f"The folder {folder} is not there. Put the folder {FOLDER} of MyShell's OpenVoice V2 "
             f"(checkpoints_v2) there, with its {CONFIGURATION} and {WEIGHTS}.",
-            retry_after=RETRY,
+            retry_after=RETRY_SECONDS,
         )
     return folder
 

@@ -23,7 +23,7 @@ MEMORY: Final = 20_000
 """Texts whose phonemes are kept."""
 REMEMBERED: Final = 100
 """Characters of the longest text that is kept; what is longer hardly comes again."""
-LONGEST: Final = 2_000
+MAX_TEXT_CHARS: Final = 2_000
 """Characters of a text; the rest is cut off."""
 _ROUND: Final = 20_000
 """Characters that are asked at once, so that no answer is too long for a line."""
@@ -65,7 +65,7 @@ class Phonemizer:
         Raises:
             EngineUnavailable: eSpeak NG is not installed, exited twice, was closed, or has no such voice.
         """
-        questions = [(voice, text[:LONGEST]) for voice, text in questions]
+        questions = [(voice, text[:MAX_TEXT_CHARS]) for voice, text in questions]
         if not all(question in self._known for question in questions):
             closings = self._closings
             async with self._asking:

@@ -11,9 +11,9 @@ from engines.recordings.resampling import resampled
 from engines.recordings.signals import to_signal
 from engines.recordings.spectra import HOP, RATE, Analysis, analyse
 
-LEAST: Final = 2.0
+MIN_SPEECH_SECONDS: Final = 2.0
 """Seconds of speech."""
-MOST: Final = 75.0
+MAX_RECORDING_SECONDS: Final = 75.0
 """Seconds of recordings that are used; more adds nothing but time."""
 _RATES: Final = (4_000, 384_000)
 SILENCE: Final = 1e-4
@@ -22,12 +22,12 @@ _LEAST_VOICED: Final = 0.15
 """Share of speech that has a pitch. It is about half."""
 _DENSEST: Final = 40
 """Characters a second; nobody reads so fast, so it is no transcript."""
-_SHORTEST: Final = 0.1
+_MIN_SAMPLE_SECONDS: Final = 0.1
 """Seconds; a shorter sample is left out."""
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class AnalysedRecording:
     """A sample that is used.
 
     Attributes:
@@ -41,16 +41,17 @@ class Recording:
     language: str | None
 
 
-def read(samples: Sequence[ReferenceSample]) -> list[Recording]:
+def read(samples: Sequence[ReferenceSample]) -> list[AnalysedRecording]:
     """Check and analyse samples.
 
-    What exceeds :data:`MOST` is left out; a sample that is cut by that is used without its transcript.
+    What exceeds :data:`MAX_RECORDING_SECONDS` is left out; a sample that is cut by that is used without its
+    transcript.
 
     Raises:
         UnsupportedUtterance: They cannot be used, or hold too little speech.
     """
-    recordings: list[Recording] = []
-    left = MOST
+    recordings: list[AnalysedRecording] = []
+    left = MAX_RECORDING_SECONDS
     for number, sample in enumerate(samples, 1):
         _check(sample, number)
         transcript = (sample.transcript or "").strip() or None
@@ -58,12 +59,12 @@ def read(samples: Sequence[ReferenceSample]) -> list[Recording]:
         if seconds > left or len(transcript or "") > _DENSEST * seconds:
             transcript = None
         pcm = sample.pcm[: int(left * sample.sample_rate)]
-        if len(pcm) / sample.sample_rate < _SHORTEST:
+        if len(pcm) / sample.sample_rate < _MIN_SAMPLE_SECONDS:
             continue
         signal = resampled(to_signal(pcm), sample.sample_rate, RATE)
         if float(np.sqrt(np.mean(np.square(signal)))) < SILENCE:
             continue
-        recordings.append(Recording(analyse(signal), transcript, sample.language))
+        recordings.append(AnalysedRecording(analyse(signal), transcript, sample.language))
         left = max(0.0, left - len(signal) / RATE)
     _check_enough(recordings)
     return recordings
@@ -81,14 +82,15 @@ def _check(sample: ReferenceSample, number: int) -> None:
         raise UnsupportedUtterance(message, param="samples")
 
 
-def _check_enough(recordings: Sequence[Recording]) -> None:
+def _check_enough(recordings: Sequence[AnalysedRecording]) -> None:
     active = sum(int(r.speech.active.sum()) for r in recordings) * HOP / RATE
     voiced = sum(int((r.speech.active & r.speech.voiced).sum()) for r in recordings) * HOP / RATE
     if not recordings:
         raise UnsupportedUtterance("The samples contain only silence.", param="samples")
-    if active < LEAST:
+    if active < MIN_SPEECH_SECONDS:
+        least = f"{MIN_SPEECH_SECONDS:g} s"
         message = (
-            f"There are {active:.1f} s of speech in the samples; {LEAST:g} s are the least, 10 s are better."
+            f"There are {active:.1f} s of speech in the samples; {least} are the least, 10 s are better."
         )
         raise UnsupportedUtterance(message, param="samples")
     if voiced < _LEAST_VOICED * active:

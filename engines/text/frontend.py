@@ -24,7 +24,7 @@ from engines.text.sentences import sentences
 from engines.text.ssml import Run, is_ssml, parse
 from engines.text.stretches import Stretch, stretches
 
-PARAGRAPH_PAUSE: Final = 0.3
+PARAGRAPH_PAUSE_SECONDS: Final = 0.3
 """Seconds between paragraphs, beside the pause that ends a sentence."""
 
 LONGEST_DATE: Final = 4
@@ -118,7 +118,7 @@ def _plain(text: str, options: TextOptions) -> Iterator[_Piece]:
         text = without_emoji(without_markdown(text))
     paragraphs = tidy(text).split(PARAGRAPH)
     for index, paragraph in enumerate(paragraphs):
-        yield _Piece(paragraph, pause=PARAGRAPH_PAUSE if index < len(paragraphs) - 1 else 0.0)
+        yield _Piece(paragraph, pause=PARAGRAPH_PAUSE_SECONDS if index < len(paragraphs) - 1 else 0.0)
 
 
 def _marked(text: str, options: TextOptions, lexicon: Lexicon, rooms: _Rooms) -> Iterator[_Piece]:

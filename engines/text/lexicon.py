@@ -117,7 +117,7 @@ class Lexicon:
         """Where the longest word ends that begins at ``at`` and is no part of a longer one; 0 without any."""
         if at and _is_word(folded[at]) and _is_word(folded[at - 1]):
             return 0
-        following = folded[at : at + _LONGEST]
+        following = folded[at : at + _MAX_FOLDED_CHARS]
         return max(self._end_in(words, following, folded, places, at) for words in self.layers)
 
     @staticmethod
@@ -133,7 +133,7 @@ class Lexicon:
         return next(words.entries[word] for words in self.layers if word in words.entries)
 
 
-_LONGEST: Final = 3 * MAX_WORD
+_MAX_FOLDED_CHARS: Final = 3 * MAX_WORD
 """Characters of a word without regard to case: one may become three (``ΐ``)."""
 
 

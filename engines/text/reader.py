@@ -16,7 +16,7 @@ Match = regex.Match[str]
 
 _FOREIGN_DIGIT: Final = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 _VALUES: Final = {str(value): regex.compile(rf"\p{{nv={value}}}") for value in range(10)}
-_LONGEST: Final = 15
+_MAX_NUMBER_DIGITS: Final = 15
 """Digits of the longest number that is read as one; longer ones are read digit by digit."""
 
 _NUMBER: Final = r"(?:\d{1,3}(?:,\d{2,3}){0,6},\d{3}(?!\d)|\d+)(?:\.\d+)?"
@@ -137,7 +137,7 @@ class Reader(abc.ABC):
         whole, point, decimals = text.partition(".")
         indian = _INDIAN.fullmatch(text) is not None
         plain = whole.replace(",", "")
-        if len(plain) > _LONGEST or (len(plain) > 1 and plain.startswith("0")):
+        if len(plain) > _MAX_NUMBER_DIGITS or (len(plain) > 1 and plain.startswith("0")):
             spoken = self.digits(plain)
         else:
             spoken = self.cardinal(int(plain), indian=indian)
@@ -274,7 +274,7 @@ class Reader(abc.ABC):
     def _ordinal(self, match: Match) -> str | None:
         suffix = match.group("suffix")
         number = match.group()[: -len(suffix)].rstrip("- ")
-        return self.ordinal_as_written(int(number), suffix) if len(number) <= _LONGEST else None
+        return self.ordinal_as_written(int(number), suffix) if len(number) <= _MAX_NUMBER_DIGITS else None
 
     def _unit(self, match: Match) -> str | None:
         one, many = _named(self.units, match.group("unit_name"))

@@ -15,7 +15,7 @@ from engines.text.errors import TextError
 MAX_DEPTH: Final = 16
 MAX_ELEMENTS: Final = 2_000
 MAX_BREAK: Final = 10.0
-MAX_BREAKS: Final = 60.0
+MAX_BREAK_SECONDS: Final = 60.0
 """Seconds of silence: of one break, and of all."""
 
 SLOWEST: Final = 0.25
@@ -227,8 +227,8 @@ class _Parser:
                 )
             seconds = STRENGTHS[strength]
         self._silence += seconds
-        if seconds > MAX_BREAK or self._silence > MAX_BREAKS:
-            raise self._error(f"A break has at most {MAX_BREAK:g} s, all together {MAX_BREAKS:g} s")
+        if seconds > MAX_BREAK or self._silence > MAX_BREAK_SECONDS:
+            raise self._error(f"A break has at most {MAX_BREAK:g} s, all together {MAX_BREAK_SECONDS:g} s")
         if not self._runs:
             self._runs.append(Run(""))
         self._runs[-1].pause += seconds

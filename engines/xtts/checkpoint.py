@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from engines.coqui import coqui
 from engines.model_files import read_json, unreadable
-from engines.xtts.configuration import Arguments, Configuration, Settings, read_configuration
+from engines.xtts.configuration import Arguments, Configuration, ModelSettings, read_configuration
 from engines.xtts.folder import fingerprint, vocabulary_file, weights_file
 from engines.xtts.state import SHOWN, State, read_state
 
-__all__ = ["Checkpoint", "Settings", "Shape", "fingerprint", "load_checkpoint"]
+__all__ = ["Checkpoint", "ModelSettings", "Shape", "fingerprint", "load_checkpoint"]
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Checkpoint:
     hifi: nn.Module
     mel_stats: Tensor
     tokenizer: Any
-    settings: Settings
+    settings: ModelSettings
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

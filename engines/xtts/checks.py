@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import numpy as np
 
-from engines.xtts.findings import ENDINGS, Finding, badness
+from engines.xtts.findings import ENDINGS, SpeechFinding, badness
 from engines.xtts.pace import pace
 from engines.xtts.sound import Sound
 
@@ -71,7 +71,7 @@ class Watch:
         self._counts: dict[int, int] = {}
         self._length = 0
         self._keep: int | None = None
-        self._ending: Finding | None = None
+        self._ending: SpeechFinding | None = None
 
     @property
     def length(self) -> int:
@@ -88,7 +88,7 @@ class Watch:
         """Tokens that a slow reader needs for the text; within the limit."""
         return self._most
 
-    def feed(self, token: int) -> Finding | None:
+    def feed(self, token: int) -> SpeechFinding | None:
         """The next audio token; the stop token is none.
 
         Returns:
@@ -109,7 +109,7 @@ class Watch:
         """What the tokens so far were, when no more come."""
         findings = () if self._ending is None else (self._ending,)
         if self._length < self._least:
-            findings = (*findings, Finding.EARLY_STOP)
+            findings = (*findings, SpeechFinding.EARLY_STOP)
         return Verdict(findings=findings, keep=self._length if self._keep is None else self._keep)
 
     def _count(self, token: int) -> None:
@@ -121,20 +121,20 @@ class Watch:
             if not self._counts[gone]:
                 del self._counts[gone]
 
-    def _loop(self) -> Finding | None:
+    def _loop(self) -> SpeechFinding | None:
         matches = int(self._matches.max())
         if matches >= LOOP + self._repeats:
             self._keep = self._length - matches + self._repeats
-            return Finding.REPETITION
+            return SpeechFinding.REPETITION
         if self._length >= WANDERING and len(self._counts) < FEWEST and not self._repeats:
             self._keep = self._length - WANDERING
-            return Finding.REPETITION
+            return SpeechFinding.REPETITION
         return None
 
-    def _too_long(self) -> Finding | None:
+    def _too_long(self) -> SpeechFinding | None:
         if self._length < self._most:
             return None
-        return Finding.LENGTH if self._most == self._limit else Finding.RUNAWAY
+        return SpeechFinding.LENGTH if self._most == self._limit else SpeechFinding.RUNAWAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class Verdict:
             runaway, what a slow reader needs, since tokens do not tell where the text ended.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SpeechFinding, ...] = ()
     keep: int = 0
 
     def heard(self, sound: Sound) -> "Verdict":
@@ -191,7 +191,9 @@ CALMEST: Final = 0.3
 """The temperature, and ``top_p``, that a retry does not go below: less is nearly greedy, and loops."""
 
 
-def safer(settings: SamplingT, attempt: int, findings: Collection[Finding] = (), least: int = 0) -> SamplingT:
+def safer(
+    settings: SamplingT, attempt: int, findings: Collection[SpeechFinding] = (), least: int = 0
+) -> SamplingT:
     """The settings of a retry; the same for the same request, so that a seeded one stays repeatable.
 
     A greedy decoder gives the same again whatever the seed: its retry draws, calmly, and repeatably too.
@@ -205,13 +207,13 @@ def safer(settings: SamplingT, attempt: int, findings: Collection[Finding] = (),
     """
     if attempt <= 0:
         return settings
-    if Finding.EARLY_STOP in findings:
+    if SpeechFinding.EARLY_STOP in findings:
         settings = replace(settings, min_tokens=max(settings.min_tokens, least))
     if settings.greedy:
         seed = _derived(settings.seed or 0, attempt)
         return replace(settings, greedy=False, seed=seed, temperature=CALMEST)
     seed = None if settings.seed is None else _derived(settings.seed, attempt)
-    if Finding.REPETITION in findings:
+    if SpeechFinding.REPETITION in findings:
         return replace(settings, seed=seed)
     calm = CALMER**attempt
     return replace(

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from engines.contract import Abandoned, ReferenceSample, UnsupportedUtterance, VoiceEmbeddingRef
 from engines.coqui import coqui
 from engines.recordings.prepared import check_model
-from engines.xtts.checkpoint import Checkpoint, Settings, Shape
+from engines.xtts.checkpoint import Checkpoint, ModelSettings, Shape
 
 RATE: Final = 22_050
 """Hertz of what the transformer hears, whatever the checkpoint."""
 
-SHORTEST: Final = 0.33
+MIN_RECORDING_SECONDS: Final = 0.33
 """Seconds below which a recording, or what is left of the recordings at the end, says nothing of a voice."""
 
 _SPEAKER_RATE: Final = 16_000
@@ -117,12 +117,12 @@ def condition(
     )
 
 
-def _heard(sample: ReferenceSample, number: int, settings: Settings) -> Tensor:
+def _heard(sample: ReferenceSample, number: int, settings: ModelSettings) -> Tensor:
     """A recording as the model hears it, shape ``(1, samples)`` at :data:`RATE`."""
     seconds = len(sample.pcm) / sample.sample_rate
-    if seconds < SHORTEST:
+    if seconds < MIN_RECORDING_SECONDS:
         raise UnsupportedUtterance(
-            f"Recording {number} is too short: {seconds:.2f} s, and {SHORTEST} s is the least.",
+            f"Recording {number} is too short: {seconds:.2f} s, and {MIN_RECORDING_SECONDS} s is the least.",
             param="samples",
         )
     heard = sample.pcm[: sample.sample_rate * settings.max_ref_len]
@@ -139,11 +139,11 @@ def _resampled(signal: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.flo
     return signal if rate == RATE else soxr.resample(signal, rate, RATE, "HQ").astype(np.float32)
 
 
-def _pieces(joined: Tensor, settings: Settings) -> list[Tensor]:
+def _pieces(joined: Tensor, settings: ModelSettings) -> list[Tensor]:
     """What the transformer hears at a time, without a last piece that is too short."""
     length = RATE * settings.gpt_cond_chunk_len
     pieces = [joined[:, start : start + length] for start in range(0, joined.shape[-1], length)]
-    return [piece for piece in pieces if piece.shape[-1] >= RATE * SHORTEST]
+    return [piece for piece in pieces if piece.shape[-1] >= RATE * MIN_RECORDING_SECONDS]
 
 
 def _speaker(checkpoint: Checkpoint, recording: Tensor, abandoned: Callable[[], bool]) -> Tensor:

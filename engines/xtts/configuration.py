@@ -66,7 +66,7 @@ class Arguments(_Read):
         return self
 
 
-class Settings(_Read):
+class ModelSettings(_Read):
     """How the model is meant to speak and to be given a voice.
 
     Attributes:
@@ -92,7 +92,7 @@ class Settings(_Read):
     sound_norm_refs: bool = False
 
 
-class Configuration(Settings):
+class Configuration(ModelSettings):
     """All of ``config.json`` that matters.
 
     Attributes:
@@ -104,9 +104,9 @@ class Configuration(Settings):
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = _LANGUAGES
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ModelSettings:
         """How it is meant to speak."""
-        return Settings.model_validate(self.model_dump(include=set(Settings.model_fields)))
+        return ModelSettings.model_validate(self.model_dump(include=set(ModelSettings.model_fields)))
 
     def of_voices(self) -> str:
         """What a voice's conditioning depends on, as text that stays the same."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Finding(StrEnum):
+class SpeechFinding(StrEnum):
     """A fault that was found, as clients are told it."""
 
     LENGTH = "length"
@@ -26,22 +26,22 @@ class Finding(StrEnum):
     """Some samples are no numbers."""
 
 
-ENDINGS: Final = (Finding.LENGTH, Finding.REPETITION, Finding.RUNAWAY)
+ENDINGS: Final = (SpeechFinding.LENGTH, SpeechFinding.REPETITION, SpeechFinding.RUNAWAY)
 """Faults that end an utterance before the model does; the worse ones last."""
 
 _WEIGHTS: Final = {
-    Finding.CLIPPING: 1,
-    Finding.SILENCE: 2,
-    Finding.LENGTH: 4,
-    Finding.REPETITION: 4,
-    Finding.RUNAWAY: 4,
-    Finding.EARLY_STOP: 8,
-    Finding.BROKEN: 16,
-    Finding.SILENT: 32,
+    SpeechFinding.CLIPPING: 1,
+    SpeechFinding.SILENCE: 2,
+    SpeechFinding.LENGTH: 4,
+    SpeechFinding.REPETITION: 4,
+    SpeechFinding.RUNAWAY: 4,
+    SpeechFinding.EARLY_STOP: 8,
+    SpeechFinding.BROKEN: 16,
+    SpeechFinding.SILENT: 32,
 }
 """How bad each is beside the others: what is too much can be cut off, what is missing cannot be mended."""
 
 
-def badness(findings: Iterable[Finding]) -> int:
+def badness(findings: Iterable[SpeechFinding]) -> int:
     """How bad they are together; 0 is none. Of two tries the one with less is the better."""
     return sum(_WEIGHTS[finding] for finding in frozenset(findings))

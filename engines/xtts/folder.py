@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.contract import EngineUnavailable
-from engines.model_files import RETRY, check_file
+from engines.model_files import RETRY_SECONDS, check_file
 from engines.xtts.configuration import Configuration, read_configuration
 
 WEIGHTS: Final = "model.pth"
@@ -36,7 +36,7 @@ def weights_file(folder: Path) -> Path:
     if len(others) == 1:
         return folder / others[0]
     found = f"; there are {', '.join(others[:_SHOWN])}, rename the one that is meant" if others else ""
-    raise EngineUnavailable(f"{folder / WEIGHTS} is not there{found}.", retry_after=RETRY)
+    raise EngineUnavailable(f"{folder / WEIGHTS} is not there{found}.", retry_after=RETRY_SECONDS)
 
 
 def vocabulary_file(folder: Path, configuration: Configuration) -> Path:

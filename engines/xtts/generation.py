@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engines.xtts.checks import Watch
 from engines.xtts.decoder import Decoder, Prefix
-from engines.xtts.sampling import Sampling, Settings
+from engines.xtts.sampling import Sampling, SamplingSettings
 
 PLACEHOLDER: Final = 1
 """The audio token that stock XTTS has in the places of voice and text, and so takes for said already."""
@@ -57,7 +57,7 @@ class Generation:
         shape = decoder.shape
         self._hidden = torch.zeros(slots, shape.width, device=decoder.device)
         self._seen = torch.zeros(slots, shape.audio_tokens, dtype=torch.bool, device=decoder.device)
-        self._settings: Settings | None = None
+        self._settings: SamplingSettings | None = None
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -118,7 +118,7 @@ class Generation:
         latents, logits = self._decoder.read(self._hidden[:count])
         if self._settings is None:
             shape = self._decoder.shape
-            self._settings = Settings(
+            self._settings = SamplingSettings(
                 [row.sampling for row in rows],
                 vocabulary=shape.audio_tokens,
                 stop=shape.stop_audio,

@@ -54,7 +54,7 @@ class VocoderShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Window:
+class LatentWindow:
     """A piece of a sentence that can be vocoded by itself.
 
     An edge with less context than the vocoder's is the sentence's own; nothing but silence lies beyond it.
@@ -201,7 +201,7 @@ class LatentStream:
         self._interpolate()
         return self._position == self._final
 
-    def next_window(self) -> Window | None:
+    def next_window(self) -> LatentWindow | None:
         """The next piece of the sentence, or ``None`` while more latents are needed or when it is over."""
         size = min(int(self._size), self._largest)
         wanted = self._position + size + self._config.context
@@ -236,13 +236,15 @@ class LatentStream:
             self._frames = torch.cat((*held, *pieces))
         self._drained = self._finished
 
-    def _cut(self, size: int) -> Window:
+    def _cut(self, size: int) -> LatentWindow:
         assert self._frames is not None  # noqa: S101 - the caller has counted them
         context, samples = self._config.context, self._config.samples_per_frame
         before = self._position - max(0, self._position - context)
         start = self._position - before - self._dropped
         frames = self._frames[start : start + before + size + context]
-        window = Window(frames=frames.T, speaker=self._speaker, skip=before * samples, keep=size * samples)
+        window = LatentWindow(
+            frames=frames.T, speaker=self._speaker, skip=before * samples, keep=size * samples
+        )
         self._position += size
         unneeded = max(0, self._position - context - self._dropped)
         self._frames = self._frames[unneeded:]

@@ -18,16 +18,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-SETTLING: Final = 1.5
+SETTLING_SECONDS: Final = 1.5
 """Seconds before, within and after an utterance that no letter accounts for: a breath, a last pause."""
 
-PAUSE: Final = 0.75
+PAUSE_SECONDS: Final = 0.75
 """Seconds at punctuation, at most. The human reader's longest was 0.47 s, eSpeak NG's 0.37."""
 
-SPELLED: Final = 0.5
+SPELLED_SECONDS: Final = 0.5
 """Seconds of a capital, at most, since it may be read by its name: `WWW BBC` took 0.34 s each."""
 
-LEAST: Final = 0.15
+MIN_WORD_SECONDS: Final = 0.15
 """Seconds of the shortest word. `a` and `네` took 0.25 without the pause after them."""
 
 REPEATED: Final = 4
@@ -122,7 +122,7 @@ class Pace:
 def pace(text: str) -> Pace:
     """How long ``text`` can take; it is what the model gets, with numbers written out where they can be."""
     text = unicodedata.normalize("NFC", text)
-    least, most, pausing = 0.0, SETTLING, False
+    least, most, pausing = 0.0, SETTLING_SECONDS, False
     for char, after in pairwise(text + " "):
         letter = _letter(char)
         if letter is not None:
@@ -133,9 +133,9 @@ def pace(text: str) -> Pace:
             most += DIGIT.most  # `%` and `+` are read as words
         elif not pausing and unicodedata.category(char)[0] == "P" and not after.isalnum():
             # Once for a run of marks; not where it joins letters, as in `don't`.
-            most += PAUSE
+            most += PAUSE_SECONDS
             pausing = True
-    least = max(least, LEAST) if least else 0.0
+    least = max(least, MIN_WORD_SECONDS) if least else 0.0
     return Pace(least, most, _repeats(text))
 
 
@@ -150,7 +150,7 @@ def _letter(char: str) -> Letter | None:
         return script if script in (ABUGIDA, KANA) else None
     if category[0] != "L":
         return None
-    return Letter(script.least, max(script.most, SPELLED)) if char.isupper() else script
+    return Letter(script.least, max(script.most, SPELLED_SECONDS)) if char.isupper() else script
 
 
 def _repeats(text: str) -> float:

@@ -49,7 +49,7 @@ class Sampling:
         return generator
 
 
-class Settings:
+class SamplingSettings:
     """The settings of the rows that decode together, as columns.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor
 from engines.xtts.checkpoint import Checkpoint
 from engines.xtts.decoder import Decoder
 from engines.xtts.generation import Generation, Row
-from engines.xtts.latents import LatentStream, Window
+from engines.xtts.latents import LatentStream, LatentWindow
 from engines.xtts.sampling import Sampling
 from engines.xtts.vocoder import Vocoder, fidelity
 
@@ -85,7 +85,7 @@ def compare(checkpoint: Checkpoint, decoder: Decoder) -> tuple[Agreement, list[T
 def heard(checkpoint: Checkpoint, latents: list[Tensor], vocoder: Vocoder, exact: Vocoder) -> float:
     """Signal-to-noise ratio in dB of ``vocoder``, where ``exact`` renders the signal."""
     speaker = torch.nn.functional.normalize(torch.ones(checkpoint.shape.speaker, 1), dim=0)
-    windows: list[Window] = []
+    windows: list[LatentWindow] = []
     for sentence in latents:
         stream = LatentStream(speaker, config=exact.shape)
         stream.append(sentence)

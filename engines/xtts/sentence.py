@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engines.contract import EngineError, Outcome, Pcm, Speech
 from engines.xtts.checks import Verdict
-from engines.xtts.latents import LatentStream, Window
+from engines.xtts.latents import LatentStream, LatentWindow
 from engines.xtts.sampling import Sampling
 
 FADE_TOKENS: Final = 0.215
@@ -126,7 +126,7 @@ class Take:
             if self._state is TakeState.DECODING:
                 self.become(TakeState.DECODED)
 
-    def next_window(self) -> Window | None:
+    def next_window(self) -> LatentWindow | None:
         """What to render next; ``None`` while there is not enough, and when nothing more is wanted of it."""
         with self._lock:
             return self.stream.next_window() if self.wanted else None

@@ -6,12 +6,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engines.xtts.findings import Finding
+from engines.xtts.findings import SpeechFinding
 
-FRAME: Final = 0.01
+FRAME_SECONDS: Final = 0.01
 """Seconds of one measure of loudness."""
 
-LOUD: Final = 0.3
+LOUD_SECONDS: Final = 0.3
 """Seconds of the loudest frames that loudness is compared with: a syllable or two, and more than a click."""
 
 QUIET_BELOW: Final = 35.0
@@ -21,10 +21,10 @@ floor is 50 dB under them, pauses end there; breath lies above."""
 INAUDIBLE: Final = -60.0
 """Decibels of full scale under which nothing is heard, whatever else there is."""
 
-LONGEST_PAUSE: Final = 2.0
+MAX_PAUSE_SECONDS: Final = 2.0
 """Seconds of silence within speech. The human reader's longest pause was 0.47 s, eSpeak NG's 0.37."""
 
-LONGEST_END: Final = 1.5
+MAX_EDGE_SECONDS: Final = 1.5
 """Seconds of silence before or after speech; the pause between sentences is added by who joins them."""
 
 FULL_SCALE: Final = 0.999
@@ -45,7 +45,7 @@ class Sound:
         clipped: Share of samples that are clipped.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[SpeechFinding, ...]
     pauses: tuple[tuple[float, float], ...]
     speech: tuple[float, float]
     clipped: float
@@ -59,7 +59,7 @@ class SoundMeter:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._size = round(sample_rate * FRAME)
+        self._size = round(sample_rate * FRAME_SECONDS)
         self._rest: npt.NDArray[np.float64] = np.empty(0)
         self._powers: list[npt.NDArray[np.float64]] = []
         self._before = np.zeros(2, np.bool_)
@@ -90,33 +90,35 @@ class SoundMeter:
         powers = np.concatenate(self._powers) if self._powers else np.empty(0)
         if self._rest.size:
             powers = np.append(powers, _powers(self._rest[np.newaxis]))
-        findings = [Finding.BROKEN] if self._broken else []
+        findings = [SpeechFinding.BROKEN] if self._broken else []
         clipped = self._clipped / max(1, self._samples)
         if clipped > CLIPPED:
-            findings.append(Finding.CLIPPING)
+            findings.append(SpeechFinding.CLIPPING)
         heard = _heard(powers)
         if not heard.size:
-            return Sound(findings=(*findings, Finding.SILENT), pauses=(), speech=(0.0, 0.0), clipped=clipped)
+            return Sound(
+                findings=(*findings, SpeechFinding.SILENT), pauses=(), speech=(0.0, 0.0), clipped=clipped
+            )
         pauses = self._pauses(heard, powers.size)
         if pauses:
-            findings.append(Finding.SILENCE)
-        speech = (float(heard[0] * FRAME), self._seconds(int(heard[-1]) + 1))
+            findings.append(SpeechFinding.SILENCE)
+        speech = (float(heard[0] * FRAME_SECONDS), self._seconds(int(heard[-1]) + 1))
         return Sound(findings=tuple(findings), pauses=pauses, speech=speech, clipped=clipped)
 
     def _pauses(self, heard: npt.NDArray[np.intp], frames: int) -> tuple[tuple[float, float], ...]:
         """The silences before, between and after the frames that are heard, where they are too long."""
         starts = np.concatenate([[0], heard + 1])
         ends = np.concatenate([heard, [frames]])
-        longest = np.full(starts.size, LONGEST_PAUSE)
-        longest[[0, -1]] = LONGEST_END
+        longest = np.full(starts.size, MAX_PAUSE_SECONDS)
+        longest[[0, -1]] = MAX_EDGE_SECONDS
         return tuple(
-            (float(starts[at] * FRAME), self._seconds(int(ends[at])))
-            for at in np.flatnonzero((ends - starts) * FRAME > longest + FRAME / 2)
+            (float(starts[at] * FRAME_SECONDS), self._seconds(int(ends[at])))
+            for at in np.flatnonzero((ends - starts) * FRAME_SECONDS > longest + FRAME_SECONDS / 2)
         )
 
     def _seconds(self, frames: int) -> float:
         """The end of so many frames; the last may be a piece of one."""
-        return min(frames * FRAME, self._samples * FRAME / self._size)
+        return min(frames * FRAME_SECONDS, self._samples * FRAME_SECONDS / self._size)
 
 
 def listen(pcm: npt.NDArray[Any], sample_rate: int) -> Sound:
@@ -135,6 +137,6 @@ def _heard(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     """Which frames are heard."""
     if not powers.size:
         return np.empty(0, np.intp)
-    loudest = np.sort(powers)[-round(LOUD / FRAME) :].mean()
+    loudest = np.sort(powers)[-round(LOUD_SECONDS / FRAME_SECONDS) :].mean()
     floor = max(10 ** (INAUDIBLE / 10), loudest * 10 ** (-QUIET_BELOW / 10))
     return np.flatnonzero(powers > floor)

@@ -24,7 +24,7 @@ from engines.contract import Abandoned, EngineError, EngineUnavailable, Outcome,
 from engines.memory import trim
 from engines.xtts.checks import Watch, safer
 from engines.xtts.decoder import Decoder, Prefix
-from engines.xtts.findings import Finding
+from engines.xtts.findings import SpeechFinding
 from engines.xtts.generation import Generation, Row
 from engines.xtts.latents import LatentStream
 from engines.xtts.prefixes import Prefixes
@@ -38,10 +38,10 @@ logger = logging.getLogger(__name__)
 TRIMMED: Final = 50
 """Sentences after which free memory is given back: tensors of every length leave holes between each other."""
 
-WARMING: Final = 60.0
+WARM_UP_SECONDS: Final = 60.0
 """Seconds that the first sentence may take, most of them compiling."""
 
-CLOSING: Final = 30.0
+CLOSING_SECONDS: Final = 30.0
 """Seconds that a thread has to end; it looks between two steps."""
 
 _NOBODY: Final = ""
@@ -159,7 +159,7 @@ class Synthesis:
             )
         )
         try:
-            while not isinstance(outcome := outcomes.get(timeout=WARMING), Speech | EngineError):
+            while not isinstance(outcome := outcomes.get(timeout=WARM_UP_SECONDS), Speech | EngineError):
                 continue
         except queue.Empty:
             raise EngineUnavailable("The first sentence took too long.") from None
@@ -178,7 +178,7 @@ class Synthesis:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(CLOSING)
+            thread.join(CLOSING_SECONDS)
         error = EngineUnavailable("The engine is shutting down.")
         for sentence, _ in [*self._rows.values(), *self._ready]:
             sentence.fail(error)
@@ -256,10 +256,10 @@ class Synthesis:
         if row.watch is not None:
             verdict = row.watch.verdict()
             if not row.stopped and not verdict.findings:
-                verdict = replace(verdict, findings=(Finding.LENGTH,))
+                verdict = replace(verdict, findings=(SpeechFinding.LENGTH,))
         else:
             verdict = replace(
-                take.verdict, findings=() if row.stopped else (Finding.LENGTH,), keep=len(row.tokens)
+                take.verdict, findings=() if row.stopped else (SpeechFinding.LENGTH,), keep=len(row.tokens)
             )
         take.end(verdict)
         if self._again(sentence, take):
@@ -272,7 +272,7 @@ class Synthesis:
         if not sentence.checked or not take.verdict.findings or not sentence.open:
             return False
         asked_for = take.sampling.max_tokens < self._decoder.shape.max_audio
-        if take.verdict.findings == (Finding.LENGTH,) and asked_for:
+        if take.verdict.findings == (SpeechFinding.LENGTH,) and asked_for:
             return False
         if not sentence.replace(take):
             return False
@@ -346,8 +346,8 @@ class Synthesis:
         if sentence.checked:
             heard = listen(take.pcm, self._vocoder.sample_rate)
             verdict = take.verdict.heard(heard)
-            if take.broken and Finding.BROKEN not in verdict.findings:
-                verdict = replace(verdict, findings=(*verdict.findings, Finding.BROKEN))
+            if take.broken and SpeechFinding.BROKEN not in verdict.findings:
+                verdict = replace(verdict, findings=(*verdict.findings, SpeechFinding.BROKEN))
             take.verdict = verdict
             if self._again(sentence, take):
                 return

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from engines.fidelity import decibels
 from engines.xtts.generator import Generator
-from engines.xtts.latents import VocoderShape, Window, window_sizes
+from engines.xtts.latents import LatentWindow, VocoderShape, window_sizes
 from engines.xtts.precision import Precision
 
 ENDS: Final = 16
@@ -93,7 +93,7 @@ class Vocoder:
         """Frames on either side of a window that its samples depend on."""
         return self.shape.context
 
-    def every_shape(self) -> list[Window]:
+    def every_shape(self) -> list[LatentWindow]:
         """A silent window of each shape that sentences come in, but for those too short for two windows."""
         context, (first, *others) = self.context, window_sizes()
         lengths = range(ENDS, context + others[-1] + context + ENDS, ENDS)
@@ -104,16 +104,16 @@ class Vocoder:
             *(self._silent(context, size, 0) for size in ends),
         ]
 
-    def _silent(self, before: int, size: int, after: int) -> Window:
+    def _silent(self, before: int, size: int, after: int) -> LatentWindow:
         samples = self.samples_per_frame
-        return Window(
+        return LatentWindow(
             frames=torch.zeros(self._width, before + size + after),
             speaker=torch.zeros(self.speaker_width, 1),
             skip=before * samples,
             keep=size * samples,
         )
 
-    def render(self, windows: Sequence[Window]) -> list[Tensor]:
+    def render(self, windows: Sequence[LatentWindow]) -> list[Tensor]:
         """The samples of each window, ``(keep,)`` float32 from -1 to 1, on the vocoder's device."""
         rendered: dict[int, Tensor] = {}
         for rows in self._batches(windows):
@@ -121,7 +121,7 @@ class Vocoder:
             rendered.update(zip(rows, together, strict=True))
         return [rendered[row] for row in range(len(windows))]
 
-    def _batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
+    def _batches(self, windows: Sequence[LatentWindow]) -> Iterator[list[int]]:
         """Rows that can share a batch: padding must not lie at an end of a sentence."""
         kinds = [self._kind(window) for window in windows]
         for _, group in groupby(sorted(range(len(windows)), key=kinds.__getitem__), key=kinds.__getitem__):
@@ -129,17 +129,17 @@ class Vocoder:
             for start in range(0, len(rows), self._most_rows):
                 yield rows[start : start + self._most_rows]
 
-    def _kind(self, window: Window) -> tuple[bool, bool, int]:
+    def _kind(self, window: LatentWindow) -> tuple[bool, bool, int]:
         starts, ends = (context < self.context for context in self._contexts(window))
         return starts, ends, window.frames.shape[-1] if starts and ends else 0
 
-    def _contexts(self, window: Window) -> tuple[int, int]:
+    def _contexts(self, window: LatentWindow) -> tuple[int, int]:
         """Frames of context at the start and at the end."""
         frames = window.frames.shape[-1]
         before = window.skip // self.samples_per_frame
         return before, frames - before - window.keep // self.samples_per_frame
 
-    def _together(self, windows: Sequence[Window]) -> list[Tensor]:
+    def _together(self, windows: Sequence[LatentWindow]) -> list[Tensor]:
         contexts = [self._contexts(window) for window in windows]
         before = min(context for context, _ in contexts)
         after = min(context for _, context in contexts)
@@ -156,7 +156,14 @@ class Vocoder:
         ]
 
     def _own(
-        self, row: Tensor, window: Window, contexts: tuple[int, int], *, ends: bool, before: int, after: int
+        self,
+        row: Tensor,
+        window: LatentWindow,
+        contexts: tuple[int, int],
+        *,
+        ends: bool,
+        before: int,
+        after: int,
     ) -> Tensor:
         """The window's samples in a row: counted from its unpadded end, where more context may be left."""
         if ends:
@@ -166,7 +173,7 @@ class Vocoder:
         return row[start : start + window.keep]
 
 
-def fidelity(vocoder: Vocoder, exact: Vocoder, windows: Sequence[Window]) -> float:
+def fidelity(vocoder: Vocoder, exact: Vocoder, windows: Sequence[LatentWindow]) -> float:
     """Signal-to-noise ratio in dB of what ``vocoder`` renders, where ``exact`` is the signal."""
     return decibels(torch.cat(exact.render(windows)), torch.cat(vocoder.render(windows)))
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from engines.contract import Pcm
 
-FADE: Final = 0.003
+FADE_SECONDS: Final = 0.003
 """Seconds of a fade: too short to be heard as one, long enough to keep its spectrum below a click's."""
 
 QUIET: Final = 128
@@ -24,7 +24,7 @@ class Edges:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._size = max(1, round(FADE * sample_rate))
+        self._size = max(1, round(FADE_SECONDS * sample_rate))
         self._held: Pcm = np.zeros(0, np.int16)
         self._rise = _ramp(self._size)
         self._passed = 0

@@ -15,7 +15,7 @@ from engines.contract import Pcm
 from services.audio.codings import Compressed
 from services.audio.encoders import AudioTooLong
 
-_EMPTY: Final = 0.02
+_EMPTY_SECONDS: Final = 0.02
 """Seconds of silence in a response without a sample."""
 
 
@@ -86,7 +86,7 @@ class MuxedEncoder:
         """Flush the codec and end the container."""
         if not self._position:
             # Without a sample there would be no file at all.
-            self._encode(np.zeros(round(self._rate * _EMPTY), np.int16))
+            self._encode(np.zeros(round(self._rate * _EMPTY_SECONDS), np.int16))
         self._container.mux(self._stream.encode(None))
         self._end()
         if self._outlet is not None:

@@ -14,10 +14,10 @@ from services.audio.muxed import MuxedEncoder
 from services.audio.resampler import Resampler
 from services.audio.tempo import Tempo
 
-LONGEST_SILENCE: Final = 600.0
+MAX_SILENCE_SECONDS: Final = 600.0
 """Seconds of one pause, at most."""
 
-_BLOCK: Final = 2.0
+_BLOCK_SECONDS: Final = 2.0
 """Seconds that go through at once, so that a long utterance needs no multiple of its size."""
 
 
@@ -104,7 +104,7 @@ class AudioPipeline:
         with self._lock:
             self._check()
             self._samples_in += pcm.size
-            block = round(_BLOCK * self._source_rate)
+            block = round(_BLOCK_SECONDS * self._source_rate)
             return b"".join(self._shape(pcm[start : start + block]) for start in range(0, pcm.size, block))
 
     def end_utterance(self) -> bytes:
@@ -119,13 +119,13 @@ class AudioPipeline:
         Raises:
             ValueError: It is negative or longer than ten minutes.
         """
-        if not 0 <= seconds <= LONGEST_SILENCE:
-            raise ValueError(f"A pause of {seconds} s is not between 0 and {LONGEST_SILENCE:g}.")
+        if not 0 <= seconds <= MAX_SILENCE_SECONDS:
+            raise ValueError(f"A pause of {seconds} s is not between 0 and {MAX_SILENCE_SECONDS:g}.")
         with self._lock:
             self._check()
             data = [self._end_utterance()]
             left = round(seconds * self._source_rate)
-            block = round(_BLOCK * self._source_rate)
+            block = round(_BLOCK_SECONDS * self._source_rate)
             while left:
                 size = min(left, block)
                 data.append(self._encode(np.zeros(size, np.int16)))

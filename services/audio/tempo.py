@@ -19,11 +19,11 @@ _LEAST: Final = 0.5
 """One ``atempo`` goes no lower."""
 _MOST: Final = 2.0
 """Above, one ``atempo`` skips samples instead of blending them: short sounds vanish."""
-_PIECE: Final = 0.05
+_PIECE_SECONDS: Final = 0.05
 """Seconds pushed at once: a chain hands on nothing of a long frame before the next one comes."""
-_LEAD: Final = 0.1
+_LEAD_SECONDS: Final = 0.1
 """Seconds of silence pushed before an utterance and cut off again: a slow filter's first overlap clicks."""
-_TAIL: Final = 0.4
+_TAIL_SECONDS: Final = 0.4
 """Seconds of silence pushed after an utterance, more than a chain holds back at any factor."""
 
 
@@ -57,7 +57,7 @@ class Tempo:
             return pcm
         if self._filter is None:
             self._filter = _Filter(self._rate, self._factor)
-            lead = np.zeros(round(_LEAD * self._rate), np.int16)
+            lead = np.zeros(round(_LEAD_SECONDS * self._rate), np.int16)
             self._lead = round(lead.size / self._factor)
             self._give(self._filter.feed(lead))
         self._taken += pcm.size
@@ -67,7 +67,7 @@ class Tempo:
         """What is left of the utterance; the next one starts afresh."""
         if self._filter is None:
             return np.zeros(0, np.int16)
-        silence = np.zeros(round(_TAIL * self._rate), np.int16)
+        silence = np.zeros(round(_TAIL_SECONDS * self._rate), np.int16)
         rest = np.concatenate([self._filter.feed(silence), self._filter.finish()])
         rest = self._give(rest)
         missing = self._due - self._given
@@ -112,7 +112,7 @@ class _Filter:
 
     def feed(self, pcm: Pcm) -> Pcm:
         parts: list[Pcm] = []
-        size = round(_PIECE * self._rate)
+        size = round(_PIECE_SECONDS * self._rate)
         for start in range(0, pcm.size, size):
             piece = np.ascontiguousarray(pcm[start : start + size])
             frame = av.AudioFrame.from_ndarray(piece[np.newaxis], format="s16", layout="mono")

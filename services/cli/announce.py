@@ -13,17 +13,17 @@ from services.cli.port import readiness
 from services.cli.url import server_url
 from services.host.parent import end_with_parent
 
-POLL: Final = 0.2
+POLL_SECONDS: Final = 0.2
 """Seconds between two looks."""
 
-PATIENCE: Final = 300.0
+TIMEOUT_SECONDS: Final = 300.0
 """Seconds after which nobody waits any more."""
 
 CURL: Final = """curl -sS {url}/v1/audio/speech -H 'Content-Type: application/json' \\
     -d '{{"model": "tts-1", "voice": "alloy", "input": "Hello! नमस्ते!"}}' -o hello.mp3"""
 
 
-def announce(host: str, port: int, *, docs: bool, patience: float = PATIENCE) -> str:
+def announce(host: str, port: int, *, docs: bool, patience: float = TIMEOUT_SECONDS) -> str:
     """Wait for the server; what to tell the user about it.
 
     Args:
@@ -43,7 +43,7 @@ def announce(host: str, port: int, *, docs: bool, patience: float = PATIENCE) ->
             return "\n".join([*lines, "Try it:", '  awaaztwin say "Namaste!"', f"  {CURL.format(url=url)}"])
         if time.monotonic() > end:
             return f"AwaazTwin at {url} is not ready after {patience:g} s; `awaaztwin engines` shows why."
-        pause.wait(POLL)
+        pause.wait(POLL_SECONDS)
 
 
 def main() -> None:

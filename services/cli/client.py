@@ -12,13 +12,13 @@ import httpx
 from services.cli.address import ServerAddress
 from services.cli.console import USAGE, CommandError
 
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
 """Seconds to connect."""
 
-SEND_TIMEOUT: Final = 30.0
+SEND_TIMEOUT_SECONDS: Final = 30.0
 """Seconds the server may leave the request unread."""
 
-ANSWER_TIMEOUT: Final = 15.0
+ANSWER_TIMEOUT_SECONDS: Final = 15.0
 """Seconds to wait for an answer that needs no engine."""
 
 MAX_ANSWER: Final = 16_777_216
@@ -47,13 +47,13 @@ class Client:
         timeout: Seconds to wait for the next bytes of an answer.
     """
 
-    def __init__(self, address: ServerAddress, *, timeout: float = ANSWER_TIMEOUT) -> None:
+    def __init__(self, address: ServerAddress, *, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
         self._address = address
         self._timeout = timeout
         self._http = httpx.Client(
             base_url=address.url,
             headers={} if address.key is None else {"authorization": f"Bearer {address.key}"},
-            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT, write=SEND_TIMEOUT),
+            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS),
             # A proxy that the environment names knows nothing of this machine's loopback.
             trust_env=not address.here,
         )
@@ -125,7 +125,7 @@ class Client:
         Raises:
             CommandError: It was refused.
         """
-        waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT, write=SEND_TIMEOUT)
+        waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS)
         with (
             self._failures(timeout),
             self._http.stream("POST", path, data=fields, files=files, timeout=waiting) as response,
@@ -171,7 +171,7 @@ class Client:
             SilenceError: It did not come.
             CommandError: It was refused, or cut off.
         """
-        waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT, write=SEND_TIMEOUT)
+        waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS)
         with self._failures(timeout), self._http.stream("GET", path, timeout=waiting) as response:
             yield self._events(self._data(response, timeout))
 

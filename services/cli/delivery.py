@@ -9,7 +9,7 @@ from typing import Self, TypeAlias
 
 from services.cli.audio import SUFFIXES, format_of
 from services.cli.console import USAGE, CommandError
-from services.cli.meter import Meter
+from services.cli.meter import ArrivalMeter
 from services.cli.player import NO_PLAYER, PlayerSink, can_play_files, play_file, stream_player
 from services.cli.sink import FileSink, OutputSink, Sink
 from services.cli.text import STANDARD
@@ -87,7 +87,7 @@ def _play(audio_in: AudioIn) -> None:
 
 
 def _pour(audio_in: AudioIn, audio_format: str, sink: Sink) -> None:
-    with Meter(audio_format) as meter, audio_in(audio_format) as audio, sink:
+    with ArrivalMeter(audio_format) as meter, audio_in(audio_format) as audio, sink:
         for data in audio:
             meter.add(data)
             sink.write(data)

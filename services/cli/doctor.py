@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from services.cli.checkup import engines, gpu, software, surroundings
-from services.cli.checkup.finding import Finding, Level, ok, problem
+from services.cli.checkup.finding import CheckResult, Level, ok, problem
 from services.cli.config import ConfigOption
 from services.cli.console import FAILED, output, print_json, reported
 from services.config import ConfigError, LoadedSettings, load_settings
@@ -28,7 +28,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check what works on this machine and how to fix the rest; a problem makes the exit status 1."""
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for finding in _findings(config_file=config):
         found.append(finding)
         if not as_json:
@@ -40,7 +40,7 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def _findings(config_file: ConfigOption) -> Iterator[Finding]:
+def _findings(config_file: ConfigOption) -> Iterator[CheckResult]:
     yield software.python()
     yield from software.packages()
     yield software.embedded_engine()
@@ -65,7 +65,7 @@ def _origin(loaded: LoadedSettings) -> str:
     return f"valid, from {', '.join(str(file) for file in loaded.files) or 'built-in defaults'}"
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: CheckResult) -> None:
     mark, style = MARKS[finding.level]
     console = output()
     console.print(Text.assemble((mark, style), "  ", (finding.subject, "bold"), ": ", finding.message))

@@ -12,7 +12,7 @@ from services.cli.console import messages
 KILO = 1_000
 
 
-class Meter:
+class ArrivalMeter:
     """Counts, and shows the count on standard error when that is a terminal.
 
     Args:

@@ -25,7 +25,7 @@ from services.models.placing import models_of_engines
 if TYPE_CHECKING:
     from services.models.pull import Pulled
 
-RETRY_AFTER: Final = 86_400.0
+RETRY_SECONDS: Final = 86_400.0
 """Seconds after which what was fetched in vain is tried again unasked."""
 
 
@@ -94,9 +94,9 @@ def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
     try:
         since = time.time() - folder.failed(manifest).stat().st_mtime
     except OSError:
-        since = RETRY_AFTER
+        since = RETRY_SECONDS
     # A clock may have been ahead. `os.path` takes what cannot be read for what is not there.
-    return 0 <= since < RETRY_AFTER or os.path.exists(folder.declined(manifest))  # noqa: PTH110
+    return 0 <= since < RETRY_SECONDS or os.path.exists(folder.declined(manifest))  # noqa: PTH110
 
 
 def remember(mark: Path) -> None:

@@ -38,13 +38,13 @@ FILE_PLAYERS: Final[Mapping[str, tuple[Sequence[str], frozenset[str]]]] = {
 }
 """Programs that play files, their arguments before the file's name, and the formats they know."""
 
-LONGEST: Final = 7_200.0
+MAX_PLAYING_SECONDS: Final = 7_200.0
 """Seconds that a file may play."""
 
-SPARE: Final = 15.0
+SPARE_SECONDS: Final = 15.0
 """Seconds a player may need beyond the length of the audio."""
 
-STOP_TIMEOUT: Final = 2.0
+STOP_TIMEOUT_SECONDS: Final = 2.0
 """Seconds a player has to end when it is asked to."""
 
 MAX_COMPLAINT: Final = 300
@@ -94,11 +94,11 @@ def play_file(path: Path, audio_format: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            timeout=LONGEST,
+            timeout=MAX_PLAYING_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{command[0]} did not finish within {LONGEST:g} s.") from error
+        raise CommandError(f"{command[0]} did not finish within {MAX_PLAYING_SECONDS:g} s.") from error
     except OSError as error:
         raise CommandError(f"{command[0]} cannot be started: {error.strerror}.", NO_PLAYER) from error
     if done.returncode != 0:
@@ -159,7 +159,7 @@ class PlayerSink:
         left = self._bytes / (2 * PCM_RATE) - (time.monotonic() - self._began)
         try:
             self._process.stdin.close()
-            status = self._process.wait(timeout=max(left, 0.0) + SPARE)
+            status = self._process.wait(timeout=max(left, 0.0) + SPARE_SECONDS)
         except OSError as error:
             raise self._failed() from error
         except subprocess.TimeoutExpired as error:
@@ -171,10 +171,10 @@ class PlayerSink:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(timeout=STOP_TIMEOUT)
+                self._process.wait(timeout=STOP_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(timeout=STOP_TIMEOUT)
+                self._process.wait(timeout=STOP_TIMEOUT_SECONDS)
         if self._process.stdin is not None and not self._process.stdin.closed:
             try:
                 self._process.stdin.close()

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Final, cast
 
-PROBE_TIMEOUT: Final = 2.0
+PROBE_TIMEOUT_SECONDS: Final = 2.0
 """Seconds to wait for whoever listens."""
 
 MAX_ANSWER: Final = 65_536
@@ -82,7 +82,7 @@ def check_free(address: str, port: int) -> None:
 
 def readiness(address: str, port: int) -> dict[str, object] | None:
     """What the AwaazTwin server at ``address`` says of its parts, or ``None`` when there is none."""
-    connection = http.client.HTTPConnection(address, port, timeout=PROBE_TIMEOUT)
+    connection = http.client.HTTPConnection(address, port, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health/ready")
         answer: object = json.loads(connection.getresponse().read(MAX_ANSWER))

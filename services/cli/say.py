@@ -14,7 +14,7 @@ from services.cli.text import read_text
 
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
-PATIENCE: Final = 120.0
+TIMEOUT_SECONDS: Final = 120.0
 """Seconds to wait for the next audio; a server's own limits are shorter and say more."""
 
 
@@ -71,7 +71,7 @@ def say(  # noqa: PLR0913 - one parameter for each option
     }
     if language is not None:
         request["language"] = language
-    with terminable(), Client(find_server(url, api_key), timeout=PATIENCE) as client:
+    with terminable(), Client(find_server(url, api_key), timeout=TIMEOUT_SECONDS) as client:
         delivery.deliver(lambda audio_format: client.speech({**request, "response_format": audio_format}))
 
 

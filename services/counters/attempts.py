@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from cachetools import FIFOCache
 
-FIRST: Final = 1.0
+FIRST_WAIT_SECONDS: Final = 1.0
 """Seconds of the first wait; each one after it is twice as long as the one before."""
 
 KEPT: Final = 20_000
@@ -35,7 +35,7 @@ class Slope:
     @property
     def ceiling(self) -> int:
         """Failures beyond which waits do not grow."""
-        return self.free + math.ceil(math.log2(max(1.0, self.most / FIRST)))
+        return self.free + math.ceil(math.log2(max(1.0, self.most / FIRST_WAIT_SECONDS)))
 
 
 class Mark(NamedTuple):
@@ -105,7 +105,7 @@ class MemoryAttempts:
             level = max(0.0, level - max(0.0, now - since) * slope.free / slope.seconds)
             level = min(level + 1, slope.ceiling)
             beyond = math.ceil(level) - slope.free
-            wait = min(slope.most, FIRST * 2.0**beyond) if beyond >= 0 else 0.0
+            wait = min(slope.most, FIRST_WAIT_SECONDS * 2.0**beyond) if beyond >= 0 else 0.0
             self._levels[mark.name] = (level, now + wait)
 
     async def succeed(self, pair: str, *, seconds: float) -> None:

@@ -7,7 +7,7 @@ from services.counters.attempts import Attempts
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RateWindow:
     """A moving window after a hit.
 
     Attributes:
@@ -54,7 +54,7 @@ class Counters(Protocol):
         """Failed logins and their like."""
         ...
 
-    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
+    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> RateWindow:
         """Count ``cost`` hits in an exact moving window, all or none.
 
         Args:

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Final
 
 from services.counters.attempts import MemoryAttempts
-from services.counters.contract import StreamLease, Window
+from services.counters.contract import RateWindow, StreamLease
 
 SWEEP: Final = 1_000
 """Hits between two looks for windows that are over."""
@@ -20,7 +20,7 @@ class MemoryCounters:
         self._streams: dict[str, int] = {}
         self._hits = 0
 
-    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
+    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> RateWindow:
         """See :meth:`services.counters.contract.Counters.hit`."""
         now = time.monotonic()
         self._hits += 1
@@ -36,7 +36,7 @@ class MemoryCounters:
         reset = hits[0] + seconds - now if hits else 0.0
         over = len(hits) + cost - limit
         retry = 0.0 if allowed else seconds if cost > limit else hits[over - 1] + seconds - now
-        return Window(allowed, limit, max(0, limit - len(hits)), reset, retry)
+        return RateWindow(allowed, limit, max(0, limit - len(hits)), reset, retry)
 
     async def clear(self, org: str, meter: str) -> None:
         """See :meth:`services.counters.contract.Counters.clear`."""

@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from services.counters.contract import CountersUnavailable, StreamLease, Window
+from services.counters.contract import CountersUnavailable, RateWindow, StreamLease
 from services.counters.redis_attempts import RedisAttempts
 from services.tasks import Chore
 
@@ -154,12 +154,12 @@ class RedisCounters:
             await self._redis.connection_pool.disconnect()
             self._redis = None
 
-    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> Window:
+    async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> RateWindow:
         """See :meth:`services.counters.contract.Counters.hit`."""
         key, span = self._key(org, f"hits:{meter}"), int(seconds * 1_000_000)
         answer: list[int] = await self._call(lambda: self._hit(keys=[key], args=[limit, span, cost]))
         allowed, count, reset, wait = answer
-        return Window(bool(allowed), limit, max(0, limit - count), reset / 1_000_000, wait / 1_000_000)
+        return RateWindow(bool(allowed), limit, max(0, limit - count), reset / 1_000_000, wait / 1_000_000)
 
     async def clear(self, org: str, meter: str) -> None:
         """See :meth:`services.counters.contract.Counters.clear`."""

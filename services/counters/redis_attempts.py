@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final, Protocol
 
-from services.counters.attempts import FIRST, Mark
+from services.counters.attempts import FIRST_WAIT_SECONDS, Mark
 
 GROUP: Final = "attempts"
 
@@ -31,7 +31,7 @@ for at = 2, last do
   level = level and math.max(0, tonumber(level) - math.max(0, now - tonumber(since)) * free / span) or 0
   level = math.min(level + 1, tonumber(ARGV[at * 4 - 4]))
   local beyond, wait = math.ceil(level) - free, 0
-  if beyond >= 0 then wait = math.min(most, {FIRST * 1000} * 2 ^ beyond) end
+  if beyond >= 0 then wait = math.min(most, {FIRST_WAIT_SECONDS * 1000} * 2 ^ beyond) end
   local till = string.format('%.0f', now + wait)
   redis.call('HSET', KEYS[at], 'level', string.format('%.6f', level), 'till', till)
   redis.call('PEXPIRE', KEYS[at], math.ceil(wait + level * span / free))

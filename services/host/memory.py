@@ -23,10 +23,10 @@ from services.wire.client import EngineClient
 
 logger = logging.getLogger(__name__)
 
-POLL: Final = 0.25
+POLL_SECONDS: Final = 0.25
 """Seconds between two looks at whether a busy engine has fallen idle."""
 
-_UNUSED: Final = 1.0
+_UNUSED_SECONDS: Final = 1.0
 """Seconds; nothing is spoken over these connections."""
 
 
@@ -74,7 +74,7 @@ class HostMemory:
         while not await self._try(needed, deadline):
             if loop.time() >= deadline:
                 raise self._no_room(needed)
-            await asyncio.sleep(min(POLL, max(0.0, deadline - loop.time())))
+            await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - loop.time())))
 
     def keep(self, memory: Memory) -> None:
         """Enter what the engine takes in truth."""
@@ -89,7 +89,7 @@ class HostMemory:
 
     async def _try(self, needed: Memory, deadline: float) -> bool:
         """Take room if there is, or can be made; whether it is taken."""
-        patience = max(POLL, deadline - asyncio.get_running_loop().time())
+        patience = max(POLL_SECONDS, deadline - asyncio.get_running_loop().time())
         try:
             # The system may have cleared its temporary files.
             self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,7 +145,9 @@ class HostMemory:
         if entry.address is None:
             raise EngineUnavailable(f"The runner of {entry.engine} is unreachable.")
         config = self._configs.get(entry.engine.lower()) or EngineConfig(name=entry.engine)
-        return EngineClient(config, entry.address, first_audio_timeout=_UNUSED, stall_timeout=_UNUSED)
+        return EngineClient(
+            config, entry.address, first_audio_timeout=_UNUSED_SECONDS, stall_timeout=_UNUSED_SECONDS
+        )
 
     def _no_room(self, needed: Memory) -> NoRoom:
         holders = [f"{e.engine} ({megabytes(e.ram)})" for e in self._ledger.others()]

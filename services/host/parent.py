@@ -14,7 +14,7 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1
 """From Linux' ``prctl.h``: send a signal to this process when its parent dies."""
 
-POLL: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Seconds between two looks at the parent, where the system cannot tell."""
 
 
@@ -35,7 +35,7 @@ def end_with_parent() -> None:
 
 def _watch(parent: int) -> None:
     gone = threading.Event()
-    while not gone.wait(POLL):
+    while not gone.wait(POLL_SECONDS):
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.sharing.turns import Turns
 
-LINGER: Final = 2.0
+LINGER_SECONDS: Final = 2.0
 """Seconds for which a client may go on sending what nobody reads, once it is answered."""
 
 SHORT: Final = 64 * 1024
@@ -127,7 +127,7 @@ class _Sender:
         elif self._last and message["type"] == "http.response.body" and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             self._awaited = False
-            await self._take(LINGER)
+            await self._take(LINGER_SECONDS)
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
 

@@ -13,10 +13,10 @@ from services.asgi import STARTS, is_request, status_of
 from services.middleware import HEALTH_PATHS
 from services.tenancy.principal import Principal
 
-BURST: Final = 2.0
+BURST_SECONDS: Final = 2.0
 """Seconds' worth of errors that are sent at once."""
 
-LONGEST: Final = 5.0
+MAX_WAIT_SECONDS: Final = 5.0
 """Seconds that an error waits at most: less than a client waits for an answer."""
 
 KEPT: Final = 10_000
@@ -30,7 +30,7 @@ class ErrorPace:
 
     A client that waits as ``Retry-After`` says hardly notices. One that asks again at once is answered at
     the pace, whatever number of connections it has up to ``rate * LONGEST``; with more, each is answered
-    every :data:`LONGEST` seconds.
+    every :data:`MAX_WAIT_SECONDS` seconds.
 
     Args:
         app: What answers.
@@ -83,8 +83,8 @@ class ErrorPace:
         """Seconds until the next error of somebody may be sent, by ITU-T I.371's cell rate algorithm."""
         now = self._clock()
         due = max(self._next.get(who, now), now)
-        wait = min(max(0.0, due - now - BURST), LONGEST)
-        self._next[who] = min(due + self._interval, now + BURST + LONGEST)
+        wait = min(max(0.0, due - now - BURST_SECONDS), MAX_WAIT_SECONDS)
+        self._next[who] = min(due + self._interval, now + BURST_SECONDS + MAX_WAIT_SECONDS)
         return wait
 
 

@@ -32,12 +32,12 @@ COLON_AND_END: Final = 4
 PIPELINED: Final = 16
 """Requests that wait on one connection until the one before them is answered."""
 
-LINGER: Final = 2.0
+LINGER_SECONDS: Final = 2.0
 """Seconds for which a refused client may go on sending; a connection closed at once loses the answer."""
 
 LINGER_BYTES: Final = 1024 * 1024
 
-UNREAD: Final = 30.0
+UNREAD_SECONDS: Final = 30.0
 """Seconds for which the end of an answer waits to be read once nothing follows it."""
 
 
@@ -384,13 +384,13 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._timer = self.loop.call_later(LINGER, self.transport.abort)
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _end_unread(self) -> None:
         """Abort a closing connection whose client does not read the rest."""
         self._stop_waiting()
         if self.transport.get_write_buffer_size():
-            self._timer = self.loop.call_later(UNREAD, self.transport.abort)
+            self._timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
 
 class _Refused(Exception):  # noqa: N818 - named for what happened

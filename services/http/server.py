@@ -18,10 +18,10 @@ from services.http.protocol import BoundedHttp, ConnectionLimits, Crowd
 from services.http.supervisor import stop_in_order
 from services.stopping import Stopping
 
-POLL: Final = 0.05
+POLL_SECONDS: Final = 0.05
 """Seconds between two looks at what a process that stops waits for."""
 
-SPARE: Final = 10.0
+SPARE_SECONDS: Final = 10.0
 """Seconds that a runner gives the Gateways beyond their own time to stop."""
 
 RESERVED: Final = 256
@@ -68,13 +68,13 @@ class Server(uvicorn.Server):
         clock = asyncio.get_running_loop().time
         # uvicorn has no events to wait for.
         if self._serves_gateways:
-            until = clock() + self._grace + SPARE
+            until = clock() + self._grace + SPARE_SECONDS
             while self._waits(until) and await asyncio.to_thread(self._has_gateways):  # noqa: ASYNC110
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(POLL_SECONDS)
             self._stopping.begin()
         until = clock() + self._grace
         while self._waits(until) and self.server_state.tasks:  # noqa: ASYNC110
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)
         self.config.timeout_graceful_shutdown = max(1, round(until - clock()))
         await super().shutdown(sockets)
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Meter(Protocol):
+class Progress(Protocol):
     """Shows how far it is; a terminal's bar, lines, or nothing."""
 
     def begin(self, what: str, total: int) -> None:

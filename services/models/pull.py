@@ -13,7 +13,7 @@ from services.models.errors import ModelError, SourceDownError, SourceError, rea
 from services.models.folder import ModelFolder, ModelState, size_of
 from services.models.lock import held
 from services.models.manifest import HubSource, Manifest, ModelFile, NpmSource, PipSource, Source
-from services.models.meter import Meter
+from services.models.meter import Progress
 from services.models.sources import hub, npm, pip
 from services.models.sources.wanted import Wanted
 from services.models.staging import Staging
@@ -43,7 +43,12 @@ class Pulled:
 
 
 def pull(
-    manifest: Manifest, folder: ModelFolder, meter: Meter, *, accept: str | None = None, force: bool = False
+    manifest: Manifest,
+    folder: ModelFolder,
+    meter: Progress,
+    *,
+    accept: str | None = None,
+    force: bool = False,
 ) -> Pulled:
     """Fetch what the model lacks.
 
@@ -81,7 +86,7 @@ def pull(
 class _Pull:
     """One pull, while the lock is held."""
 
-    def __init__(self, manifest: Manifest, folder: ModelFolder, meter: Meter, *, force: bool) -> None:
+    def __init__(self, manifest: Manifest, folder: ModelFolder, meter: Progress, *, force: bool) -> None:
         self._manifest = manifest
         self._folder = folder
         self._meter = meter
@@ -225,7 +230,7 @@ def _of_disk(error: Exception, folder: Path) -> bool:
     return isinstance(name, str | bytes) and Path(os.fsdecode(name)).is_relative_to(folder)
 
 
-def _fetch(source: Source, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
+def _fetch(source: Source, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
     match source:
         case PipSource():
             pip.fetch(source, wanted, staging, meter)

@@ -142,7 +142,7 @@ class Booking:
         self._audio_held += seconds
 
 
-class Meter:
+class UsageMeter:
     """Books what requests use.
 
     Args:
@@ -172,7 +172,7 @@ class Meter:
         return Booking(self._book, self._writer, principal, request, accounts, limits, reservation)
 
     async def flush(self) -> None:
-        """Write what requests used until now, which else takes :data:`services.quota.writer.PAUSE`.
+        """Write what requests used until now, which else takes :data:`services.quota.writer.GATHER_SECONDS`.
 
         Raises:
             StorageUnavailable: The database is away.

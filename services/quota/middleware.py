@@ -15,7 +15,7 @@ from starlette.types import Scope as Connection
 
 from services.asgi import STARTS, headers_of
 from services.config import QuotaConfig
-from services.counters.contract import Counters, CountersUnavailable, StreamLease, Window
+from services.counters.contract import Counters, CountersUnavailable, RateWindow, StreamLease
 from services.errors import ApiError, retry_headers
 from services.quota.limits import Allowance, allowance
 from services.sharing.slots import CLAIMANT, Claimant
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 MINUTE: Final = 60.0
 
-SPARE: Final = 60.0
+SPARE_SECONDS: Final = 60.0
 """Seconds that a reservation outlives the longest request, should its Gateway die."""
 
 
@@ -82,7 +82,7 @@ class Quotas:
         receive: Receive,
         send: Send,
     ) -> None:
-        window: Window | None = None
+        window: RateWindow | None = None
         lease: StreamLease | None = None
         try:
             window = await self._request(principal, allowed)
@@ -108,7 +108,7 @@ class Quotas:
             if lease is not None:
                 await asyncio.shield(given_back or lease.release())
 
-    async def _request(self, principal: Principal, allowed: Allowance) -> Window | None:
+    async def _request(self, principal: Principal, allowed: Allowance) -> RateWindow | None:
         """Count a request.
 
         Raises:
@@ -160,7 +160,7 @@ class Quotas:
         raise ApiError(503, message, kind="server_error", code="limits_unavailable", headers=headers)
 
 
-def _window_headers(window: Window) -> dict[str, str]:
+def _window_headers(window: RateWindow) -> dict[str, str]:
     """OpenAI's headers of a window."""
     return {
         "x-ratelimit-limit-requests": str(window.limit),

@@ -23,10 +23,10 @@ WAITING: Final = 20_000
 AT_ONCE: Final = 200
 """Records written in one transaction."""
 
-PAUSE: Final = 0.25
+GATHER_SECONDS: Final = 0.25
 """Seconds in which records gather."""
 
-RETRY: Final = 2.0
+RETRY_SECONDS: Final = 2.0
 """Seconds until the next try after a failed one."""
 
 
@@ -60,7 +60,9 @@ class UsageWriter:
         self._queue: deque[Settlement] = deque()
         self._writing = asyncio.Lock()
         self._lost = 0
-        self.chore = Chore("writing usage records", self.flush, every=RETRY, gather=PAUSE, at_close=True)
+        self.chore = Chore(
+            "writing usage records", self.flush, every=RETRY_SECONDS, gather=GATHER_SECONDS, at_close=True
+        )
 
     @property
     def waiting(self) -> int:

@@ -29,7 +29,7 @@ class Acceptance(Body):
     name: PersonName | None = Field(default=None, description="The name of a new user.")
 
 
-class Place(BaseModel):
+class Membership(BaseModel):
     """A membership in an organisation."""
 
     user_id: str
@@ -55,7 +55,7 @@ class PasswordChoice(Body):
 
 @router.post("/invitations/accept", operation_id="acceptInvitation", status_code=201)
 @access(everyone=True)
-async def accept_invitation(body: Acceptance, state: State, request: Request) -> Place:
+async def accept_invitation(body: Acceptance, state: State, request: Request) -> Membership:
     """Accept an invitation."""
     accepted = await state.accounts.accept(
         body.token,
@@ -64,7 +64,7 @@ async def accept_invitation(body: Acceptance, state: State, request: Request) ->
         credential=credential(request.headers.raw),
         origin=Origin.of(request),
     )
-    return Place(**asdict(accepted))
+    return Membership(**asdict(accepted))
 
 
 @router.post("/password", operation_id="changePassword", status_code=204)

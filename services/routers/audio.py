@@ -35,7 +35,7 @@ FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **answers(416),
 }
 
-LONGEST: Final = 7 * 24 * 3_600
+MAX_URL_SECONDS: Final = 7 * 24 * 3_600
 """Seconds a URL may be good; S3 signs none for longer."""
 
 KEY: Final = "key_"
@@ -49,7 +49,9 @@ class UrlRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    expires_in: int = Field(default=3_600, ge=1, le=LONGEST, description="Seconds until the URL expires.")
+    expires_in: int = Field(
+        default=3_600, ge=1, le=MAX_URL_SECONDS, description="Seconds until the URL expires."
+    )
 
 
 @router.get("", operation_id="listAudio")

@@ -17,7 +17,7 @@ from storage.errors import StorageError
 
 router = APIRouter(tags=["health"])
 
-PART_TIMEOUT: Final = 3.0
+PART_TIMEOUT_SECONDS: Final = 3.0
 """Seconds in which a part has to answer."""
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Speech requests cannot be served now."}}
@@ -74,7 +74,7 @@ async def ready(state: State) -> Response:
 
 async def _storage(*checks: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     try:
-        async with asyncio.timeout(PART_TIMEOUT):
+        async with asyncio.timeout(PART_TIMEOUT_SECONDS):
             for check in checks:
                 await check()
     except StorageError as error:

@@ -48,7 +48,7 @@ from services.doors import ClosedByDefault, Doors
 from services.models.weights import Weights
 from services.runner.frame_response import FrameResponse
 from services.runner.held_voices import HeldVoices, Voices
-from services.runner.preparing import Preparer
+from services.runner.preparing import EnginePreparer
 from services.runner.voice_routes import voice_routes
 from services.wire.frames import (
     ENGINE_PATH,
@@ -58,7 +58,7 @@ from services.wire.frames import (
     UNLOAD_PATH,
     EngineDescription,
     Failure,
-    Kind,
+    FrameKind,
     Line,
     Missing,
     Spoken,
@@ -68,10 +68,10 @@ from services.wire.frames import (
 
 logger = logging.getLogger(__name__)
 
-AHEAD: Final = 2
+UTTERANCES_AHEAD: Final = 2
 """Utterances of one call in the engine's hands at once: one being heard, one being spoken."""
 
-FETCH: Final = 30.0
+FETCH_SECONDS: Final = 30.0
 """Seconds after which weights that are missing may have been fetched."""
 
 MAX_CALL: Final = 16 * 1024 * 1024
@@ -124,7 +124,7 @@ class Runner:
             timeout=config.utterance_timeout_seconds,
         )
         self.voices = HeldVoices(self.engine, config.voice_cache_bytes)
-        self.preparer = Preparer(self.engine, self.lease.hold)
+        self.preparer = EnginePreparer(self.engine, self.lease.hold)
         self._calls = 0  # between two sentences of a call nobody holds the engine
 
     @property
@@ -218,7 +218,7 @@ class Runner:
         spoken = 0
 
         def submit() -> None:
-            while len(tickets) < AHEAD and (line := next(lines, None)) is not None:
+            while len(tickets) < UTTERANCES_AHEAD and (line := next(lines, None)) is not None:
                 utterance = _utterance(line, self._prepared(line, voices), timings=call.timings)
                 ticket = self.batcher.submit(
                     utterance,
@@ -231,18 +231,18 @@ class Runner:
         try:
             # Said at once, and forgotten at once: a load that fails would hold off the next ones.
             if self.lease.state is not EngineState.WARM and (missing := self.missing) is not None:
-                raise EngineUnavailable(missing, retry_after=FETCH)
+                raise EngineUnavailable(missing, retry_after=FETCH_SECONDS)
             submit()
             while tickets:
                 async with aclosing(tickets[0].chunks()) as chunks:
                     async for pcm in chunks:
-                        yield frame(Kind.AUDIO, pcm.astype("<i2", copy=False).tobytes())
-                yield frame(Kind.SPOKEN, _json(Spoken.of(spoken, tickets.popleft().speech)))
+                        yield frame(FrameKind.AUDIO, pcm.astype("<i2", copy=False).tobytes())
+                yield frame(FrameKind.SPOKEN, _json(Spoken.of(spoken, tickets.popleft().speech)))
                 spoken += 1
                 submit()
-            yield frame(Kind.END)
+            yield frame(FrameKind.END)
         except EngineError as error:
-            yield frame(Kind.ERROR, _json(Failure.of(error)))
+            yield frame(FrameKind.ERROR, _json(Failure.of(error)))
         finally:
             for ticket in tickets:
                 ticket.abandon()

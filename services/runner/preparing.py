@@ -19,7 +19,7 @@ from engines.contract import (
 )
 from engines.embedding import LARGEST, pack
 from services.tasks import in_thread
-from services.wire.frames import PREPARE_TIMEOUT, WAIT_TIMEOUT
+from services.wire.frames import PREPARE_TIMEOUT_SECONDS, WAIT_TIMEOUT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ WAITING: Final = 8
 """Preparations that wait for the one that runs."""
 
 
-class Preparer:
+class EnginePreparer:
     """Prepares voices with one engine.
 
     Args:
@@ -67,7 +67,7 @@ class Preparer:
             EngineError: ``UnsupportedUtterance`` where the recordings are at fault.
         """
         try:
-            async with asyncio.timeout(WAIT_TIMEOUT):
+            async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
                 await self._turn.acquire()
         except TimeoutError as error:
             raise EngineOverloaded("The voice waited too long in the preparation queue.") from error
@@ -80,7 +80,7 @@ class Preparer:
 
     async def _run(self, samples: Sequence[ReferenceSample]) -> bytes:
         name = self._engine.name
-        limit = asyncio.timeout(PREPARE_TIMEOUT)
+        limit = asyncio.timeout(PREPARE_TIMEOUT_SECONDS)
         try:
             async with limit, self._hold() as engine:
                 return await _prepare(engine, samples)
@@ -88,7 +88,9 @@ class Preparer:
             raise
         except Exception as error:  # a plug-in's defect must reach its caller as an error, whatever it raises
             if isinstance(error, TimeoutError) and limit.expired():
-                message = f"The engine {name} took longer than {PREPARE_TIMEOUT:g} s to prepare a voice."
+                message = (
+                    f"The engine {name} took longer than {PREPARE_TIMEOUT_SECONDS:g} s to prepare a voice."
+                )
                 raise EngineUnavailable(message) from error
             logger.exception("the engine %s failed to prepare a voice", name)
             raise EngineUnavailable(f"The engine {name} failed: {type(error).__name__}.") from error

@@ -21,10 +21,10 @@ from starlette.types import Receive, Scope, Send
 from engines.contract import EngineError, EngineOverloaded, EngineUnavailable, UnsupportedUtterance
 from engines.embedding import LARGEST, MEDIA_TYPE, BrokenEmbedding, unpack
 from services.runner.held_voices import HeldVoices, VoiceRefused
-from services.runner.preparing import Preparer
+from services.runner.preparing import EnginePreparer
 from services.tasks import in_thread, until_hangup
 from services.wire.frames import (
-    BODY_TIMEOUT,
+    BODY_TIMEOUT_SECONDS,
     MISSED_HEADER,
     PREPARE_PATH,
     VOICE_ID,
@@ -37,7 +37,7 @@ from services.wire.sample_frames import RecordingsReader
 _COUNT: Final = re.compile(r"[0-9]{1,19}")
 
 
-def voice_routes(voices: HeldVoices, preparer: Preparer) -> list[Route]:
+def voice_routes(voices: HeldVoices, preparer: EnginePreparer) -> list[Route]:
     """The routes of a runner that holds ``voices`` and makes them with ``preparer``."""
     one = _Voice(voices)
     return [
@@ -92,7 +92,7 @@ def _missed_of(request: Request) -> int | None:
 
 async def _body_of(request: Request) -> bytes:
     body = bytearray()
-    async with asyncio.timeout(BODY_TIMEOUT):
+    async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
         async for piece in request.stream():
             body += piece
             if len(body) > LARGEST:
@@ -103,7 +103,7 @@ async def _body_of(request: Request) -> bytes:
 class _Preparation:
     """An ASGI app, since it must see the Gateway hang up while the engine works."""
 
-    def __init__(self, preparer: Preparer) -> None:
+    def __init__(self, preparer: EnginePreparer) -> None:
         self._preparer = preparer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +120,7 @@ class _Preparation:
         try:
             with self._preparer.place():
                 reader = RecordingsReader()
-                async with asyncio.timeout(BODY_TIMEOUT):
+                async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                     async for piece in Request(scope, receive).stream():
                         reader.feed(piece)
                 await until_hangup(prepare(reader), receive)

@@ -10,10 +10,10 @@ from services.audio.codings import PCM
 from services.audio.wav import wav_header
 from services.samples.cut import Cut
 from services.samples.limits import SampleLimits
-from services.samples.loudness import Meter
+from services.samples.loudness import LoudnessMeter
 from services.samples.scratch import Samples
 
-_STEP: Final = 0.005
+_STEP_SECONDS: Final = 0.005
 """Seconds for which the limiter's gain is set; blocks are whole steps."""
 _REACH: Final = 4
 """Steps before and after a peak in which the gain is lowered for it."""
@@ -36,10 +36,10 @@ class Loudness:
     def __init__(self, cut: Cut, limits: SampleLimits) -> None:
         self._cut = cut
         self._rate = limits.sample_rate
-        self._step = round(_STEP * limits.sample_rate)
+        self._step = round(_STEP_SECONDS * limits.sample_rate)
         self._target = limits.target_lufs
         self._ceiling = 10 ** (limits.ceiling_dbfs / 20)
-        meter = Meter(self._rate)
+        meter = LoudnessMeter(self._rate)
         peaks: list[Samples] = []
         for block in cut.blocks():
             meter.feed(block)
@@ -60,7 +60,7 @@ class Loudness:
             if float(gains.min()) * 1.001 >= float(gains.max()):
                 return gains
             # A knock made it loud before and does no longer; a limited voice is quieter.
-            meter = Meter(self._rate)
+            meter = LoudnessMeter(self._rate)
             for block in self._blocks(gains):
                 meter.feed(block)
             missing = self._target - meter.integrated()

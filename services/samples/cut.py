@@ -14,13 +14,13 @@ from services.samples.limits import SampleLimits
 from services.samples.scratch import Samples, Scratch
 from services.samples.vad import Mask, runs
 
-EDGE: Final = 0.16
+EDGE_SECONDS: Final = 0.16
 """Seconds before the first and after the last speech."""
-PAUSE: Final = 0.6
+MAX_PAUSE_SECONDS: Final = 0.6
 """Seconds of the longest pause that is kept."""
-BLOCK: Final = 8
+BLOCK_SECONDS: Final = 8
 """Seconds in a block that is read; a multiple of every step that measures use."""
-_FADE: Final = 0.005
+_FADE_SECONDS: Final = 0.005
 """Seconds of fading at a cut, so that it makes no click."""
 
 
@@ -41,8 +41,8 @@ class Cut:
     @classmethod
     def of(cls, scratch: Scratch, mask: Mask, limits: SampleLimits) -> "Cut":
         """Decide by where speech is."""
-        edge = round(EDGE * limits.sample_rate)
-        half = round(PAUSE / 2 * limits.sample_rate)
+        edge = round(EDGE_SECONDS * limits.sample_rate)
+        half = round(MAX_PAUSE_SECONDS / 2 * limits.sample_rate)
         speech = [(start * limits.frame, stop * limits.frame) for start, stop in runs(mask)]
         parts: list[tuple[int, int]] = []
         for start, stop in speech:
@@ -69,8 +69,8 @@ class Cut:
         return sum(stop - start for start, stop in self.parts)
 
     def blocks(self) -> Generator[Samples, None, None]:
-        """What is kept, :data:`BLOCK` seconds at a time; the last block is shorter."""
-        size = BLOCK * self.sample_rate
+        """What is kept, :data:`BLOCK_SECONDS` seconds at a time; the last block is shorter."""
+        size = BLOCK_SECONDS * self.sample_rate
         block = np.empty(size, np.float32)
         filled = 0
         for part in self._pieces(size):
@@ -86,7 +86,7 @@ class Cut:
             yield block[:filled].copy()
 
     def _pieces(self, size: int) -> Generator[Samples, None, None]:
-        fade = round(_FADE * self.sample_rate)
+        fade = round(_FADE_SECONDS * self.sample_rate)
         rise = np.linspace(0, 1, fade, dtype=np.float32)
         for start, stop in self.parts:
             for at in range(start, stop, size):

@@ -19,7 +19,7 @@ from av.stream import Disposition
 from services.samples.errors import BadSample
 from services.samples.limits import SampleLimits
 from services.samples.scratch import Samples
-from services.samples.sniff import ACCEPTED, Kind
+from services.samples.sniff import ACCEPTED, Container
 from services.samples.whole import truncated
 
 CODECS: Final = frozenset(
@@ -61,7 +61,7 @@ class Audio:
         BadSample: There is nothing in it that may be decoded.
     """
 
-    def __init__(self, file: BinaryIO, kind: Kind) -> None:
+    def __init__(self, file: BinaryIO, kind: Container) -> None:
         set_level(None)
         file.seek(kind.start)
         start = file.read(1_024)

@@ -23,7 +23,7 @@ from services.samples.speaker import find_speaker_model
 
 logger = logging.getLogger(__name__)
 
-WAIT: Final = 60.0
+WAIT_SECONDS: Final = 60.0
 """Seconds for a free place."""
 SPEAKER_SECONDS: Final = 60.0
 """For embedding the speaker; most of it is the model's library being loaded."""
@@ -53,7 +53,7 @@ class Examiner:
         wait_seconds: For a free place.
     """
 
-    def __init__(self, *, concurrency: int = 2, wait_seconds: float = WAIT) -> None:
+    def __init__(self, *, concurrency: int = 2, wait_seconds: float = WAIT_SECONDS) -> None:
         self._places = asyncio.Semaphore(concurrency)
         self._wait = wait_seconds
 

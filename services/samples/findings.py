@@ -15,7 +15,7 @@ DULL: Final = 6_600.0
 """Hertz."""
 QUIET: Final = -42.0
 """LUFS; what was recorded so quietly has its own noise raised with it."""
-SHORT: Final = 3.0
+SHORT_SECONDS: Final = 3.0
 """Seconds of speech."""
 UNVOICED: Final = 0.2
 """Voiced share of the speech; whispering has none."""
@@ -107,7 +107,7 @@ def _level(figures: SampleFigures) -> list[Finding]:
 
 def _amount(figures: SampleFigures, limits: SampleLimits) -> list[Finding]:
     found: list[Finding] = []
-    if figures.speech_seconds < max(SHORT, limits.min_speech_seconds):
+    if figures.speech_seconds < max(SHORT_SECONDS, limits.min_speech_seconds):
         found.append(
             Finding(
                 code="short",

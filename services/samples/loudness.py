@@ -19,7 +19,7 @@ _RELATIVE: Final = -10.0
 """LU below the mean, where the relative gate is."""
 _OFFSET: Final = -0.691
 """So that a full-scale sine of 997 Hz is at -3.01 LUFS."""
-_STEP: Final = 0.1
+_STEP_SECONDS: Final = 0.1
 """Seconds between two blocks, which are four steps long."""
 _OVERLAP: Final = 4
 _FILTER_RATE: Final = 48_000
@@ -31,7 +31,7 @@ _SHELF: Final = (
 _HIGHPASS: Final = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
 
 
-class Meter:
+class LoudnessMeter:
     """Integrated loudness of a signal that comes in pieces.
 
     Args:
@@ -39,7 +39,7 @@ class Meter:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._step = round(sample_rate * _STEP)
+        self._step = round(sample_rate * _STEP_SECONDS)
         self._block = self._step * _OVERLAP
         self._weights = _weights(self._block, sample_rate)
         self._held: Samples = np.zeros(0, np.float32)

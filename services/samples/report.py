@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.samples.takes import SAME, likeness
 
 ENOUGH_SPEECH: Final = 3.0
-PLENTY_OF_SPEECH: Final = 10.0
+GOOD_SPEECH_SECONDS: Final = 10.0
 """Seconds of a voice in all: with less there is none, or a poor one."""
 TELEPHONE: Final = 4_300.0
 """Hertz; speech that ends below came over a telephone."""
@@ -202,16 +202,16 @@ def _amount(seconds: float, least: float) -> list[Finding]:
                 code="too_little_speech",
                 severity="error",
                 message=f"There are {seconds:.1f} s of speech in all; at least {least:g} s are needed.",
-                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s or more of speech makes a good voice.",
+                advice=f"Add recordings; {GOOD_SPEECH_SECONDS:g} s or more of speech makes a good voice.",
             )
         ]
-    if seconds < PLENTY_OF_SPEECH:
+    if seconds < GOOD_SPEECH_SECONDS:
         return [
             Finding(
                 code="little_speech",
                 severity="warning",
                 message=f"There are only {seconds:.1f} s of speech in all.",
-                advice=f"Add recordings; {PLENTY_OF_SPEECH:g} s or more of speech makes a good voice.",
+                advice=f"Add recordings; {GOOD_SPEECH_SECONDS:g} s or more of speech makes a good voice.",
             )
         ]
     return []

@@ -17,7 +17,7 @@ ACCEPTED: Final = "Send wav, mp3, flac, ogg (Opus, Vorbis), m4a, aac or webm."
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Container:
     """A container that is accepted.
 
     Attributes:
@@ -100,7 +100,7 @@ _TEXTS: Final = (
 )
 
 
-def sniff(file: BinaryIO) -> Kind:
+def sniff(file: BinaryIO) -> Container:
     """Find the container.
 
     Raises:
@@ -122,24 +122,24 @@ def sniff(file: BinaryIO) -> Kind:
     raise BadSample("not_audio", f"The file starts with more than {_TAGS} ID3 tags.")
 
 
-def _kind(head: bytes, start: int) -> Kind:
+def _kind(head: bytes, start: int) -> Container:
     if head[:4] in _RIFF:
         return _riff(head, start)
     if head[:4] == b"fLaC":
-        return Kind("flac", "flac", start)
+        return Container("flac", "flac", start)
     if head[:4] == b"OggS":
-        return Kind("ogg", "ogg", start)
+        return Container("ogg", "ogg", start)
     if head[:4] == b"\x1aE\xdf\xa3":
-        return Kind("webm" if b"webm" in head[:64] else "matroska", "matroska", start)
+        return Container("webm" if b"webm" in head[:64] else "matroska", "matroska", start)
     if head[4:8] in _BOXES:
         if head[4:8] == b"ftyp" and head[8:12] in _IMAGE_BRANDS:
             raise _not_audio("a HEIC or AVIF image")
-        return Kind("mp4", "mov", start)
+        return Container("mp4", "mov", start)
     _refuse_known(head)
     if head[0] == 0xFF and head[1:2] and head[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - eleven bits of sync
         # Layer 0 is not MPEG audio's but AAC's.
         adts = head[1] & 0xF6 == 0xF0  # noqa: PLR2004 - as above
-        return Kind("aac", "aac", start) if adts else Kind("mp3", "mp3", start)
+        return Container("aac", "aac", start) if adts else Container("mp3", "mp3", start)
     raise _text(head)
 
 
@@ -150,12 +150,12 @@ def _refuse_known(head: bytes) -> None:
                 raise _refused(code, name)
 
 
-def _riff(head: bytes, start: int) -> Kind:
+def _riff(head: bytes, start: int) -> Container:
     form = head[8:12]
     if form == b"WAVE":
         if head[:4] == b"RIFX":
             raise _refused("unsupported_container", "a big-endian wav (RIFX)")
-        return Kind("wav", "wav", start)
+        return Container("wav", "wav", start)
     if form == b"WEBP":
         raise _not_audio("a WebP image")
     if form == b"AVI ":

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from services.host.parent import end_with_parent
 from services.samples.speaker import SpeakerModel, find_speaker_model
 
-WINDOW: Final = 3.0
+WINDOW_SECONDS: Final = 3.0
 """Seconds that are embedded at once."""
 MOST: Final = 40
 """Windows; of a longer recording some are left out evenly."""
@@ -27,7 +27,7 @@ _PAIRS: Final = 3
 
 def embed(model: SpeakerModel, pcm: npt.NDArray[np.float32], rate: int) -> dict[str, object]:
     """The mean embedding, and how unlike the windows are, as in :class:`SpeakerEmbedding`."""
-    size = round(WINDOW * rate)
+    size = round(WINDOW_SECONDS * rate)
     starts = np.linspace(0, max(0, pcm.size - size), min(MOST, max(1, pcm.size // size))).astype(int)
     rows = np.stack([model.embed(pcm[start : start + size], rate) for start in starts.tolist()])
     mean = rows.mean(0)

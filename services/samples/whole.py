@@ -5,7 +5,7 @@ import struct
 from typing import BinaryIO, Final
 
 from services.samples.errors import BadSample
-from services.samples.sniff import Kind
+from services.samples.sniff import Container
 
 _STREAMED: Final = 0x7FFF_0000
 """Sizes from here on in a wav mean "until the end": it was written without going back."""
@@ -18,7 +18,7 @@ _PAGE: Final = 27
 _LARGEST_PAGE: Final = _PAGE + 255 + 255 * 255
 
 
-def check_whole(file: BinaryIO, kind: Kind) -> None:
+def check_whole(file: BinaryIO, kind: Container) -> None:
     """See whether the file ends before it says it does.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from services.sharing.shares import Share, Shares
 
-LOOK: Final = 0.25
+POLL_SECONDS: Final = 0.25
 """Seconds between two looks at whether others need the place of a client that does not read."""
 
 SPOOL: Final = 64 * 1024 * 1024
@@ -100,7 +100,7 @@ class Outbox:
         assert self._sender is not None  # noqa: S101 - as something is unsent
         clock = asyncio.get_running_loop().time
         began, needed = clock(), self.place.asked_back()
-        await asyncio.wait({self._sender}, timeout=LOOK)
+        await asyncio.wait({self._sender}, timeout=POLL_SECONDS)
         if needed and self.place.asked_back():
             self._held += clock() - began
             if self._held > self._patience:

@@ -18,10 +18,10 @@ from services.tasks import in_pool
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LATELY: Final = 1.0
+LATELY_SECONDS: Final = 1.0
 """Seconds for which a tenant counts as at work after its last turn."""
 
-LONGEST_GAP: Final = 0.01
+MAX_GAP_SECONDS: Final = 0.01
 """Seconds, at most."""
 
 THREADS: Final = os.cpu_count() or 1
@@ -69,9 +69,9 @@ class Turns:
         """The work of a turn is done, and what else was ready."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if len(self._line) and now - self._several < LATELY:
+        if len(self._line) and now - self._several < LATELY_SECONDS:
             self._gap = True
-            loop.call_later(min(now - self._began, LONGEST_GAP), self._next)
+            loop.call_later(min(now - self._began, MAX_GAP_SECONDS), self._next)
         else:
             self._next()
 

@@ -26,7 +26,7 @@ EMPTY_STEP: Final = 40
 MAX_WAITING: Final = 128
 """Texts that wait for their turn; one more is refused with a 429."""
 
-RETRY_AFTER: Final = 1.0
+RETRY_SECONDS: Final = 1.0
 """Seconds: the whole queue takes about this long at the default limits."""
 
 THREADS: Final = 1
@@ -120,7 +120,7 @@ class Planner:
         if len(self._queue) < self._max_waiting:
             return
         full = EngineOverloaded(
-            f"{self._max_waiting} texts are already waiting for preparation.", retry_after=RETRY_AFTER
+            f"{self._max_waiting} texts are already waiting for preparation.", retry_after=RETRY_SECONDS
         )
         victim = self._queue.make_room(tenant, weight)
         if victim is None:

@@ -19,14 +19,14 @@ from storage.repositories.outputs import OutputRepository
 
 logger = logging.getLogger(__name__)
 
-AHEAD: Final = 16
+PIECES_AHEAD: Final = 16
 """Pieces that wait for the store; then speaking waits too."""
 
 LARGEST: Final = 2 * 1024**3
 """Bytes of one recording: an hour of 48 kHz WAV is a third of a gibibyte."""
 
 
-class Recording:
+class OutputRecording:
     """Keeps one request's audio. It is there when all of it is, or not at all.
 
     Args:
@@ -57,7 +57,7 @@ class Recording:
         self._expires_at = None if days is None else now() + timedelta(days=days)
         self._content_type = audio.content_type
         self._key = output_key(self._org_id, self.id, audio.extension.removeprefix("."), now())
-        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(AHEAD)
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES_AHEAD)
         largest = LARGEST if self._limit is None else min(LARGEST, self._limit)
         self._task = asyncio.create_task(
             store.put(self._key, self._feed(), content_type=self._content_type, max_bytes=largest)
@@ -162,7 +162,7 @@ class Recorder:
         """
         await self._store.ping()
 
-    def record(self, principal: Principal, limits: QuotaLimits, audio: AudioFormat) -> Recording:
+    def record(self, principal: Principal, limits: QuotaLimits, audio: AudioFormat) -> OutputRecording:
         """Begin to keep a request's audio.
 
         Args:
@@ -170,6 +170,6 @@ class Recorder:
             limits: What the tenant may keep.
             audio: The format.
         """
-        return Recording(
+        return OutputRecording(
             self._store, self._gate, principal, limits=limits, retention=self._retention, audio=audio
         )

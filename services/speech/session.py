@@ -14,12 +14,12 @@ from typing import Any, Self, TypeAlias
 from services.config import Settings
 from services.metrics import Metrics
 from services.quota.limits import Allowance
-from services.quota.meter import Booking, Demand, Meter, Outcome
+from services.quota.meter import Booking, Demand, Outcome, UsageMeter
 from services.sharing.places import take_place
 from services.sharing.shares import Share, Shares
 from services.sharing.turns import Turns
 from services.speech.planning import Planner
-from services.speech.recording import Recorder, Recording
+from services.speech.recording import OutputRecording, Recorder
 from services.speech.script import Script, SpeechRequest, write_script
 from services.speech.stream import Ending, Part, SpeechStream
 from services.tenancy.principal import Principal
@@ -73,7 +73,7 @@ class SpeechSession:
         *,
         place: Share,
         booking: Booking,
-        recording: Recording | None = None,
+        recording: OutputRecording | None = None,
     ) -> None:
         self.script = script
         self.place = place
@@ -182,7 +182,7 @@ class Speaker:
     planner: Planner
     places: Shares
     recorder: Recorder
-    meter: Meter
+    meter: UsageMeter
     metrics: Metrics
     turns: Turns
 

@@ -17,10 +17,10 @@ from services.speech.script import Script
 from services.speech.word_timings import HeardWord, WordTimings
 from services.wire.frames import Spoken
 
-FIRST_PIECE: Final = 0.2
+FIRST_PIECE_SECONDS: Final = 0.2
 """Seconds of audio encoded first, and at once on the event loop, so that the first bytes leave early."""
 
-PIECE: Final = 5.0
+PIECE_SECONDS: Final = 5.0
 """Seconds of audio encoded at once after that, at most."""
 
 
@@ -178,7 +178,7 @@ class SpeechStream:
         rate = self._script.source_rate
         at = 0
         while at < pcm.size:
-            size = round((PIECE if self._seconds else FIRST_PIECE) * rate)
+            size = round((PIECE_SECONDS if self._seconds else FIRST_PIECE_SECONDS) * rate)
             piece = pcm[at : at + size]
             at += piece.size
             self._seconds += piece.size / rate / self._script.tempo

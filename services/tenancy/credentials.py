@@ -5,7 +5,7 @@ from typing import Final
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-LONGEST: Final = 4_096
+MAX_CREDENTIAL_BYTES: Final = 4_096
 """Bytes of a key or token."""
 
 
@@ -20,7 +20,7 @@ def credential(headers: Headers) -> str | None:
     """
     found: str | None = None
     for name, value in headers:
-        if len(value) > LONGEST:
+        if len(value) > MAX_CREDENTIAL_BYTES:
             continue
         if name == b"authorization":
             kind, _, rest = value.decode("latin-1").partition(" ")

@@ -2,7 +2,7 @@
 
 Failures are counted, successes are not. An account from one address has to wait after a few failures, longer
 after each one more. Beside that, an account from anywhere and an address for any account have to wait after
-many; but never a pair of both that has succeeded in the last :data:`KNOWN` seconds. So a stranger who guesses
+many; but never a pair of both that has succeeded in the last :data:`KNOWN_SECONDS`. So a stranger who guesses
 keeps neither the account's owner from the places where they log in, nor the others behind an address.
 """
 
@@ -16,7 +16,7 @@ from services.counters.attempts import Mark, Slope
 from services.counters.contract import Counters, CountersUnavailable
 from services.errors import ApiError, retry_headers
 
-KNOWN: Final = 30 * 86_400.0
+KNOWN_SECONDS: Final = 30 * 86_400.0
 """Seconds that an account is known at an address after a success."""
 
 PER_ACCOUNT: Final = 4
@@ -25,7 +25,7 @@ PER_ACCOUNT: Final = 4
 PER_ADDRESS: Final = 10
 """Failures of an address for each that one account has: many people share an address."""
 
-LONGEST_WIDE: Final = 60.0
+MAX_WIDE_WAIT_SECONDS: Final = 60.0
 """Seconds of the longest wait that strangers cause each other."""
 
 
@@ -44,7 +44,7 @@ class LoginGuard:
         self._counters = counters
         self._realm = realm
         failures, seconds = config.max_login_failures, config.login_window_seconds
-        wide = min(seconds, LONGEST_WIDE)
+        wide = min(seconds, MAX_WIDE_WAIT_SECONDS)
         self._pair = Slope(free=failures, seconds=seconds, most=seconds)
         self._account = Slope(free=failures * PER_ACCOUNT, seconds=seconds, most=wide)
         self._address = Slope(free=failures * PER_ADDRESS, seconds=seconds, most=wide)
@@ -86,7 +86,7 @@ class LoginGuard:
         """Forget the failures of the account at this address, and know it there."""
         pair, _ = self._marks(address, account)
         try:
-            await self._counters.attempts.succeed(pair.name, seconds=KNOWN)
+            await self._counters.attempts.succeed(pair.name, seconds=KNOWN_SECONDS)
         except CountersUnavailable:
             return
 

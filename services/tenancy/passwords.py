@@ -26,7 +26,7 @@ T = TypeVar("T")
 SHORTEST: Final = 10
 """Characters; NIST SP 800-63B asks for 8 at least, and against rules on their kinds."""
 
-LONGEST: Final = 256
+MAX_PASSWORD_BYTES: Final = 256
 """Bytes of UTF-8, and characters as they are typed."""
 
 AT_ONCE: Final = 2
@@ -38,7 +38,7 @@ QUEUE: Final = 64
 SHARE: Final = 16
 """Of those, from one address: many people may share one."""
 
-BUSY: Final = 2.0
+RETRY_SECONDS: Final = 2.0
 """Seconds after which one who was refused may try again."""
 
 
@@ -71,8 +71,10 @@ class Passwords:
         text = _normal(password)
         if len(text) < SHORTEST:
             raise invalid(f"Passwords need at least {SHORTEST} characters.", "password", "password_too_short")
-        if len(text.encode()) > LONGEST or len(password) > LONGEST:
-            raise invalid(f"Passwords can have at most {LONGEST} bytes.", "password", "password_too_long")
+        if len(text.encode()) > MAX_PASSWORD_BYTES or len(password) > MAX_PASSWORD_BYTES:
+            raise invalid(
+                f"Passwords can have at most {MAX_PASSWORD_BYTES} bytes.", "password", "password_too_long"
+            )
         return await self._run(address, self._make, text, tuple(about))
 
     async def verify(self, password: str, password_hash: str | None, *, address: str | None = None) -> bool:
@@ -151,7 +153,7 @@ def _busy() -> ApiError:
         "Too many passwords are being checked; try again shortly.",
         kind="rate_limit_exceeded",
         code="too_many_logins",
-        headers=retry_headers(BUSY),
+        headers=retry_headers(RETRY_SECONDS),
     )
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 OPEN: Final = frozenset({"websocket.accept", "websocket.send"})
 """Messages after which a WebSocket is open."""
 
-SHORTEST: Final = 1.0
+MIN_POLL_SECONDS: Final = 1.0
 """Seconds between two looks, at least."""
 
 
@@ -68,7 +68,7 @@ class AccessWatch:
         self._authenticator = authenticator
         self._answers: dict[Claims, set[_Answer]] = {}
         # As with voices: while the database is away, speech goes on.
-        period = max(SHORTEST, config.cache_seconds)
+        period = max(MIN_POLL_SECONDS, config.cache_seconds)
         self.chore = Chore("checking whose access has ended", self._look, every=period)
 
     async def serve(

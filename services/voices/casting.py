@@ -28,10 +28,10 @@ from storage.objects.contract import ObjectMissing, ObjectStore
 from storage.repositories.voices import Castable, VoiceRepository
 from storage.tables import VoiceEmbedding, VoiceProfile, VoiceState
 
-PATIENCE: Final = 20.0
+PREPARING_SECONDS: Final = 20.0
 """Seconds that a request waits for its voice to be prepared: making one takes about five."""
 
-POLL: Final = 0.25
+POLL_SECONDS: Final = 0.25
 
 BUSY: Final = frozenset({VoiceState.PENDING, VoiceState.PROCESSING})
 
@@ -41,7 +41,7 @@ REMEMBERED: Final = 10_000
 COMMON: Final = ("en", "hi")
 """Of texts in the scripts that several languages share."""
 
-LONGEST: Final = 200
+MAX_NAME_CHARS: Final = 200
 """Characters of a voice's name."""
 
 
@@ -200,7 +200,7 @@ class Casting:
 
     async def _find(self, org_id: str, wanted: str) -> Castable | None:
         known = (org_id, name_key(wanted))
-        if len(wanted) > LONGEST or "\0" in wanted or not _encodable(wanted):
+        if len(wanted) > MAX_NAME_CHARS or "\0" in wanted or not _encodable(wanted):
             return None
         try:
             async with self._gate.read() as session:
@@ -220,10 +220,10 @@ class Casting:
     async def _row(self, org_id: str, found: Castable, client: EngineClient | None) -> VoiceEmbedding:
         """What the voice is in the engine that speaks, once it is prepared there."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PREPARING_SECONDS):
                 while (row := self._prepared(found, client)) is None or await self._outdated(found, row):
                     self._wake()
-                    await asyncio.sleep(POLL)
+                    await asyncio.sleep(POLL_SECONDS)
                     async with self._gate.read() as session:
                         again = await VoiceRepository(session, org_id).find(found.voice.id)
                     if again is None:

@@ -9,7 +9,7 @@ from storage.errors import StorageUnavailable
 from storage.repositories.voices import VoiceRepository
 from storage.tables import VoiceState
 
-WATCH: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Seconds between two looks at whether a voice that is speaking still may."""
 
 
@@ -34,7 +34,7 @@ class VoiceGuard:
         Raises:
             ApiError: 400, the voice may not be heard any more.
         """
-        if time.monotonic() - self._asked < WATCH:
+        if time.monotonic() - self._asked < POLL_SECONDS:
             return
         self._asked = time.monotonic()
         try:

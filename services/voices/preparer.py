@@ -48,18 +48,18 @@ from storage.tables import AudioSample
 
 logger = logging.getLogger(__name__)
 
-LEASE: Final = 60.0
+LEASE_SECONDS: Final = 60.0
 """Seconds after which the work of a process that died is taken over."""
 
-RENEWAL: Final = LEASE / 3
+RENEWAL: Final = LEASE_SECONDS / 3
 
-PAUSE: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Seconds between two looks for work that another process wanted."""
 
 MOST_SECONDS: Final = 600.0
 """Of recordings that one preparation is given, the first ones first."""
 
-HAND_BACK: Final = 5.0
+HAND_BACK_SECONDS: Final = 5.0
 """Seconds that a process which stops takes to give its work to another."""
 
 MOST_ATTEMPTS: Final = 30
@@ -71,7 +71,7 @@ LARGEST_AUDIO: Final = 256 * 1024 * 1024
 """Bytes of a canonical recording: an hour and a half."""
 
 
-class Preparer:
+class VoicePreparer:
     """Works on what is to be prepared.
 
     Args:
@@ -100,7 +100,10 @@ class Preparer:
         self._metrics = metrics
         self._chores = [
             Chore(
-                f"preparing voices for {client.name}", partial(self._work, client), every=PAUSE, at_once=True
+                f"preparing voices for {client.name}",
+                partial(self._work, client),
+                every=POLL_SECONDS,
+                at_once=True,
             )
             for client in directory.clients
         ]
@@ -171,7 +174,9 @@ class Preparer:
             if not await preparation_is_due(session, [client.name]):
                 return False
         async with self._gate.write() as session:
-            claim = await claim_preparation(session, [client.name], lease=new_id("lease"), seconds=LEASE)
+            claim = await claim_preparation(
+                session, [client.name], lease=new_id("lease"), seconds=LEASE_SECONDS
+            )
             if claim is None:
                 return False
             if (voice := await VoiceRepository(session, claim.org_id).lock(claim.voice_id)) is not None:
@@ -180,7 +185,7 @@ class Preparer:
 
         async def renew() -> None:
             async with self._gate.write() as session:
-                if not await renew_claim(session, claim, seconds=LEASE):
+                if not await renew_claim(session, claim, seconds=LEASE_SECONDS):
                     work.cancel()
 
         try:
@@ -201,7 +206,7 @@ class Preparer:
     async def _hand_back(self, claim: Claim) -> None:
         """Have another process take the work at once, since this one stops."""
         try:
-            async with asyncio.timeout(HAND_BACK), self._gate.write() as session:
+            async with asyncio.timeout(HAND_BACK_SECONDS), self._gate.write() as session:
                 voice = await VoiceRepository(session, claim.org_id).lock(claim.voice_id)
                 if await return_claim(session, claim) and voice is not None:
                     await restate(session, voice, self._settings)

@@ -20,13 +20,13 @@ from storage.tables import VoiceState
 
 logger = logging.getLogger(__name__)
 
-POLL: Final = 0.5
+POLL_SECONDS: Final = 0.5
 """Seconds between two looks; other processes change it too."""
 
-KEEP_ALIVE: Final = 15.0
+KEEP_ALIVE_SECONDS: Final = 15.0
 """Seconds without a change after which a comment is sent, so that proxies keep the connection."""
 
-LONGEST: Final = 3_600.0
+MAX_WATCH_SECONDS: Final = 3_600.0
 """Seconds."""
 
 
@@ -76,7 +76,7 @@ async def _events(
 ) -> AsyncGenerator[bytes, None]:
     told: dict[str, Any] | None = None
     clock = asyncio.get_running_loop().time
-    end, spoken = clock() + LONGEST, clock()
+    end, spoken = clock() + MAX_WATCH_SECONDS, clock()
     while clock() < end and not stopping.begun and not place.asked_back():
         try:
             voice = await library.get(owner, voice_id)
@@ -85,18 +85,18 @@ async def _events(
             yield _event("error", error.content())
             return
         except StorageError:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)
             continue
         if shown != told:
             told, spoken = shown, clock()
             yield _event("voice", shown)
-        elif clock() - spoken > KEEP_ALIVE:
+        elif clock() - spoken > KEEP_ALIVE_SECONDS:
             spoken = clock()
             yield b": nothing new\n\n"
         # What has failed once and is tried again may take long: nobody waits for it who can speak already.
         if not any(_is_busy(part) for part in (shown, *shown["engines"])):
             return
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _is_busy(part: Mapping[str, Any]) -> bool:

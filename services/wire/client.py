@@ -17,23 +17,23 @@ from engines.embedding import LARGEST, BrokenEmbedding, unpack
 from services.tasks import SingleFlight, in_thread
 from services.wire.connection import MAX_ANSWER, RunnerConnection
 from services.wire.frames import (
-    BODY_TIMEOUT,
+    BODY_TIMEOUT_SECONDS,
     ENGINE_PATH,
     HELD_STATUS,
     MISSED_HEADER,
     MISSING_STATUS,
     PREPARE_PATH,
-    PREPARE_TIMEOUT,
+    PREPARE_TIMEOUT_SECONDS,
     SYNTHESIZE_PATH,
     UNLOAD_PATH,
     VOICE_ID,
     VOICES_PATH,
-    WAIT_TIMEOUT,
+    WAIT_TIMEOUT_SECONDS,
     BrokenStream,
     EngineDescription,
     Failure,
+    FrameKind,
     FrameReader,
-    Kind,
     Missing,
     Spoken,
     SynthesisCall,
@@ -45,13 +45,13 @@ SpeechEvent: TypeAlias = Pcm | Spoken
 VoiceReader: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Reads the prepared voice of an id, as :func:`engines.embedding.pack` wrote it."""
 
-DESCRIBE_TIMEOUT: Final = 5.0
+DESCRIBE_TIMEOUT_SECONDS: Final = 5.0
 """Seconds a runner has to say how it is."""
 
-UNLOAD_TIMEOUT: Final = 30.0
+UNLOAD_TIMEOUT_SECONDS: Final = 30.0
 """Seconds a runner has to give its engine's memory back."""
 
-PUT_TIMEOUT: Final = 30.0
+PUT_TIMEOUT_SECONDS: Final = 30.0
 """Seconds a runner has to take a voice."""
 
 MAX_SUPPLIES: Final = 3
@@ -98,7 +98,7 @@ class EngineClient:
             EngineUnavailable: The runner does not answer, or not as a runner.
         """
         try:
-            async with self._runner.request("GET", ENGINE_PATH, timeout=DESCRIBE_TIMEOUT) as answer:
+            async with self._runner.request("GET", ENGINE_PATH, timeout=DESCRIBE_TIMEOUT_SECONDS) as answer:
                 body = await answer.read()
                 if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
                     raise EngineUnavailable(self._runner.says(answer.status))
@@ -147,7 +147,7 @@ class EngineClient:
             EngineOverloaded: Too many others are waiting.
             EngineUnavailable: The runner is away, or its engine failed.
         """
-        patience = BODY_TIMEOUT + WAIT_TIMEOUT + PREPARE_TIMEOUT
+        patience = BODY_TIMEOUT_SECONDS + WAIT_TIMEOUT_SECONDS + PREPARE_TIMEOUT_SECONDS
         async with self._runner.request(
             "POST", PREPARE_PATH, timeout=patience, data=_sent(samples)
         ) as answer:
@@ -168,7 +168,7 @@ class EngineClient:
         Raises:
             EngineUnavailable: The runner does not answer, or not as a runner.
         """
-        async with self._runner.request("POST", UNLOAD_PATH, timeout=UNLOAD_TIMEOUT) as answer:
+        async with self._runner.request("POST", UNLOAD_PATH, timeout=UNLOAD_TIMEOUT_SECONDS) as answer:
             if answer.status not in {204, HELD_STATUS}:
                 raise EngineUnavailable(self._runner.says(answer.status))
             return answer.status != HELD_STATUS
@@ -189,7 +189,9 @@ class EngineClient:
         Raises:
             EngineUnavailable: The runner is away, or its engine failed to forget the voice.
         """
-        async with self._runner.request("DELETE", _path_of(voice_id), timeout=DESCRIBE_TIMEOUT) as answer:
+        async with self._runner.request(
+            "DELETE", _path_of(voice_id), timeout=DESCRIBE_TIMEOUT_SECONDS
+        ) as answer:
             if answer.status != 204:  # noqa: PLR2004 - HTTP's No Content
                 raise await self._runner.failed(answer)
 
@@ -247,14 +249,14 @@ class EngineClient:
         headers = {} if missed is None else {MISSED_HEADER: str(missed)}
         body = io.BytesIO(data)  # aiohttp writes bytes at once, a file in pieces
         async with self._runner.request(
-            "PUT", _path_of(voice_id), timeout=PUT_TIMEOUT, data=body, headers=headers
+            "PUT", _path_of(voice_id), timeout=PUT_TIMEOUT_SECONDS, data=body, headers=headers
         ) as answer:
             # Gone: dropped since it was missed, so what was read may be old; the next try asks again.
             if answer.status != 204 and (answer.status != 410 or missed is None):  # noqa: PLR2004 - HTTP's No Content, Gone
                 raise await self._runner.failed(answer)
 
 
-def _events(frames: Iterable[tuple[Kind, bytes]]) -> Generator[SpeechEvent | None, None, None]:
+def _events(frames: Iterable[tuple[FrameKind, bytes]]) -> Generator[SpeechEvent | None, None, None]:
     """What frames that arrived together say; audio that follows audio is joined. ``None`` is the end.
 
     Raises:
@@ -262,15 +264,15 @@ def _events(frames: Iterable[tuple[Kind, bytes]]) -> Generator[SpeechEvent | Non
     """
     audio: list[bytes] = []
     for kind, payload in frames:
-        if kind is Kind.AUDIO:
+        if kind is FrameKind.AUDIO:
             audio.append(payload)
             continue
         if audio:
             yield _pcm(audio)
             audio = []
-        if kind is Kind.SPOKEN:
+        if kind is FrameKind.SPOKEN:
             yield Spoken.model_validate_json(payload)
-        elif kind is Kind.ERROR:
+        elif kind is FrameKind.ERROR:
             raise Failure.model_validate_json(payload).error()
         else:
             yield None

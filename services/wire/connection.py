@@ -13,10 +13,10 @@ from engines.config import EngineConfig
 from engines.contract import EngineError, EngineUnavailable
 from services.wire.frames import Failure
 
-KEEP_ALIVE: Final = 3.0
+KEEP_ALIVE_SECONDS: Final = 3.0
 """Seconds an unused connection is kept; the runner keeps it 5, so it never closes first."""
 
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
 """Seconds until a runner's host must have accepted the connection."""
 
 MAX_ANSWER: Final = 1024 * 1024
@@ -43,18 +43,18 @@ class RunnerConnection:
         if address.scheme in {"unix", "file"}:
             path = unquote(address.path)
             connector: aiohttp.BaseConnector = aiohttp.UnixConnector(
-                path, limit=0, keepalive_timeout=KEEP_ALIVE
+                path, limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS
             )
             base = "http://runner"
         else:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
             base = self._address.replace("tcp://", "http://", 1)
         token = self._config.token
         self._session = aiohttp.ClientSession(
             base_url=base.rstrip("/") + "/",
             connector=connector,
             headers={"authorization": f"Bearer {token.get_secret_value()}"} if token else None,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
             auto_decompress=False,
         )
         return self

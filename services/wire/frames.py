@@ -77,19 +77,19 @@ MAX_UTTERANCES: Final = 10_000
 MAX_FRAME: Final = 16 * 1024 * 1024
 """Bytes; a longer frame is a broken or hostile peer."""
 
-BODY_TIMEOUT: Final = 60.0
+BODY_TIMEOUT_SECONDS: Final = 60.0
 """Seconds until the recordings, or a voice, must have arrived at the runner."""
 
-WAIT_TIMEOUT: Final = 300.0
+WAIT_TIMEOUT_SECONDS: Final = 300.0
 """Seconds a preparation waits for those before it."""
 
-PREPARE_TIMEOUT: Final = 300.0
+PREPARE_TIMEOUT_SECONDS: Final = 300.0
 """Seconds the engine has for one preparation, its loading included."""
 
 _HEAD: Final = struct.Struct(">BI")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame holds."""
 
     AUDIO = 1
@@ -154,7 +154,7 @@ class Missing(_Message):
     missed: int
 
 
-class Recording(_Message):
+class RecordingHeader(_Message):
     """One recording of :class:`Recordings`; see :class:`engines.contract.ReferenceSample`.
 
     Attributes:
@@ -170,7 +170,7 @@ class Recording(_Message):
 class Recordings(_Message):
     """The recordings to prepare a voice from, in the order in which their PCM follows."""
 
-    recordings: tuple[Recording, ...]
+    recordings: tuple[RecordingHeader, ...]
 
 
 class Spoken(_Message):
@@ -298,7 +298,7 @@ class BrokenStream(ValueError):  # noqa: N818 - named for the cause
     """The peer sent something that is no frame."""
 
 
-def frame(kind: Kind, payload: bytes = b"") -> bytes:
+def frame(kind: FrameKind, payload: bytes = b"") -> bytes:
     """Encode one frame."""
     return _HEAD.pack(kind, len(payload)) + payload
 
@@ -309,7 +309,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Generator[tuple[Kind, bytes], None, None]:
+    def feed(self, data: bytes) -> Generator[tuple[FrameKind, bytes], None, None]:
         """The frames that ``data`` completes.
 
         Raises:
@@ -326,6 +326,6 @@ class FrameReader:
             payload = bytes(self._buffer[_HEAD.size : end])
             del self._buffer[:end]
             try:
-                yield Kind(kind), payload
+                yield FrameKind(kind), payload
             except ValueError as error:
                 raise BrokenStream(f"a frame of kind {kind}") from error

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from engines.contract import ReferenceSample, UnsupportedUtterance
-from services.wire.frames import BrokenStream, FrameReader, Kind, Recording, Recordings, frame
+from services.wire.frames import BrokenStream, FrameKind, FrameReader, RecordingHeader, Recordings, frame
 
 MAX_RECORDINGS: Final = 100
 MAX_SECONDS: Final = 600.0
@@ -23,7 +23,7 @@ _PIECE: Final = 128 * 1024
 def encode(samples: Sequence[ReferenceSample]) -> Generator[bytes, None, None]:
     """The frames that carry ``samples``."""
     recordings = tuple(
-        Recording(
+        RecordingHeader(
             samples=sample.pcm.size,
             sample_rate=sample.sample_rate,
             transcript=sample.transcript,
@@ -31,11 +31,11 @@ def encode(samples: Sequence[ReferenceSample]) -> Generator[bytes, None, None]:
         )
         for sample in samples
     )
-    yield frame(Kind.PREPARE, Recordings(recordings=recordings).model_dump_json().encode())
+    yield frame(FrameKind.PREPARE, Recordings(recordings=recordings).model_dump_json().encode())
     for sample in samples:
         for at in range(0, sample.pcm.size, _PIECE):
-            yield frame(Kind.AUDIO, sample.pcm[at : at + _PIECE].astype("<i2", copy=False).tobytes())
-    yield frame(Kind.END)
+            yield frame(FrameKind.AUDIO, sample.pcm[at : at + _PIECE].astype("<i2", copy=False).tobytes())
+    yield frame(FrameKind.END)
 
 
 class RecordingsReader:
@@ -43,7 +43,7 @@ class RecordingsReader:
 
     def __init__(self) -> None:
         self._frames = FrameReader()
-        self._recordings: tuple[Recording, ...] = ()
+        self._recordings: tuple[RecordingHeader, ...] = ()
         self._pcm = np.empty(0, "<i2")
         self._filled = 0
         self._ended = False
@@ -58,11 +58,11 @@ class RecordingsReader:
         for kind, payload in self._frames.feed(data):
             if self._ended:
                 raise BrokenStream("something after the end")
-            if kind is Kind.PREPARE and not self._recordings:
+            if kind is FrameKind.PREPARE and not self._recordings:
                 self._announced(payload)
-            elif kind is Kind.AUDIO and payload:
+            elif kind is FrameKind.AUDIO and payload:
                 self._fill(payload)
-            elif kind is Kind.END and self._recordings and self._filled == self._pcm.nbytes:
+            elif kind is FrameKind.END and self._recordings and self._filled == self._pcm.nbytes:
                 self._ended = True
             else:
                 raise BrokenStream(f"a frame of kind {kind.name} where none belongs")

@@ -11,7 +11,7 @@ CHUNK: Final = 256 * 1024
 """Bytes that are read and sent at once."""
 
 
-ABANDONED: Final = 86_400.0
+ABANDONED_SECONDS: Final = 86_400.0
 """Seconds after which a put that has not ended belongs to a process that died."""
 
 

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final, ParamSpec, TypeVar
 
 from storage.errors import scarce
 from storage.objects.contract import (
-    ABANDONED,
+    ABANDONED_SECONDS,
     CHUNK,
     MIN_FREE,
     InvalidRange,
@@ -120,7 +120,7 @@ class FolderStore:
 
     async def sweep(self) -> int:
         """See :meth:`storage.objects.contract.ObjectStore.sweep`."""
-        return await self._run(_sweep, self._root, time.time() - ABANDONED)
+        return await self._run(_sweep, self._root, time.time() - ABANDONED_SECONDS)
 
     async def aclose(self) -> None:
         """Its threads end with what they are doing."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from storage.objects.contract import InvalidKey
 
-LONGEST: Final = 512
+MAX_KEY_CHARS: Final = 512
 
 _PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -73,6 +73,6 @@ def checked(key: str) -> str:
     Raises:
         InvalidKey: It cannot: it might name something outside the store on some system.
     """
-    if len(key) > LONGEST or not all(_PART.fullmatch(part) for part in key.split("/")):
+    if len(key) > MAX_KEY_CHARS or not all(_PART.fullmatch(part) for part in key.split("/")):
         raise InvalidKey(f"not the name of an object: {key[:100]!r}")
     return key

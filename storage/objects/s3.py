@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from storage.config import ObjectStoreConfig
 from storage.objects.contract import (
-    ABANDONED,
+    ABANDONED_SECONDS,
     CHUNK,
     InvalidRange,
     ObjectInfo,
@@ -235,7 +235,7 @@ class S3Store:
         self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload.key, UploadId=upload.id)
 
     def _abort_old(self) -> int:
-        before = datetime.now(UTC) - timedelta(seconds=ABANDONED)
+        before = datetime.now(UTC) - timedelta(seconds=ABANDONED_SECONDS)
         told = self._client.list_multipart_uploads(Bucket=self._bucket)
         old = [entry for entry in told.get("Uploads", []) if entry.get("Initiated", before) < before]
         for entry in old:

@@ -9,7 +9,7 @@ import pytest
 from engines.config import EngineConfig
 from engines.contract import EngineUnavailable
 from engines.lease import EngineState, ModelLease
-from engines.load_record import FIRST_BACKOFF, LONGEST_BACKOFF, LoadRecord
+from engines.load_record import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, LoadRecord
 from engines.synthetic import SyntheticEngine
 
 
@@ -21,7 +21,7 @@ def test_deaths_in_a_row_are_counted_and_held_off_ever_longer(tmp_path: Path) ->
         record.begin()
         deaths = LoadRecord(tmp_path / "e.loading", lambda: now[0]).deaths()
         assert deaths.count == count
-        assert deaths.wait == min(FIRST_BACKOFF * 2 ** (count - 1), LONGEST_BACKOFF)
+        assert deaths.wait == min(FIRST_BACKOFF_SECONDS * 2 ** (count - 1), MAX_BACKOFF_SECONDS)
         assert ("in a row" in deaths.reason) == (count > 1)
         now[0] += deaths.wait
         assert record.deaths().wait == 0
@@ -35,7 +35,7 @@ def test_a_clock_that_was_set_back_holds_nothing_off_for_longer(tmp_path: Path) 
     record = LoadRecord(tmp_path / "e.loading", lambda: now[0])
     record.begin()
     now[0] = 0.0
-    assert record.deaths().wait == FIRST_BACKOFF
+    assert record.deaths().wait == FIRST_BACKOFF_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ async def test_a_lease_waits_after_a_load_that_ended_its_process(tmp_path: Path)
     assert lease.figures.failures == 1
     with pytest.raises(EngineUnavailable, match="died while loading") as caught:
         await lease.hold().__aenter__()
-    assert caught.value.retry_after == pytest.approx(FIRST_BACKOFF, abs=1)
-    now[0] += FIRST_BACKOFF + 1
+    assert caught.value.retry_after == pytest.approx(FIRST_BACKOFF_SECONDS, abs=1)
+    now[0] += FIRST_BACKOFF_SECONDS + 1
     async with lease.hold():
         assert lease.state is EngineState.WARM
     assert not path.exists()

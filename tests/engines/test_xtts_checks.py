@@ -26,8 +26,19 @@ from engines.xtts.checks import (
     Watch,
     safer,
 )
-from engines.xtts.findings import Finding
-from engines.xtts.pace import ABJAD, ABUGIDA, ALPHABET, DIGIT, HAN, HANGUL, KANA, PAUSE, SETTLING, pace
+from engines.xtts.findings import SpeechFinding
+from engines.xtts.pace import (
+    ABJAD,
+    ABUGIDA,
+    ALPHABET,
+    DIGIT,
+    HAN,
+    HANGUL,
+    KANA,
+    PAUSE_SECONDS,
+    SETTLING_SECONDS,
+    pace,
+)
 from engines.xtts.sound import Sound, SoundMeter, listen
 
 RATE = 24_000
@@ -72,7 +83,7 @@ def kinds(pcm: npt.NDArray[np.int16], count: int) -> list[int]:
     return ((spectra[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1).tolist()
 
 
-def fed(watch: Watch, tokens: list[int]) -> tuple[Finding | None, int]:
+def fed(watch: Watch, tokens: list[int]) -> tuple[SpeechFinding | None, int]:
     """What was found, and after how many tokens."""
     for count, token in enumerate(tokens, 1):
         if (finding := watch.feed(token)) is not None:
@@ -92,12 +103,16 @@ def test_the_page_gives_the_bounds_that_hold():
     page = " ".join((ROOT / "docs" / "engines" / "xtts.md").read_text(encoding="utf-8").split())
     runaway = next(cell for cell in page.split(" | ") if "of Latin or Cyrillic" in cell)
     most = [script.most for script in (ALPHABET, ABUGIDA, ABJAD, HANGUL, HAN, KANA, DIGIT)]
-    assert [float(number) for number in re.findall(r"\d\.\d+", runaway)] == [*most, PAUSE, SETTLING]
+    assert [float(number) for number in re.findall(r"\d\.\d+", runaway)] == [
+        *most,
+        PAUSE_SECONDS,
+        SETTLING_SECONDS,
+    ]
     early = next(cell for cell in page.split(" | ") if cell.startswith("0.025"))
     least = (ALPHABET, ABUGIDA, ABJAD, HANGUL, HAN)
     assert [float(number) for number in re.findall(r"\d\.\d+", early)] == [script.least for script in least]
     assert KANA.least == ABJAD.least
-    for finding in Finding:
+    for finding in SpeechFinding:
         assert f"`{finding}`" in page
 
 
@@ -210,14 +225,14 @@ def test_a_loop_is_found_at_once_and_its_pattern_kept_once(period: int, before: 
     tokens = [*rng.integers(0, 1024, before).tolist(), *np.tile(pattern, 700).tolist()[:600]]
     watch = Watch(LONG)
     finding, count = fed(watch, tokens)
-    assert finding is Finding.REPETITION
+    assert finding is SpeechFinding.REPETITION
     # What comes before may happen to end as the pattern does.
     assert before + period <= count + 3
     assert count <= before + period + LOOP
     verdict = watch.verdict()
     assert abs(verdict.keep - (before + period)) <= 3
     assert verdict.finish_reason == "repetition"
-    assert watch.feed(1) is Finding.REPETITION
+    assert watch.feed(1) is SpeechFinding.REPETITION
 
 
 @given(st.integers(1, FEWEST - 1), st.integers(0, 150), st.integers(0, 2**32 - 1))
@@ -226,7 +241,7 @@ def test_a_loop_that_wobbles_is_found(kinds: int, before: int, seed: int):
     tokens = [*rng.integers(10, 1024, before).tolist(), *rng.integers(0, kinds, 400).tolist()]
     watch = Watch(LONG)
     finding, count = fed(watch, tokens)
-    assert finding is Finding.REPETITION
+    assert finding is SpeechFinding.REPETITION
     assert before + LOOP - 3 <= count <= before + max(WANDERING, LOOP + 1)
     assert watch.verdict().keep <= before + WANDERING
 
@@ -234,11 +249,11 @@ def test_a_loop_that_wobbles_is_found(kinds: int, before: int, seed: int):
 def test_a_text_that_repeats_itself_may_be_said_so():
     text = "ha ha ha ha ha ha ha ha ha ha ha ha."
     laughing = [5, 9, 13, 2, 7, 7] * 10
-    assert fed(Watch("What a lovely day it is, is it not."), laughing)[0] is Finding.REPETITION
+    assert fed(Watch("What a lovely day it is, is it not."), laughing)[0] is SpeechFinding.REPETITION
     watch = Watch(text)
     assert fed(watch, laughing) == (None, 60)
     finding, count = fed(watch, laughing * 20)
-    assert finding is Finding.REPETITION
+    assert finding is SpeechFinding.REPETITION
     assert watch.verdict().keep < 60 + count
 
 
@@ -247,16 +262,16 @@ def test_a_runaway_is_ended_when_a_slow_reader_is_done(text: str, seed: int):
     tokens = np.random.default_rng(seed).integers(0, 1024, MAX_TOKENS).tolist()
     watch = Watch(text)
     finding, count = fed(watch, tokens)
-    assert finding is Finding.RUNAWAY
+    assert finding is SpeechFinding.RUNAWAY
     assert count == watch.most == watch.length == round(pace(text).most * TOKENS_PER_SECOND)
-    assert watch.verdict() == Verdict(findings=(Finding.RUNAWAY,), keep=count)
+    assert watch.verdict() == Verdict(findings=(SpeechFinding.RUNAWAY,), keep=count)
 
 
 def test_the_models_limit_is_no_runaway():
     tokens = np.random.default_rng(3).integers(0, 1024, MAX_TOKENS).tolist()
     for limit in (MAX_TOKENS, 300):
         watch = Watch(LONG, limit)
-        assert fed(watch, tokens) == (Finding.LENGTH, limit)
+        assert fed(watch, tokens) == (SpeechFinding.LENGTH, limit)
         assert watch.verdict().finish_reason == "length"
 
 
@@ -270,7 +285,7 @@ def test_an_early_stop_is_found(text: str):
         for token in range(count):
             watch.feed(token)
         early = count < enough
-        assert watch.verdict().findings == ((Finding.EARLY_STOP,) if early else ())
+        assert watch.verdict().findings == ((SpeechFinding.EARLY_STOP,) if early else ())
         assert watch.verdict().finish_reason == "stop"
 
 
@@ -286,7 +301,7 @@ def test_real_speech_sounds_well(name: str):
     assert sound.speech[1] - sound.speech[0] > 0.9 * pcm.size / RATE
     # Nine decibels louder it is clipped; a third as loud it is what it was.
     loud = np.clip(pcm * 4.0, -32_768, 32_767).astype(np.int16)
-    assert listen(loud, RATE).findings == (Finding.CLIPPING,)
+    assert listen(loud, RATE).findings == (SpeechFinding.CLIPPING,)
     assert listen((pcm / 3).astype(np.int16), RATE).findings == ()
 
 
@@ -296,7 +311,7 @@ def test_a_silence_in_real_speech_is_found_where_it_is():
     middle = pcm.size // 2
     gap = (quiet(2.5) * 32_768).astype(np.int16)
     sound = listen(np.concatenate([pcm[:middle], gap, pcm[middle:]]), RATE)
-    assert sound.findings == (Finding.SILENCE,)
+    assert sound.findings == (SpeechFinding.SILENCE,)
     ((start, end),) = sound.pauses
     assert start == pytest.approx(middle / RATE, abs=0.2)
     assert end - start == pytest.approx(2.5, abs=0.3)
@@ -315,7 +330,7 @@ def test_a_silence_in_real_speech_is_found_where_it_is():
 )
 def test_silences(parts: tuple[npt.NDArray[np.float64], ...], pauses: list[tuple[float, float]]):
     sound = listen(np.concatenate(parts), RATE)
-    assert sound.findings == ((Finding.SILENCE,) if pauses else ())
+    assert sound.findings == ((SpeechFinding.SILENCE,) if pauses else ())
     assert [value for pause in sound.pauses for value in pause] == pytest.approx(
         [value for pause in pauses for value in pause], abs=0.011
     )
@@ -323,19 +338,24 @@ def test_silences(parts: tuple[npt.NDArray[np.float64], ...], pauses: list[tuple
 
 @pytest.mark.parametrize("pcm", [np.zeros(0), np.zeros(RATE, np.int16), np.full(RATE, 0.4), quiet(1.0)])
 def test_nothing_is_heard(pcm: npt.NDArray[np.float64]):
-    assert listen(pcm, RATE) == Sound(findings=(Finding.SILENT,), pauses=(), speech=(0.0, 0.0), clipped=0.0)
+    assert listen(pcm, RATE) == Sound(
+        findings=(SpeechFinding.SILENT,), pauses=(), speech=(0.0, 0.0), clipped=0.0
+    )
 
 
 def test_numbers_that_are_none_are_found():
     pcm = tone(1.0)
     pcm[500], pcm[900] = np.nan, np.inf
-    assert listen(pcm, RATE).findings == (Finding.BROKEN,)
-    assert listen(np.full(RATE, np.nan, np.float32), RATE).findings == (Finding.BROKEN, Finding.SILENT)
+    assert listen(pcm, RATE).findings == (SpeechFinding.BROKEN,)
+    assert listen(np.full(RATE, np.nan, np.float32), RATE).findings == (
+        SpeechFinding.BROKEN,
+        SpeechFinding.SILENT,
+    )
 
 
 def test_a_tanh_that_saturates_is_clipped():
     sound = listen(np.tanh(tone(1.0, level=12.0)), RATE)
-    assert sound.findings == (Finding.CLIPPING,)
+    assert sound.findings == (SpeechFinding.CLIPPING,)
     assert 0.5 < sound.clipped < 1.0
     assert listen(tone(1.0, level=1.0), RATE).clipped == pytest.approx(0.0, abs=0.02)
 
@@ -367,7 +387,12 @@ class Sampling:
 def test_of_two_tries_the_one_that_lacks_nothing_is_better():
     good, tail, short, mute = (
         Verdict(findings=findings)
-        for findings in ((), (Finding.RUNAWAY,), (Finding.EARLY_STOP,), (Finding.EARLY_STOP, Finding.SILENT))
+        for findings in (
+            (),
+            (SpeechFinding.RUNAWAY,),
+            (SpeechFinding.EARLY_STOP,),
+            (SpeechFinding.EARLY_STOP, SpeechFinding.SILENT),
+        )
     )
     assert good.badness == 0
     assert [*sorted((mute, tail, short, good), key=lambda verdict: verdict.badness)] == [
@@ -380,8 +405,8 @@ def test_of_two_tries_the_one_that_lacks_nothing_is_better():
 
 def test_what_is_heard_joins_the_verdict_once():
     sound = listen(quiet(1.0), RATE)
-    verdict = Verdict(findings=(Finding.RUNAWAY,), keep=9).heard(sound).heard(sound)
-    assert verdict == Verdict(findings=(Finding.RUNAWAY, Finding.SILENT), keep=9)
+    verdict = Verdict(findings=(SpeechFinding.RUNAWAY,), keep=9).heard(sound).heard(sound)
+    assert verdict == Verdict(findings=(SpeechFinding.RUNAWAY, SpeechFinding.SILENT), keep=9)
     assert verdict.finish_reason == "runaway"
 
 
@@ -399,22 +424,22 @@ def test_a_retry_is_seeded_anew_and_calmer():
 
 def test_a_loop_is_not_made_calmer():
     asked = Sampling(seed=7)
-    again = safer(asked, 1, (Finding.REPETITION,))
+    again = safer(asked, 1, (SpeechFinding.REPETITION,))
     assert (again.temperature, again.top_p) == (asked.temperature, asked.top_p)
     assert again.seed == safer(asked, 1).seed != asked.seed
 
 
 def test_what_stopped_early_may_not_do_so_again():
-    assert safer(Sampling(), 1, (Finding.EARLY_STOP,), 30).min_tokens == 30
-    assert safer(Sampling(min_tokens=40), 1, (Finding.EARLY_STOP,), 30).min_tokens == 40
-    assert safer(Sampling(), 1, (Finding.RUNAWAY,), 30).min_tokens == 0
+    assert safer(Sampling(), 1, (SpeechFinding.EARLY_STOP,), 30).min_tokens == 30
+    assert safer(Sampling(min_tokens=40), 1, (SpeechFinding.EARLY_STOP,), 30).min_tokens == 40
+    assert safer(Sampling(), 1, (SpeechFinding.RUNAWAY,), 30).min_tokens == 0
 
 
 def test_a_greedy_retry_draws_and_is_repeatable():
-    again = safer(Sampling(greedy=True), 1, (Finding.REPETITION,))
+    again = safer(Sampling(greedy=True), 1, (SpeechFinding.REPETITION,))
     assert (again.greedy, again.temperature) == (False, 0.3)
     assert again.seed is not None
-    assert again == safer(Sampling(greedy=True), 1, (Finding.REPETITION,))
+    assert again == safer(Sampling(greedy=True), 1, (SpeechFinding.REPETITION,))
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(1, 50), st.floats(0.0, 2.0), st.floats(0.0, 1.0))

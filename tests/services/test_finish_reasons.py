@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engines.contract import FINISH_REASONS, Speech, collect
-from engines.xtts.findings import ENDINGS, Finding
+from engines.xtts.findings import ENDINGS, SpeechFinding
 from services.metrics import Metrics
 from services.runner.app import create_runner_app
 from services.speech.response import FINISH_REASON_HEADER
@@ -198,5 +198,5 @@ def test_xtts_ends_as_the_contract_names_it() -> None:
     assert ("stop", *ENDINGS) == FINISH_REASONS
     assert all(
         Spoken.of(0, Speech(pcm=np.zeros(0, np.int16), findings=(finding,))).findings == (finding,)
-        for finding in Finding
+        for finding in SpeechFinding
     )

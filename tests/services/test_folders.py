@@ -247,7 +247,7 @@ def test_sweeping_leaves_what_is_not_an_upload(tmp_path: Path, monkeypatch: pyte
     (tmp_path / f"{uploads.PREFIX}link").symlink_to(target)
     dead = tmp_path / f"{uploads.PREFIX}dead"
     dead.mkdir()
-    old = time.time() - 10 * uploads.ABANDONED
+    old = time.time() - 10 * uploads.ABANDONED_SECONDS
     for path in (runtime.parent, dead, target):
         os.utime(path, (old, old))
     assert uploads.sweep_folders() == 1

@@ -13,16 +13,16 @@ from engines.contract import (
     EngineUnavailable,
     UnsupportedUtterance,
 )
-from services.wire.frames import MAX_FRAME, BrokenStream, Failure, FrameReader, Kind, frame
+from services.wire.frames import MAX_FRAME, BrokenStream, Failure, FrameKind, FrameReader, frame
 
-FRAMES = st.lists(st.tuples(st.sampled_from(Kind), st.binary(max_size=200)), max_size=10)
+FRAMES = st.lists(st.tuples(st.sampled_from(FrameKind), st.binary(max_size=200)), max_size=10)
 
 
 @given(FRAMES, st.lists(st.integers(1, 50), min_size=1, max_size=20))
-def test_frames_survive_any_cutting(frames: list[tuple[Kind, bytes]], cuts: list[int]) -> None:
+def test_frames_survive_any_cutting(frames: list[tuple[FrameKind, bytes]], cuts: list[int]) -> None:
     data = b"".join(frame(kind, payload) for kind, payload in frames)
     reader = FrameReader()
-    got: list[tuple[Kind, bytes]] = []
+    got: list[tuple[FrameKind, bytes]] = []
     at = 0
     while at < len(data):
         size = cuts[at % len(cuts)]
@@ -36,7 +36,7 @@ def test_noise_is_frames_or_broken(data: bytes) -> None:
     reader = FrameReader()
     with contextlib.suppress(BrokenStream):
         for kind, payload in reader.feed(data):
-            assert kind in Kind
+            assert kind in FrameKind
             assert len(payload) <= len(data)
 
 

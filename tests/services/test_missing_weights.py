@@ -43,7 +43,7 @@ def make(_type: str, config: EngineConfig) -> SyntheticEngine:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.directory.WATCH", 0.05)
+    monkeypatch.setattr("services.directory.POLL_SECONDS", 0.05)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 import pytest
 
 from services import names
-from services.names import COMPARED, LONGEST, MOST, nearest_names
+from services.names import COMPARED, MAX_COMPARED_CHARS, MOST, nearest_names
 
 VOICES = ["alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse"]
 
@@ -40,8 +40,8 @@ def test_few_names_are_compared_letter_by_letter_and_none_beyond_a_length(monkey
             looked_at += 1
             yield "ab" * 100 + str(number)
 
-    nearest_names("ba" * (LONGEST // 2), crafted(), most=3, cutoff=0.1)
+    nearest_names("ba" * (MAX_COMPARED_CHARS // 2), crafted(), most=3, cutoff=0.1)
     assert looked_at <= MOST
     assert 0 < len(compared) <= COMPARED
-    assert max(max(sizes) for sizes in compared) <= LONGEST
-    assert nearest_names("a" * (LONGEST + 1), ["a" * (LONGEST + 1)], most=1) == []
+    assert max(max(sizes) for sizes in compared) <= MAX_COMPARED_CHARS
+    assert nearest_names("a" * (MAX_COMPARED_CHARS + 1), ["a" * (MAX_COMPARED_CHARS + 1)], most=1) == []

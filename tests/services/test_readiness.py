@@ -172,13 +172,13 @@ async def test_many_ask_and_one_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     await asyncio.gather(*(probe.check() for _ in range(100)))
     await probe.check()
     assert tries == 1
-    monkeypatch.setattr(probe_module, "FRESH", -1.0)
+    monkeypatch.setattr(probe_module, "FRESH_SECONDS", -1.0)
     probe, tries, broken = Probe(work), 0, True
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
             await probe.check()
     assert tries == 2
-    monkeypatch.setattr(probe_module, "WAIT", 0.01)
+    monkeypatch.setattr(probe_module, "WAIT_SECONDS", 0.01)
     hanging.clear()
     for _ in range(3):
         with pytest.raises(TimeoutError):
@@ -186,6 +186,6 @@ async def test_many_ask_and_one_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tries == 3
     broken = False
     hanging.set()
-    monkeypatch.setattr(probe_module, "WAIT", 60.0)
+    monkeypatch.setattr(probe_module, "WAIT_SECONDS", 60.0)
     await probe.check()
     await probe.aclose()

@@ -26,7 +26,7 @@ from engines.synthetic import SyntheticEngine
 from services.runner import app as runner_module
 from services.runner import preparing, voice_routes
 from services.runner.app import RunnerToken, create_runner_app
-from services.runner.preparing import WAITING, Preparer
+from services.runner.preparing import WAITING, EnginePreparer
 from services.wire.client import MAX_SUPPLIES, EngineClient, VoiceReader
 from services.wire.frames import MISSED_HEADER, PREPARE_PATH, VOICES_PATH, Line, Spoken, SynthesisCall
 from services.wire.sample_frames import encode
@@ -432,14 +432,14 @@ async def test_speaking_goes_on_while_a_voice_is_prepared_and_hanging_up_stops_t
 
 
 async def test_voices_are_prepared_one_after_the_other_and_few_wait(monkeypatch: pytest.MonkeyPatch):
-    noted: list[Preparer] = []
+    noted: list[EnginePreparer] = []
 
-    class Noted(Preparer):
+    class Noted(EnginePreparer):
         def __init__(self, *parts: Any) -> None:
             super().__init__(*parts)
             noted.append(self)
 
-    monkeypatch.setattr(runner_module, "Preparer", Noted)
+    monkeypatch.setattr(runner_module, "EnginePreparer", Noted)
     studio = Studio(engine(options=SLOW))
     async with running(adapter=studio) as runner:
         loud = recording(300, 60.0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.contract import ReferenceSample, UnsupportedUtterance
-from services.wire.frames import BrokenStream, Kind, Recording, Recordings, frame
+from services.wire.frames import BrokenStream, FrameKind, RecordingHeader, Recordings, frame
 from services.wire.sample_frames import MAX_RECORDINGS, RecordingsReader, encode
 
 
@@ -24,8 +24,10 @@ def read(*pieces: bytes) -> list[ReferenceSample]:
 
 
 def announce(*recordings: tuple[int, int]) -> bytes:
-    announced = Recordings(recordings=tuple(Recording(samples=n, sample_rate=rate) for n, rate in recordings))
-    return frame(Kind.PREPARE, announced.model_dump_json().encode())
+    announced = Recordings(
+        recordings=tuple(RecordingHeader(samples=n, sample_rate=rate) for n, rate in recordings)
+    )
+    return frame(FrameKind.PREPARE, announced.model_dump_json().encode())
 
 
 @given(
@@ -71,7 +73,7 @@ def test_bounds_are_kept_before_any_audio(announced: list[tuple[int, int]], word
         RecordingsReader().feed(announce(*announced))
 
 
-AUDIO, END = frame(Kind.AUDIO, bytes(8)), frame(Kind.END)
+AUDIO, END = frame(FrameKind.AUDIO, bytes(8)), frame(FrameKind.END)
 FOUR = announce((4, 16_000))
 
 
@@ -81,19 +83,19 @@ FOUR = announce((4, 16_000))
         b"",
         FOUR,
         FOUR + AUDIO,
-        FOUR + frame(Kind.AUDIO, bytes(7)) + END,
-        FOUR + frame(Kind.AUDIO, bytes(9)) + END,
+        FOUR + frame(FrameKind.AUDIO, bytes(7)) + END,
+        FOUR + frame(FrameKind.AUDIO, bytes(9)) + END,
         FOUR + AUDIO + AUDIO + END,
-        FOUR + frame(Kind.AUDIO) + AUDIO + END,
+        FOUR + frame(FrameKind.AUDIO) + AUDIO + END,
         FOUR + FOUR + AUDIO + END,
         AUDIO + END,
         END,
         FOUR + AUDIO + END + END,
-        FOUR + frame(Kind.ERROR, b"{}"),
-        frame(Kind.PREPARE, b"{}"),
-        frame(Kind.PREPARE, b'{"recordings": [{"samples": -1, "sample_rate": 16000}]}'),
-        frame(Kind.PREPARE, b"\xff"),
-        frame(Kind.PREPARE, b'{"recordings": [{"samples": 0, "sample_rate": 16000}]}'),
+        FOUR + frame(FrameKind.ERROR, b"{}"),
+        frame(FrameKind.PREPARE, b"{}"),
+        frame(FrameKind.PREPARE, b'{"recordings": [{"samples": -1, "sample_rate": 16000}]}'),
+        frame(FrameKind.PREPARE, b"\xff"),
+        frame(FrameKind.PREPARE, b'{"recordings": [{"samples": 0, "sample_rate": 16000}]}'),
         b"\x09\x00\x00\x00\x00",
     ],
 )

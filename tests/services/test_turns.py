@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from services.sharing.slots import CLAIMANT, Claimant
-from services.sharing.turns import LONGEST_GAP, Turns
+from services.sharing.turns import MAX_GAP_SECONDS, Turns
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_between_two_turns_of_one_tenant_another_does_not_wait(
         with pytest.raises(StopIteration):
             waited.send(None)
         (seconds, go_on) = gaps.pop()
-        assert 0 <= seconds <= LONGEST_GAP
+        assert 0 <= seconds <= MAX_GAP_SECONDS
         go_on()
     assert not gaps
 

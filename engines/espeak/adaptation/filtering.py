@@ -22,7 +22,7 @@ from engines.recordings.spectra import (
     to_gains,
 )
 
-_LIMIT: Final = 8.0
+_MAX_NEPERS: Final = 8.0
 """Nepers of power (35 dB) that a band may be changed by."""
 _KNEE: Final = 0.8
 """Share of full scale from which peaks are rounded off instead of cut."""
@@ -65,7 +65,7 @@ class SpectralFilter:
         frames = frames_of(self._input)
         spectra = spectra_of(frames)
         inner = slice(CONTEXT, CONTEXT + count)
-        gains = to_gains(self._mover.change(describe(frames, spectra))[inner], _LIMIT)
+        gains = to_gains(self._mover.change(describe(frames, spectra))[inner], _MAX_NEPERS)
         done = self._overlapped(signals_of(spectra[inner] * gains) * SYNTHESIS_WINDOW)
         self._input = self._input[count * HOP :]
         lead = min(self._lead, len(done))

@@ -21,7 +21,7 @@ BERT_WIDE: Final = 1024
 """Features of the Chinese BERT; zero for every other language."""
 BERT: Final = 768
 """Features of the other languages' BERT, ``ja_bert`` in MeloTTS."""
-LONGEST: Final = 60.0
+MAX_UTTERANCE_SECONDS: Final = 60.0
 """Seconds of one utterance; the flow's attention takes memory by their square, 0.6 GB for as many."""
 
 
@@ -66,7 +66,7 @@ class Synthesizer(nn.Module):
     def __init__(self, config: MeloConfig) -> None:
         super().__init__()
         model = config.model
-        self._longest = int(LONGEST * config.data.sampling_rate / config.data.hop_length)
+        self._longest = int(MAX_UTTERANCE_SECONDS * config.data.sampling_rate / config.data.hop_length)
         self.enc_p = TextEncoder(config)
         self.dec = Decoder(model)
         self.flow = Flow(model)
@@ -104,7 +104,7 @@ class Synthesizer(nn.Module):
             ``hop_length`` samples each phone is held, ``(phones,)``.
 
         Raises:
-            UnsupportedUtterance: It would be longer than :data:`LONGEST`.
+            UnsupportedUtterance: It would be longer than :data:`MAX_UTTERANCE_SECONDS`.
             EngineUnavailable: The durations make no sense.
         """
         voice = self.emb_g.weight[speaker][None, :, None]
@@ -125,7 +125,8 @@ class Synthesizer(nn.Module):
         if not math.isfinite(total):
             raise EngineUnavailable("The base voice's durations are not numbers: its weights are damaged.")
         if total > self._longest:
-            message = f"The text would be spoken for more than {LONGEST:g} s. Shorten it, or speak it faster."
+            longest = f"{MAX_UTTERANCE_SECONDS:g} s"
+            message = f"The text would be spoken for more than {longest}. Shorten it, or speak it faster."
             raise UnsupportedUtterance(message, param="input")
         frames = durations.long()
         if total == 0:

@@ -7,7 +7,7 @@ from engines.openvoice.melo.arpabet import from_ipa
 from engines.phonemes.phonemizer import Phonemizer
 
 VOICE: Final = "gmw/en-US"
-LONGEST: Final = 100
+MAX_WORD_CHARS: Final = 100
 """Characters of a word; what is longer is no word."""
 WORDS: Final = 1_000
 """In one question; an utterance has fewer."""
@@ -31,7 +31,7 @@ class ArpabetPhonemizer:
             EngineUnavailable: eSpeak NG is not installed, or exited twice.
         """
         asked = list(dict.fromkeys(words))[:WORDS]
-        said = await self._ipa.ipa([(VOICE, word[:LONGEST]) for word in asked])
+        said = await self._ipa.ipa([(VOICE, word[:MAX_WORD_CHARS]) for word in asked])
         phones = {word: _ARTICLE.get(word) or from_ipa(ipa) for word, ipa in zip(asked, said, strict=True)}
         return [phones.get(word, ()) for word in words]
 

@@ -6,7 +6,7 @@ from engines.acceptance import accepted, notice_of
 from engines.config import EngineConfig
 from engines.contract import EngineAdapter, Fetched
 from engines.registry import UnknownEngineType, get_engine_adapter
-from services.cli.checkup.finding import Finding, Level, ok, problem, skipped, warning
+from services.cli.checkup.finding import CheckResult, Level, ok, problem, skipped, warning
 from services.cli.requirements import missing
 from services.config import Settings
 from services.models.catalogue import catalogue
@@ -16,7 +16,7 @@ from services.models.placing import weights_of
 from services.models.weights import Weights
 
 
-def engines(settings: Settings) -> Iterator[Finding]:
+def engines(settings: Settings) -> Iterator[CheckResult]:
     """Each enabled engine of this host; nothing is loaded for it."""
     if missing():
         yield skipped("Engines", "not needed by a client; the server's packages are not installed")
@@ -31,7 +31,7 @@ def engines(settings: Settings) -> Iterator[Finding]:
             yield _engine(engine, weights_of(engine, models, folder))
 
 
-def _engine(config: EngineConfig, weights: Weights | None) -> Finding:
+def _engine(config: EngineConfig, weights: Weights | None) -> CheckResult:
     subject = f"Engine {config.name}"
     if weights is not None:
         config = weights.placed(config)
@@ -50,7 +50,7 @@ def _engine(config: EngineConfig, weights: Weights | None) -> Finding:
     return found
 
 
-def _license(subject: str, engine: EngineAdapter, accept: str | None) -> Finding:
+def _license(subject: str, engine: EngineAdapter, accept: str | None) -> CheckResult:
     may = accepted(engine, accept)
     if may is False:
         message = f"it does not load until you accept its licence, {engine.license}: {notice_of(engine)}"

@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was found.
 
     Attributes:
@@ -30,21 +30,21 @@ class Finding:
     remedy: str | None = None
 
 
-def ok(subject: str, message: str) -> Finding:
+def ok(subject: str, message: str) -> CheckResult:
     """All is well."""
-    return Finding(subject, Level.OK, message)
+    return CheckResult(subject, Level.OK, message)
 
 
-def warning(subject: str, message: str, remedy: str) -> Finding:
+def warning(subject: str, message: str, remedy: str) -> CheckResult:
     """It works, with less than it could."""
-    return Finding(subject, Level.WARNING, message, remedy)
+    return CheckResult(subject, Level.WARNING, message, remedy)
 
 
-def problem(subject: str, message: str, remedy: str) -> Finding:
+def problem(subject: str, message: str, remedy: str) -> CheckResult:
     """It does not work."""
-    return Finding(subject, Level.PROBLEM, message, remedy)
+    return CheckResult(subject, Level.PROBLEM, message, remedy)
 
 
-def skipped(subject: str, message: str) -> Finding:
+def skipped(subject: str, message: str) -> CheckResult:
     """Not looked at, because it is not used."""
-    return Finding(subject, Level.SKIPPED, message)
+    return CheckResult(subject, Level.SKIPPED, message)

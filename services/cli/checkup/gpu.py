@@ -5,16 +5,16 @@ import subprocess
 from importlib.util import find_spec
 from typing import Final
 
-from services.cli.checkup.finding import Finding, ok, skipped, warning
+from services.cli.checkup.finding import CheckResult, ok, skipped, warning
 from services.cli.checkup.probe import ProbeError, probe
 
-TORCH_TIMEOUT: Final = 90.0
+TORCH_TIMEOUT_SECONDS: Final = 90.0
 """Seconds; the first import reads hundreds of megabytes."""
 
-DRIVER_TIMEOUT: Final = 15.0
+DRIVER_TIMEOUT_SECONDS: Final = 15.0
 
 
-def gpu() -> Finding:
+def gpu() -> CheckResult:
     """The GPU that PyTorch would use. The embedded engine needs none."""
     subject = "GPU"
     cards = _cards()
@@ -22,7 +22,7 @@ def gpu() -> Finding:
         message = f"{cards or 'none'}; PyTorch is not installed, and the embedded engine needs neither"
         return ok(subject, message) if cards else skipped(subject, message)
     try:
-        found = probe("services.cli.checkup.gpu_probe", timeout=TORCH_TIMEOUT)
+        found = probe("services.cli.checkup.gpu_probe", timeout=TORCH_TIMEOUT_SECONDS)
     except ProbeError as error:
         return warning(subject, f"PyTorch cannot be imported: {error}", "Reinstall torch for this machine.")
     torch = f"PyTorch {found['version']}"
@@ -44,7 +44,7 @@ def _cards() -> str:
             [command, "--query-gpu=name", "--format=csv,noheader"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=DRIVER_TIMEOUT,
+            timeout=DRIVER_TIMEOUT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

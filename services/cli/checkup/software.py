@@ -9,7 +9,7 @@ from typing import Final
 
 from services.audio.codings import Compressed
 from services.audio.formats import FORMATS
-from services.cli.checkup.finding import Finding, ok, problem, skipped, warning
+from services.cli.checkup.finding import CheckResult, ok, problem, skipped, warning
 from services.cli.checkup.probe import ProbeError, probe
 from services.cli.player import FILE_PLAYERS, STREAM_PLAYERS
 from services.cli.requirements import FASTER_MODULES, INSTALL_SERVER, SERVER_MODULES, missing
@@ -22,7 +22,7 @@ ENCODERS: Final = {
 """Format → the encoder of PyAV that writes it."""
 
 
-def python() -> Finding:
+def python() -> CheckResult:
     """Whether this Python is new enough."""
     running = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info < OLDEST_PYTHON:
@@ -30,7 +30,7 @@ def python() -> Finding:
     return ok("Python", f"{running}, {sys.executable}")
 
 
-def packages() -> Iterator[Finding]:
+def packages() -> Iterator[CheckResult]:
     """What the server needs; an installation with none of it is a client's."""
     absent = missing()
     # Some of the others may be there for another package's sake.
@@ -50,14 +50,14 @@ def packages() -> Iterator[Finding]:
         yield warning(subject, message, INSTALL_SERVER) if name in absent else _installed(subject, name)
 
 
-def _installed(subject: str, name: str) -> Finding:
+def _installed(subject: str, name: str) -> CheckResult:
     try:
         return ok(subject, version(name))
     except PackageNotFoundError:
         return ok(subject, "present, of unknown version")
 
 
-def embedded_engine() -> Finding:
+def embedded_engine() -> CheckResult:
     """Whether the embedded engine speaks."""
     subject = "eSpeak NG"
     if find_spec("espeakng_loader") is None:
@@ -74,7 +74,7 @@ def embedded_engine() -> Finding:
     )
 
 
-def encoders() -> Finding:
+def encoders() -> CheckResult:
     """Whether the audio library writes every compressed format."""
     subject = "Audio encoders"
     if find_spec("av") is None:
@@ -95,7 +95,7 @@ def encoders() -> Finding:
     return ok(subject, f"{', '.join(ENCODERS)}; wav, pcm, µ-law and A-law need none")
 
 
-def programs() -> Iterator[Finding]:
+def programs() -> Iterator[CheckResult]:
     """Programs that are useful beside the server, and needed by none of it."""
     players = [name for name in {**STREAM_PLAYERS, **FILE_PLAYERS} if shutil.which(name)]
     if players:

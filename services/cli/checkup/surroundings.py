@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from services.cli.checkup.finding import Finding, ok, problem, skipped, warning
+from services.cli.checkup.finding import CheckResult, ok, problem, skipped, warning
 from services.cli.port import AddressError, check_free, owner, readiness, resolve
 from services.cli.requirements import missing
 from services.cli.url import server_url
@@ -32,7 +32,7 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = {
 }
 
 
-def port(settings: Settings) -> Finding:
+def port(settings: Settings) -> CheckResult:
     """Whether the server can listen, or already does."""
     subject = "Port"
     server = settings.server
@@ -60,7 +60,7 @@ def _unready(ready: Mapping[str, object]) -> str:
     return "; ".join(reasons) or str(ready["status"])
 
 
-def stores(settings: Settings) -> Iterator[Finding]:
+def stores(settings: Settings) -> Iterator[CheckResult]:
     """The database, Redis and the object store, as far as they are configured."""
     storage = settings.storage
     database = storage.db_url.get_secret_value()
@@ -85,7 +85,7 @@ def stores(settings: Settings) -> Iterator[Finding]:
         yield skipped("Object store", "Amazon S3; contacted only when it is used")
 
 
-def privacy(loaded: LoadedSettings) -> Iterator[Finding]:
+def privacy(loaded: LoadedSettings) -> Iterator[CheckResult]:
     """Whether others on this machine can read the data and the secrets; nothing where modes mean nothing."""
     if os.name != "posix" or missing():
         return
@@ -101,14 +101,14 @@ def privacy(loaded: LoadedSettings) -> Iterator[Finding]:
         yield ok("Privacy", "no other user of this machine can read the data or the secrets")
 
 
-def runners(settings: Settings) -> Iterator[Finding]:
+def runners(settings: Settings) -> Iterator[CheckResult]:
     """The runners on other hosts."""
     for engine in settings.enabled_engines:
         if engine.url is not None:
             yield _reachable(f"Runner of {engine.name}", engine.url, f"engines.{engine.name}.url")
 
 
-def _folder(subject: str, folder: Path) -> Finding:
+def _folder(subject: str, folder: Path) -> CheckResult:
     """Whether a folder can be written, or made, and how much fits into it."""
     folder = folder.absolute()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -123,7 +123,7 @@ def _folder(subject: str, folder: Path) -> Finding:
     return warning(subject, message, "Free some disk space soon.") if free < SCARCE else ok(subject, message)
 
 
-def _reachable(subject: str, url: str, key: str) -> Finding:
+def _reachable(subject: str, url: str, key: str) -> CheckResult:
     """Whether something listens at a URL; whether it lets us in is seen when it is used."""
     shown = mask_url(url)
     remedy = f"Start it, or change {key}."

@@ -27,10 +27,10 @@ from services.cli.voice.watch import settled
 
 SUFFIX: Final = ".awaazvoice.zip"
 
-LONGEST: Final = 100
+MAX_FILE_NAME_CHARS: Final = 100
 """Characters of a voice's name that become part of a file's."""
 
-PATIENCE: Final = 120.0
+TIMEOUT_SECONDS: Final = 120.0
 """Seconds to wait for the next bytes: a voice is gathered before the first is sent."""
 
 
@@ -45,7 +45,7 @@ def export(
     api_key: KeyOption = None,
 ) -> None:
     """Export a voice to one file. Anyone who has it can speak in that voice: keep it safe."""
-    with terminable(), Client(find_server(url, api_key), timeout=PATIENCE) as client:
+    with terminable(), Client(find_server(url, api_key), timeout=TIMEOUT_SECONDS) as client:
         found = find_voice(client, voice)
         target = out or Path(f"{_file_name(str(found['name'])) or found['id']}{SUFFIX}")
         if out is None and target.exists():
@@ -98,4 +98,4 @@ def _file_name(name: str) -> str:
     """A voice's name without what no file's name takes."""
     # Marks too: in Devanagari they are the vowels.
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "-_" else "-" for c in name)
-    return "-".join(piece for piece in kept.split("-") if piece)[:LONGEST]
+    return "-".join(piece for piece in kept.split("-") if piece)[:MAX_FILE_NAME_CHARS]

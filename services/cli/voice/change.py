@@ -11,7 +11,7 @@ from services.cli.console import output, reported
 from services.cli.voice.create import JsonOption, NoWaitOption, TimeoutOption, attest, finish
 from services.cli.voice.listing import VoiceArgument
 from services.cli.voice.lookup import find_voice
-from services.cli.voice.watch import PATIENCE
+from services.cli.voice.watch import TIMEOUT_SECONDS
 
 AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="The alias, such as `alloy`.")]
 
@@ -62,7 +62,7 @@ def prepare(
     voice: VoiceArgument,
     *,
     no_wait: NoWaitOption = False,
-    timeout: TimeoutOption = PATIENCE,
+    timeout: TimeoutOption = TIMEOUT_SECONDS,
     as_json: JsonOption = False,
     url: UrlOption = None,
     api_key: KeyOption = None,

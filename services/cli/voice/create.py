@@ -10,10 +10,10 @@ import typer
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import USAGE, CommandError, messages, output, print_json, reported
-from services.cli.voice.files import Recording, find_recordings
+from services.cli.voice.files import RecordingFile, find_recordings
 from services.cli.voice.report import described, quality
 from services.cli.voice.upload import upload
-from services.cli.voice.watch import PATIENCE, check_ready, watch
+from services.cli.voice.watch import TIMEOUT_SECONDS, check_ready, watch
 
 TranscriptsOption = Annotated[
     Path | None,
@@ -66,7 +66,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
         str | None, typer.Option("--consent-text", help="What the speaker declares, in their words.")
     ] = None,
     no_wait: NoWaitOption = False,
-    timeout: TimeoutOption = PATIENCE,
+    timeout: TimeoutOption = TIMEOUT_SECONDS,
     as_json: JsonOption = False,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -94,7 +94,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
 
 
 def send_recordings(
-    client: Client, path: str, fields: Mapping[str, str | Sequence[str]], recordings: Sequence[Recording]
+    client: Client, path: str, fields: Mapping[str, str | Sequence[str]], recordings: Sequence[RecordingFile]
 ) -> Mapping[str, Any]:
     """Send recordings with what is said in them; gives the answer.
 
@@ -125,7 +125,11 @@ def attest(
 
 
 def finish(
-    client: Client, voice: Mapping[str, Any], *, patience: float | None = PATIENCE, as_json: bool = False
+    client: Client,
+    voice: Mapping[str, Any],
+    *,
+    patience: float | None = TIMEOUT_SECONDS,
+    as_json: bool = False,
 ) -> None:
     """Watch a voice until it is prepared, and show it with its recordings.
 

@@ -16,14 +16,14 @@ from services.cli.text import read_text
 MOST_FILES: Final = 1_000
 """Recordings of one voice; a server's own limit is lower."""
 
-LONGEST: Final = 5_000
+MAX_TRANSCRIPT_CHARS: Final = 5_000
 """Characters of a transcript."""
 
 _DIGITS: Final = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordingFile:
     """A recording to send.
 
     Attributes:
@@ -37,7 +37,7 @@ class Recording:
 
 def find_recordings(
     patterns: Sequence[str], transcripts: Path | None = None, *, neighbours: bool = True
-) -> list[Recording]:
+) -> list[RecordingFile]:
     """The recordings that patterns match, each with its transcript.
 
     Args:
@@ -56,10 +56,11 @@ def find_recordings(
     else:
         texts = [""] * len(paths)
     for path, text in zip(paths, texts, strict=True):
-        if len(text) > LONGEST:
-            message = f"The transcript of {path} has {len(text):,} characters; the limit is {LONGEST:,}."
+        if len(text) > MAX_TRANSCRIPT_CHARS:
+            limit = f"{MAX_TRANSCRIPT_CHARS:,}"
+            message = f"The transcript of {path} has {len(text):,} characters; the limit is {limit}."
             raise CommandError(message, "To use none: --no-transcripts.", status=USAGE)
-    return [Recording(path, text) for path, text in zip(paths, texts, strict=True)]
+    return [RecordingFile(path, text) for path, text in zip(paths, texts, strict=True)]
 
 
 def read_transcripts(file: Path, paths: Sequence[Path]) -> list[str]:

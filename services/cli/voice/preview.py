@@ -13,7 +13,7 @@ from services.cli.sink import terminable
 from services.cli.voice.listing import VoiceArgument
 from services.cli.voice.lookup import find_voice
 
-PATIENCE: Final = 120.0
+TIMEOUT_SECONDS: Final = 120.0
 """Seconds to wait for the next audio."""
 
 
@@ -43,6 +43,6 @@ def preview(  # noqa: PLR0913 - one parameter for each option
     delivery = Delivery.checked(out, audio_format, play)
     given = {"text": text, "engine": engine}
     params = {name: value for name, value in given.items() if value is not None}
-    with terminable(), Client(find_server(url, api_key), timeout=PATIENCE) as client:
+    with terminable(), Client(find_server(url, api_key), timeout=TIMEOUT_SECONDS) as client:
         path = f"/voices/{find_voice(client, voice)['id']}/preview"
         delivery.deliver(lambda form: client.download(path, {**params, "response_format": form}))

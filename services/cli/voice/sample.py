@@ -17,10 +17,10 @@ from services.cli.voice.create import (
     finish,
     send_recordings,
 )
-from services.cli.voice.files import Recording, find_recordings
+from services.cli.voice.files import RecordingFile, find_recordings
 from services.cli.voice.listing import VoiceArgument
 from services.cli.voice.lookup import find_voice
-from services.cli.voice.watch import PATIENCE
+from services.cli.voice.watch import TIMEOUT_SECONDS
 
 app = typer.Typer(help="Add and remove the recordings of a voice.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def add(  # noqa: PLR0913 - one parameter for each option
     transcripts: TranscriptsOption = None,
     no_transcripts: NeighboursOption = False,
     no_wait: NoWaitOption = False,
-    timeout: TimeoutOption = PATIENCE,
+    timeout: TimeoutOption = TIMEOUT_SECONDS,
     as_json: JsonOption = False,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -51,7 +51,7 @@ def add(  # noqa: PLR0913 - one parameter for each option
                 f"Give --transcript once for each of the {len(recordings)} recordings, or --transcripts."
             )
             raise CommandError(message, status=USAGE)
-        recordings = [Recording(r.path, text) for r, text in zip(recordings, transcript, strict=True)]
+        recordings = [RecordingFile(r.path, text) for r, text in zip(recordings, transcript, strict=True)]
     with Client(find_server(url, api_key)) as client:
         found = find_voice(client, voice)
         answer = send_recordings(client, f"/voices/{found['id']}/samples", {}, recordings)

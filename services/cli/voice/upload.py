@@ -19,7 +19,7 @@ from rich.progress import (
 from services.cli.client import Client
 from services.cli.console import CommandError, messages
 
-PATIENCE: Final = 900.0
+TIMEOUT_SECONDS: Final = 900.0
 """Seconds to wait for the answer: a server looks at one recording after the other."""
 
 
@@ -98,4 +98,4 @@ def upload(
             opened.append((field, (file.name.encode("utf-8", "replace").decode(), counted)))
         bar.update(task, total=left)
         stack.enter_context(bar)
-        return client.upload(path, fields, opened, timeout=PATIENCE)
+        return client.upload(path, fields, opened, timeout=TIMEOUT_SECONDS)

@@ -15,17 +15,17 @@ from services.cli.voice.report import state_text
 
 BUSY: Final = frozenset({"pending", "processing"})
 
-PATIENCE: Final = 300.0
+TIMEOUT_SECONDS: Final = 300.0
 """Seconds that a voice has to be prepared."""
 
-SILENCE: Final = 30.0
+SILENCE_SECONDS: Final = 30.0
 """Seconds without news after which the server is asked anew."""
 
-PAUSE: Final = 0.5
+POLL_SECONDS: Final = 0.5
 """Seconds at least between two times it is asked."""
 
 
-def watch(client: Client, voice: Mapping[str, Any], patience: float = PATIENCE) -> Mapping[str, Any]:
+def watch(client: Client, voice: Mapping[str, Any], patience: float = TIMEOUT_SECONDS) -> Mapping[str, Any]:
     """Show what becomes of a voice, until nothing is left to come; gives it as it is then.
 
     Args:
@@ -78,7 +78,7 @@ def _news(client: Client, voice_id: str, end: float) -> Iterator[Mapping[str, An
     while (left := end - time.monotonic()) > 0:
         began = time.monotonic()
         try:
-            with client.events(f"/voices/{voice_id}/events", timeout=min(left, SILENCE)) as events:
+            with client.events(f"/voices/{voice_id}/events", timeout=min(left, SILENCE_SECONDS)) as events:
                 for name, shown in events:
                     if name == "error":
                         error: Mapping[str, Any] = shown.get("error") or {}
@@ -89,7 +89,7 @@ def _news(client: Client, voice_id: str, end: float) -> Iterator[Mapping[str, An
         except SilenceError:
             # Nothing happens to it, or something between here and there has lost the connection.
             continue
-        time.sleep(max(0.0, min(PAUSE - (time.monotonic() - began), end - time.monotonic())))
+        time.sleep(max(0.0, min(POLL_SECONDS - (time.monotonic() - began), end - time.monotonic())))
 
 
 class _Board:

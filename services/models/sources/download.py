@@ -12,13 +12,13 @@ import httpx
 
 from services.models.errors import SourceDownError, SourceError, WrongError, reason_of
 from services.models.manifest import ModelFile
-from services.models.meter import Meter
+from services.models.meter import Progress
 from services.models.staging import Staging, bounded, writing
 
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
 """Seconds to reach each address of the hub: where a firewall is in the way, another source is tried soon."""
 
-READ_TIMEOUT: Final = 30.0
+READ_TIMEOUT_SECONDS: Final = 30.0
 """Seconds to wait for the next bytes."""
 
 IDLE_TRIES: Final = 2
@@ -29,7 +29,7 @@ MAX_TRIES: Final = 100
 
 _RIGHTS: Final = "Set HF_TOKEN to a token that may read the repository."
 
-PAUSE: Final = 1.0
+RETRY_SECONDS: Final = 1.0
 """Seconds between two tries."""
 
 
@@ -39,7 +39,7 @@ def client() -> httpx.Client:
     Raises:
         SourceDownError: The environment's proxy or certificates cannot be used.
     """
-    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+    timeout = httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
     try:
         return httpx.Client(timeout=timeout, follow_redirects=True)
     except Exception as error:
@@ -69,7 +69,7 @@ class Download:
         self._staging = staging
         self._resumed = False
 
-    def run(self, meter: Meter, before: int) -> None:
+    def run(self, meter: Progress, before: int) -> None:
         """Fetch it, in as many tries as it takes.
 
         Args:
@@ -88,7 +88,7 @@ class Download:
             self._complete(meter, before)
         self._staging.accept(self._file)
 
-    def _complete(self, meter: Meter, before: int) -> None:
+    def _complete(self, meter: Progress, before: int) -> None:
         """Bring what is lacking, and see that it is right; what is wrong is removed."""
         try:
             self._bring(meter, before)
@@ -99,7 +99,7 @@ class Download:
             self._part.unlink(missing_ok=True)
             raise
 
-    def _bring(self, meter: Meter, before: int) -> None:
+    def _bring(self, meter: Progress, before: int) -> None:
         brought, idle = False, 0
         for _ in range(MAX_TRIES):
             size = self._size()
@@ -111,7 +111,7 @@ class Download:
                 brought, idle = brought or more, 0 if more else idle + 1
                 if idle == IDLE_TRIES or not _may_pass(error, brought):
                     raise SourceDownError(_told(error)) from error
-                time.sleep(PAUSE)
+                time.sleep(RETRY_SECONDS)
             else:
                 return
         raise SourceDownError(f"the connection was cut {MAX_TRIES} times")
@@ -189,7 +189,7 @@ def _told(error: Exception) -> str:
         # What the error says may hold the token.
         return "the request cannot be sent: HF_TOKEN may have characters that no token has"
     if isinstance(error, httpx.ConnectTimeout):
-        return f"it cannot be reached (no connection within {CONNECT_TIMEOUT:g} s)"
+        return f"it cannot be reached (no connection within {CONNECT_TIMEOUT_SECONDS:g} s)"
     if isinstance(error, httpx.ConnectError):
         return f"it cannot be reached ({error})"
     return f"the connection was cut ({error or type(error).__name__})"

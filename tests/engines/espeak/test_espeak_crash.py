@@ -27,7 +27,7 @@ from engines.contract import (
 )
 from engines.espeak.adapter import EspeakEngine
 from engines.espeak.process import HIGH_WATER, WorkerProcess
-from engines.espeak.wire import CLOSING, Kind, Request
+from engines.espeak.wire import CLOSING, MessageKind, Request
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -117,15 +117,19 @@ async def test_a_worker_stops_what_is_aborted_and_speaks_the_rest(engine: Espeak
     assert engine._pool
     worker = engine._pool.workers[0]
     ids = [worker.speak(Request(LONG, "gmw/en", 175)) for _ in range(3)]
-    assert (await worker.receive(5)).kind is Kind.PCM
+    assert (await worker.receive(5)).kind is MessageKind.PCM
     for request_id in ids[:2]:
         worker.abort(request_id)
-    closings: list[tuple[int, Kind]] = []
+    closings: list[tuple[int, MessageKind]] = []
     while len(closings) < 3:
         frame = await worker.receive(5)
         if frame.kind in CLOSING:
             closings.append((frame.id, frame.kind))
-    assert closings == [(ids[0], Kind.ABORTED), (ids[1], Kind.ABORTED), (ids[2], Kind.DONE)]
+    assert closings == [
+        (ids[0], MessageKind.ABORTED),
+        (ids[1], MessageKind.ABORTED),
+        (ids[2], MessageKind.DONE),
+    ]
     assert not worker.busy
 
 

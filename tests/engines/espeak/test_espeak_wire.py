@@ -6,8 +6,8 @@ from engines.espeak.wire import (
     HEADER,
     MAX_PAYLOAD,
     Frame,
-    Kind,
     Mark,
+    MessageKind,
     ProtocolError,
     Request,
     pack_frame,
@@ -47,7 +47,7 @@ def test_ready_tells_rate_and_version():
 
 
 @given(
-    st.lists(st.builds(Frame, st.sampled_from(Kind), numbers, st.binary(max_size=50)), max_size=8),
+    st.lists(st.builds(Frame, st.sampled_from(MessageKind), numbers, st.binary(max_size=50)), max_size=8),
     st.integers(1, 40),
 )
 def test_frames_survive_any_cutting(frames: list[Frame], size: int):
@@ -61,7 +61,7 @@ def test_frames_survive_any_cutting(frames: list[Frame], size: int):
     assert not buffer
 
 
-@pytest.mark.parametrize("header", [HEADER.pack(Kind.PCM, 1, MAX_PAYLOAD + 1), HEADER.pack(99, 1, 0)])
+@pytest.mark.parametrize("header", [HEADER.pack(MessageKind.PCM, 1, MAX_PAYLOAD + 1), HEADER.pack(99, 1, 0)])
 def test_nonsense_is_refused_at_once(header: bytes):
     with pytest.raises(ProtocolError):
         list(take_frames(bytearray(header)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.console import CommandError
-from services.cli.voice.files import LONGEST, MOST_FILES, find_recordings
+from services.cli.voice.files import MAX_TRANSCRIPT_CHARS, MOST_FILES, find_recordings
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_names_that_two_recordings_have(folder: Path):
         ("t.tsv", "1.wav One.", "t.tsv:1"),
         ("t.txt", "One.", "1 lines, and there are 3"),
         ("t.srt", "One.", "cannot be inferred"),
-        ("t.tsv", f"1.wav\t{'a' * (LONGEST + 1)}", "1.wav has 5,001 characters"),
+        ("t.tsv", f"1.wav\t{'a' * (MAX_TRANSCRIPT_CHARS + 1)}", "1.wav has 5,001 characters"),
         ("none.json", None, "cannot be read"),
     ],
 )

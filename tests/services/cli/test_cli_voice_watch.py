@@ -69,7 +69,7 @@ def test_a_stream_that_ends_early_is_taken_up_again(listening_: Listening) -> No
 
 
 def test_a_silent_stream_is_taken_up_again(listening_: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_watch, "SILENCE", 0.2)
+    monkeypatch.setattr(voice_watch, "SILENCE_SECONDS", 0.2)
     assert watched(listening_, [[event(voice())], [], [READY]], silent=2)["state"] == "ready"
 
 

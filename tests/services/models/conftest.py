@@ -25,7 +25,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("npm_config_userconfig", str(tmp_path / "npmrc"))
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
-    monkeypatch.setattr("services.models.sources.download.PAUSE", 0.01)
+    monkeypatch.setattr("services.models.sources.download.RETRY_SECONDS", 0.01)
 
 
 @pytest.fixture

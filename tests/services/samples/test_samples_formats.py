@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.samples.cut import PAUSE
-from services.samples.loudness import Meter
+from services.samples.cut import MAX_PAUSE_SECONDS
+from services.samples.loudness import LoudnessMeter
 from services.samples.report import SampleReport
 
 import media
@@ -29,7 +29,7 @@ def canonical(path: Path) -> np.ndarray:
 
 
 def loudness(sound: np.ndarray) -> float:
-    meter = Meter(24_000)
+    meter = LoudnessMeter(24_000)
     meter.feed(sound)
     return meter.integrated()
 
@@ -69,7 +69,7 @@ async def test_long_pauses_are_shortened_and_short_ones_kept(tmp_path: Path):
     report = await examine(media.wav(media.pcm16(sound)), tmp_path)
     spoken = (first.size + second.size + third.size + short.size) / RATE
     # The engine's own sentences begin and end with some silence.
-    assert report.seconds == pytest.approx(spoken + PAUSE, abs=1.0)
+    assert report.seconds == pytest.approx(spoken + MAX_PAUSE_SECONDS, abs=1.0)
     assert report.source.seconds == pytest.approx(sound.size / RATE, abs=0.01)
     made = np.abs(canonical(tmp_path / "canonical.wav"))
     assert made[: round(0.1 * RATE)].max() < 0.01

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.samples.loudness import SILENT, Meter
+from services.samples.loudness import SILENT, LoudnessMeter
 
 import media
 from speaking import speech
@@ -31,24 +31,24 @@ def by_ffmpeg(path: Path) -> float:
 def test_it_measures_what_ffmpeg_measures(tmp_path: Path, voice: str, gain: float):
     sound = speech(voice, count=2, pause=1.5) * np.float32(gain)
     (tmp_path / "a.wav").write_bytes(media.wav(media.pcm16(sound)))
-    meter = Meter(RATE)
+    meter = LoudnessMeter(RATE)
     for start in range(0, sound.size, 7_777):
         meter.feed(sound[start : start + 7_777])
     assert meter.integrated() == pytest.approx(by_ffmpeg(tmp_path / "a.wav"), abs=0.2)
 
 
 def test_the_standards_sine():
-    meter = Meter(48_000)
+    meter = LoudnessMeter(48_000)
     meter.feed(np.sin(2 * np.pi * 997 * np.arange(96_000) / 48_000).astype(np.float32))
     assert meter.integrated() == pytest.approx(-3.01, abs=0.05)
 
 
 def test_what_is_short_or_silent():
-    assert Meter(RATE).integrated() == SILENT
-    silent = Meter(RATE)
+    assert LoudnessMeter(RATE).integrated() == SILENT
+    silent = LoudnessMeter(RATE)
     silent.feed(np.zeros(RATE, np.float32))
     assert silent.integrated() == SILENT
-    long, short = Meter(RATE), Meter(RATE)
+    long, short = LoudnessMeter(RATE), LoudnessMeter(RATE)
     tone = (0.1 * np.sin(2 * np.pi * 997 * np.arange(RATE) / RATE)).astype(np.float32)
     long.feed(tone)
     short.feed(tone[: RATE // 5])  # less than a block

@@ -16,7 +16,7 @@ import pytest
 from storage.config import ObjectStoreConfig
 from storage.objects.choose import open_object_store
 from storage.objects.contract import (
-    ABANDONED,
+    ABANDONED_SECONDS,
     InvalidKey,
     InvalidRange,
     ObjectInfo,
@@ -328,7 +328,7 @@ async def test_a_crash_in_the_middle_leaves_no_object_and_is_swept(tmp_path: Pat
     (left,) = tmp_path.rglob(f"*{PARTIAL}")
     assert await keys(store, "") == []
     assert await store.sweep() == 0
-    old = time.time() - ABANDONED - 1
+    old = time.time() - ABANDONED_SECONDS - 1
     os.utime(left, (old, old))
     assert await store.sweep() == 1
     assert not left.exists()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engines.contract import Abandoned, Pcm, ReferenceSample, UnsupportedUtterance, VoiceEmbeddingRef
-from engines.xtts.checkpoint import Checkpoint, Settings, load_checkpoint
+from engines.xtts.checkpoint import Checkpoint, ModelSettings, load_checkpoint
 from engines.xtts.conditioning import Conditioning, condition
 
 from stock_xtts import load_stock
@@ -31,7 +31,9 @@ def stock(tiny_xtts: Path) -> Any:
 
 
 def with_settings(checkpoint: Checkpoint, **changes: Any) -> Checkpoint:
-    return replace(checkpoint, settings=Settings.model_validate(checkpoint.settings.model_dump() | changes))
+    return replace(
+        checkpoint, settings=ModelSettings.model_validate(checkpoint.settings.model_dump() | changes)
+    )
 
 
 def voice(seconds: float, rate: int = RATE, pitch: float = 120.0, scale: float = 0.5) -> Pcm:
@@ -48,7 +50,7 @@ def sample(pcm: Pcm, rate: int = RATE) -> ReferenceSample:
 
 
 def by_stock(
-    stock: Any, monkeypatch: pytest.MonkeyPatch, pcms: list[Pcm], settings: Settings
+    stock: Any, monkeypatch: pytest.MonkeyPatch, pcms: list[Pcm], settings: ModelSettings
 ) -> Conditioning:
     """``Xtts.get_conditioning_latents``, given samples where it would read files."""
 

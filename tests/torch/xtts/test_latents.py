@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from engines.xtts.latents import Interpolation, LatentStream, VocoderShape, Window
+from engines.xtts.latents import Interpolation, LatentStream, LatentWindow, VocoderShape
 
 WIDTH = 5
 SHAPE = VocoderShape(stretches=(4.0, 24000 / 22050), samples_per_frame=256, context=14, sample_rate=24000)
@@ -53,10 +53,10 @@ def whole_sentence(latents: Tensor, speed: float) -> Tensor:
     return frames.T
 
 
-def windows_of(latents: Tensor, sizes: list[int], speed: float = 1.0, **options: float) -> list[Window]:
+def windows_of(latents: Tensor, sizes: list[int], speed: float = 1.0, **options: float) -> list[LatentWindow]:
     """Every window, each taken as soon as it can be had."""
     stream = LatentStream(torch.zeros(3, 1), config=SHAPE, speed=speed, **options)  # pyright: ignore[reportArgumentType] - names and numbers
-    windows: list[Window] = []
+    windows: list[LatentWindow] = []
     for piece in in_pieces(latents, sizes):
         stream.append(piece)
         while (window := stream.next_window()) is not None:
@@ -68,7 +68,7 @@ def windows_of(latents: Tensor, sizes: list[int], speed: float = 1.0, **options:
     return windows
 
 
-def kept(windows: list[Window]) -> list[int]:
+def kept(windows: list[LatentWindow]) -> list[int]:
     return [window.keep // SHAPE.samples_per_frame for window in windows]
 
 

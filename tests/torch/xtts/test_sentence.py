@@ -7,7 +7,7 @@ import torch
 
 from engines.contract import Outcome, Pcm, Speech
 from engines.xtts.checks import Verdict
-from engines.xtts.findings import Finding
+from engines.xtts.findings import SpeechFinding
 from engines.xtts.latents import LatentStream, VocoderShape
 from engines.xtts.sampling import Sampling
 from engines.xtts.sentence import Sentence, Take, TakeState
@@ -48,7 +48,7 @@ def sentence_of(said: list[Pcm | Outcome], *, retries: int = 1) -> Sentence:
     )
 
 
-def decoded_take(sentence: Sentence, *findings: Finding) -> Take:
+def decoded_take(sentence: Sentence, *findings: SpeechFinding) -> Take:
     take = Take(Sampling(), LatentStream(sentence.speaker, config=SHAPE), sentence.lock)
     sentence.takes.append(take)
     for _ in range(5):
@@ -81,21 +81,21 @@ def test_a_take_that_was_left_for_one_that_sounds_worse_is_gone_back_to() -> Non
     """Its sentence would else wait for ever."""
     said: list[Pcm | Outcome] = []
     sentence = sentence_of(said)
-    first = decoded_take(sentence, Finding.REPETITION)
+    first = decoded_take(sentence, SpeechFinding.REPETITION)
     assert sentence.replace(first)
-    second = decoded_take(sentence, Finding.EARLY_STOP)
+    second = decoded_take(sentence, SpeechFinding.EARLY_STOP)
     assert not sentence.replace(second)
     assert sentence.choose(second) is first
     render(first)
     assert first.finish()
-    first.verdict = Verdict(findings=(Finding.REPETITION, Finding.SILENT), keep=5)
+    first.verdict = Verdict(findings=(SpeechFinding.REPETITION, SpeechFinding.SILENT), keep=5)
     assert sentence.choose(first) is second
     render(second)
     assert second.finish()
     assert sentence.choose(second) is second
     sentence.close(second)
     assert isinstance(outcome := said[-1], Speech)
-    assert outcome.findings == (Finding.EARLY_STOP.value,)
+    assert outcome.findings == (SpeechFinding.EARLY_STOP.value,)
     assert outcome.retries == 1
     assert {take.state for take in sentence.takes} == {TakeState.CLOSED}
 
@@ -104,7 +104,7 @@ def test_a_take_that_is_made_again_does_not_close_its_sentence() -> None:
     """The decoder and a renderer may both find that it has ended; one of them decides."""
     said: list[Pcm | Outcome] = []
     sentence = sentence_of(said)
-    take = decoded_take(sentence, Finding.REPETITION)
+    take = decoded_take(sentence, SpeechFinding.REPETITION)
     render(take)
     assert take.finish()
     assert not take.finish()
@@ -118,7 +118,7 @@ def test_a_take_that_is_made_again_does_not_close_its_sentence() -> None:
 
 def test_nothing_is_rendered_of_a_take_that_is_aside() -> None:
     sentence = sentence_of([])
-    take = decoded_take(sentence, Finding.REPETITION)
+    take = decoded_take(sentence, SpeechFinding.REPETITION)
     assert sentence.replace(take)
     assert take.next_window() is None
     take.become(TakeState.DECODED)

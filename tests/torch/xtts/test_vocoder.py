@@ -17,7 +17,7 @@ from engines.coqui import coqui
 from engines.fidelity import FIDELITY
 from engines.xtts.convolution import pack_convolution, supported
 from engines.xtts.generator import Generator
-from engines.xtts.latents import LatentStream, Window
+from engines.xtts.latents import LatentStream, LatentWindow
 from engines.xtts.precision import Precision
 from engines.xtts.vocoder import Vocoder, fidelity
 
@@ -73,11 +73,11 @@ def random_speaker(seed: int = 0) -> Tensor:
     return functional.normalize(speaker, dim=0)
 
 
-def windows_of(vocoder: Vocoder, latents: Tensor, speaker: Tensor, **options: float) -> list[Window]:
+def windows_of(vocoder: Vocoder, latents: Tensor, speaker: Tensor, **options: float) -> list[LatentWindow]:
     stream = LatentStream(speaker, config=vocoder.shape, **options)  # pyright: ignore[reportArgumentType] - names and numbers
     stream.append(latents)
     stream.finish()
-    windows: list[Window] = []
+    windows: list[LatentWindow] = []
     while (window := stream.next_window()) is not None:
         windows.append(window)
     return windows
@@ -97,7 +97,7 @@ def decibels(signal: Tensor, other: Tensor) -> float:
     return float(20 * torch.log10(signal.abs().max() / (signal - other).abs().max().clamp_min(1e-12)))
 
 
-def mixed_windows(vocoder: Vocoder) -> list[Window]:
+def mixed_windows(vocoder: Vocoder) -> list[LatentWindow]:
     """Beginnings, middles and ends of sentences, and whole ones, of many lengths."""
     counts = [3, 29, 7, 7, 15]
     return [
@@ -130,14 +130,14 @@ def test_joined_windows_are_the_whole_sentence(
 
 def test_without_interpolation_in_between_float32_is_exact(hifi: Any, exact: Vocoder):
     frames, speaker = random_latents(70).T, random_speaker()
-    whole = Window(frames=frames, speaker=speaker, skip=0, keep=70 * 256)
+    whole = LatentWindow(frames=frames, speaker=speaker, skip=0, keep=70 * 256)
     with torch.inference_mode():
         expected = hifi.waveform_decoder(frames[None], g=speaker[None])[0, 0]
     assert decibels(expected, exact.render([whole])[0]) > 100
     cut = [
-        Window(frames=frames[:, :37], speaker=speaker, skip=0, keep=23 * 256),
-        Window(frames=frames[:, 9:67], speaker=speaker, skip=CONTEXT * 256, keep=30 * 256),
-        Window(frames=frames[:, 39:], speaker=speaker, skip=CONTEXT * 256, keep=17 * 256),
+        LatentWindow(frames=frames[:, :37], speaker=speaker, skip=0, keep=23 * 256),
+        LatentWindow(frames=frames[:, 9:67], speaker=speaker, skip=CONTEXT * 256, keep=30 * 256),
+        LatentWindow(frames=frames[:, 39:], speaker=speaker, skip=CONTEXT * 256, keep=17 * 256),
     ]
     assert decibels(expected, torch.cat(exact.render(cut))) > 100
 

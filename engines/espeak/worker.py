@@ -24,7 +24,7 @@ from engines.espeak.wire import (
 )
 
 QUEUE: Final = 64
-"""Requests waiting; the engine sends fewer ahead, see ``speaking.AHEAD``."""
+"""Requests waiting; the engine sends fewer ahead, see ``speaking.REQUESTS_AHEAD``."""
 
 
 class Worker:

@@ -29,8 +29,8 @@ class ErrorPace:
     """Delays errors once a tenant, or an address that gave no good key, has had many of them.
 
     A client that waits as ``Retry-After`` says hardly notices. One that asks again at once is answered at
-    the pace, whatever number of connections it has up to ``rate * LONGEST``; with more, each is answered
-    every :data:`MAX_WAIT_SECONDS` seconds.
+    the pace, whatever number of connections it has up to ``rate * MAX_WAIT_SECONDS``; with more, each is
+    answered every :data:`MAX_WAIT_SECONDS`.
 
     Args:
         app: What answers.

@@ -373,7 +373,7 @@ async def test_recordings_that_cannot_be_read():
 
 
 async def test_a_body_that_stalls(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(voice_routes, "BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr(voice_routes, "BODY_TIMEOUT_SECONDS", 0.1)
 
     async def stalling() -> AsyncGenerator[bytes, None]:
         yield next(encode([recording(300)]))
@@ -487,7 +487,7 @@ async def test_a_defect_is_logged_with_its_place(caplog: pytest.LogCaptureFixtur
 
 
 async def test_a_preparation_that_takes_too_long(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preparing, "PREPARE_TIMEOUT", 0.1)
+    monkeypatch.setattr(preparing, "PREPARE_TIMEOUT_SECONDS", 0.1)
     studio = Studio(engine(options=SLOW))
     async with running(adapter=studio) as runner:
         with pytest.raises(EngineUnavailable, match="longer than"):
@@ -496,7 +496,7 @@ async def test_a_preparation_that_takes_too_long(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_preparation_that_waits_too_long(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preparing, "WAIT_TIMEOUT", 0.1)
+    monkeypatch.setattr(preparing, "WAIT_TIMEOUT_SECONDS", 0.1)
     studio = Studio(engine(options=SLOW))
     async with running(adapter=studio) as runner:
         first = asyncio.create_task(runner.prepare([recording(300)]))

@@ -29,7 +29,6 @@ _SCALES: Final = tuple(
 )
 _ORDINALS: Final = {1: "पहला", 2: "दूसरा", 3: "तीसरा", 4: "चौथा", 6: "छठा"}
 _FEMININE: Final = str.maketrans({"ा": "ी"})
-_OBLIQUE: Final = str.maketrans({"ा": "े"})
 _HALVES: Final = {1: "डेढ़", 2: "ढाई"}
 """Half past one and two, which have words of their own."""
 

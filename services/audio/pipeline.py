@@ -64,8 +64,6 @@ class AudioPipeline:
         self._rate = rate
         self._lock = threading.Lock()
         self._over = False
-        self._samples_in = 0
-        self._samples_out = 0
         self._edges = Edges(source_rate)
         self._tempo = Tempo(source_rate, tempo) if tempo != 1.0 else None
         self._tempo_edges = Edges(source_rate)
@@ -84,16 +82,6 @@ class AudioPipeline:
         """Hertz of the response."""
         return self._rate
 
-    @property
-    def samples_in(self) -> int:
-        """Samples fed so far, at the source's rate; pauses are not among them."""
-        return self._samples_in
-
-    @property
-    def seconds_out(self) -> float:
-        """Seconds of audio handed to the encoder so far; exact once the response is finished."""
-        return self._samples_out / self._rate
-
     def feed(self, pcm: Pcm) -> bytes:
         """The bytes that these samples of an utterance complete.
 
@@ -103,7 +91,6 @@ class AudioPipeline:
         """
         with self._lock:
             self._check()
-            self._samples_in += pcm.size
             block = round(_BLOCK_SECONDS * self._source_rate)
             return b"".join(self._shape(pcm[start : start + block]) for start in range(0, pcm.size, block))
 
@@ -174,7 +161,6 @@ class AudioPipeline:
         return self._emit(pcm if self._resampler is None else self._resampler.feed(pcm))
 
     def _emit(self, pcm: Pcm) -> bytes:
-        self._samples_out += pcm.size
         return self._encoder.feed(pcm)
 
 

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.errors import answers
-from services.routers.auth import Secret
-from services.routers.fields import Body, Password, PersonName
+from services.routers.fields import Body, Password, PersonName, Secret
 from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.credentials import credential

@@ -5,17 +5,14 @@ Whom a tenant's admins invite is in :mod:`services.routers.invitations`.
 An admin manages its own tenant and never names one. The operator may name another with ``org_id``.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Annotated, Any, Final, TypeAlias, cast
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.config import QuotaLimits, RetentionConfig
-from services.errors import answers, not_found
+from services.errors import answers
+from services.routers.administering import Tenant, administration, consulting, one_time, time_text
 from services.routers.fields import (
     After,
     Body,
@@ -23,7 +20,6 @@ from services.routers.fields import (
     Id,
     Limit,
     Name,
-    OrgId,
     Password,
     PersonName,
     Plan,
@@ -31,11 +27,9 @@ from services.routers.fields import (
     WholeNumbers,
     page,
 )
-from services.state import GatewayState, State
-from services.tenancy.administration import Administration
+from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
-from services.tenancy.principal import Principal
 from services.tenancy.scopes import Scope, access
 from storage.objects.erase import erase_org
 from storage.repositories.audit import AuditRepository
@@ -47,23 +41,6 @@ from storage.tables import ApiKey, AuditEvent, Org
 router = APIRouter(prefix="/admin", tags=["admin"], responses=answers(404, 409, 429))
 
 RESET_PATH: Final = "/auth/password/reset"
-
-
-async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
-    """The tenant that is meant: one's own unless another is named.
-
-    Raises:
-        ApiError: 404, another one is named by somebody who does not run the server.
-    """
-    if org_id is None or org_id == caller.org_id:
-        return caller.org_id
-    if not caller.operator:
-        raise not_found("organisation", org_id)
-    return org_id
-
-
-Tenant: TypeAlias = Annotated[str, Depends(_tenant)]
-"""Declares a route's parameter as the id of the tenant that is meant."""
 
 
 class NewOrg(Body):
@@ -295,32 +272,6 @@ async def list_audit_events(
     return page([_event(event) for event in events], limit)
 
 
-@asynccontextmanager
-async def administration(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
-    """What changes things, in one transaction, by the request's caller."""
-    async with state.gate.write() as session:
-        yield _by_caller(session, state, request)
-
-
-@asynccontextmanager
-async def consulting(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
-    """What only looks, without keeping anybody from writing."""
-    async with state.gate.read() as session:
-        yield _by_caller(session, state, request)
-
-
-def one_time(state: GatewayState, token: str, path: str) -> dict[str, Any]:
-    """A one-time token, and where its holder sends it; a request's ``Host`` does not say where that is."""
-    public = state.settings.server.public_url
-    return {"token": token, "path": path, "url": None if public is None else public.rstrip("/") + path}
-
-
-def _by_caller(session: AsyncSession, state: GatewayState, request: Request) -> Administration:
-    return Administration(
-        session, state.settings.quota, Origin.of(request), by=cast("Principal", request.state.principal)
-    )
-
-
 def _org(org: Org) -> dict[str, Any]:
     return {
         "id": org.id,
@@ -375,8 +326,3 @@ def _event(event: AuditEvent) -> dict[str, Any]:
         "request_id": event.request_id,
         "details": event.details,
     }
-
-
-def time_text(at: datetime | None) -> str | None:
-    """A time in ISO 8601, to the second."""
-    return None if at is None else at.isoformat(timespec="seconds")

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from services.errors import ApiError, answers, not_found
+from services.routers.answers import AUDIO
 from services.routers.fields import ID, After, Id, Limit, page
-from services.routers.forms import AUDIO
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
 from services.tenancy.principal import Principal

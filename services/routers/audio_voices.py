@@ -8,10 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from engines.contract import EngineUnavailable
 from services.errors import answers, invalid
+from services.routers.answers import BINARY
 from services.routers.fields import After, Id, Name
-from services.routers.forms import BINARY, Language, checked, form_body, form_fields
+from services.routers.forms import Language, checked, form_body, form_fields
 from services.routers.owners import VoiceOwner
-from services.routers.voices import NewVoice, described, fields_of
+from services.routers.voice_bodies import NewVoice, described, fields_of
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
 from services.tenancy.principal import Principal

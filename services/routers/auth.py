@@ -1,6 +1,6 @@
 """``/auth``: logging in, refreshing, logging out, and who one is."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.errors import answers, invalid
 from services.quota.allowed import Allowed
-from services.routers.fields import Body, Email, Name, Password, Storable
+from services.routers.fields import Body, Email, Name, Password, Secret
 from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
@@ -16,8 +16,6 @@ from services.tenancy.scopes import access
 from services.tenancy.sessions import Issued
 
 router = APIRouter(prefix="/auth", tags=["auth"])
-
-Secret = Annotated[str, Field(min_length=1, max_length=4_096), Storable]
 
 
 class Login(Body):

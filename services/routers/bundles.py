@@ -13,8 +13,9 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
 from services.errors import answers, invalid
+from services.routers.answers import BINARY
 from services.routers.fields import Id, Name
-from services.routers.forms import BINARY, checked, form_body, form_fields
+from services.routers.forms import checked, form_body, form_fields
 from services.routers.owners import VoiceOwner
 from services.state import State
 from services.tenancy.scopes import Scope, access

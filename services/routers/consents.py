@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from services.errors import answers
+from services.routers.answers import AUDIO
 from services.routers.fields import After, Id, Limit, page
-from services.routers.forms import AUDIO
+from services.routers.objects import send_object
 from services.routers.owners import VoiceOwner
-from services.routers.voices import send_object
 from services.state import State
 from services.tenancy.scopes import Scope, access
 from services.voices.shapes import consent_shape

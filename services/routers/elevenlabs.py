@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 
 from services.errors import answers, invalid
-from services.routers.forms import BINARY, checked, form_body, form_fields, voice_fields
+from services.routers.answers import BINARY
+from services.routers.forms import checked, form_body, form_fields
 from services.routers.owners import VoiceOwner
-from services.routers.voices import NewVoice, described, fields_of
+from services.routers.voice_bodies import NewVoice, described, fields_of, voice_fields
 from services.state import State
 from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access

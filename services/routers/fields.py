@@ -52,6 +52,9 @@ Email: TypeAlias = Annotated[
 
 Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), Storable]
 
+Secret: TypeAlias = Annotated[str, Field(min_length=1, max_length=4_096), Storable]
+"""A token or key in a body."""
+
 
 def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
     """Limits are numbers as they stand: ``true`` is not one, nor are ``"5"`` and 5.0."""

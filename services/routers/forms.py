@@ -2,21 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from services.errors import ApiError, invalid, invalid_request
-from services.routers.fields import Name, Storable
-from services.uploads import Form
 
 Model = TypeVar("Model", bound=BaseModel)
-
-BINARY = {"type": "string", "format": "binary"}
-
-AUDIO: Final = {"audio/*": {"schema": BINARY}}
-"""The content of an answer that is a recording."""
 
 Language = Annotated[
     str,
@@ -35,46 +28,6 @@ def _paragraphs(value: str) -> str:
 
 
 Paragraphs = AfterValidator(_paragraphs)
-
-LabelName = Annotated[str, Field(min_length=1, max_length=63), Storable]
-LabelValue = Annotated[str, Field(max_length=200), Storable]
-
-
-def _one_part(value: str) -> str:
-    """A name that can be a part of a path."""
-    if "/" in value:
-        raise ValueError("'/' is not allowed")
-    return value
-
-
-AliasName = Annotated[Name, AfterValidator(_one_part)]
-
-
-class VoiceBody(BaseModel):
-    """A voice's properties; omitted ones are unchanged."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name | None = None
-    language: Language | None = Field(default=None, description="BCP-47 tag of the samples' language.")
-    description: Annotated[str, Field(max_length=2_000), Paragraphs] | None = None
-    labels: dict[LabelName, LabelValue] | None = Field(
-        default=None, max_length=50, description="Labels to find the voice by."
-    )
-    aliases: list[AliasName] | None = Field(
-        default=None, max_length=100, description="Aliases, such as OpenAI's `alloy`."
-    )
-    consent: Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z0-9_-]+$")] | None = Field(
-        default=None, description="The id of the consent for this voice."
-    )
-
-
-class Transcripts(BaseModel):
-    """What is said in uploads."""
-
-    transcripts: list[Annotated[str, Field(max_length=5_000), Paragraphs]] = Field(
-        description="What is said in each recording, in their order; improves the likeness most."
-    )
 
 
 def checked(model: type[Model], given: Mapping[str, Any]) -> Model:
@@ -113,27 +66,6 @@ async def read_json(request: Request, model: type[Model], *, most: int) -> Model
     except ClientDisconnect as error:
         raise invalid("The request's body is incomplete.", None, "incomplete_body") from error
     return checked(model, given)
-
-
-def voice_fields(form: Form) -> dict[str, Any]:
-    """The fields of :class:`VoiceBody` in a form: lists repeated, labels as JSON.
-
-    Raises:
-        ApiError: 400, the labels are no JSON.
-    """
-    given: dict[str, Any] = {
-        name: value
-        for name in ("name", "language", "description", "consent")
-        if (value := form.text(name)) is not None
-    }
-    if aliases := form.texts("aliases"):
-        given["aliases"] = [alias for alias in aliases if alias]
-    if (labels := form.text("labels")) is not None:
-        try:
-            given["labels"] = json.loads(labels)
-        except (ValueError, RecursionError) as error:
-            raise invalid("'labels' must map names to texts in JSON.", "labels", "invalid_json") from error
-    return given
 
 
 def form_body(

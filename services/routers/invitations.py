@@ -8,12 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from services.errors import answers
-from services.routers.admin import (
-    Tenant,
-    administration,
-    one_time,
-    time_text,
-)
+from services.routers.administering import Tenant, administration, one_time, time_text
 from services.routers.fields import After, Body, Email, Id, Limit, Role, page
 from services.state import State
 from services.tenancy.scopes import Scope, access

@@ -1,14 +1,12 @@
 """``POST /v1/audio/speech``: text in, audio out."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
-from services.audio.formats import FORMATS
-from services.errors import answers
 from services.quota.allowed import Allowed
-from services.routers.events import event_stream
+from services.routers.answers import SPEECH
 from services.speech.response import respond
 from services.speech.script import SpeechRequest
 from services.speech.session import Reader
@@ -18,32 +16,12 @@ from services.tenancy.scopes import Scope, access
 
 router = APIRouter(tags=["speech"])
 
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The audio, streamed; or server-sent events with `stream_format: sse`.",
-        "content": {
-            **{audio_format.content_type: _BINARY for audio_format in FORMATS.values()},
-            "text/event-stream": event_stream(),
-        },
-        "headers": {
-            "X-Finish-Reason": {
-                "description": "How the speech ended: `stop`, or why the engine ended it (`length`, "
-                "`repetition`, `runaway`). Not in streamed audio; with events, in the last one.",
-                "schema": {"type": "string"},
-            }
-        },
-    },
-    **answers(404),
-}
-
 
 PRINTABLE: Final = r"^[ -~\u00a0-\u00ff]*$"
 """A header's text, as Latin-1, without control characters."""
 
 
-@router.post("/v1/audio/speech", response_class=Response, responses=ANSWERS, operation_id="createSpeech")
+@router.post("/v1/audio/speech", response_class=Response, responses=SPEECH, operation_id="createSpeech")
 @access(Scope.SPEECH, metered=True)
 async def create_speech(
     request: SpeechRequest,

@@ -1,32 +1,20 @@
 """``/voices``: voices of the organisation's own, their samples, and how far they are prepared."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from engines.text.reading import reading_script
-from services.errors import ApiError, answers, invalid
+from services.errors import answers, invalid
 from services.quota.allowed import Allowed
-from services.routers.events import event_stream
+from services.routers.answers import AUDIO, BINARY, SPEECH, event_stream
 from services.routers.fields import After, Id, Limit, Name, Storable, page
-from services.routers.forms import (
-    AUDIO,
-    BINARY,
-    Language,
-    Paragraphs,
-    Transcripts,
-    VoiceBody,
-    checked,
-    form_body,
-    form_fields,
-    read_json,
-    voice_fields,
-)
+from services.routers.forms import Language, Paragraphs, checked, form_body, form_fields, read_json
+from services.routers.objects import send_object
 from services.routers.owners import VoiceOwner
-from services.routers.speech import ANSWERS as SPEECH_ANSWERS
+from services.routers.voice_bodies import NewVoice, Transcripts, VoiceBody, described, fields_of, voice_fields
 from services.sharing.places import take_place
 from services.speech.response import respond
 from services.speech.script import SpeechRequest
@@ -34,12 +22,11 @@ from services.speech.session import Reader
 from services.state import GatewayState, State
 from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
-from services.uploads import Form, is_json, read_form
-from services.voices.intake import WAV, Described
-from services.voices.library import Owner, VoiceFields
+from services.uploads import is_json, read_form
+from services.voices.intake import WAV
+from services.voices.library import Owner
 from services.voices.shapes import consent_shape, sample_shape
 from services.voices.watching import WatchResponse
-from storage.objects.contract import ObjectMissing
 from storage.repositories.samples import SampleRepository
 from storage.repositories.voices import VoiceRepository
 from storage.tables import VoiceProfile, VoiceState
@@ -59,12 +46,6 @@ SAMPLE_PROPERTIES: Final[dict[str, Any]] = {
     },
     "transcript": form_fields(Transcripts)["transcripts"],
 }
-
-
-class NewVoice(VoiceBody):
-    """A voice to be made."""
-
-    name: Name = Field()  # pyright: ignore[reportIncompatibleVariableOverride] - a name is not left out here
 
 
 class Attestation(BaseModel):
@@ -223,7 +204,7 @@ async def watch_voice(
     "/{voice_id}/preview",
     operation_id="previewVoice",
     response_class=Response,
-    responses={**SPEECH_ANSWERS, **answers(409)},
+    responses={**SPEECH, **answers(409)},
 )
 @access(Scope.SPEECH, metered=True)
 async def preview_voice(
@@ -377,52 +358,6 @@ async def drop_alias(
 ) -> None:
     """Remove an alias, so that the name means again what it means elsewhere."""
     await state.voices.drop_alias(owner, alias, voice_id)
-
-
-def fields_of(body: VoiceBody) -> VoiceFields:
-    """What a body says of a voice."""
-    return VoiceFields(
-        name=body.name,
-        language=body.language,
-        description=body.description,
-        labels=body.labels,
-        consent_id=body.consent,
-        aliases=body.aliases,
-    )
-
-
-async def described(form: Form, names: Sequence[str]) -> list[Described]:
-    """The recordings of a form, each with its transcript if there are any.
-
-    Raises:
-        ApiError: 400, there are not as many transcripts as recordings.
-    """
-    uploads = await form.files(*names)
-    texts = checked(Transcripts, {"transcripts": form.texts("transcript")}).transcripts
-    if texts and len(texts) != len(uploads):
-        message = (
-            f"There are {len(uploads)} recordings and {len(texts)} transcripts; "
-            "send one for each; it can be empty."
-        )
-        raise invalid(message, "transcript", "transcripts_do_not_match")
-    texts = texts or [""] * len(uploads)
-    return [Described(upload, text.strip() or None) for upload, text in zip(uploads, texts, strict=True)]
-
-
-async def send_object(state: GatewayState, key: str | None, content_type: str) -> Response:
-    """A recording from the object store.
-
-    Raises:
-        ApiError: 404, it is not kept any more.
-    """
-    if key is None:
-        raise ApiError(404, "The recording is no longer kept.", code="recording_not_kept")
-    try:
-        reader = await state.objects.open(key)
-    except ObjectMissing as error:
-        raise ApiError(404, "The recording is no longer kept.", code="recording_not_kept") from error
-    headers = {"content-length": str(reader.length), "cache-control": "private, no-store"}
-    return StreamingResponse(reader.chunks, 200, headers, media_type=content_type)
 
 
 async def _shown(state: GatewayState, owner: Owner, voice: VoiceProfile) -> dict[str, Any]:

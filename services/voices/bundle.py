@@ -25,8 +25,6 @@ from engines.embedding import LARGEST
 
 MEDIA_TYPE: Final = "application/vnd.awaaztwin.voice+zip"
 
-FORMAT: Final = "awaaztwin-voice"
-
 MANIFEST: Final = "manifest.json"
 
 LARGEST_MANIFEST: Final = 4 * 1024 * 1024

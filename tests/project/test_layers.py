@@ -3,6 +3,7 @@
 A room is a folder of ``services``, or a module that is in none.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,17 @@ def test_no_room_imports_itself_by_a_detour() -> None:
     for room, imports in MAY_IMPORT.items():
         below = set(listed[: listed.index(room)])
         assert set(imports.split()) <= below, f"{room} stands below {sorted(set(imports.split()) - below)}"
+
+
+def test_no_router_imports_another() -> None:
+    """What several routes share is in modules without routes."""
+    folder = rooms.ROOT / rooms.PACKAGE / "routers"
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    routers = {name for name, text in texts.items() if "= APIRouter(" in text}
+    assert len(routers) > 10
+    for name, text in texts.items():
+        imported = set(re.findall(r"^from services\.routers\.(\w+) import", text, re.MULTILINE))
+        assert not imported & routers, f"{name} imports the routes of {sorted(imported & routers)}"
 
 
 def test_a_circle_is_not_drawn() -> None:

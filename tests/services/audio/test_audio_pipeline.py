@@ -44,8 +44,6 @@ def test_every_format_from_every_rate(name: str, source: int) -> None:
     rate = audio_format.default_rate
     pipeline = AudioPipeline(audio_format, source)
     data = run(pipeline, voice(source, SECONDS), ODD)
-    assert pipeline.seconds_out == pytest.approx(SECONDS, abs=2 / rate)
-    assert pipeline.samples_in == round(SECONDS * source)
     got = decode(data, audio_format, rate)
     padding = 0.13 if name in LOSSY else 0.0
     assert -0.001 <= got.size / rate - SECONDS <= padding + 0.001
@@ -117,7 +115,6 @@ def test_a_pause_stands_between_its_utterances(tempo: float) -> None:
     got = np.abs(np.frombuffer(data, np.int16).astype(np.int32))
     spoken = 1.0 / tempo
     assert got.size / rate == pytest.approx(0.7 + 2 * spoken, abs=0.001)
-    assert pipeline.seconds_out == got.size / rate
 
     def loudest(start: float, end: float) -> int:
         return int(got[round(start * rate) : round(end * rate)].max())

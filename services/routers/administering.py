@@ -1,0 +1,65 @@
+"""What the routes under ``/admin`` share: whom they are about, and what changes things."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.errors import not_found
+from services.routers.fields import OrgId
+from services.state import GatewayState
+from services.tenancy.administration import Administration
+from services.tenancy.caller import Caller
+from services.tenancy.origin import Origin
+from services.tenancy.principal import Principal
+
+
+async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
+    """The tenant that is meant: one's own unless another is named.
+
+    Raises:
+        ApiError: 404, another one is named by somebody who does not run the server.
+    """
+    if org_id is None or org_id == caller.org_id:
+        return caller.org_id
+    if not caller.operator:
+        raise not_found("organisation", org_id)
+    return org_id
+
+
+Tenant: TypeAlias = Annotated[str, Depends(_tenant)]
+"""Declares a route's parameter as the id of the tenant that is meant."""
+
+
+@asynccontextmanager
+async def administration(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
+    """What changes things, in one transaction, by the request's caller."""
+    async with state.gate.write() as session:
+        yield _by_caller(session, state, request)
+
+
+@asynccontextmanager
+async def consulting(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
+    """What only looks, without keeping anybody from writing."""
+    async with state.gate.read() as session:
+        yield _by_caller(session, state, request)
+
+
+def one_time(state: GatewayState, token: str, path: str) -> dict[str, Any]:
+    """A one-time token, and where its holder sends it; a request's ``Host`` does not say where that is."""
+    public = state.settings.server.public_url
+    return {"token": token, "path": path, "url": None if public is None else public.rstrip("/") + path}
+
+
+def _by_caller(session: AsyncSession, state: GatewayState, request: Request) -> Administration:
+    return Administration(
+        session, state.settings.quota, Origin.of(request), by=cast("Principal", request.state.principal)
+    )
+
+
+def time_text(at: datetime | None) -> str | None:
+    """A time in ISO 8601, to the second."""
+    return None if at is None else at.isoformat(timespec="seconds")

@@ -1,6 +1,8 @@
 """Fixtures for all tests."""
 
+import functools
 import signal
+import ssl
 from collections.abc import Generator
 from pathlib import Path
 
@@ -25,6 +27,9 @@ def _heed_signals() -> None:
 
 
 _heed_signals()
+
+# Each of httpx's clients reads all certificates, which takes longer than most requests; tests speak no TLS.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 # A busy machine fails no test.
 settings.register_profile("awaaztwin", deadline=None)

@@ -143,9 +143,13 @@ def start(folder: Path, settings: dict[str, Any], port: int = 0) -> Server:
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     deadline = time.monotonic() + START_TIMEOUT
-    while not server.ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            server.stop()
-            pytest.fail("the server did not start:\n" + log.read_text(errors="replace")[-6000:])
-        time.sleep(0.1)
+    try:
+        while not server.ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail("the server did not start:\n" + log.read_text(errors="replace")[-6000:])
+            time.sleep(0.1)
+    except BaseException:
+        # A test's timeout is raised here, too, and would leave the server behind.
+        server.stop()
+        raise
     return server

@@ -69,7 +69,11 @@ def settings(**sections: Any) -> dict[str, Any]:
 def start_tenants(folder: Path, given: dict[str, Any] | None = None, plan: str = "default") -> Tenants:
     """Start a server and make its organisations in its database."""
     server = start(folder, given or settings())
-    a, b, operator = asyncio.run(_populate(folder / "configuration.yaml", plan))
+    try:
+        a, b, operator = asyncio.run(_populate(folder / "configuration.yaml", plan))
+    except BaseException:
+        server.stop()
+        raise
     return Tenants(server, a, b, operator, folder)
 
 

@@ -17,6 +17,9 @@ shortly.
 
 An engine that has slots (see :class:`engines.contract.Capabilities`) puts its own batches together: it is
 handed one utterance for each free slot, in fair order, as soon as there is one.
+
+Context variables, such as the request that a log line is of, are those of the submitting task where a batch
+is of one caller, and unset where several share it: it is then nobody's alone.
 """
 
 import asyncio
@@ -25,6 +28,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from contextvars import Context
 from typing import Final, TypeAlias
 
 from engines.config import BatchingConfig
@@ -147,7 +151,7 @@ class Batcher:
         self._came()
         self._changed.set()
         if self._dispatcher is None:
-            self._dispatcher = asyncio.create_task(self._dispatch())
+            self._dispatcher = asyncio.create_task(self._dispatch(), context=Context())
         return ticket
 
     async def close(self) -> None:
@@ -168,7 +172,7 @@ class Batcher:
             await self._gather()
             batch = self._take()
             if batch:
-                task = asyncio.create_task(self._run(batch))
+                task = asyncio.create_task(self._run(batch), context=_context_of(batch))
                 self._running[task] = batch
                 task.add_done_callback(self._finished)
 
@@ -265,3 +269,9 @@ class Batcher:
         cost = self._costs.estimate
         batches = math.ceil(len(self._queue) / self._largest / self._concurrency)
         return max(1.0, batches * cost.of(self._largest))
+
+
+def _context_of(batch: list[Ticket]) -> Context:
+    """The context that the callers of a batch have in common; an empty one where they differ."""
+    context = batch[0].context
+    return context if all(ticket.context == context for ticket in batch) else Context()

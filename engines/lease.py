@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -187,7 +188,9 @@ class ModelLease:
             if self._holders > 0 or self._state is not EngineState.WARM:
                 return False
             self._stop_timer()
-            self._unloading = asyncio.create_task(self._unload("because another engine needs its memory"))
+            self._unloading = asyncio.create_task(
+                self._unload("because another engine needs its memory"), context=Context()
+            )
         await asyncio.shield(self._unloading)
         return True
 
@@ -218,7 +221,7 @@ class ModelLease:
             wait = self._retry_at - self._clock()
             raise EngineUnavailable(f"The engine could not be loaded: {self._reason}", retry_after=wait)
         if self._loading is None:
-            self._loading = asyncio.create_task(self._load())
+            self._loading = asyncio.create_task(self._load(), context=Context())
         # Shielded: others wait for the same load.
         await asyncio.shield(self._loading)
 
@@ -314,7 +317,7 @@ class ModelLease:
         self._timer = None
         if self._holders == 0 and self._state is EngineState.WARM and self._unloading is None:
             why = f"after {self._idle_seconds:g} s without work"
-            self._unloading = asyncio.create_task(self._unload(why))
+            self._unloading = asyncio.create_task(self._unload(why), context=Context())
 
     async def _unload(self, why: str) -> None:
         had = self._figures.process.ram

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Hashable
+from contextvars import copy_context
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,9 @@ class Ticket:
     Its buffer is bounded by what the engine may say to one utterance; the reader takes PCM from it as
     it comes.
 
+    Attributes:
+        context: Of the task that submitted it.
+
     Args:
         utterance: What to speak. Its ``abandoned`` and ``awaited`` are replaced by this ticket's.
         key: The engine's batch key for it.
@@ -46,6 +50,7 @@ class Ticket:
         self._reader = _Reader()
         self.utterance = replace(utterance, abandoned=self._reader.is_gone, awaited=self._reader.is_waiting)
         self.key = key
+        self.context = copy_context()
         self._on_abandon = on_abandon
         self._buffer: deque[Pcm] = deque()
         self._outcome: Outcome | None = None

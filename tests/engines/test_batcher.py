@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -357,3 +358,45 @@ async def test_what_was_spoken_is_freed_without_the_collector():
     finally:
         gc.enable()
         await batcher.close()
+
+
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+
+
+class Contextual(Gated):
+    """Notes in whose context it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.callers: list[str | None] = []
+
+    async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Any, None]:
+        self.callers.append(CALLER.get())
+        async for item in super().stream(batch):
+            yield item
+
+
+async def test_a_batch_runs_in_the_context_of_its_one_caller() -> None:
+    """Nor does the work behind all batches go on in the context of whoever came first."""
+    engine = Contextual()
+    batcher = make(engine, max_batch_size=8, max_wait_ms=0)
+
+    async def call(caller: str, *texts: str) -> list[Ticket]:
+        CALLER.set(caller)
+        return [batcher.submit(say(text)) for text in texts]
+
+    tickets = await asyncio.create_task(call("a", "alone"))
+    await engine.entered.acquire()
+    tickets += await asyncio.create_task(call("b", "two", "together"))
+    engine.gate.release()
+    await engine.entered.acquire()
+    tickets += await asyncio.create_task(call("c", "shared"))
+    tickets += await asyncio.create_task(call("d", "by both"))
+    engine.gate.release()
+    await engine.entered.acquire()
+    engine.gate.release()
+    for ticket in tickets:
+        await heard(ticket)
+    assert engine.batches == [["alone"], ["two", "together"], ["shared", "by both"]]
+    assert engine.callers == ["a", "b", None]
+    await batcher.close()

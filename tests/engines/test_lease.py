@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 
@@ -273,4 +274,42 @@ async def test_an_engine_without_room_stays_cold_and_one_that_will_never_have_it
     with pytest.raises(EngineUnavailable, match="too large"):
         await lease.hold().__aenter__()
     assert (lease.state, lease.reason, engine.loads) == (EngineState.FAILED, "too large", 0)
+    await lease.close()
+
+
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+
+
+class Contextual(Counted):
+    """Notes in whose context it is loaded and closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.callers: list[str | None] = []
+
+    async def load(self) -> None:
+        self.callers.append(CALLER.get())
+        await super().load()
+
+    async def close(self) -> None:
+        self.callers.append(CALLER.get())
+        await super().close()
+
+
+async def test_a_load_and_an_unload_are_nobodys() -> None:
+    engine = Contextual()
+    lease = make(engine, idle=0.01)
+
+    async def use() -> None:
+        CALLER.set("a")
+        async with lease.hold():
+            pass
+
+    await asyncio.create_task(use())
+    await engine.closed.wait()
+    CALLER.set("b")
+    async with lease.hold():
+        pass
+    assert await lease.evict()
+    assert engine.callers == [None, None, None, None]
     await lease.close()

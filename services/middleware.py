@@ -1,7 +1,7 @@
 """What every request and WebSocket of the Gateway passes through, as plain ASGI middleware."""
 
+import asyncio
 import logging
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -12,17 +12,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.asgi import CLOSED, STARTS, completes, headers_of, is_request, method_of, status_of
 from services.errors import ApiError, retry_headers, unexpected
+from services.log_context import REQUEST_ID, LogContext, logged_as, request_id_in
 from services.stopping import Stopping
 
 logger = logging.getLogger("awaaztwin.access")
 
-REQUEST_ID: Final = "x-request-id"
 HEALTH_PATHS: Final = frozenset({"/health/live", "/livez", "/healthz", "/health/ready", "/readyz"})
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 
 
 class RequestId:
     """Gives every answer an ``x-request-id`` (the client's own when it sent one) and logs a line for it.
+
+    What is logged meanwhile carries the id. An answer that the server does not complete because it stops is
+    logged here, with that reason; all other reasons are logged by whoever has them.
 
     Args:
         app: What answers.
@@ -36,38 +38,43 @@ class RequestId:
         if not is_request(scope):
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        request_id = request_id_in(scope["headers"]) or f"req_{uuid.uuid4().hex}"
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
-        status, first = 0, 0.0
+        status, first, complete = 0, 0.0, False
 
         async def tagged(message: Message) -> None:
-            nonlocal status, first
+            nonlocal status, first, complete
             if message["type"] in STARTS:
                 status, first = status_of(message), time.perf_counter() - started
                 headers_of(message)[REQUEST_ID] = request_id
             elif not status and message["type"] == "websocket.close":
                 status, first = CLOSED, time.perf_counter() - started
+            complete = completes(message)
             await send(message)
 
-        try:
-            await self._app(scope, receive, tagged)
-        finally:
-            logger.info(
-                "%s %s %d first=%.1fms total=%.1fms id=%s",
-                method_of(scope),
-                scope["path"],
-                status,
-                first * 1000,
-                (time.perf_counter() - started) * 1000,
-                request_id,
-            )
+        with logged_as(LogContext(request_id)):
+            try:
+                await self._app(scope, receive, tagged)
+            except asyncio.CancelledError:
+                if not complete:
+                    logger.warning("the request was cut off: the server is stopping")
+                raise
+            finally:
+                logger.info(
+                    "%s %s %d first=%.1fms total=%.1fms",
+                    method_of(scope),
+                    scope["path"],
+                    status,
+                    first * 1000,
+                    (time.perf_counter() - started) * 1000,
+                )
 
 
 class Unexpected:
     """Answers 500 for what nobody expected, so that the answer has all that other answers have.
 
+    An answer that has begun is not completed, which tells its client that it was cut off.
     Starlette does it around every other layer, and raises the exception again: uvicorn then closes the
     connection, which a client that was told nothing of it takes for open.
 
@@ -94,10 +101,10 @@ class Unexpected:
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            if started and not complete:
-                raise  # an answer that is never completed tells the client that it was cut off
-            request_id = scope.get("state", {}).get("request_id")
-            logger.exception("the request %s failed unexpectedly", request_id)
+            cut = started and not complete
+            logger.exception("the request %s", "was cut off: it failed" if cut else "failed unexpectedly")
+            if cut and scope["type"] == "websocket":
+                raise  # what is never closed would stay open
             if not started:
                 await unexpected().answer(scope, receive, send)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from services.log_context import of_no_request
 from storage.errors import StorageError
 
 FRESH_SECONDS: Final = 3.0
@@ -38,7 +39,7 @@ class Probe:
         if time.monotonic() < self._good_until:
             return
         if self._trying is None or self._trying.done():
-            self._trying = asyncio.create_task(self._try())
+            self._trying = asyncio.create_task(self._try(), context=of_no_request())
         async with asyncio.timeout(WAIT_SECONDS):
             if (error := await asyncio.shield(self._trying)) is not None:
                 raise error

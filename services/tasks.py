@@ -5,12 +5,14 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from starlette.types import Receive
 
+from services.log_context import of_no_request
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -32,7 +34,8 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 async def in_pool(pool: Executor | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As :func:`in_thread`, in one of ``pool``'s threads; ``None`` is the event loop's own pool."""
-    thread = asyncio.get_running_loop().run_in_executor(pool, partial(work, *args, **kwargs))
+    called = partial(work, *args, **kwargs)
+    thread = asyncio.get_running_loop().run_in_executor(pool, copy_context().run, called)
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
@@ -76,7 +79,10 @@ class _Flight(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Shares running work by key; nothing is kept once it has ended."""
+    """Shares running work by key; nothing is kept once it has ended.
+
+    It is of no request, whichever one started it.
+    """
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
@@ -92,7 +98,7 @@ class SingleFlight(Generic[T]):
         """
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(work()))
+            flight = self._flights[key] = _Flight(asyncio.create_task(work(), context=of_no_request()))
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
@@ -105,7 +111,7 @@ class SingleFlight(Generic[T]):
 
 
 class Chore:
-    """Background work in rounds, one at a time.
+    """Background work in rounds, one at a time, for the server itself and of no request.
 
     A round that raises is logged and repeated ``every`` seconds later, even if the chore is woken before, so
     that an outage is not met with more work.
@@ -145,13 +151,13 @@ class Chore:
 
     def start(self) -> None:
         """Begin, in the running event loop."""
-        self._task = asyncio.create_task(self._repeat())
+        self._task = asyncio.create_task(self._repeat(), context=Context())
 
     async def aclose(self) -> None:
         """Cancel the round that is running and run the last one, in :data:`CLOSE_SECONDS` at most."""
         if self._task is None:
             return
-        ending = asyncio.create_task(self._end(self._task))
+        ending = asyncio.create_task(self._end(self._task), context=Context())
         self._task = None
         try:
             await asyncio.wait({ending}, timeout=CLOSE_SECONDS)

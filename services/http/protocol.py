@@ -6,6 +6,7 @@ many pipelined requests as come. Heads are counted here before the parser keeps 
 
 import asyncio
 import json
+import logging
 import socket
 from dataclasses import dataclass
 from typing import Any, Final
@@ -122,6 +123,21 @@ class Crowd:
         return None if most is None else next(iter(most))
 
 
+class _CutAnswers(logging.Filter):
+    """Drops what uvicorn says of an answer that was not completed: whoever cut it has logged why.
+
+    Left are exceptions that no layer of the app has caught.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is such an exception."""
+        raised = record.exc_info[1] if record.exc_info else None
+        return raised is not None and not isinstance(raised, asyncio.CancelledError)
+
+
+_CUT: Final = _CutAnswers()
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection.
 
@@ -147,6 +163,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # There is nothing to upgrade to: such a request is answered as if it had not asked (RFC 9110, 7.8).
         self.ws_protocol_class = None
+        self.logger = logging.getLogger("uvicorn.error.answers")
+        self.logger.addFilter(_CUT)
         self.address = ""
         self._limits = limits
         self._crowd = crowd

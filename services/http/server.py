@@ -51,6 +51,8 @@ class Server(uvicorn.Server):
         # uvicorn takes whatever makes a protocol.
         config.http = partial(BoundedHttp, limits=limits, crowd=Crowd(limits.connections))  # type: ignore[assignment]
         config.ws = "none"
+        # A pipelined request is begun by the task of the one before it, and must not be taken for it.
+        config.reset_contextvars = True
         super().__init__(config)
         self._stopping = stopping
         self._grace = settings.server.shutdown_grace_seconds

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from services.errors import ApiError, answers, not_found
+from services.log_context import note
 from services.routers.answers import AUDIO
 from services.routers.fields import ID, After, Id, Limit, page
 from services.state import GatewayState, State
@@ -90,6 +91,7 @@ async def get_audio(
         principal = await _signer(state, signed, signature or "")
         # So that it is watched over as one that came with a key.
         request.state.principal = principal
+        note(org=principal.org_id)
     output = await _output(state, principal.org_id, audio_id)
     headers = {
         "accept-ranges": "bytes",

@@ -45,6 +45,8 @@ from engines.ticket import Ticket
 from services.asgi import is_request, refuse
 from services.declarations import declare
 from services.doors import ClosedByDefault, Doors
+from services.log_context import LogContext, logged_as, note, request_id_in
+from services.middleware import Unexpected
 from services.models.weights import Weights
 from services.runner.frame_response import FrameResponse
 from services.runner.held_voices import HeldVoices, Voices
@@ -294,6 +296,27 @@ class RunnerToken:
         await self._app(scope, receive, send)
 
 
+class LoggedCalls:
+    """ASGI middleware: what is logged for a call carries the id of the Gateway's request.
+
+    Args:
+        app: What answers.
+        engine: The engine's name.
+    """
+
+    def __init__(self, app: ASGIApp, engine: str) -> None:
+        self._app = app
+        self._engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if not is_request(scope):
+            await self._app(scope, receive, send)
+            return
+        with logged_as(LogContext(request_id_in(scope["headers"]), engine=self._engine)):
+            await self._app(scope, receive, send)
+
+
 def create_runner_app(
     config: EngineConfig,
     make: Callable[[str, EngineConfig], EngineAdapter] = get_engine_adapter,
@@ -338,6 +361,7 @@ def create_runner_app(
             call = SynthesisCall.model_validate_json(bytes(body))
         except ValidationError as error:
             return JSONResponse({"error": error.errors(include_url=False, include_input=False)}, 422)
+        note(org=call.tenant)
         voices = runner.voices_of(call)
         if isinstance(voices, Missing):
             return Response(voices.model_dump_json(), MISSING_STATUS, media_type="application/json")
@@ -362,4 +386,6 @@ def create_runner_app(
     app = Starlette(routes=[declare(route, RunnerAccess.GATEWAY) for route in routes], lifespan=lifespan)
     app.router.redirect_slashes = False
     app.add_middleware(ClosedByDefault, doors=Doors(app.routes, RunnerAccess))
+    app.add_middleware(Unexpected)
+    app.add_middleware(LoggedCalls, engine=config.name)
     return app

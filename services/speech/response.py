@@ -2,6 +2,8 @@
 
 The status is decided by the first audio: what fails before it is a clean error, what fails after it cuts
 the connection (or, for events, sends an error event), so that nobody takes half a file for a whole one.
+Each speech that is cut off is one line in the log, with the reason. Where it is not the speech that ends it,
+whoever does logs it: the watch over callers' access, or the layer that sees the server stop.
 """
 
 import asyncio
@@ -75,10 +77,10 @@ class SpeechResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak; stop as soon as the client hangs up."""
         # Also when this is cancelled: what was spoken is booked, the rest given back.
-        async with self._session as session:
+        async with self._session:
             if await until_hangup(self._speak(scope, receive, send), receive):
                 return
-        logger.info("the client disconnected after %.1f s of audio", session.seconds)
+        self._log_cut(logging.INFO, "the client disconnected")
         if not self._started:
             # Nobody reads it, but what stands around this app may wait for an answer.
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
@@ -87,8 +89,9 @@ class SpeechResponse(Response):
         async def put(data: bytes) -> None:
             await self._send(send, data)
 
+        limit = asyncio.timeout(self._timeout)
         try:
-            async with asyncio.timeout(self._timeout), self._outbox.to(put) as outbox:
+            async with limit, self._outbox.to(put) as outbox:
                 try:
                     await self._say(outbox)
                 except (EngineError, ApiError, StorageError) as raised:
@@ -97,9 +100,9 @@ class SpeechResponse(Response):
                     if not self._started:
                         await error.response()(scope, receive, send)
                         return
+                    self._log_cut(logging.WARNING, error.body.message)
                     if not self._sse:
                         # An answer that is never completed is what tells the client that it was cut off.
-                        logger.warning("speech was cut off: %s", error.body.message)
                         return
                     await outbox.put(_event({"type": "error", **error.content()}))
                     await outbox.drain()
@@ -107,7 +110,7 @@ class SpeechResponse(Response):
                     await self._send(send, b"", more=False)
         except TimeoutError:
             self._session.fail()
-            await self._timed_out(scope, receive, send)
+            await self._timed_out(scope, receive, send, late=limit.expired())
 
     async def _say(self, outbox: Outbox) -> None:
         async with aclosing(self._events() if self._sse else self._audio()) as body:
@@ -117,14 +120,18 @@ class SpeechResponse(Response):
         # Before the last byte: a client that asks again at once finds its quota as it is.
         await self._session.complete()
 
-    async def _timed_out(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._started:
-            logger.warning("closed a connection after a timeout, %.1f s sent", self._session.seconds)
-            return
+    async def _timed_out(self, scope: Scope, receive: Receive, send: Send, *, late: bool) -> None:
         message = f"The request took longer than {self._timeout:g} s."
+        if self._started:
+            stalled = f"The client did not read for {self._client_timeout:g} s."
+            self._log_cut(logging.WARNING, message if late else stalled)
+            return
         headers = retry_headers(1.0)
         error = ApiError(503, message, kind="server_error", code="timeout", headers=headers)
         await error.response()(scope, receive, send)
+
+    def _log_cut(self, level: int, reason: str) -> None:
+        logger.log(level, "speech was cut off: %s (after %.1f s of audio)", reason, self._session.seconds)
 
     async def _send(self, send: Send, data: bytes, *, more: bool = True) -> None:
         if not self._started:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from services.config import Settings
+from services.log_context import note
 from services.metrics import Metrics
 from services.quota.limits import Allowance
 from services.quota.meter import Booking, Demand, Outcome, UsageMeter
@@ -212,6 +213,7 @@ class Speaker:
             if script is None:
                 place.release()
                 return None
+            note(engine=script.cast.client.name)
             if request.store:
                 # A store that is away is told now, not when everything is spoken.
                 await self.recorder.ping()

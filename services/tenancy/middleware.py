@@ -15,6 +15,7 @@ from services.asgi import is_request
 from services.config import Settings
 from services.doors import Doors
 from services.errors import ApiError, from_storage
+from services.log_context import note
 from services.sharing.slots import CLAIMANT, Claimant
 from services.tenancy.authenticator import Authenticator
 from services.tenancy.credentials import credential
@@ -72,6 +73,7 @@ class Tenancy:
         if principal is not None:
             state["principal"] = principal
             CLAIMANT.set(Claimant(principal.org_id))
+            note(org=principal.org_id)
         await self._app(scope, receive, send)
 
     def _access(self, scope: Connection) -> Access:

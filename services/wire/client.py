@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from engines.config import EngineConfig
 from engines.contract import EngineUnavailable, Pcm, ReferenceSample
 from engines.embedding import LARGEST, BrokenEmbedding, unpack
+from services.log_context import handed_on
 from services.tasks import SingleFlight, in_thread
 from services.wire.connection import MAX_ANSWER, RunnerConnection
 from services.wire.frames import (
@@ -205,7 +206,7 @@ class EngineClient:
                 async with self._runner.session.post(
                     SYNTHESIZE_PATH.removeprefix("/"),
                     data=call.model_dump_json().encode(),
-                    headers={"content-type": "application/json"},
+                    headers={"content-type": "application/json", **handed_on()},
                 ) as answer:
                     if answer.status == MISSING_STATUS:
                         yield Missing.model_validate_json(await self._runner.read(answer, MAX_ANSWER))

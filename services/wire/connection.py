@@ -1,7 +1,7 @@
 """Connections to one runner, over a Unix socket or a network."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from engines.config import EngineConfig
 from engines.contract import EngineError, EngineUnavailable
+from services.log_context import handed_on
 from services.wire.frames import Failure
 
 KEEP_ALIVE_SECONDS: Final = 3.0
@@ -86,6 +87,7 @@ class RunnerConnection:
         method: str,
         path: str,
         *,
+        headers: Mapping[str, str] | None = None,
         timeout: float,  # noqa: ASYNC109 - of the whole block, the reading of the answer included
         **options: Any,  # noqa: ANN401 - aiohttp's own
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
@@ -97,7 +99,9 @@ class RunnerConnection:
         try:
             async with (
                 asyncio.timeout(timeout),
-                self.session.request(method, path.removeprefix("/"), **options) as answer,
+                self.session.request(
+                    method, path.removeprefix("/"), headers={**(headers or {}), **handed_on()}, **options
+                ) as answer,
             ):
                 yield answer
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

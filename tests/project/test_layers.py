@@ -15,30 +15,33 @@ MAY_IMPORT = {
     "config": "",
     "declarations": "",
     "escaping": "",
+    "log_context": "",
     "names": "",
-    "probe": "",
     "stopping": "",
-    "tasks": "",
     "audio": "names",
+    "probe": "log_context",
+    "tasks": "log_context",
     "counters": "tasks",
     "errors": "asgi",
-    "log": "config escaping",
+    "log": "config escaping log_context",
     "models": "config",
     "sharing": "tasks",
-    "wire": "tasks",
+    "wire": "log_context tasks",
     "directory": "errors names tasks wire",
     "doors": "asgi declarations errors",
     "gate": "config sharing",
     "host": "config wire",
     "metrics": "wire",
-    "middleware": "asgi errors stopping",
+    "middleware": "asgi errors log_context stopping",
     "erasure": "gate",
     "folders": "config host",
-    "runner": "asgi declarations doors models tasks wire",
+    "runner": "asgi declarations doors log_context middleware models tasks wire",
     "samples": "audio host",
     "tokens": "config gate",
     "retention": "config erasure gate",
-    "tenancy": "addresses asgi config counters declarations doors errors gate sharing tasks tokens",
+    "tenancy": (
+        "addresses asgi config counters declarations doors errors gate log_context sharing tasks tokens"
+    ),
     "http": "addresses asgi config middleware sharing stopping tenancy",
     "offline": "config errors gate retention tenancy",
     "openapi": "doors errors tenancy",
@@ -49,7 +52,9 @@ MAY_IMPORT = {
         "config directory errors escaping gate metrics names samples sharing stopping tasks "
         "tenancy uploads wire"
     ),
-    "speech": "audio config errors escaping gate metrics names quota sharing tasks tenancy voices wire",
+    "speech": (
+        "audio config errors escaping gate log_context metrics names quota sharing tasks tenancy voices wire"
+    ),
     "state": (
         "config counters directory gate metrics probe quota sharing speech stopping tenancy tokens voices"
     ),
@@ -58,8 +63,8 @@ MAY_IMPORT = {
         "speech state stopping tasks tenancy tokens uploads voices wire"
     ),
     "routers": (
-        "audio config counters directory errors metrics quota sharing speech state tenancy tokens "
-        "uploads voices wire"
+        "audio config counters directory errors log_context metrics quota sharing speech state tenancy "
+        "tokens uploads voices wire"
     ),
     "app": "config doors errors gateway http middleware openapi quota routers sharing state stopping tenancy",
     "factory": "app config folders host http middleware models runner stopping",

@@ -28,6 +28,7 @@ from services.doors import Doors
 from services.gate import DatabaseGate
 from services.http.error_pace import ErrorPace
 from services.http.proxies import TrustedProxies
+from services.log_context import RequestFields, known_of
 from services.middleware import Closing, RequestId, TakeOver, Unexpected
 from services.quota.allowed import Allowed
 from services.runner.app import RunnerAccess, RunnerToken, create_runner_app
@@ -229,14 +230,15 @@ async def test_what_fastapi_adds_to_the_gateway_without_an_access_is_refused() -
 
 async def test_a_refused_socket_has_its_request_id(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "awaaztwin.access")
-    async with sockets(gateway()) as port:
-        answer = await handshake(port, "/v1/audio/speech/stream")
+    with caplog.filtering(RequestFields()):
+        async with sockets(gateway()) as port:
+            answer = await handshake(port, "/v1/audio/speech/stream")
     assert answer.status == 404
     assert answer.headers["x-request-id"] == ID
     assert answer.error["message"] == "Unknown WebSocket URL: /v1/audio/speech/stream."
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "awaaztwin.access"]
-    assert line.startswith("WEBSOCKET /v1/audio/speech/stream 404 ")
-    assert line.endswith(f"id={ID}")
+    (line,) = [record for record in caplog.records if record.name == "awaaztwin.access"]
+    assert line.getMessage().startswith("WEBSOCKET /v1/audio/speech/stream 404 ")
+    assert known_of(line) == {"request_id": ID}
 
 
 async def test_a_runner_logs_what_it_refuses(caplog: pytest.LogCaptureFixture) -> None:

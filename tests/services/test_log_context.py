@@ -4,10 +4,14 @@ import asyncio
 import io
 import json
 import logging
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engines.contract import EngineUnavailable, Streamed, UnsupportedUtterance, Utterance
+from engines.synthetic import SyntheticEngine
 from services.log import JsonFormatter, TextFormatter
 from services.log_context import (
     LogContext,
@@ -20,9 +24,12 @@ from services.log_context import (
 )
 from services.middleware import RequestId, Unexpected
 from services.probe import Probe
+from services.runner.app import create_runner_app
 from services.tasks import Chore, SingleFlight, in_thread, running
+from services.wire.frames import Line, SynthesisCall
 
 from raw_http import connected, listening
+from runners import client, engine, served
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\nx-request-id: mine\r\n\r\n"
 ALL = {"request_id": "req_1", "org": "org_1", "engine": "ESPEAK"}
@@ -214,3 +221,43 @@ async def test_an_exception_outside_all_layers_is_still_logged(caplog: pytest.Lo
         await client.send(GET)
         await client.reader.read()
     assert "Exception in ASGI application" in caplog.text
+
+
+# What a runner says of a call of the Gateway's.
+
+
+class Defect(SyntheticEngine):
+    """A plug-in that logs, in its event loop and in a thread, and then fails."""
+
+    async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
+        logger.info("speaks")
+        await asyncio.to_thread(logger.info, "speaks in a thread")
+        if len(batch) > 0:
+            raise ValueError("a defect")
+        yield 0, UnsupportedUtterance("never")
+
+
+@pytest.mark.parametrize(("request_id", "known"), [("req_1", {"request_id": "req_1"}), ("no word", {})])
+async def test_a_call_is_of_the_gateways_request(
+    request_id: str, known: dict[str, str], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO)
+    config = engine("PLUGIN")
+    app = create_runner_app(config, lambda _, config: Defect(config))
+    call = SynthesisCall(lines=(Line(text="Hello.", voice="tone", language="en"),), tenant="org_1")
+    with caplog.filtering(RequestFields()):
+        async with (
+            served(app, tmp_path / "socket") as address,
+            client(config, address) as runner,
+        ):
+            with logged_as(LogContext(request_id)), pytest.raises(EngineUnavailable, match="ValueError"):
+                async for _ in runner.speak(call):
+                    pass
+    ours = [record for record in caplog.records if known_of(record) and record.name != "uvicorn.access"]
+    found = {record.getMessage(): known_of(record) for record in ours}
+    expected = {**known, "org": "org_1", "engine": "PLUGIN"}
+    assert found == {
+        "speaks": expected,
+        "speaks in a thread": expected,
+        "the engine PLUGIN failed on a batch of 1": expected,
+    }

@@ -7,6 +7,7 @@ which one is in memory at a time; a put that fails or is cancelled is aborted.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -158,7 +159,8 @@ class S3Store:
         refuse_while_writing("the object store is used")
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
+            # In the caller's context: what boto3 and urllib3 log in the thread is of its request.
+            return await loop.run_in_executor(self._pool, copy_context().run, lambda: work(*args, **kwargs))
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in MISSING and "Key" in kwargs:

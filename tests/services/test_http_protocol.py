@@ -4,9 +4,15 @@ import asyncio
 import json
 import socket
 import sys
+from contextvars import ContextVar
 
 import pytest
+import uvicorn
 from starlette.types import Receive, Scope, Send
+
+from services.config import Settings
+from services.http.server import Server
+from services.stopping import Stopping
 
 from raw_http import Client, Echo, connected, listening
 
@@ -14,6 +20,7 @@ HEAD = b"POST /it HTTP/1.1\r\nhost: a\r\n"
 GET = b"GET /it HTTP/1.1\r\nhost: a\r\n\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 MEGABYTE = 1024 * 1024
+SEEN: ContextVar[str | None] = ContextVar("seen", default=None)
 
 
 async def pour(client: Client, data: bytes, most: int = 64 * MEGABYTE) -> int:
@@ -364,3 +371,30 @@ async def test_little_is_made_for_a_client_that_does_not_read() -> None:
                 seen = given
                 await asyncio.sleep(0.3)
     assert 0 < seen < 4 * 1024 * 1024
+
+
+async def test_a_pipelined_request_begins_without_what_the_one_before_it_has_set() -> None:
+    """It is begun by the task of the one before it, which a task's context variables outlive."""
+    found: list[str | None] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        found.append(SEEN.get())
+        SEEN.set(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        config = uvicorn.Config(app, log_config=None, lifespan="off")
+        server = Server(config, settings=Settings(), stopping=Stopping())
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            async with connected(int(listener.getsockname()[1])) as client:
+                await client.send(GET * 2)
+                assert [(await client.answer()).status for _ in range(2)] == [200, 200]
+        finally:
+            server.should_exit = True
+            await task
+    assert found == [None, None]

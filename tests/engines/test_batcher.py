@@ -361,14 +361,15 @@ async def test_what_was_spoken_is_freed_without_the_collector():
 
 
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+REQUEST: ContextVar[object] = ContextVar("request", default=None)
 
 
 class Contextual(Gated):
     """Notes in whose context it runs."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.callers: list[str | None] = []
+        super().__init__()
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Any, None]:
         self.callers.append(CALLER.get())
@@ -377,7 +378,6 @@ class Contextual(Gated):
 
 
 async def test_a_batch_runs_in_the_context_of_its_one_caller() -> None:
-    """Nor does the work behind all batches go on in the context of whoever came first."""
     engine = Contextual()
     batcher = make(engine, max_batch_size=8, max_wait_ms=0)
 
@@ -399,4 +399,23 @@ async def test_a_batch_runs_in_the_context_of_its_one_caller() -> None:
         await heard(ticket)
     assert engine.batches == [["alone"], ["two", "together"], ["shared", "by both"]]
     assert engine.callers == ["a", "b", None]
+    await batcher.close()
+
+
+async def test_the_work_behind_all_batches_keeps_nothing_of_whoever_came_first() -> None:
+    batcher = make(Plain())
+
+    class Request:
+        pass
+
+    async def call() -> weakref.ref[Request]:
+        request = Request()
+        REQUEST.set(request)
+        await heard(batcher.submit(say("first")))
+        return weakref.ref(request)
+
+    first = await asyncio.create_task(call())
+    await heard(batcher.submit(say("second")))
+    gc.collect()
+    assert first() is None
     await batcher.close()

@@ -74,9 +74,9 @@ class RequestId:
 class Unexpected:
     """Answers 500 for what nobody expected, so that the answer has all that other answers have.
 
-    An answer that has begun is not completed, which tells its client that it was cut off.
     Starlette does it around every other layer, and raises the exception again: uvicorn then closes the
-    connection, which a client that was told nothing of it takes for open.
+    connection, which a client that was told nothing of it takes for open. An answer that has begun is left
+    incomplete, which tells its client that it was cut off.
 
     Args:
         app: What answers.

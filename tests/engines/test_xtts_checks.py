@@ -101,11 +101,8 @@ def quiet(seconds: float) -> npt.NDArray[np.float64]:
 
 def test_the_page_gives_the_bounds_that_hold():
     page = (ROOT / "docs" / "engines" / "xtts.md").read_text(encoding="utf-8")
-    rows = re.findall(
-        r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \|$",
-        page.partition("### Pace")[2].partition("### ")[0],
-        re.MULTILINE,
-    )
+    section = page.partition("### Pace")[2].partition("### ")[0]
+    rows = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \|$", section, re.MULTILINE)
     scripts = (ALPHABET, ABUGIDA, ABJAD, HANGUL, HAN, KANA, DIGIT)
     assert [float(most) for most, _ in rows] == [
         *(script.most for script in scripts),

@@ -1,6 +1,6 @@
-"""Files of models: what is said when one is missing, or is something else than it should be.
+"""Files of models: errors for missing and invalid ones.
 
-Without torch, so that what an engine needs can be checked where it is not installed.
+Without torch, so that files can be checked where it is not installed.
 """
 
 import json
@@ -10,13 +10,13 @@ from typing import Any, Final
 from engines.contract import EngineUnavailable
 
 RETRY_SECONDS: Final = 60.0
-"""Seconds after which a caller may ask again: somebody has to change a file first."""
+"""Seconds after which a caller may retry: the operator has to change a file first."""
 
 HEAD: Final = 512
-"""Bytes at the start of a file that tell what it is."""
+"""Bytes at the start of a file that identify it."""
 
 _MOST_BYTES: Final = 16_000_000
-"""Of a file of settings; Coqui's has 5,000."""
+"""Largest JSON file; Coqui's has 5,000 bytes."""
 _SIGNS: Final = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
     (b"<!doctype html", "a web page, left by a failed download"),
@@ -28,10 +28,10 @@ _SIGNS: Final = (
 
 
 def check_file(path: Path) -> None:
-    """See that there is a file with something in it.
+    """Check that the file exists and is not empty.
 
     Raises:
-        EngineUnavailable: There is not; the message names it.
+        EngineUnavailable: It is missing or empty; the message names it.
     """
     try:
         if not path.exists():
@@ -49,13 +49,13 @@ def check_file(path: Path) -> None:
 
 
 def unreadable(path: Path, reason: str) -> EngineUnavailable:
-    """The error for a file of a model that is not as it should be."""
+    """The error for an invalid file of a model."""
     message = f"{path} cannot be used: {reason}. Put the model's own {path.name} in its place."
     return EngineUnavailable(message, retry_after=RETRY_SECONDS)
 
 
 def pretends(path: Path) -> str | None:
-    """What a file is instead of what its name says, where its first bytes tell: a web page, a pointer."""
+    """What a file really is, if its first bytes tell: a web page, a pointer."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     plain = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -66,7 +66,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        EngineUnavailable: It is missing, or is not that; the message names it.
+        EngineUnavailable: It is missing or invalid; the message names it.
     """
     check_file(path)
     kind = pretends(path)
@@ -81,5 +81,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise unreadable(path, error.strerror or str(error)) from error
     if not isinstance(contents, dict):
-        raise unreadable(path, "it does not hold a JSON object")
+        raise unreadable(path, "it is not a JSON object")
     return contents  # pyright: ignore[reportUnknownVariableType] - any object of JSON

@@ -1,8 +1,8 @@
 """An engine of known cost that speaks in tones: for load tests, benchmarks and the tests of the server.
 
-Each batch takes ``base_ms`` and ``item_ms`` for each utterance, whatever it says, and gives
+Each batch takes ``base_ms`` and ``item_ms`` for each utterance, whatever it says, and returns
 ``seconds_per_char`` of a sine for each character. It is shipped, so that an operator can measure the
-server without an engine's own cost, and runs by the contract of every other engine. It clones, too: a
+server without an engine's own cost, and meets the same contract as every other engine. It also clones: a
 voice is the pitch of its recordings.
 """
 
@@ -37,20 +37,20 @@ from engines.contract import (
 SAMPLE_RATE: Final = 24_000
 MEBIBYTE: Final = 1024 * 1024
 BALLAST: Final = 64 * 1024
-"""Bytes of each array that ``memory_mb`` has it hold: small enough to come from the allocator's heap."""
+"""Bytes of each array for ``memory_mb``: small enough to come from the allocator's heap."""
 
 MAX_CHARS: Final = 400
 POLL_SECONDS: Final = 0.01
-"""Seconds between two looks at whether anybody still listens."""
+"""Seconds between checks whether the utterance is abandoned."""
 
 FRAME_SECONDS: Final = 0.1
-"""Seconds of a recording that one measure of its pitch is taken from."""
+"""Seconds of a recording per measurement of its pitch."""
 
 FRAMES: Final = 25
-"""Measures of one recording, at most, spread over it."""
+"""Most measurements of one recording, spread over it."""
 
 PITCHES: Final = (60.0, 1_000.0)
-"""Hertz between which a pitch is looked for."""
+"""Range of pitches, in hertz."""
 
 
 class SyntheticOptions(StrictModel):
@@ -116,7 +116,7 @@ class SyntheticEngine:
 
     @property
     def languages(self) -> Sequence[str]:
-        """English and Hindi, told apart by nobody."""
+        """English and Hindi, which sound the same."""
         return ("en", "hi")
 
     @property
@@ -132,12 +132,12 @@ class SyntheticEngine:
 
     @property
     def license(self) -> str:
-        """This project's, unless the option of that name says another, to try what that does."""
+        """This project's, unless the option of that name sets another, for tests."""
         return self._options.license
 
     @property
     def license_notice(self) -> str:
-        """As the option of that name says."""
+        """From the option of that name."""
         return self._options.license_notice
 
     @property
@@ -155,7 +155,7 @@ class SyntheticEngine:
         return (Voice(id="tone", name="Tone", aliases=("alloy",)), Voice(id="tone-high", name="High tone"))
 
     async def load(self) -> None:
-        """Take the time and the memory that the options say.
+        """Take the configured time and memory.
 
         Raises:
             EngineUnavailable: The option ``fail_load`` is set.
@@ -165,16 +165,16 @@ class SyntheticEngine:
             os._exit(71)  # a crash while loading is what the option asks for
         if self._options.fail_load:
             raise EngineUnavailable("The option fail_load is set.")
-        # In small arrays and written to, as a model's are: what the allocator keeps must be given back, too.
+        # In small arrays that are written to, like a model's: what the allocator keeps must be released, too.
         self._ballast = [np.ones(BALLAST, np.uint8) for _ in range(self.memory_needed // BALLAST)]
         self._loaded = True
 
     async def warm_up(self) -> None:
-        """Take the time that the option ``warm_up_ms`` says."""
+        """Take the configured ``warm_up_ms``."""
         await asyncio.sleep(self._options.warm_up_ms / 1000)
 
     async def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self._loaded = False
         self._ballast = []
 
@@ -223,7 +223,7 @@ class SyntheticEngine:
         if options.fail_on and options.fail_on in utterance.text:
             return UnsupportedUtterance(f"The text holds {options.fail_on!r}.", param="input")
         if len(utterance.text) > (limit := self.capabilities.max_chars_in(utterance.language)):
-            message = f"The text is {len(utterance.text)} characters long; {limit} are the most."
+            message = f"The text is {len(utterance.text)} characters long; the limit is {limit}."
             return UnsupportedUtterance(message, param="input")
         frequency = self._frequency(utterance)
         if isinstance(frequency, UnsupportedUtterance):
@@ -252,7 +252,7 @@ class SyntheticEngine:
         return float(array[0])
 
 
-@lru_cache(maxsize=32)  # the tone must cost nothing beside what the options say
+@lru_cache(maxsize=32)  # the tone itself must cost nothing beyond the configured times
 def _tone(seconds: float, frequency: float) -> Pcm:
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     edge = np.clip(np.minimum(time, seconds - time) / 0.005, 0.0, 1.0)  # 5 ms ramps: no click at the borders

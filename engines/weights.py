@@ -1,4 +1,4 @@
-"""Weights as torch saves them, read so that nothing in the file can run code."""
+"""Reads weights in torch's format without running code from the file."""
 
 import re
 import threading
@@ -22,20 +22,20 @@ _INERT: Final = (
 )
 """Classes in the pickled configuration of old XTTS checkpoints."""
 _INERT_PACKAGES: Final = ("TTS.", "trainer.", "coqpit.", "numpy.")
-"""Where classes come from that trainers leave in a checkpoint beside the weights."""
+"""Packages of classes that trainers leave in a checkpoint beside the weights."""
 _INERT_FUNCTIONS: Final = frozenset({"_codecs.encode"})
-"""What numpy pickles its numbers with."""
+"""Functions with which numpy pickles its numbers."""
 
 _GLOBAL: Final = re.compile(r"GLOBAL ((?:\w+\.)*\w+) (?:was not an allowed|whose module)")
-"""How torch says that a pickle asks for something that is not a weight."""
+"""torch's message about a pickle with something that is not a weight."""
 _LEGIBLE: Final = 200
-"""Letters of its message."""
+"""Most characters shown of its message."""
 
 _reading = threading.Lock()
 
 
 class _Remains:
-    """Stands for an object in a checkpoint that is no weight: takes what it is made of, and does nothing."""
+    """Replaces an object in a checkpoint that is not a weight: accepts any arguments and does nothing."""
 
     def __new__(cls, *_made_of: object) -> Self:
         return super().__new__(cls)
@@ -45,7 +45,7 @@ class _Remains:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """What ``torch.save`` wrote to ``path``: tensors on the CPU by name, or dictionaries of them.
+    """The contents of a file by ``torch.save``: tensors on the CPU by name, or dictionaries of them.
 
     Tensors are pages of the file, read when they are first used, where its format allows that: keep the file
     as it is while they are in use, or copy them. Objects that are neither tensors nor plain values are lost.
@@ -59,18 +59,18 @@ def read_weights(path: Path) -> dict[str, Any]:
         raise unreadable(path, f"it is {kind}")
     zipped = zipfile.is_zipfile(path)
     try:
-        # torch keeps what it lets through in one set for the process.
+        # torch has one set of allowed globals per process.
         with _reading, torch.serialization.safe_globals([(_Remains, name) for name in _inert(path, zipped)]):
             saved: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # a damaged pickle can raise whatever there is
+    except Exception as error:  # a damaged pickle can raise anything
         raise unreadable(path, _reason(error)) from error
     if not isinstance(saved, dict):
-        raise unreadable(path, f"it holds a {type(saved).__name__} instead of weights by name")
+        raise unreadable(path, f"it contains a {type(saved).__name__} instead of weights by name")
     return saved  # pyright: ignore[reportUnknownVariableType] - a pickle has no types
 
 
 def _kind(path: Path) -> str | None:
-    """What a file is instead of torch's; ``None`` when it may be that."""
+    """The real format of a file that is not torch's; ``None`` if it may be."""
     known = pretends(path)
     if known is not None:
         return known
@@ -87,7 +87,7 @@ def _kind(path: Path) -> str | None:
 
 def _kind_of_archive(path: Path) -> str | None:
     if not zipfile.is_zipfile(path):
-        return "cut short: its end is missing, as when a download breaks off"
+        return "truncated, as after an interrupted download"
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     if any(name.endswith("/constants.pkl") for name in names):
@@ -96,7 +96,7 @@ def _kind_of_archive(path: Path) -> str | None:
 
 
 def _inert(path: Path, zipped: bool) -> list[str]:
-    """The classes in a checkpoint that are read as :class:`_Remains`; nothing is imported for them."""
+    """The classes in a checkpoint that are read as :class:`_Remains`, without importing them."""
     if not zipped:
         return list(_INERT)
     named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
@@ -104,7 +104,7 @@ def _inert(path: Path, zipped: bool) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """Why torch did not read a file."""
+    """Why torch rejected a file."""
     code = _GLOBAL.search(str(error))
     if code is not None:
         return f"reading it would run code ({code[1]}), and weights need none"

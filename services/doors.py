@@ -53,7 +53,7 @@ class Doors(Generic[AccessT]):
             access = self._access(route)
             if match is Match.FULL:
                 if access is None:
-                    logger.error("closed, as no access is declared: %r", route)
+                    logger.error("refused, because no access is declared: %r", route)
                     raise _unknown(connection)
                 return access
             if access is not None:

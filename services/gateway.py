@@ -221,7 +221,7 @@ def _chores(state: GatewayState) -> list[Chore]:
     return [
         Chore("retention", throw_away, every=MINUTE),
         Chore("requesting voices for the engines' current models", state.preparer.want_current, every=10.0),
-        Chore("writing when keys were last used", state.authenticator.flush, every=10.0, at_close=True),
+        Chore("recording when keys were last used", state.authenticator.flush, every=10.0, at_close=True),
         Chore("releasing reservations of processes that died", give_back, every=MINUTE),
         Chore("removing leftovers from the object store", state.objects.sweep, every=HOUR),
         Chore("removing folders of uploads whose process died", sweep_uploads, every=HOUR, at_once=True),

@@ -231,7 +231,7 @@ class EspeakEngine:
         if not text.strip():
             raise UnsupportedUtterance("The text contains nothing to speak.", param="input")
         if len(text) > MAX_CHARS:
-            message = f"The text is {len(text)} characters long; eSpeak NG takes {MAX_CHARS} at once."
+            message = f"The text is {len(text)} characters long; eSpeak NG accepts at most {MAX_CHARS}."
             raise UnsupportedUtterance(message, param="input")
         if adapted is not None:
             speaker = self._catalogue.speaker_of(utterance.language)
@@ -250,7 +250,7 @@ class EspeakEngine:
     async def _spawn(self) -> WorkerProcess:
         if self._folder is None:
             raise EngineUnavailable(
-                "The package espeakng-loader, which brings eSpeak NG, is not installed. "
+                "The package espeakng-loader, which contains eSpeak NG, is not installed. "
                 "Run `pip install 'awaaztwin[server]'`.",
                 retry_after=60.0,
             )

@@ -22,7 +22,7 @@ SETTINGS: Final = {
 def lacking() -> str | None:
     """Why CUDA cannot be tried here, as a sentence with what to do; None where it can."""
     if PROVIDER not in ort.get_available_providers():
-        return "ONNX Runtime lacks CUDA. Install `awaaztwin[server-cuda]` in an environment of its own"
+        return "ONNX Runtime lacks CUDA. Install `awaaztwin[server-cuda]` in a separate environment"
     # Without it ONNX Runtime offers CUDA all the same, complains at length and computes on the CPU.
     if not _driver_is_here():
         return "There is no NVIDIA driver here. Install it"

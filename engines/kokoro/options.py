@@ -15,14 +15,14 @@ class KokoroOptions(StrictModel):
 
     backend: BackendChoice = Field(
         default="auto",
-        description="Inference backend. `onednn`: the decoder in kernels of its own, on x86-64 with VNNI; "
+        description="Inference backend. `onednn`: our own decoder, on x86-64 with VNNI; "
         "`onnxruntime`: the whole graph, on any processor and on CUDA; `auto`: the first that works here.",
     )
     model_file: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
-        description="The `.onnx` file in `model_path`; by default `model.onnx`, or the only one there is.",
+        description="The `.onnx` file in `model_path`; by default `model.onnx`, or the only one.",
     )
     voices: Annotated[
         dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")], Annotated[str, Field(max_length=500)]],
@@ -34,5 +34,5 @@ class KokoroOptions(StrictModel):
     )
     low_priority: bool = Field(
         default=True,
-        description="Whether speech leaves the processor to the Gateway when both want it (Linux).",
+        description="Whether speech yields the CPU to the Gateway when both want it (Linux).",
     )

@@ -279,7 +279,7 @@ class OpenVoiceEngine:
         """What is to be done for an utterance; ``None``: the base speaks it plainly."""
         most = self.capabilities.max_chars
         if len(utterance.text) > most:
-            message = f"The text is {len(utterance.text)} characters long; OpenVoice takes {most} at once."
+            message = f"The text is {len(utterance.text)} characters long; OpenVoice accepts at most {most}."
             raise UnsupportedUtterance(message, param="input")
         if utterance.prepared is None:
             return None
@@ -315,7 +315,7 @@ class OpenVoiceEngine:
                 if colour is None:
                     colour = await self._measured(machine, utterance)
                 if colour.shape != (machine.colours,):
-                    raise EngineUnavailable("The base voice's tone colour is another converter's.")
+                    raise EngineUnavailable("The base voice's tone colour belongs to another converter.")
                 self._sources[speaker] = colour
             return colour
 

@@ -57,7 +57,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             shapes = f"{tuple(tensor.shape)}, and config.json describes {tuple(expected[name].shape)}"
             raise unreadable(path, f"{name} is {shapes}")
         if not torch.isfinite(tensor).all():
-            raise unreadable(path, f"{name} holds something that is not a number")
+            raise unreadable(path, f"{name} contains a value that is not a number")
     network.load_state_dict(state, assign=True)
     for module in network.modules():
         if parametrize.is_parametrized(module):

@@ -24,29 +24,30 @@ class OpenVoiceOptions(StrictModel):
     base_voice: str | None = Field(
         default=None,
         min_length=1,
-        description="The base's voice that speaks for all cloned ones; without it, the one nearest in pitch.",
+        description="The base's voice for all cloned voices; by default the one nearest in pitch.",
     )
     precision: Precision = Field(
         default="auto",
-        description="Of the decoder. `auto` takes bf16 where it is multiplied natively, else fp32.",
+        description="Number format of the decoder. `auto`: bf16 where the hardware multiplies it natively, "
+        "else fp32.",
     )
     self_check: bool = Field(
         default=True,
-        description="Compare the precision with fp32 on these weights at each load, and take that where it "
+        description="Compare the precision with fp32 on these weights at each load, and fall back where it "
         "differs too much.",
     )
     tau: float | None = Field(
         default=None,
         ge=0,
         le=2,
-        description="How much noise the encoder adds; without it as much as MyShell does, 0.3.",
+        description="How much noise the encoder adds; by default MyShell's 0.3.",
     )
     threads: int | None = Field(
-        default=None, ge=1, le=256, description="CPU threads; without it one for each core, eight at most."
+        default=None, ge=1, le=256, description="CPU threads; by default one per core, at most eight."
     )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if (self.base == "melo") != (self.base_path is not None):
-            raise ValueError("base_path goes with `base: melo`, and that needs it")
+            raise ValueError("`base: melo` and base_path need each other")
         return self

@@ -140,7 +140,7 @@ class Phonemizer:
         library = folder and next((path for name in _LIBRARIES if (path := folder / name).is_file()), None)
         if folder is None or library is None:
             raise EngineUnavailable(
-                "The package espeakng-loader, which brings eSpeak NG, is not installed. "
+                "The package espeakng-loader, which contains eSpeak NG, is not installed. "
                 "Run `pip install 'awaaztwin[server]'`.",
                 retry_after=60.0,
             )

@@ -89,10 +89,10 @@ def _check_enough(recordings: Sequence[AnalysedRecording]) -> None:
         raise UnsupportedUtterance("The samples contain only silence.", param="samples")
     if active < MIN_SPEECH_SECONDS:
         least = f"{MIN_SPEECH_SECONDS:g} s"
-        message = (
-            f"There are {active:.1f} s of speech in the samples; {least} are the least, 10 s are better."
-        )
+        message = f"There are {active:.1f} s of speech in the samples; {least} are needed, 10 s are better."
         raise UnsupportedUtterance(message, param="samples")
     if voiced < _LEAST_VOICED * active:
-        message = "There is no voice in the samples: hardly any of it has a pitch, as noise or whispering."
+        message = (
+            "There is no voice in the samples: hardly any of it has a pitch; it may be noise or a whisper."
+        )
         raise UnsupportedUtterance(message, param="samples")

@@ -65,7 +65,7 @@ def clean(text: str) -> str:
         TextError: The text holds half of a character (a lone surrogate).
     """
     if _SURROGATE.search(text):
-        raise TextError("The input holds lone surrogates: it was cut or encoded wrongly.")
+        raise TextError("The input contains lone surrogates: it was cut or encoded wrongly.")
     text = _LINE.sub("\n", text).replace("\t", " ")
     text = _MARKS.sub(r"\1", _UNSPEAKABLE.sub("", text))
     return unicodedata.normalize("NFC", text).replace("’", "'")

@@ -102,7 +102,7 @@ def steps(text: str, options: TextOptions) -> Iterator[tuple[Passage, ...]]:
         elif piece.pause:
             last = replace(last, pause_after=last.pause_after + piece.pause)
     if last is None:
-        raise TextError("The input holds nothing to speak: no letter and no number.")
+        raise TextError("The input contains nothing to speak: no letter and no number.")
     yield (last,)
 
 

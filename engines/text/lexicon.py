@@ -146,7 +146,7 @@ def _read(written: str, said: str) -> tuple[str, _Entry]:
     if len(written) > MAX_WORD or len(said) > MAX_SPOKEN:
         raise _wrong_length()
     if any("\ud800" <= character <= "\udfff" for character in written + said):
-        raise TextError("The lexicon holds lone surrogates.", "lexicon")
+        raise TextError("The lexicon contains lone surrogates.", "lexicon")
     word, spoken = " ".join(clean(written).split()), _SPACES.sub(" ", clean(said))
     if not word:
         raise _wrong_length()
@@ -154,7 +154,7 @@ def _read(written: str, said: str) -> tuple[str, _Entry]:
 
 
 def _wrong_length() -> TextError:
-    message = f"A lexicon's word has 1 to {MAX_WORD} characters, its spoken form up to {MAX_SPOKEN}."
+    message = f"A lexicon's word can have 1 to {MAX_WORD} characters, its spoken form up to {MAX_SPOKEN}."
     return TextError(message, "lexicon")
 
 

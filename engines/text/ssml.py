@@ -135,7 +135,7 @@ class _Parser:
         scope = replace(self._scopes[-1])
         if (language := attributes.get("xml:lang")) is not None:
             if not _LANGUAGE.fullmatch(language):
-                raise self._error(f"xml:lang '{language[:40]}' is no language tag")
+                raise self._error(f"xml:lang '{language[:40]}' is not a language tag")
             scope = replace(scope, language=language)
         match name:
             case "break":
@@ -160,15 +160,17 @@ class _Parser:
     def _check(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         if name not in _ELEMENTS:
-            raise self._error(f"The element <{name[:40]}> is not supported; {', '.join(_ELEMENTS)} are")
+            raise self._error(
+                f"The element <{name[:40]}> is not supported; the supported ones are {', '.join(_ELEMENTS)}"
+            )
         if self._elements > MAX_ELEMENTS or len(self._scopes) > MAX_DEPTH:
             raise self._error(
-                f"More than {MAX_ELEMENTS} elements, or more than {MAX_DEPTH} inside each other"
+                f"More than {MAX_ELEMENTS} elements, or more than {MAX_DEPTH} levels of nesting"
             )
         if self._scopes[-1].ipa is not None:
-            raise self._error(f"<phoneme> holds a word and no <{name}>")
+            raise self._error(f"<phoneme> can contain only text, not <{name}>")
         if (name == "speak") != (len(self._scopes) == 1):
-            raise self._error("<speak> stands around everything, once")
+            raise self._error("<speak> must be the outermost element, and occur once")
         for attribute in attributes:
             if attribute not in _ELEMENTS[name] and not attribute.startswith(("xmlns:", "xsi:")):
                 raise self._error(f"The attribute {attribute[:40]} of <{name}> is not supported")
@@ -177,12 +179,14 @@ class _Parser:
         wanted = attributes.get("interpret-as", "")
         if wanted not in INTERPRETATIONS:
             known = ", ".join(sorted(INTERPRETATIONS))
-            raise self._error(f"say-as interpret-as '{wanted[:40]}' is not supported; {known} are")
+            raise self._error(
+                f"say-as interpret-as '{wanted[:40]}' is not supported; the supported values are {known}"
+            )
         return wanted
 
     def _sound(self, attributes: dict[str, str]) -> str:
         if (alphabet := attributes.get("alphabet", "ipa")) != "ipa":
-            raise self._error(f"The alphabet '{alphabet[:40]}' of a phoneme is not supported; ipa is")
+            raise self._error(f"The alphabet '{alphabet[:40]}' of a phoneme is not supported; use ipa")
         try:
             return ipa.checked(attributes.get("ph", ""), "input")
         except TextError as error:
@@ -218,7 +222,7 @@ class _Parser:
         if (time := attributes.get("time")) is not None:
             match = _TIME.fullmatch(time.strip())
             if match is None:
-                raise self._error(f"The time '{time[:40]}' of a break is not like 500ms or 2s")
+                raise self._error(f"The time '{time[:40]}' of a break should be like 500ms or 2s")
             seconds = float(match.group(1)[:9]) / (1_000 if match.group(2) == "ms" else 1)
         elif (strength := attributes.get("strength")) is not None:
             if strength not in STRENGTHS:
@@ -228,7 +232,9 @@ class _Parser:
             seconds = STRENGTHS[strength]
         self._silence += seconds
         if seconds > MAX_BREAK or self._silence > MAX_BREAK_SECONDS:
-            raise self._error(f"A break has at most {MAX_BREAK:g} s, all together {MAX_BREAK_SECONDS:g} s")
+            raise self._error(
+                f"A break can have at most {MAX_BREAK:g} s, and all together {MAX_BREAK_SECONDS:g} s"
+            )
         if not self._runs:
             self._runs.append(Run(""))
         self._runs[-1].pause += seconds
@@ -240,7 +246,7 @@ class _Parser:
         else:
             match = _RATE.fullmatch(wanted)
             if match is None:
-                raise self._error(f"The rate '{wanted[:40]}' is not like 80%, 1.2 or slow")
+                raise self._error(f"The rate '{wanted[:40]}' should be like 80%, 1.2 or slow")
             sign, digits, percent = match.groups()
             value = float(digits[:9]) / (100 if percent else 1)
             # SSML 1.1: a percentage with a sign is a change, without one a share.

@@ -190,7 +190,7 @@ def _languages(configuration: Configuration, tokenizer: Any, vocabulary: Path) -
         )
     if spoken != configuration.languages:
         left_out = ", ".join(sorted(set(configuration.languages) - set(spoken)))
-        logger.warning("%s has no tag for %s: not offered", vocabulary, left_out)
+        logger.warning("%s has no tag for %s, so it is not offered", vocabulary, left_out)
     return spoken
 
 
@@ -289,7 +289,7 @@ def _check(state: State, modules: dict[str, nn.Module], path: Path) -> None:
     problems = {
         "lacks": [name for name in wanted if name not in state],
         "has beside its weights": [name for name in state if name not in wanted],
-        "has in other dimensions than config.json says": [
+        "has dimensions that differ from config.json:": [
             f"{name} {tuple(state[name].shape)} instead of {tuple(size)}"
             for name, size in wanted.items()
             if name in state and state[name].shape != size

@@ -79,7 +79,7 @@ class Conditioning:
             tensor = tensors.get(name)
             if tensor is None or tensor.shape != size or not (np.abs(tensor) < _LARGEST).all():
                 raise UnsupportedUtterance(
-                    f"The prepared voice is damaged: {name!r} is not as it should be.", param="voice"
+                    f"The prepared voice is damaged: {name!r} is invalid.", param="voice"
                 )
         latents, speaker = (_tensor(tensors[name]) for name in (_LATENTS, _SPEAKER))
         return cls(latents[None], speaker[None, :, None])
@@ -122,7 +122,7 @@ def _heard(sample: ReferenceSample, number: int, settings: ModelSettings) -> Ten
     seconds = len(sample.pcm) / sample.sample_rate
     if seconds < MIN_RECORDING_SECONDS:
         raise UnsupportedUtterance(
-            f"Recording {number} is too short: {seconds:.2f} s, and {MIN_RECORDING_SECONDS} s is the least.",
+            f"Recording {number} is too short: {seconds:.2f} s, and {MIN_RECORDING_SECONDS} s are needed.",
             param="samples",
         )
     heard = sample.pcm[: sample.sample_rate * settings.max_ref_len]
@@ -185,4 +185,4 @@ def _device(module: nn.Module) -> torch.device:
 
 def _go_on(abandoned: Callable[[], bool]) -> None:
     if abandoned():
-        raise Abandoned("Nobody waits for this voice.")
+        raise Abandoned("The voice is no longer wanted: its caller disconnected.")

@@ -82,7 +82,7 @@ def available(languages: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     for language in languages:
         if missing := missing_for(vocabulary_tag(language)):
-            logger.info("XTTS is without %s, which %s", language, missing)
+            logger.info("XTTS does not offer %s, which %s", language, missing)
         else:
             found.append(language)
     return tuple(found)

@@ -116,7 +116,7 @@ class XttsModel:
         except torch.OutOfMemoryError as error:
             if not options.cpu_fallback or device not in {"auto", "cpu"}:
                 raise EngineUnavailable(f"The {chosen.type} device has too little memory.") from error
-            logger.warning("too little memory on %s; going on with the CPU", chosen)
+            logger.warning("too little memory on %s; continuing on the CPU", chosen)
             torch.cuda.empty_cache()
             parts = _parts(checkpoint, options, torch.device("cpu"))
         return cls(checkpoint, parts, options, speakers=load_speakers(folder, checkpoint.shape), name=name)

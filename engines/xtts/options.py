@@ -14,11 +14,11 @@ class XttsOptions(StrictModel):
 
     precision: PrecisionChoice = Field(
         default="auto",
-        description="Numbers of the decoder's matrices. `auto`: int8 on a CPU that is quick at it, bf16 or "
-        "fp16 on a GPU; whatever it is, it is compared with fp32 when it is loaded.",
+        description="Number format of the decoder's matrices. `auto`: int8 on a CPU that is fast at it, "
+        "bf16 or fp16 on a GPU; any format is compared with fp32 at each load.",
     )
     vocoder_precision: PrecisionChoice = Field(
-        default="auto", description="Numbers of the vocoder. `auto`: bf16 where the CPU has it, else fp32."
+        default="auto", description="The same of the vocoder. `auto`: bf16 where the CPU has it, else fp32."
     )
     self_check: bool = Field(
         default=True,
@@ -35,23 +35,19 @@ class XttsOptions(StrictModel):
         default=None,
         ge=1,
         le=64,
-        description="Threads that turn what is decoded into sound; by default the CPU's cores, 1 on a GPU.",
+        description="Threads of the vocoder; by default the CPU's cores, 1 on a GPU.",
     )
-    cpu_fallback: bool = Field(
-        default=True, description="Whether a GPU without memory enough leaves the engine to the CPU."
-    )
+    cpu_fallback: bool = Field(default=True, description="Run on the CPU if the GPU lacks the memory.")
     check: bool = Field(
         default=True,
-        description="Look for runaway, loops, early stops, silence and clipping, and say such a sentence "
-        "again while nobody has heard it.",
+        description="Look for runaway, loops, early stops, silence and clipping, and retry such a "
+        "sentence while none of it has been heard.",
     )
-    temperature: float | None = Field(
-        default=None, gt=0, le=10, description="By default as config.json says."
-    )
+    temperature: float | None = Field(default=None, gt=0, le=10, description="By default from config.json.")
     top_k: int | None = Field(default=None, ge=0, description="As above.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="As above.")
     repetition_penalty: float | None = Field(default=None, ge=1, le=100, description="As above.")
-    greedy: bool = Field(default=False, description="Always the likeliest token.")
+    greedy: bool = Field(default=False, description="Always choose the most likely token.")
     min_tokens: int = Field(
         default=0,
         ge=0,
@@ -63,5 +59,5 @@ class XttsOptions(StrictModel):
     voice_bytes: int = Field(
         default=128 * 1024 * 1024,
         ge=0,
-        description="Memory for voices in the decoder's own form, 8 MB each; others are computed anew.",
+        description="Memory for voices in the decoder's own form, 8 MB each; others are computed again.",
     )

@@ -35,6 +35,6 @@ def load_speakers(folder: Path, shape: Shape) -> Mapping[str, Conditioning]:
                 shape,
             )
         except (KeyError, TypeError, IndexError, AttributeError, UnsupportedUtterance) as error:
-            raise unreadable(path, f"its speaker {voice.id!r} is not as the model needs it") from error
+            raise unreadable(path, f"its speaker {voice.id!r} does not fit the model") from error
         found |= dict.fromkeys((voice.id, *voice.aliases), conditioning)
     return found

@@ -33,7 +33,7 @@ def speakers(folder: Path) -> tuple[Voice, ...]:
     try:
         names = [name for name in _index(path) if isinstance(name, str)][:MOST]
     except Exception as error:  # a file of no shape may fail in any way
-        raise unreadable(path, "it is not a file of speakers as Coqui ships it") from error
+        raise unreadable(path, "it is not a speaker file in Coqui's format") from error
     return tuple(
         Voice(id=name, name=name, aliases=OPENAI_VOICES[place : place + 1])
         for place, name in enumerate(names)

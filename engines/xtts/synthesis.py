@@ -387,7 +387,7 @@ class Synthesis:
         if self._decoder.device.type == "cuda":
             torch.cuda.empty_cache()
         fewer = max(1, self._slots // 2)
-        logger.warning("out of memory with %d slots; going on with %d", self._slots, fewer)
+        logger.warning("out of memory with %d slots; continuing with %d", self._slots, fewer)
         if fewer == self._slots:
             self._lose(sentences, EngineUnavailable("There is not enough memory for one sentence."))
             return

@@ -166,7 +166,7 @@ class TextEncoder:
         return text
 
     def _too_long(self, how: str) -> UnsupportedUtterance:
-        message = f"The text {how}; the model takes {self._max_tokens} tokens at once. Split it."
+        message = f"The text {how}; the model accepts at most {self._max_tokens} tokens. Split it."
         return UnsupportedUtterance(message, param="input")
 
 

@@ -89,7 +89,7 @@ def revoke(
         return await admin.revoke_key((await admin.find_org(org)).id, key)
 
     revoked = administer(config, work)
-    output().print(f"The key {revoked.name} is revoked.")
+    output().print(f"Revoked the key {revoked.name}.")
 
 
 def _state(key: "ApiKey") -> str:

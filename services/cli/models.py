@@ -60,7 +60,7 @@ def pull(
         str | None,
         typer.Option("--accept-license", help="Name of the licence you accept, where one is required."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Fetch files again that are present.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch files again even if present.")] = False,
     once: Annotated[
         bool,
         typer.Option(
@@ -85,7 +85,7 @@ def pull(
         try:
             done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
         except Exception as error:
-            # Whatever it is, `--once` remembers that it failed, and goes on.
+            # Whatever the error is, `--once` records the failure and continues.
             if once:
                 remember(folder.failed(manifest))
                 messages().print(Text(later(manifest, _reason(error))))
@@ -98,7 +98,7 @@ def pull(
 
 @contextmanager
 def _in_a_line(name: str) -> Generator[None, None, None]:
-    """Whatever fails in the block is one line, and the command goes on: scripts rely on it."""
+    """Any failure in the block is one line, and the command continues: scripts rely on it."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - that is what `--once` promises
@@ -127,8 +127,7 @@ def _report(done: "Pulled", manifest: Manifest, folder: ModelFolder, *, quiet: b
     if done.lacking:
         why = f" ({'; '.join(done.reasons)})" if done.reasons else ""
         number = len(done.lacking)
-        are = "is" if number == 1 else "are"
-        messages().print(Text(f"{_files(number)} that it works without {are} missing{why}."))
+        messages().print(Text(f"{number} optional {'file is' if number == 1 else 'files are'} missing{why}."))
 
 
 def _files(number: int) -> str:
@@ -213,7 +212,7 @@ def _facts(manifest: Manifest, folder: ModelFolder) -> dict[str, Any]:
 
 
 def _tell(damaged: dict[str, list[dict[str, str]]], more: dict[str, str]) -> None:
-    """Say what is damaged, and how it is fetched again, with what more each model's command needs."""
+    """Print what is damaged and how to fetch it again, with the options that each model needs."""
     for name, problems in damaged.items():
         if not problems:
             output().print(Text(f"{name}: intact", "green"))

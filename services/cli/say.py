@@ -15,7 +15,7 @@ from services.cli.text import read_text
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
 TIMEOUT_SECONDS: Final = 120.0
-"""Seconds to wait for the next audio; a server's own limits are shorter and say more."""
+"""Seconds to wait for the next audio; a server's own limits are shorter, with better errors."""
 
 
 @reported()
@@ -26,7 +26,7 @@ def say(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     *,
     text_option: Annotated[
-        str | None, typer.Option("--text", "-t", help="The text to speak, whatever it starts with.")
+        str | None, typer.Option("--text", "-t", help="The text to speak; it can start with `-`.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Read the text from a file; `-` is standard input.")

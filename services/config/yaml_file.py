@@ -1,6 +1,6 @@
 """A bounded subset of YAML, with the line of every value.
 
-Built from the parser's events, not by its constructors, so that nothing is ever made but text, numbers,
+Built from the parser's events, not by its constructors, so that the only results are text, numbers,
 true, false, null, lists and mappings. Scalars follow the YAML 1.2 core schema: ``no`` is Norwegian, not
 false, and keys are always text. Anchors, aliases, tags, duplicate keys and further documents are refused.
 """
@@ -48,7 +48,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_yaml(text: str, name: str) -> Node:
-    """The mapping that ``text`` holds; an empty one for no text.
+    """The mapping in ``text``; an empty one for no text.
 
     Args:
         text: YAML.
@@ -64,7 +64,7 @@ def parse_yaml(text: str, name: str) -> Node:
         raise _refusal(name + line, f"is not YAML: {error.problem or 'it cannot be parsed'}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _refusal(f"{name}:{line}", "holds a control character") from None
+        raise _refusal(f"{name}:{line}", "contains a control character") from None
     except (ValueError, OverflowError):
         # PyYAML's scanner lets chr() and int() fail on absurd escapes and versions.
         raise _refusal(name, "is not YAML: an escape or a number is out of range") from None
@@ -76,7 +76,7 @@ def parse_yaml(text: str, name: str) -> Node:
 
 
 class _Parser:
-    """Nodes out of the parser's events."""
+    """Builds nodes from the parser's events."""
 
     def __init__(self, text: str, name: str) -> None:
         self._events = yaml.parse(text, Loader=yaml.SafeLoader)
@@ -110,7 +110,7 @@ class _Parser:
                 raise self._refusal(inner, "a key should be text")
             if (other := entries.get(inner.value)) is not None:
                 raise self._refusal(inner, f"the key '{inner.value}' is already at {other.origin}")
-            # The key's line is where people look.
+            # People look at the key's line.
             value = self._node(next(self._events), depth + 1)
             entries[inner.value] = Node(value.content, self._origin(inner))
         return Node(entries, origin)

@@ -2,7 +2,7 @@
 
 
 class ModelError(Exception):
-    """A model cannot be had, or is not as it should be.
+    """A model is unavailable or invalid.
 
     Args:
         message: What happened.

@@ -149,7 +149,7 @@ class _Pull:
         came = staging.begun(files) + min(source.size, size_of(staging.archives))
         needed = self._needed(files, source) - came
         if (free := shutil.disk_usage(staging.folder).free) < needed:
-            raise OSError(errno.ENOSPC, f"it needs {_mb(needed)} of the disk, of which {_mb(free)} are free")
+            raise OSError(errno.ENOSPC, f"it needs {_mb(needed)} of disk space, and {_mb(free)} are free")
         try:
             _fetch(source, wanted, staging, self._meter)
         except Exception as error:
@@ -199,7 +199,7 @@ class _Pull:
     def _full(self) -> ModelError:
         room = f"Free {_mb(self._required)} of disk space"
         return ModelError(
-            f"The disk of {self._folder.root} is full; nothing of {self._manifest.name} was kept.",
+            f"The disk of {self._folder.root} is full; no part of {self._manifest.name} was kept.",
             f"{room}, or name another folder: models.folder, or AWAAZTWIN_MODELS.",
         )
 

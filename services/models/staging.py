@@ -137,7 +137,7 @@ class Staging:
         if size != file.size:
             raise WrongError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
         if sha256 != file.sha256:
-            raise WrongError(f"{file.path} is another file there (wrong SHA-256)")
+            raise WrongError(f"{file.path} differs there (wrong SHA-256)")
 
     def accept(self, file: ModelFile) -> None:
         """Give the complete part its name."""

@@ -1,6 +1,6 @@
 """``/admin``: tenants, for the operator; members, keys and the audit log, for a tenant's admins.
 
-Whom a tenant's admins invite is in :mod:`services.routers.invitations`.
+Invitations are in :mod:`services.routers.invitations`.
 
 An admin manages its own tenant and never names one. The operator may name another with ``org_id``.
 """
@@ -52,7 +52,10 @@ class NewOrg(Body):
 
 
 class OrgChange(Body):
-    """Changes to an organisation. Omitted fields stay; ``limits`` and ``retention`` are replaced whole."""
+    """Changes to an organisation; ``limits`` and ``retention`` are replaced as a whole.
+
+    Omitted fields are unchanged.
+    """
 
     name: Name | None = None
     plan: Plan | None = None
@@ -137,7 +140,7 @@ async def delete_org(org_id: Id, state: State, request: Request) -> None:
     """Delete an organisation and all its data; the audit log is kept."""
     async with administration(state, request) as admin:
         await admin.lock_for_good(org_id)
-    # Between the two, so that whatever fails leaves an organisation that can be deleted again.
+    # Between the two, so that after any failure the organisation can be deleted again.
     await erase_org(state.objects, org_id)
     async with administration(state, request) as admin:
         await admin.delete_org(org_id)
@@ -146,7 +149,7 @@ async def delete_org(org_id: Id, state: State, request: Request) -> None:
 @router.get("/users", operation_id="listUsers")
 @access(Scope.ADMIN)
 async def list_users(state: State, tenant: Tenant, after: After = None, limit: Limit = 100) -> dict[str, Any]:
-    """The members of an organisation."""
+    """List the members of an organisation."""
     async with state.gate.read() as session:
         members = await MemberRepository(session, tenant).list(after=after, limit=limit)
     return page([_member(member) for member in members], limit)
@@ -155,7 +158,7 @@ async def list_users(state: State, tenant: Tenant, after: After = None, limit: L
 @router.post("/users", operation_id="createUser", status_code=201)
 @access(Scope.OPERATOR)
 async def create_user(body: NewMember, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
-    """Create a user as a member. For the operator, who vouches for the address; admins invite."""
+    """Create a user as a member. Only for the operator, who vouches for the address; admins invite."""
     hashed = None
     if body.password is not None:
         address, about = Origin.of(request).address, [body.email, body.name]
@@ -180,7 +183,7 @@ async def get_user(user_id: Id, state: State, tenant: Tenant, request: Request) 
 async def change_user(
     user_id: Id, body: MemberChange, state: State, tenant: Tenant, request: Request
 ) -> dict[str, Any]:
-    """Change a member's role; lock a user out, or let them in again, for the operator."""
+    """Change a member's role. The operator can also lock a user out, and unlock them."""
     async with administration(state, request) as admin:
         if body.role is not None:
             await admin.change_role(tenant, user_id, body.role)
@@ -193,7 +196,7 @@ async def change_user(
 @router.delete("/users/{user_id}", operation_id="deleteUser", status_code=204)
 @access(Scope.ADMIN)
 async def delete_user(user_id: Id, state: State, tenant: Tenant, request: Request) -> None:
-    """Take a member's place away, and their keys and sessions in the organisation."""
+    """Remove a member; their keys and sessions in the organisation end."""
     async with administration(state, request) as admin:
         await admin.remove_member(tenant, user_id)
 
@@ -217,7 +220,7 @@ async def reset_user(user_id: Id, state: State, request: Request, response: Resp
 @router.get("/keys", operation_id="listKeys")
 @access(Scope.ADMIN)
 async def list_keys(state: State, tenant: Tenant, after: After = None, limit: Limit = 100) -> dict[str, Any]:
-    """The keys of an organisation, revoked ones too; never their secrets."""
+    """List the keys of an organisation, including revoked ones, without their secrets."""
     async with state.gate.read() as session:
         keys = await KeyRepository(session, tenant).list(after=after, limit=limit)
     return page([_key(key) for key in keys], limit)
@@ -228,7 +231,7 @@ async def list_keys(state: State, tenant: Tenant, after: After = None, limit: Li
 async def create_key(
     body: NewKey, state: State, caller: Caller, tenant: Tenant, request: Request
 ) -> dict[str, Any]:
-    """Make a key. ``key`` is shown here and never again."""
+    """Create a key. ``key`` is shown only once."""
     async with administration(state, request) as admin:
         made = await admin.create_key(
             tenant,
@@ -251,7 +254,7 @@ async def get_key(key_id: Id, state: State, tenant: Tenant, request: Request) ->
 @router.delete("/keys/{key_id}", operation_id="revokeKey")
 @access(Scope.ADMIN)
 async def revoke_key(key_id: Id, state: State, tenant: Tenant, request: Request) -> dict[str, Any]:
-    """Revoke a key. It stays in the list, with when that was."""
+    """Revoke a key. It stays in the list, with the time of its revocation."""
     async with administration(state, request) as admin:
         return _key(await admin.revoke_key(tenant, key_id))
 

@@ -1,4 +1,4 @@
-"""``/audio``: kept audio, with ranges, and URLs that anybody may fetch for a while."""
+"""``/audio``: stored audio, with ranges, and signed URLs."""
 
 import hmac
 import re
@@ -37,10 +37,10 @@ FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 MAX_URL_SECONDS: Final = 7 * 24 * 3_600
-"""Seconds a URL may be good; S3 signs none for longer."""
+"""Longest validity of a URL, in seconds; the same as S3's."""
 
 KEY: Final = "key_"
-"""How the ids of keys begin."""
+"""Prefix of the ids of keys."""
 
 RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -89,7 +89,7 @@ async def get_audio(
     if principal is None:
         signed = _Signed(audio_id, org or "", by or "", expires or 0)
         principal = await _signer(state, signed, signature or "")
-        # So that it is watched over as one that came with a key.
+        # So that it is checked like a request with a key.
         request.state.principal = principal
         note(org=principal.org_id)
     output = await _output(state, principal.org_id, audio_id)
@@ -129,7 +129,7 @@ async def get_audio(
 async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
     """Delete audio permanently; its signed URLs stop working."""
     output = await _output(state, caller.org_id, audio_id)
-    # The object first: should this fail between, the row still says what to delete.
+    # The object first: if this fails halfway, the row still names what to delete.
     await state.objects.delete(output.key)
     async with state.gate.write() as session:
         await OutputRepository(session, caller.org_id).delete(audio_id)
@@ -153,7 +153,7 @@ async def sign_audio_url(
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """What a signed URL says: which audio, of which tenant, signed by which key or user, until when."""
+    """The contents of a signed URL: audio, tenant, signing key or user, expiry."""
 
     audio_id: str
     org_id: str
@@ -165,7 +165,7 @@ class _Signed:
 
     @property
     def claims(self) -> Claims:
-        """Who signed it: a key, a user, or a server that asks nobody who they are."""
+        """Its signer: a key, a user, or a server without authentication."""
         key = self.by.startswith(KEY)
         return Claims(
             org_id=self.org_id,
@@ -175,10 +175,10 @@ class _Signed:
 
 
 async def _signer(state: GatewayState, signed: _Signed, signature: str) -> Principal:
-    """Whoever signed a URL, if they may still read audio.
+    """The signer of a URL, if it still has access to audio.
 
     Raises:
-        ApiError: 403, the signature is wrong or too old, or they may not.
+        ApiError: 403, the signature is invalid or expired, or the signer lost its access.
     """
     if not hmac.compare_digest(signed.signature(await state.token_signer.tokens()), signature):
         raise ApiError(403, "The URL's signature is invalid.", code="invalid_signature")
@@ -202,7 +202,7 @@ async def _output(state: GatewayState, org_id: str, audio_id: str) -> Output:
 
 
 def byte_range(asked: str, condition: str | None, *, size: int, etag: str) -> tuple[int, int | None]:
-    """The first byte that is wanted and the one after the last; what is no single range means all.
+    """The first byte of the range and the one after the last; anything but a single range means all.
 
     RFC 9110, section 14.2: a server may ignore ranges it does not understand.
 

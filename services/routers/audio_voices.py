@@ -27,11 +27,11 @@ router = APIRouter(tags=["voices"])
 ANSWERS: Final = answers(404, 409, 429)
 
 MOST_VOICES: Final = 10_000
-"""Of an organisation's own in the community's list, which has no pages."""
+"""Most own voices in the community's list, which has no pages."""
 
 
 class ConsentFields(BaseModel):
-    """What OpenAI's clients say of a consent."""
+    """The fields that OpenAI's clients send for a consent."""
 
     name: Name
     language: Language
@@ -86,7 +86,7 @@ async def list_voices(
                         "aliases": voice.aliases,
                     }
                 )
-    # Already plain: FastAPI would check each of thousands again.
+    # Already plain data: FastAPI would validate each of thousands again.
     return JSONResponse({"voices": voices})
 
 
@@ -214,14 +214,14 @@ async def delete_voice_consent(
 async def _own(
     state: GatewayState, caller: Principal, engines: set[str], language: str | None
 ) -> list[dict[str, Any]]:
-    """The organisation's own voices that some of the engines speak."""
+    """The organisation's own voices that any of the engines speaks."""
     try:
         async with state.gate.read() as session:
             repository = VoiceRepository(session, caller.org_id)
             voices = await repository.speakable(limit=MOST_VOICES)
             others = await repository.aliases()
     except StorageUnavailable:
-        return []  # who speaks without the database speaks in the engines' voices
+        return []  # without the database, only the engines' voices can speak
     aliases: dict[str, list[str]] = {}
     for alias in others:
         aliases.setdefault(alias.voice_id, []).append(alias.alias)

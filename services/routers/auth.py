@@ -1,4 +1,4 @@
-"""``/auth``: logging in, refreshing, logging out, and who one is."""
+"""``/auth``: logging in, refreshing, logging out, and the caller's identity."""
 
 from typing import Any, Literal
 

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/voices", tags=["voices"], responses=answers(404, 409
 
 
 class ImportFields(BaseModel):
-    """How an imported voice is called."""
+    """The name of an imported voice."""
 
     name: Name | None = Field(default=None, description="Another name for the voice.")
 
@@ -79,7 +79,7 @@ async def import_voice(state: State, owner: VoiceOwner, request: Request) -> dic
 
 
 class FileResponseOnce(StreamingResponse):
-    """Sends a file that is gone afterwards, however that ends.
+    """Sends a file and then removes it, also after a failure.
 
     Args:
         stack: Removes the file.

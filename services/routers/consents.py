@@ -59,7 +59,7 @@ async def get_consent_recording(
     state: State,
     owner: VoiceOwner,
 ) -> Response:
-    """The recording in which the speaker consented, even after its withdrawal."""
+    """The recording in which the speaker consented, even after the consent's withdrawal."""
     consent = await state.consents.get(owner, consent_id, revoked=True)
     return await send_object(state, consent.key, consent.content_type or "application/octet-stream")
 

@@ -1,4 +1,4 @@
-"""The page of the OpenAPI document, with everything it needs served from here."""
+"""The page of the OpenAPI document, with all assets served locally."""
 
 from functools import cache
 from importlib.resources import files
@@ -20,13 +20,13 @@ ASSETS: Final = {
     "swagger-ui.css": "text/css",
     "favicon-light-32x32.png": "image/png",
 }
-"""Files of Swagger UI that BentoML ships; a page from elsewhere would break an offline machine."""
+"""Files of Swagger UI that BentoML ships; external assets would not load on an offline machine."""
 
 
 @router.get("/docs")
 @access(everyone=True)
 async def docs(request: Request) -> Response:
-    """The API, to read and to try."""
+    """The API as a page, to read and try."""
     app = request.app
     return get_swagger_ui_html(
         openapi_url=OPENAPI,

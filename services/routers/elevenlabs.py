@@ -1,4 +1,4 @@
-"""``/v1/voices``: the two routes of ElevenLabs' API by which its clients make voices and list them."""
+"""``/v1/voices``: the two routes of ElevenLabs' API with which its clients create and list voices."""
 
 from typing import Annotated, Any, Final
 

@@ -1,4 +1,4 @@
-"""Bodies, types of fields and pages of lists that several routes have."""
+"""Bodies, field types and list pages that several routes share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias, cast
@@ -17,7 +17,7 @@ class Body(BaseModel):
 
 
 Storable = AfterValidator(texts.storable)
-"""Text that is kept, or looked for, in the database."""
+"""Text that is stored, or searched for, in the database."""
 
 ID = r"^[A-Za-z0-9_-]+$"
 
@@ -48,7 +48,7 @@ Email: TypeAlias = Annotated[
     Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$"),
     AfterValidator(texts.email_address),
 ]
-"""An e-mail address, as it is kept."""
+"""An e-mail address in its stored form."""
 
 Password: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), Storable]
 
@@ -57,7 +57,7 @@ Secret: TypeAlias = Annotated[str, Field(min_length=1, max_length=4_096), Storab
 
 
 def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
-    """Limits are numbers as they stand: ``true`` is not one, nor are ``"5"`` and 5.0."""
+    """Limits are strictly integers: ``true``, ``"5"`` and 5.0 are not."""
     if isinstance(value, Mapping):
         for name, number in cast("Mapping[str, object]", value).items():
             if number is not None and type(number) is not int:
@@ -70,5 +70,5 @@ WholeNumbers = BeforeValidator(_whole_numbers)
 
 
 def page(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """A page of a list, as OpenAI's are."""
+    """A page of a list, in OpenAI's format."""
     return {"object": "list", "data": data, "has_more": len(data) == limit}

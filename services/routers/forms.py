@@ -1,4 +1,4 @@
-"""Bodies that are forms or JSON: checked by the same models, described in the OpenAPI document."""
+"""Bodies that are forms or JSON: validated by the same models, described in the OpenAPI document."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Language = Annotated[
 
 
 def _paragraphs(value: str) -> str:
-    """Text of several lines that every database takes."""
+    """Multi-line text that every database accepts."""
     value.encode()
     if any(ord(letter) < ord(" ") and letter not in "\n\r\t" for letter in value):
         raise ValueError("control characters are not allowed")
@@ -31,7 +31,7 @@ Paragraphs = AfterValidator(_paragraphs)
 
 
 def checked(model: type[Model], given: Mapping[str, Any]) -> Model:
-    """Fields of a form, checked.
+    """The validated fields of a form.
 
     Raises:
         ApiError: 400 that names the field at fault.
@@ -43,12 +43,12 @@ def checked(model: type[Model], given: Mapping[str, Any]) -> Model:
 
 
 async def read_json(request: Request, model: type[Model], *, most: int) -> Model:
-    """A JSON body, checked; for routes that take forms too, which may be longer.
+    """A validated JSON body; for routes that also accept forms, which can be larger.
 
     Args:
         request: The request.
-        model: What is checked by.
-        most: Bytes of the body.
+        model: Validates the body.
+        most: Most bytes of the body.
 
     Raises:
         ApiError: 400 that names the field at fault, 413.
@@ -76,7 +76,7 @@ def form_body(
     Args:
         properties: The form's fields, see :func:`form_fields`.
         required: Names of fields.
-        json_model: The same as JSON, if the route takes that too.
+        json_model: The model of the JSON body, if the route accepts one.
     """
     schema = {"type": "object", "properties": {**properties}, "required": [*required]}
     content: dict[str, Any] = {"multipart/form-data": {"schema": schema}}
@@ -86,7 +86,7 @@ def form_body(
 
 
 def form_fields(model: type[BaseModel], *names: str) -> dict[str, Any]:
-    """A model's fields as JSON schemas of a form's: never null, and objects as JSON text.
+    """A model's fields as JSON schemas of a form's: never null, with objects as JSON text.
 
     Args:
         model: What checks them.

@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether it can speak."""
+"""Liveness and readiness."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from storage.errors import StorageError
 router = APIRouter(tags=["health"])
 
 PART_TIMEOUT_SECONDS: Final = 3.0
-"""Seconds in which a part has to answer."""
+"""Seconds that a part may take to answer."""
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Speech requests cannot be served now."}}
 
@@ -45,12 +45,12 @@ async def ready(state: State) -> Response:
         _storage(state.keeps.check),
     )
     engines = {client.name: part for client, part in zip(clients, parts, strict=True)}
-    # Without keys and limits nothing but the engine is needed to speak.
+    # Without keys and limits, only the engine is needed to speak.
     needed = [engines[state.directory.default.name]]
     if state.settings.auth.mode == "required":
         needed.append(database)
         if state.settings.storage.object_store.type == "folder":
-            # A disk of this machine's own: other machines may have room. A service is away for all alike.
+            # A local disk: other machines may have space. A service is unreachable for all machines alike.
             needed.append(objects)
         if state.settings.quota.when_counters_fail == "closed":
             needed.append(counters)

@@ -1,6 +1,6 @@
-"""``/admin/invitations``: places that are offered, for a tenant's admins. Nobody is sent anything.
+"""``/admin/invitations``: invitations, for a tenant's admins. Nothing is sent.
 
-The token is handed over by whoever made the invitation; it is accepted at ``/auth/invitations/accept``.
+The admin who invites hands over the token, which is accepted at ``/auth/invitations/accept``.
 """
 
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The models there are: OpenAI's names for the default engine, and each engine's own."""
+"""The list of models: OpenAI's names for the default engine, and each engine's own."""
 
 from typing import Any
 

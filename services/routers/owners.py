@@ -1,4 +1,4 @@
-"""Whose voices a request is about, as a route's parameter."""
+"""The owner of a request's voices, as a route's parameter."""
 
 from typing import Annotated, TypeAlias
 
@@ -15,4 +15,4 @@ async def _owner(caller: Caller, allowed: Allowed, request: Request) -> Owner:
 
 
 VoiceOwner: TypeAlias = Annotated[Owner, Depends(_owner)]
-"""Declares a route's parameter as the tenant whose voices are meant, and who asks."""
+"""Annotates a route's parameter as the tenant that owns the voices, and its caller."""

@@ -1,4 +1,4 @@
-"""``GET /usage``: what was used, by day, engine, voice, user or key; as JSON or CSV."""
+"""``GET /usage``: usage by day, engine, voice, user or key; as JSON or CSV."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 DAYS: Final = 30
-"""Days that are told without a first one."""
+"""Days that are reported by default."""
 
 MOST_DAYS: Final = 366
 
@@ -49,7 +49,7 @@ FIELDS: Final = (
 
 First: TypeAlias = Annotated[
     date | None,
-    Query(alias="from", description=f"The first day, UTC; by default {DAYS - 1} before the last."),
+    Query(alias="from", description=f"The first day, UTC; by default {DAYS - 1} days before the last."),
 ]
 Last: TypeAlias = Annotated[
     date | None, Query(alias="to", description="The last day, UTC; by default today.")
@@ -87,7 +87,7 @@ async def usage(
             "characters_per_month": await ledger.used(f"characters/{today:%Y-%m}"),
             "audio_ms_per_month": await ledger.used(f"audio_ms/{today:%Y-%m}"),
         }
-    # An account is opened at the first request under its limit.
+    # An account is created by the first request under its limit.
     quota = {
         "limits": allowed.limits.model_dump(),
         "used": {name: value or 0 for name, value in used.items()},
@@ -164,7 +164,7 @@ async def _lines(
     yield _line(FIELDS)
     after: int | None = 0
     while after is not None:
-        # A transaction for each page: a client that reads slowly holds nothing up.
+        # A transaction per page: a slow client blocks nothing.
         async with state.gate.read() as session:
             page = await UsageRepository(session, org_id).page(first=first, last=last, after=after)
         yield "".join(_line([_cell(getattr(record, field)) for field in FIELDS]) for record in page)
@@ -179,5 +179,5 @@ def _line(cells: tuple[str, ...] | list[str]) -> str:
 
 def _cell(value: object) -> str:
     text = "" if value is None else str(value)
-    # A spreadsheet would run it.
+    # A spreadsheet would execute it.
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

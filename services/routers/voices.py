@@ -1,4 +1,4 @@
-"""``/voices``: voices of the organisation's own, their samples, and how far they are prepared."""
+"""``/voices``: the organisation's own voices, their samples, and their preparation."""
 
 from typing import Annotated, Any, Final
 
@@ -61,7 +61,7 @@ class Attestation(BaseModel):
 
 
 class Preview(BaseModel):
-    """What a voice is heard with."""
+    """The parameters of a preview."""
 
     text: str | None = Field(
         default=None, min_length=1, max_length=500, description="Text to speak; by default a sentence."
@@ -134,7 +134,7 @@ async def get_voice(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """One voice: its state, in each engine too, and the quality of its samples."""
+    """One voice: its state, overall and in each engine, and the quality of its samples."""
     voice = await state.voices.get(owner, voice_id)
     return await _shown(state, owner, voice)
 
@@ -147,7 +147,7 @@ async def change_voice(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """Change a voice. ``labels`` and ``aliases`` are replaced whole."""
+    """Change a voice. ``labels`` and ``aliases`` are replaced as a whole."""
     return await _shown(state, owner, await state.voices.change(owner, voice_id, fields_of(body)))
 
 
@@ -216,7 +216,7 @@ async def preview_voice(
     request: Request,
     wanted: Annotated[Preview, Query()],
 ) -> Response:
-    """Hear the voice. Counts as usage, as any other speech."""
+    """Hear the voice. It counts as usage, like any speech request."""
     voice = await state.voices.get(owner, voice_id)
     spoken = wanted.text or reading_script(voice.language or "en")[0]
     body = SpeechRequest(
@@ -297,7 +297,7 @@ async def get_sample_audio(
     sample_id: Id,
     state: State,
     owner: VoiceOwner,
-    original: Annotated[bool, Query(description="The upload, not the audio that engines use.")] = False,
+    original: Annotated[bool, Query(description="The upload instead of the audio that engines use.")] = False,
 ) -> Response:
     """Download a recording, as long as it is kept."""
     sample = await state.voices.sample(owner, voice_id, sample_id)
@@ -356,7 +356,7 @@ async def drop_alias(
     state: State,
     owner: VoiceOwner,
 ) -> None:
-    """Remove an alias, so that the name means again what it means elsewhere."""
+    """Remove an alias; the name regains its usual meaning."""
     await state.voices.drop_alias(owner, alias, voice_id)
 
 

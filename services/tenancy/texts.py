@@ -1,6 +1,6 @@
-"""Texts that people give and the database keeps: what every database takes, at the length it keeps.
+"""Texts from users that every database accepts, limited in length.
 
-A text is measured as it is kept: some grow when compatible characters or cases are made one.
+Lengths are of the stored form: some texts grow when characters or cases are normalised.
 """
 
 import re
@@ -19,10 +19,10 @@ _EMAIL: Final = re.compile(r"[^@]+@[^@]+")
 
 
 def storable(value: str) -> str:
-    """Text of one line that every database takes: no lone surrogates, no control characters.
+    """Single-line text that every database accepts: no lone surrogates, no control characters.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not.
     """
     value.encode()
     if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in value):
@@ -31,7 +31,7 @@ def storable(value: str) -> str:
 
 
 def name(value: str) -> str:
-    """A name, as it is kept.
+    """The stored form of a name.
 
     Raises:
         ValueError: It is blank, too long, or not storable.
@@ -39,25 +39,25 @@ def name(value: str) -> str:
     if not storable(value).strip():
         raise ValueError("it is blank")
     if len(value) > LONGEST_NAME:
-        raise ValueError(f"it has at most {LONGEST_NAME} characters")
+        raise ValueError(f"it can have at most {LONGEST_NAME} characters")
     return value
 
 
 def email_address(value: str) -> str:
-    """An e-mail address, as it is kept: see :func:`storage.columns.address_key`.
+    """The stored form of an e-mail address, see :func:`storage.columns.address_key`.
 
     Raises:
-        ValueError: It is none, or too long as it would be kept.
+        ValueError: It is not an address, or its stored form is too long.
     """
-    if len(value) > LONGEST_EMAIL:  # before its forms are computed
-        raise ValueError(f"it has at most {LONGEST_EMAIL} characters")
+    if len(value) > LONGEST_EMAIL:  # before its normal form is computed
+        raise ValueError(f"it can have at most {LONGEST_EMAIL} characters")
     value.encode()
     address = address_key(value)
     if len(address) > LONGEST_EMAIL:
         raise ValueError(f"it has more than {LONGEST_EMAIL} characters in its compatible form")
     if not _EMAIL.fullmatch(address):
         raise ValueError("it is not an e-mail address")
-    # Blanks, controls, and what cannot be seen: two addresses that look alike should be one.
+    # Spaces, controls and invisible characters: addresses that look alike should be equal.
     if any(unicodedata.category(letter)[0] in "CZ" for letter in address):
-        raise ValueError("it holds blanks or invisible characters")
+        raise ValueError("it contains spaces or invisible characters")
     return address

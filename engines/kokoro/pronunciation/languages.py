@@ -77,9 +77,7 @@ def speech_in(language: str) -> Speech:
         if (speech := known.get(name.lower())) is not None:
             return speech
     if subtag in _ELSEWHERE:
-        message = (
-            f"KOKORO's {_ELSEWHERE[subtag]} voices need a pronunciation of their own, which is not installed"
-        )
+        message = f"KOKORO's {_ELSEWHERE[subtag]} voices need a pronunciation module that is not installed"
     else:
         message = f"KOKORO cannot pronounce the language '{language[:40]}'"
     raise UnsupportedUtterance(f"{message}. It speaks {', '.join(LANGUAGES)}.", param="language")

@@ -48,7 +48,7 @@ def load_network(folder: Path, config: MeloConfig) -> Synthesizer:
                 f"{name} is {tuple(tensor.shape)}, and config.json describes {tuple(expected[name].shape)}",
             )
         if not torch.isfinite(tensor).all():
-            raise unreadable(path, f"{name} holds something that is not a number")
+            raise unreadable(path, f"{name} contains a value that is not a number")
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(requires_grad=False).eval()
 

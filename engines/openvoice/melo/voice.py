@@ -203,7 +203,7 @@ class MeloVoice:
             raise Abandoned("The utterance was abandoned.")
         voice = self._cast(utterance)
         if len(utterance.text) > MAX_CHARS:
-            message = f"The text is {len(utterance.text)} characters long; MeloTTS takes {MAX_CHARS} at once."
+            message = f"The text is {len(utterance.text)} characters long; MeloTTS's limit is {MAX_CHARS}."
             raise UnsupportedUtterance(message, param="input")
         words = tokens(utterance.text)
         phones = await self._pronounced(words)

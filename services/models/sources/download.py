@@ -131,7 +131,7 @@ class Download:
             size = size if rest else 0
             length = answer.headers.get("content-length")
             if length is not None and length != str(self._file.size - size):
-                raise WrongError(f"{self._file.path} is another file there ({size + int(length):,} bytes)")
+                raise WrongError(f"{self._file.path} differs there ({size + int(length):,} bytes)")
             with self._part.open("ab" if rest else "wb") as part:
                 for piece in bounded(answer.iter_raw(), self._file, size):
                     with writing(self._part):
@@ -165,7 +165,7 @@ def _answer(
         request = client.build_request("GET", url, headers=headers)
     except UnicodeEncodeError as error:
         raise SourceDownError(
-            "HF_TOKEN has characters beyond ASCII, which no token has", remedy=_RIGHTS
+            "HF_TOKEN is not a valid token: it contains characters beyond ASCII", remedy=_RIGHTS
         ) from error
     with closing(client.send(request, stream=True)) as answer:
         if answer.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
@@ -187,7 +187,7 @@ def _told(error: Exception) -> str:
         return f"its address cannot be used ({error})"
     if isinstance(error, httpx.LocalProtocolError):
         # What the error says may hold the token.
-        return "the request cannot be sent: HF_TOKEN may have characters that no token has"
+        return "the request cannot be sent: HF_TOKEN may contain invalid characters"
     if isinstance(error, httpx.ConnectTimeout):
         return f"it cannot be reached (no connection within {CONNECT_TIMEOUT_SECONDS:g} s)"
     if isinstance(error, httpx.ConnectError):
@@ -206,7 +206,7 @@ def _refusal(status: int, path: str) -> SourceError:
         case HTTPStatus.NOT_FOUND:
             return SourceError(f"it has no file for {path} at that revision")
         case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return WrongError(f"{path} is another file there")
+            return WrongError(f"{path} differs there")
         case _ if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return SourceDownError(f"it answered {status}")
         case _:

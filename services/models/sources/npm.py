@@ -52,7 +52,7 @@ def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: 
             if _whole(tmp / name, package.size):
                 (tmp / name).replace(tarball)
         if not _whole(tarball, package.size):
-            raise SourceError(f"npm brought no archive of {package.size:,} bytes for {package.name}")
+            raise SourceError(f"npm downloaded no archive of {package.size:,} bytes for {package.name}")
         meter.at(package.size)
     take_from_tarball(tarball, wanted, staging)
     # The next source needs the room.

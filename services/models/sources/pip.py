@@ -77,7 +77,7 @@ def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Prog
                 wheel = found.replace(staging.archives / found.name)
     if wheel is None:
         raise SourceError(
-            f"pip brought no complete wheel of {package.size:,} bytes for {_requirement(package)}"
+            f"pip downloaded no complete wheel of {package.size:,} bytes for {_requirement(package)}"
         )
     meter.at(before + package.size)
     return wheel

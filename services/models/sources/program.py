@@ -60,7 +60,7 @@ def run(
         stall: Seconds that may pass without a byte more.
 
     Raises:
-        SourceError: It failed, or brought too much.
+        SourceError: It failed, or downloaded too much.
         SourceDownError: It stood still, or could not reach its source.
         OSError: It cannot be started.
     """
@@ -97,7 +97,7 @@ def _watch(
     while process.poll() is None:
         size = size_of(folder)
         if size > limit:
-            raise SourceError(f"{name} brought more than the {limit:,} bytes that were expected")
+            raise SourceError(f"{name} downloaded more than the expected {limit:,} bytes")
         if size > most:
             most, since = size, time.monotonic()
             arrived(size)

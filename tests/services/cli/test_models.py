@@ -100,7 +100,7 @@ def test_optional_files_that_are_not_there(cli: CliRunner, mine: Path) -> None:
     assert "Fetched 1 file: " in cli.invoke(app, command).stderr
     again = cli.invoke(app, command)
     assert "The model is present; nothing was fetched: " in again.stderr
-    assert "1 file that it works without is missing" in again.stderr
+    assert "1 optional file is missing" in again.stderr
     assert not (mine / ".partial-mine").exists()
     (mine / "mine" / "weights.bin").write_bytes(b"?")
     damaged = cli.invoke(app, ["models", "verify", "mine"])

@@ -60,7 +60,7 @@ def test_one_that_stands_still(tmp_path: Path) -> None:
 
 
 def test_one_that_brings_too_much(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="more than the 1,000,000 bytes that were expected"):
+    with pytest.raises(SourceError, match="more than the expected 1,000,000 bytes"):
         started(tmp_path, FLOOD, limit=1_000_000)
     assert (tmp_path / "flood").stat().st_size < 50_000_000
 

@@ -1,4 +1,4 @@
-"""Codings: how samples become bytes. All that depends on the coding is told here."""
+"""Codings: how samples become bytes. Everything that depends on the coding is here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ Law = Literal["ulaw", "alaw"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Uncompressed:
-    """Samples of a constant size, bare or in WAV. Encoding a second takes 0.5 ms: less than a thread costs.
+    """Samples of a constant size, bare or in WAV. Encoding a second takes 0.5 ms, less than a thread costs.
 
     Attributes:
-        name: As the format without a container is called.
+        name: Of the format without a container.
         width: Bytes of a sample.
         wav_tag: The format tag in a WAV header, of RFC 2361.
         law: G.711's; ``None`` is linear PCM, signed and little-endian.
@@ -29,14 +29,14 @@ class Compressed:
     """A coding of FFmpeg's libraries and its container.
 
     Attributes:
-        name: As the format is called.
+        name: Of the format.
         container: The muxer.
         codec: The encoder.
-        sample_format: What the encoder takes.
+        sample_format: The encoder's input format.
         muxing: Options of the muxer.
-        streamed: More of them, for when it cannot go back.
+        streamed: More of them, for an output that is not seekable.
         options: Of the encoder.
-        frames: A second, where the encoder is told how long they are.
+        frames: Per second, where the frame length is an option of the encoder.
         bit_rates: Highest sample rate and bits a second; empty for a lossless coding.
     """
 
@@ -64,7 +64,7 @@ ALAW: Final = Uncompressed(name="alaw", width=1, wav_tag=6, law="alaw")
 _SPEECH_BIT_RATES: Final = ((12_000, 32_000), (16_000, 48_000), (24_000, 96_000), (48_000, 128_000))
 """MPEG-2.5, up to 12,000 Hz, allows no more than 64,000."""
 
-# No bit reservoir: each frame stands alone. A stream has no Xing header, whose counts would be wrong; at a
+# No bit reservoir: each frame is independent. A stream has no Xing header, whose counts would be wrong; at a
 # constant bit rate the size tells the duration. Level 7 takes 60 % of the default's time.
 MP3: Final = Compressed(
     name="mp3",

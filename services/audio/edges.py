@@ -1,4 +1,4 @@
-"""The edges of utterances, so that one which begins or ends in a step makes no click."""
+"""The edges of utterances: one that begins or ends abruptly would click."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from engines.contract import Pcm
 
 FADE_SECONDS: Final = 0.003
-"""Seconds of a fade: too short to be heard as one, long enough to keep its spectrum below a click's."""
+"""Seconds of a fade: too short to be heard as a fade, long enough not to be heard as a click."""
 
 QUIET: Final = 128
 """A first or last sample of no more than this (−48 dB of full scale) makes no click."""
@@ -17,7 +17,7 @@ QUIET: Final = 128
 class Edges:
     """Fades the first and last milliseconds of an utterance that does not begin or end near zero.
 
-    The last ones are held back until it is known whether the utterance goes on.
+    The last ones are held back until it is known whether the utterance continues.
 
     Args:
         sample_rate: Hertz of the samples.
@@ -43,7 +43,7 @@ class Edges:
         return joined[:ready]
 
     def end_utterance(self) -> Pcm:
-        """The last samples, faded if they end in a step; the next utterance starts afresh."""
+        """The last samples, faded if they end abruptly; the next utterance starts anew."""
         last, self._held = self._held, np.zeros(0, np.int16)
         self._passed = 0
         if last.size and abs(int(last[-1])) > QUIET:

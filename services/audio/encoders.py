@@ -3,7 +3,7 @@
 Exceptions::
 
     ValueError
-    └── AudioTooLong    what is kept until the end has reached its limit
+    └── AudioTooLong    the buffer that is kept until the end reached its limit
 """
 
 from typing import Final, Protocol
@@ -20,14 +20,14 @@ MAX_BUFFERED: Final = 64 * 1024 * 1024
 
 
 class AudioTooLong(ValueError):  # noqa: N818 - named for the cause
-    """The bytes that are kept until the end have reached their limit."""
+    """The buffer that is kept until the end reached its limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The audio would exceed the {limit} bytes that can be buffered.")
 
 
 class Encoder(Protocol):
-    """One response's encoder; not to be used from two threads at once."""
+    """One response's encoder; not thread-safe."""
 
     def feed(self, pcm: Pcm) -> bytes:
         """Encode samples; what is not complete yet stays inside.
@@ -38,7 +38,7 @@ class Encoder(Protocol):
         ...
 
     def finish(self) -> bytes:
-        """What is left, and the container's end; frees everything."""
+        """The remaining bytes and the container's end; frees everything."""
         ...
 
     def close(self) -> None:

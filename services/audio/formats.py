@@ -13,15 +13,15 @@ HIGHEST_RATE: Final = 48_000
 """Hertz; the range of the formats whose coding has no rates of its own."""
 
 _LONGEST_NAME: Final = 64
-"""Characters of an unknown name that are compared and told."""
+"""Characters of an unknown name that are compared and reported."""
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - named for the cause
-    """There is no format of that name; the message lists those there are."""
+    """Unknown format; the message lists the known ones."""
 
 
 class SampleRateError(ValueError):
-    """The format cannot have that sample rate; the message lists those it can."""
+    """The format does not support the sample rate; the message lists those it supports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +29,14 @@ class AudioFormat:
     """A format of the audio.
 
     Attributes:
-        name: What requests call it.
+        name: In requests.
         content_type: Of the bytes; several clients choose their decoder by it alone.
         extension: Of a file that holds them, with its dot.
         other_extensions: That such files may have too.
         coding: How samples become bytes.
         wav: Whether they are wrapped in RIFF/WAVE.
         sample_rates: Hertz it can have, ascending; ``None`` is any from 8,000 to 48,000.
-        default_rate: Hertz, when none is asked for.
+        default_rate: Hertz, unless a request specifies one.
         bit_rate: Bits a second of a lossy coding; ``None`` follows the sample rate.
         exact: Sent whole with exact sizes in its header, because its readers trust them.
     """
@@ -54,17 +54,17 @@ class AudioFormat:
 
     @property
     def compressed(self) -> bool:
-        """Whether encoding it is worth a thread."""
+        """Whether encoding it is slow enough for a thread."""
         return isinstance(self.coding, Compressed)
 
     def has_rate(self, rate: int) -> bool:
-        """Whether the format can have ``rate`` (hertz)."""
+        """Whether the format supports ``rate`` (hertz)."""
         if self.sample_rates is None:
             return LOWEST_RATE <= rate <= HIGHEST_RATE
         return rate in self.sample_rates
 
     def check_rate(self, rate: int) -> None:
-        """Raise unless the format can have ``rate`` (hertz).
+        """Raise unless the format supports ``rate`` (hertz).
 
         Raises:
             SampleRateError: It cannot.
@@ -82,7 +82,7 @@ class AudioFormat:
 _MPEG: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """Layer III of MPEG-1, MPEG-2 (ISO/IEC 13818-3) and "2.5"; ISO/IEC 14496-3 gives AAC all of them too."""
 _OPUS: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
-"""RFC 6716, table 1. A decoder gives 48 kHz whichever it was."""
+"""RFC 6716, table 1. A decoder always outputs 48 kHz."""
 _G711: Final = (8_000,)
 
 
@@ -203,7 +203,7 @@ _PRESETS: Final[Mapping[str, AudioFormat]] = MappingProxyType(
 
 
 def find_format(name: str) -> AudioFormat:
-    """The format of that name or alias, compared without case.
+    """The format of that name or alias, case-insensitive.
 
     Raises:
         UnknownFormat: There is none.
@@ -214,5 +214,5 @@ def find_format(name: str) -> AudioFormat:
         return found
     near = nearest_names(key, [*FORMATS, *ALIASES, *_PRESETS], most=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    # repr: a name may hold what no answer can be encoded with, such as half a surrogate pair.
+    # repr: a name may contain what cannot be encoded, such as half a surrogate pair.
     raise UnknownFormat(f"Unknown format {name[:_LONGEST_NAME]!r}.{hint} Supported: {', '.join(FORMATS)}.")

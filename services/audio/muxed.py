@@ -20,7 +20,7 @@ _EMPTY_SECONDS: Final = 0.02
 
 
 class _Outlet(io.RawIOBase):
-    """Where a muxer writes a response: it cannot go back."""
+    """Where a muxer writes a response; not seekable."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -46,7 +46,7 @@ class MuxedEncoder:
         coding: Of the response.
         sample_rate: Hertz.
         bit_rate: Bits a second; ``None`` is the coding's own for the sample rate.
-        buffered: Keep everything until ``finish``; the container's header then tells the exact length.
+        buffered: Keep everything until ``finish``; the container's header then has the exact length.
         limit: Bytes kept, at most.
     """
 

@@ -18,15 +18,15 @@ MAX_SILENCE_SECONDS: Final = 600.0
 """Seconds of one pause, at most."""
 
 _BLOCK_SECONDS: Final = 2.0
-"""Seconds that go through at once, so that a long utterance needs no multiple of its size."""
+"""Seconds processed at once, so that a long utterance does not need a multiple of its size."""
 
 
 class AudioPipeline:
     """Turns an engine's PCM into the bytes of a response, piece by piece.
 
-    Utterances follow each other without a seam: resampling and encoding run through. Tempo comes before them
-    because it ends with each utterance, so that a pause stands where it belongs; it makes new edges, which
-    are faded too.
+    Utterances follow each other without a gap: resampling and encoding are continuous. Tempo comes
+    before them because it ends with each utterance, so that pauses are in the right place; it makes new
+    edges, which are faded too.
 
     One response, one thread at a time. ``close`` may come from another thread: it stops the call in progress
     and waits for it. Long pieces are best fed in a thread; the codecs leave the interpreter free meanwhile.
@@ -35,14 +35,14 @@ class AudioPipeline:
         audio_format: Of the response.
         source_rate: Hertz of the engine's PCM.
         sample_rate: Hertz of the response; ``None`` is the format's own.
-        tempo: Output is ``1 / tempo`` as long, 0.25 to 4; the pitch stays.
+        tempo: Output is ``1 / tempo`` as long, 0.25 to 4; the pitch is unchanged.
         buffered: Keep everything until ``finish``, whose bytes then have exact sizes in their header.
             Formats that are ``exact`` are always buffered.
-        max_buffered: Bytes that are kept so, at most.
+        max_buffered: Most bytes that are kept in this way.
 
     Raises:
         SampleRateError: The format cannot have this sample rate.
-        ValueError: The tempo or the source's rate cannot be.
+        ValueError: The tempo or the source's rate is out of range.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class AudioPipeline:
             return b"".join(self._shape(pcm[start : start + block]) for start in range(0, pcm.size, block))
 
     def end_utterance(self) -> bytes:
-        """The utterance is over: its last samples, faded if they end in a step."""
+        """End the utterance: its last samples, faded if they end abruptly."""
         with self._lock:
             self._check()
             return self._end_utterance()

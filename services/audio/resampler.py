@@ -1,4 +1,4 @@
-"""Change of sample rate, streaming, by libsoxr."""
+"""Streaming sample-rate conversion by libsoxr."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ QUALITY: Final = "HQ"
 
 
 class Resampler:
-    """One signal from one rate to another, without a seam between its pieces.
+    """One signal from one rate to another, continuous between its pieces.
 
     In floating point, because soxr's own 16-bit output is dithered: silence would not stay silent, and the
     result would depend on how the signal was cut.
@@ -30,7 +30,7 @@ class Resampler:
         return self._resample(pcm, last=False)
 
     def finish(self) -> Pcm:
-        """What is left; nothing can be fed after it."""
+        """The remaining samples; nothing can be fed afterwards."""
         return self._resample(np.zeros(0, np.int16), last=True)
 
     def _resample(self, pcm: Pcm, *, last: bool) -> Pcm:

@@ -16,11 +16,11 @@ SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
 
 _LEAST: Final = 0.5
-"""One ``atempo`` goes no lower."""
+"""The lowest factor of one ``atempo``."""
 _MOST: Final = 2.0
 """Above, one ``atempo`` skips samples instead of blending them: short sounds vanish."""
 _PIECE_SECONDS: Final = 0.05
-"""Seconds pushed at once: a chain hands on nothing of a long frame before the next one comes."""
+"""Seconds pushed at once: a chain outputs nothing of a long frame before the next one arrives."""
 _LEAD_SECONDS: Final = 0.1
 """Seconds of silence pushed before an utterance and cut off again: a slow filter's first overlap clicks."""
 _TAIL_SECONDS: Final = 0.4
@@ -28,7 +28,7 @@ _TAIL_SECONDS: Final = 0.4
 
 
 class Tempo:
-    """Plays utterances faster or slower, each for itself.
+    """Plays utterances faster or slower, each separately.
 
     An utterance of ``n`` samples becomes exactly ``round(n / factor)``; its sounds are a few
     hundredths of a second from where an even stretch would put them.
@@ -64,7 +64,7 @@ class Tempo:
         return self._give(self._filter.feed(pcm))
 
     def end_utterance(self) -> Pcm:
-        """What is left of the utterance; the next one starts afresh."""
+        """The rest of the utterance; the next one starts anew."""
         if self._filter is None:
             return np.zeros(0, np.int16)
         silence = np.zeros(round(_TAIL_SECONDS * self._rate), np.int16)
@@ -81,7 +81,7 @@ class Tempo:
 
     @property
     def _due(self) -> int:
-        """Samples that the utterance, as far as it was fed, becomes."""
+        """Samples that the utterance has so far, after stretching."""
         return round(self._taken / self._factor)
 
     def _give(self, pcm: Pcm) -> Pcm:
@@ -93,7 +93,7 @@ class Tempo:
 
 
 class _Filter:
-    """A chain of ``atempo`` filters, once through."""
+    """A chain of ``atempo`` filters, for one utterance."""
 
     def __init__(self, rate: int, factor: float) -> None:
         self._rate = rate

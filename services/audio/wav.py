@@ -6,7 +6,7 @@ from typing import Final
 from services.audio.codings import Uncompressed
 
 UNKNOWN: Final = 0xFFFFFFFF
-"""The size of a stream whose end is not known; readers take it for "to the end of the file"."""
+"""The size of a stream of unknown length; readers interpret it as "to the end of the file"."""
 
 
 def wav_header(coding: Uncompressed, sample_rate: int, data_bytes: int | None) -> bytes:

@@ -1,4 +1,4 @@
-"""Every key there is, read from the models."""
+"""All keys, read from the models."""
 
 import types
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ class Key:
 
     Attributes:
         field: Its definition.
-        types: What its values may be, ``None`` left out.
+        types: Of its values, without ``None``.
         nullable: Whether ``null`` is a value of it.
         container: ``dict`` for a section or a mapping, ``list`` for the engines, ``None`` for a value.
         below: The keys inside; :data:`ENGINE` or :data:`ANY` for sections that the settings name.
@@ -39,7 +39,7 @@ class Key:
 
     @property
     def description(self) -> str:
-        """What it is for, in one line of Markdown."""
+        """Its purpose, in one line of Markdown."""
         text = self.field.description
         if text is None and self.below:
             text = (self.types[0].__doc__ or "").partition("\n")[0].replace("``", "`")
@@ -76,7 +76,7 @@ def _key(field: FieldInfo) -> Key:
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation is anything
-    """The types a value may have: a union's members, what ``Annotated`` wraps, or the type itself."""
+    """The types that a value can have: a union's members, the type in ``Annotated``, or the type itself."""
     if get_origin(annotation) in {Union, types.UnionType}:
         return tuple(kind for member in get_args(annotation) for kind in _members(member))
     if hasattr(annotation, "__metadata__"):

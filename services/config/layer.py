@@ -1,4 +1,4 @@
-"""Layers of settings: made to fit the models, and laid over each other."""
+"""Layers of settings: fitted to the models, and merged."""
 
 from services.config.keys import ANY, ENGINE, SETTINGS, Key, walk
 from services.config.node import KeyPath, Node, engine_key, merge
@@ -6,22 +6,22 @@ from services.config.problems import Problem, nearest, suggestion
 
 
 def fit(layer: Node, problems: list[Problem]) -> Node:
-    """A layer without what doesn't belong in it; lists of engines become mappings by :func:`engine_key`.
+    """A layer without unknown keys; lists of engines become mappings by :func:`engine_key`.
 
     Args:
         layer: The layer as it was read; a mapping.
-        problems: Gets what is wrong with it.
+        problems: Collects what is wrong with it.
     """
     return _section(layer, problems, SETTINGS, ())
 
 
 def stack(below: Node, above: Node, problems: list[Problem]) -> Node:
-    """A fitted layer over another one. An engine that ``below`` lacks is added when it says its ``type``.
+    """One fitted layer over another. An engine that ``below`` lacks is added if it has a ``type``.
 
     Args:
-        below: What is there already.
-        above: What is laid over it.
-        problems: Gets the engines that cannot be added.
+        below: The lower layer.
+        above: The one that overrides it.
+        problems: Collects the engines that cannot be added.
     """
     if "engines" not in above.entries:
         return merge(below, above)
@@ -69,7 +69,7 @@ def _section(node: Node, problems: list[Problem], key: Key, path: KeyPath) -> No
         if (inner := key.child(name)) is None:
             problems.append(Problem(child.origin, ".".join((*path, name)), _unknown(name, key, path)))
             continue
-        # A section that the settings name is there even without keys.
+        # A section that the settings name counts even without keys.
         given = Node({}, child.origin) if child.content is None and ANY in key.below else child
         if (value := _value(given, problems, inner, (*path, name))) is not None:
             fitted[name] = value
@@ -91,6 +91,6 @@ def _by_name(node: Node, problems: list[Problem], key: Key, path: KeyPath) -> No
 
 
 def _unknown(name: str, section: Key, path: KeyPath) -> str:
-    """Words for a key that is not there, with the one that was probably meant."""
+    """The message about an unknown key, with the one that was probably meant."""
     same = (".".join(other) for other, _ in walk() if other[-1] == name and other[:-1] != path)
     return f"there is no such key{suggestion(next(same, None) or nearest(name, section.below))}"

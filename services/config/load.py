@@ -1,4 +1,4 @@
-"""Finding, reading and stacking what the settings are made of."""
+"""Finding, reading and merging the layers of the settings."""
 
 import functools
 import os
@@ -43,7 +43,7 @@ class LoadedSettings:
         return masked(self.settings)
 
     def shown(self) -> dict[str, JsonValue]:
-        """What ``config show --json`` prints and ``GET /config`` answers: masked settings, and sources."""
+        """The output of ``config show --json`` and ``GET /config``: masked settings and sources."""
         return {"settings": self.masked(), "sources": dict(self.sources)}
 
 
@@ -117,7 +117,7 @@ def get_engine_configs() -> tuple[EngineConfig, ...]:
 
 
 def _profile(*layers: Node) -> object:
-    """What the last of the layers to name a profile names."""
+    """The profile in the last layer that names one."""
     profile: object = Settings.model_fields["env"].default
     for layer in layers:
         profile = layer.entries["env"].content if "env" in layer.entries else profile
@@ -125,6 +125,6 @@ def _profile(*layers: Node) -> object:
 
 
 def _default_engines() -> Node:
-    """The layer of the engines that are there when no file lists any."""
+    """The layer of the default engines, for settings that list none."""
     engines: list[JsonValue] = [e.model_dump(mode="json", exclude_unset=True) for e in Settings().engines]
     return fit(Node.of({"engines": engines}, DEFAULT), [])

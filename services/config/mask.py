@@ -11,7 +11,7 @@ from services.config.node import KeyPath
 
 MASK: Final = "********"
 
-# Up to the last `@`: a password may hold any character, and hiding too much harms nobody.
+# Up to the last `@`: a password may contain any character, and masking too much is harmless.
 _USER_PASSWORD: Final = re.compile(r"(?<=://)([^:]*):(.*)@", re.DOTALL)
 _LONE_TOKEN: Final = re.compile(r"(https?://)[^:@]+@", re.IGNORECASE)
 _QUERY: Final = re.compile(r"(?i)([?&;](?:[^=&;#]*(?:password|passwd|pwd|secret|token|key)[^=&;#]*)=)[^&;#]*")
@@ -23,8 +23,8 @@ _SECRET_NAME: Final = re.compile(
 def masked(model: BaseModel) -> dict[str, JsonValue]:
     """Every setting as JSON would have it, with :data:`MASK` in place of secrets.
 
-    Secrets are what the models say, passwords and tokens inside URLs, and texts in an engine's
-    ``options`` whose name says so.
+    Secrets are the models' secret fields, passwords and tokens inside URLs, and texts in an engine's
+    ``options`` with a secret's name.
     """
     return {name: _plain(value) for name, value in model}
 
@@ -57,7 +57,7 @@ def _plain(value: object) -> JsonValue:
         return masked(value)
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
-        # An address says more than a mask, and only its password is secret.
+        # An address is more useful than a mask, and only its password is secret.
         return mask_url(secret) if "://" in secret else MASK
     if isinstance(value, dict):
         entries = cast("dict[str, object]", value)

@@ -1,4 +1,4 @@
-"""Values before they are validated, each with the place it came from."""
+"""Values before validation, each with its origin."""
 
 import re
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from pydantic import JsonValue
 Scalar: TypeAlias = str | int | float | bool | None
 Content: TypeAlias = "Scalar | dict[str, Node] | list[Node]"
 KeyPath: TypeAlias = tuple[str, ...]
-"""Where a value stands, outermost name first; an engine's name stands in place of its index."""
+"""Path of a value, outermost name first; an engine's name instead of its index."""
 
 MAX_DEPTH: Final = 32
-"""The deepest that mappings and lists may be nested."""
+"""The deepest nesting of mappings and lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Node:
 
     @property
     def entries(self) -> "dict[str, Node]":
-        """What a mapping holds; nothing for anything else."""
+        """The entries of a mapping; nothing for anything else."""
         return self.content if isinstance(self.content, dict) else {}
 
     def plain(self) -> JsonValue:

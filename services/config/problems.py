@@ -1,4 +1,4 @@
-"""What is wrong with the settings, told all at once."""
+"""Problems in the settings, reported all at once."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        where: ``file:line`` or the name of an environment variable; empty when nobody gave the value.
+        where: ``file:line`` or the name of an environment variable; empty for a default.
         key: The dotted key; empty when it is about a whole file.
         message: What is wrong; never repeats a value.
     """
@@ -39,12 +39,12 @@ class ConfigError(Exception):
 
 
 def nearest(wanted: str, names: Iterable[str]) -> str | None:
-    """The name most like ``wanted``, compared without case, or ``None`` when none is like it."""
+    """The name most similar to ``wanted``, case-insensitive, or ``None``."""
     by_key = {name.lower(): name for name in names}
     found = difflib.get_close_matches(wanted.lower(), by_key, n=1)
     return by_key[found[0]] if found else None
 
 
 def suggestion(near: str | None) -> str:
-    """The end of a message about a name that is not there: the one that was probably meant, if any."""
+    """The end of a message about an unknown name: the one that was probably meant, if any."""
     return f"; did you mean {near}?" if near else ""

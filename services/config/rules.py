@@ -1,4 +1,4 @@
-"""Rules that hold between settings, each told in words that say what to do."""
+"""Rules between settings, each with a message that says what to do."""
 
 import ipaddress
 from collections.abc import Collection, Iterator
@@ -102,7 +102,7 @@ def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
         "stall_timeout_seconds": limits.stall_timeout_seconds,
     }
     for name, seconds in waits.items():
-        # Only what somebody asked for: a default that never counts misleads nobody.
+        # Only what was set explicitly: a default that never applies misleads nobody.
         if seconds > longest and name in limits.model_fields_set:
             message = f"is longer than server.request_timeout_seconds ({longest:g}), so it would never apply"
             yield ("limits", name), message
@@ -152,7 +152,7 @@ def _password(url: SecretStr | None) -> SecretStr | None:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL; one that cannot be split has no host and no password that we know."""
+    """The parts of a URL; one that cannot be split has no known host or password."""
     try:
         return urlsplit(url)
     except ValueError:

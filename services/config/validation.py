@@ -15,15 +15,15 @@ from services.config.rules import Broken
 from services.config.settings import Settings
 
 DEFAULT: Final = "default"
-"""The origin of what no layer gives."""
+"""The origin of values that no layer sets."""
 
 
 def validate(tree: Node, problems: Iterable[Problem] = ()) -> Settings:
-    """The settings that fitted and stacked layers hold.
+    """The settings from fitted and merged layers.
 
     Args:
         tree: The layers, one over the other.
-        problems: What is known to be wrong with them; rules between settings then wait.
+        problems: Those found so far; with any, the rules between settings are not checked.
 
     Raises:
         ConfigError: Values are wrong, or they don't go together.
@@ -51,7 +51,7 @@ def validate(tree: Node, problems: Iterable[Problem] = ()) -> Settings:
 
 
 def origin(tree: Node, path: KeyPath) -> str:
-    """Where the value at ``path`` came from; ``default`` when no layer gives it."""
+    """Where the value at ``path`` came from; ``default`` if no layer sets it."""
     node, depth = _find(tree, path)
     return node.origin if depth == len(path) else DEFAULT
 
@@ -87,7 +87,7 @@ def _message(details: ErrorDetails, node: Node) -> str:
 
 
 def _given(tree: Node, path: KeyPath) -> tuple[str, Node]:
-    """Where the value, or the nearest section around it, was given, and that; nothing for a default."""
+    """Origin and node of the value, or of the nearest section around it; a default's origin is empty."""
     node, depth = _find(tree, path)
     return (node.origin if depth and node.origin != DEFAULT else ""), node
 

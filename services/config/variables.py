@@ -1,7 +1,7 @@
 """Settings given by environment variables, the real ones and those of ``.env``.
 
 ``AWAAZTWIN_SERVER__PORT`` is ``server.port`` and ``AWAAZTWIN_ENGINES__ESPEAK__WARM`` is ``warm`` of the
-engine ESPEAK. A variable that names a section, an engine or a mapping holds JSON.
+engine ESPEAK. The value for a section, an engine or a mapping is JSON.
 """
 
 import io
@@ -23,10 +23,10 @@ FILE_VARIABLE: Final = "AWAAZTWIN_CONFIG"
 """Names the settings file."""
 
 CLIENT_VARIABLES: Final = frozenset({"AWAAZTWIN_BASE_URL", "AWAAZTWIN_API_KEY"})
-"""Belong to the command line's client side and say nothing about the server."""
+"""Variables of the command line's client, not of the server."""
 
 SHORT: Final[Mapping[str, str]] = {"AWAAZTWIN_MODELS": "AWAAZTWIN_MODELS__FOLDER"}
-"""Variables that name a section and hold no JSON mean its main key."""
+"""Variables of a section whose value is not JSON set its main key."""
 
 _ENGINE_KEY: Final = SETTINGS.below["engines"].below[ENGINE]
 
@@ -36,11 +36,11 @@ class _Variable:
     name: str
     value: str
     origin: str
-    """What tells people where it is set: its name, or ``.env:line``."""
+    """Where it is set: its name, or ``.env:line``."""
 
 
 def environment_layer(environ: Mapping[str, str], problems: list[Problem]) -> Node:
-    """The fitted layer of our variables in ``environ``; an empty one counts as not set."""
+    """The fitted layer of our variables in ``environ``; an empty one counts as unset."""
     return _layer((_Variable(name, value, name) for name, value in sorted(environ.items())), problems)
 
 
@@ -120,7 +120,7 @@ def _unknown(variable: _Variable) -> Problem:
 
 
 def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
-    """What a variable gives for ``key``.
+    """The value of a variable for ``key``.
 
     Raises:
         ValueError: It should be JSON and isn't, or names another engine than the variable does.
@@ -142,7 +142,7 @@ def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
 
 
 def _nested(path: KeyPath, node: Node) -> Node:
-    """A layer that holds ``node`` at ``path`` and nothing else, an engine as an item of its list."""
+    """A layer with only ``node`` at ``path``, an engine as an item of its list."""
     for depth in reversed(range(len(path))):
         if depth == 1 and path[0] == "engines":
             named = Node({**node.entries, "name": Node(path[1], node.origin)}, node.origin)
@@ -153,7 +153,7 @@ def _nested(path: KeyPath, node: Node) -> Node:
 
 
 def _parse_json(text: str) -> JsonValue:
-    """The value that ``text`` holds: no duplicate keys, no NaN. An error's message doesn't repeat it."""
+    """The JSON value of ``text``, without duplicate keys or NaN. Error messages don't repeat it."""
     try:
         value = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse)
     except json.JSONDecodeError as error:

@@ -1,1 +1,1 @@
-"""Who a request comes from, and what it may do."""
+"""The identity of a request's caller, and its permissions."""

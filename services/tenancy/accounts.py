@@ -1,7 +1,7 @@
-"""What people do with their own accounts: accepting an invitation, choosing and changing a password.
+"""Users' own accounts: accepting an invitation, choosing and changing a password.
 
-Passwords are checked and hashed before the transaction that goes by the result begins; the transaction
-asks again whether what was looked at still holds.
+Passwords are checked and hashed before the transaction that uses the result; the transaction
+then checks that nothing has changed meanwhile.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from storage.tables import Invitation, Org, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A place that somebody took.
+    """An accepted membership.
 
     Attributes:
         user_id: The user.
@@ -54,13 +54,13 @@ class _Offer(NamedTuple):
 
 
 class Accounts:
-    """Changes that need the person's own proof.
+    """Changes that need proof of identity from the user.
 
     Args:
         gate: The database.
-        authenticator: Says whose session a token is.
-        guard: Slows down guessing at passwords, together with logins.
-        token_guard: Slows down guessing at one-time tokens.
+        authenticator: Finds the session of a token.
+        guard: Limits password guessing, together with logins.
+        token_guard: Limits guessing of one-time tokens.
         passwords: Checks and hashes them.
     """
 
@@ -82,15 +82,15 @@ class Accounts:
     async def accept(
         self, token: str, *, password: str | None, name: str | None, credential: str | None, origin: Origin
     ) -> Accepted:
-        """Take the place that an invitation offers.
+        """Accept an invitation.
 
-        Somebody new gives the password they choose. Who has an account proves that it is theirs, by its
-        password or by a session: the token alone hands no account over.
+        A new user chooses a password. A user with an account proves that it is theirs, by its
+        password or by a session: the token alone gives no access to an account.
 
         Args:
             token: The invitation's.
             password: The new one, or that of the account.
-            name: Of somebody new, for people.
+            name: Of a new user, for display.
             credential: The access token of a session, in the password's place.
             origin: Where it comes from.
 
@@ -107,7 +107,7 @@ class Accounts:
             await self._check_session(offer.user, credential)
         else:
             await self._guard.check(origin.address, offer.invitation.email)
-            # Whether there is an account or not, so that a weak one tells nothing of the address.
+            # For known and unknown addresses, so that a weak password reveals nothing about the address.
             hashed = await self._passwords.hash(
                 password, about=[offer.invitation.email, offer.org.name], address=origin.address
             )
@@ -119,7 +119,7 @@ class Accounts:
         return await self._accept_known(offer, offer.user, origin)
 
     async def change_password(self, caller: Principal, old: str, new: str, origin: Origin) -> None:
-        """Change one's own password; one's other sessions end.
+        """Change the caller's own password; the user's other sessions end.
 
         Raises:
             ApiError: 400 for a weak one, 403 for the wrong old one or without a session, 409 when it was
@@ -150,7 +150,7 @@ class Accounts:
             await origin.log(session, caller.org_id, "user.password_changed", target=user.id, actor=user.id)
 
     async def reset_password(self, token: str, password: str, origin: Origin) -> None:
-        """Choose a password with a reset's token; all sessions of the user end.
+        """Choose a password with a reset token; all sessions of the user end.
 
         Raises:
             ApiError: 400 for a weak password or a token that is not good, 429, 503.
@@ -203,7 +203,7 @@ class Accounts:
             raise unauthorized(message, "invalid_credentials")
 
     async def _prove(self, user: User, password: str, origin: Origin) -> None:
-        """Check a user's password; who comes too soon was refused before.
+        """Check a user's password; attempts that come too soon are refused earlier.
 
         Raises:
             ApiError: 401, 429.
@@ -218,7 +218,7 @@ class Accounts:
         raise unauthorized("The password is wrong.", "invalid_credentials")
 
     async def _refused(self, kind: str, token_hash: str, origin: Origin) -> ApiError:
-        """What a bad token is answered: that it is, or that it has to wait. Good ones never have to."""
+        """The error for an invalid token: that it is invalid, or a wait. Valid ones never wait."""
         try:
             await self._token_guard.check(origin.address, token_hash)
         except ApiError as later:
@@ -228,7 +228,7 @@ class Accounts:
 
 
 async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin) -> Accepted:
-    """Give a user, who is locked, the place that is offered."""
+    """Make a user, whose row is locked, a member as offered."""
     invitation = offer.invitation
     org = await OrgRepository(session).lock(invitation.org_id)
     if org is None or org.disabled_at is not None or not await use_invitation(session, invitation.id):
@@ -240,7 +240,7 @@ async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin
 
 
 async def _unchanged(session: AsyncSession, user: User) -> User:
-    """A user, locked, whose password is still the one that was checked.
+    """A user, with the row locked, whose password is still the one that was checked.
 
     Raises:
         ApiError: 409.

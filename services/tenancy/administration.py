@@ -1,4 +1,4 @@
-"""Changing tenants, users and keys: what the admin routes and the command line share.
+"""Changes to tenants, users and keys, for the admin routes and the command line.
 
 Every change is in the audit log, in the same transaction. What must always hold - a tenant keeps an owner,
 the server an operator, nobody gives more than they have - is asked in that transaction too, with the tenant
@@ -34,16 +34,16 @@ from storage.repositories.users import Member, MemberRepository, UserRepository
 from storage.tables import ApiKey, Invitation, Org, User
 
 MOST: Final = 10_000
-"""Entries of a list for people."""
+"""Most entries of a list."""
 
 MOST_INVITATIONS: Final = 1_000
-"""Open invitations of a tenant."""
+"""Most open invitations of a tenant."""
 
 INVITATION_TIME: Final = timedelta(days=7)
-"""In which an invitation can be accepted."""
+"""Validity of an invitation."""
 
 RESET_TIME: Final = timedelta(hours=24)
-"""In which a password can be chosen with a reset's token."""
+"""Validity of a reset token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class MadeInvitation:
 
 @dataclass(frozen=True, slots=True)
 class MadeReset:
-    """A token by which a user chooses a password, shown once, and until when."""
+    """A reset token, which is shown once, and its expiry."""
 
     user: User
     token: str
@@ -72,13 +72,13 @@ class MadeReset:
 
 
 class Administration:
-    """Looks and changes in one transaction.
+    """Reads and changes in one transaction.
 
     Args:
         session: A transaction; one that writes, for changes.
         quota: The plans.
-        origin: Who does it, for the audit log.
-        by: Who does it, for what they may do.
+        origin: The caller, for the audit log.
+        by: The caller, for its permissions.
     """
 
     def __init__(self, session: AsyncSession, quota: QuotaConfig, origin: Origin, *, by: Principal) -> None:
@@ -112,10 +112,10 @@ class Administration:
         return await OrgRepository(self._session).list(limit=MOST)
 
     async def create_org(self, name: str, *, plan: str | None, limits: Mapping[str, Any]) -> Org:
-        """Make a tenant.
+        """Create a tenant.
 
         Raises:
-            ApiError: 400, there is no such plan, or it is not a name.
+            ApiError: 400, unknown plan, or an invalid name.
             Conflict: The name is taken.
         """
         org = await OrgRepository(self._session).create(
@@ -134,7 +134,7 @@ class Administration:
         retention: Mapping[str, Any] | None = None,
         disabled: bool | None = None,
     ) -> Org:
-        """Change what is given.
+        """Change the given fields.
 
         Raises:
             ApiError: 400, 404, 409 for locking out the last operator.
@@ -158,7 +158,7 @@ class Administration:
         return org
 
     async def lock_for_good(self, org_id: str) -> Org:
-        """Lock a tenant that is to be removed, so that nothing is added to it meanwhile.
+        """Lock a tenant before its removal, so that nothing is added to it meanwhile.
 
         Raises:
             ApiError: 400 for the local tenant, 404.
@@ -168,7 +168,7 @@ class Administration:
         return await self.update_org(org_id, disabled=True)
 
     async def delete_org(self, org_id: str) -> Org:
-        """Remove a locked tenant's rows, and the users who have no place without it.
+        """Remove a locked tenant's rows, and the users without another membership.
 
         Its objects were removed before.
 
@@ -180,7 +180,7 @@ class Administration:
         members = await MemberRepository(self._session, org_id).ids()
         await OrgRepository(self._session).delete(org)
         await UserRepository(self._session).delete_without_place(members)
-        # What was put while the others were removed: a preparation may have ended just then.
+        # Objects stored while the others were removed: a preparation may have ended just then.
         await DoomedObjects(self._session).doom([org_prefix(org.id)])
         await self._log(org.id, "org.deleted", org.id, {"name": org.name})
         return org
@@ -200,7 +200,7 @@ class Administration:
         return await MemberRepository(self._session, org_id).list(limit=MOST)
 
     async def scopes_of(self, org_id: str, user_id: str) -> frozenset[Scope]:
-        """What a member may do.
+        """A member's scopes.
 
         Raises:
             ApiError: 404.
@@ -219,7 +219,7 @@ class Administration:
         return member
 
     async def invite(self, org_id: str, email: str, *, role: str) -> MadeInvitation:
-        """Offer a place to whoever is of an address. Nobody learns whether there is a user of it elsewhere.
+        """Invite an address. This does not reveal whether the address has an account elsewhere.
 
         Raises:
             ApiError: 400, 403 for a role that may do more than who offers it, 404, 409 for too many.
@@ -246,7 +246,7 @@ class Administration:
         return MadeInvitation(invitation, token)
 
     async def revoke_invitation(self, org_id: str, invitation_id: str) -> Invitation:
-        """Make an invitation useless; one that was accepted stays as it is.
+        """Revoke an invitation; an accepted one is unaffected.
 
         Raises:
             ApiError: 404.
@@ -262,11 +262,11 @@ class Administration:
     async def add_member(
         self, org_id: str, email: str, *, role: str, password_hash: str | None, name: str = ""
     ) -> Member:
-        """Make a user with a place in a tenant. The operator vouches for the address being theirs.
+        """Create a user as a member of a tenant. The operator vouches that the address is theirs.
 
         Args:
             org_id: The tenant.
-            email: An address that no user has: whoever has one is invited, and says yes themselves.
+            email: An address without an account: users with one are invited instead.
             role: Theirs.
             password_hash: Made before the transaction; without it, a reset lets them choose one.
             name: For people.
@@ -291,7 +291,7 @@ class Administration:
         return Member(user, role)
 
     async def change_role(self, org_id: str, user_id: str, role: str) -> Member:
-        """Change a member's role. What they offered others in their old one is offered no more.
+        """Change a member's role. Invitations that they issued in the old role are revoked.
 
         Raises:
             ApiError: 400, 403, 404, 409 for the last owner.
@@ -309,7 +309,7 @@ class Administration:
         return Member(member.user, role)
 
     async def remove_member(self, org_id: str, user_id: str) -> None:
-        """Take a user's place in a tenant away, and their keys and sessions there; without any they go.
+        """Remove a user from a tenant, with their keys and sessions there; without a membership, delete them.
 
         Raises:
             ApiError: 403, 404, 409 for the last owner, or the last operator.
@@ -328,9 +328,9 @@ class Administration:
         await self._log(org_id, "member.removed", user_id, {})
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> User:
-        """Lock a user out of every tenant, with their keys and sessions, or let them in again.
+        """Lock a user out of every tenant, with their keys and sessions, or unlock them.
 
-        The operator alone may: a user may belong to others too, and a tenant takes away the place.
+        Operator only: a user may belong to several tenants; a tenant removes the member instead.
 
         Raises:
             ApiError: 403, 404, 409 for the last operator, or the last owner of a tenant.
@@ -357,7 +357,7 @@ class Administration:
         return user
 
     async def reset_password(self, user_id: str) -> MadeReset:
-        """Let whoever has a new token choose a user's password; until then, nothing changes for them.
+        """Issue a token for choosing a user's password; until it is used, nothing changes.
 
         Raises:
             ApiError: 403, 404.
@@ -371,7 +371,7 @@ class Administration:
         return MadeReset(user, token, expires_at)
 
     async def create_owner(self, org_id: str, email: str, password_hash: str, *, operator: bool) -> User:
-        """Make the first user of a server or a tenant.
+        """Create the first user of a server or a tenant.
 
         Raises:
             ApiError: 400, it is not an address.
@@ -394,17 +394,17 @@ class Administration:
         user_id: str | None = None,
         expires_at: datetime | None = None,
     ) -> MadeKey:
-        """Make a key. It does no more than who makes it.
+        """Create a key, with no more rights than its creator.
 
         Args:
             org_id: The tenant.
             name: For people.
-            scopes: What it may do; by default what applications do every day.
-            user_id: The user it belongs to, and goes with.
-            expires_at: When it ends.
+            scopes: Of the key; by default :data:`EVERYDAY`.
+            user_id: The user it belongs to; it ends with them.
+            expires_at: When it expires.
 
         Raises:
-            ApiError: 400, 403 for what its maker may not do, 404.
+            ApiError: 400, 403 for scopes that its creator lacks, 404.
         """
         _checked(texts.name, name, "name")
         await self._locked(org_id)
@@ -438,7 +438,7 @@ class Administration:
         return key
 
     async def revoke_key(self, org_id: str, key_id: str) -> ApiKey:
-        """Make a key useless.
+        """Revoke a key.
 
         Raises:
             ApiError: 404.
@@ -456,7 +456,7 @@ class Administration:
         return org
 
     async def _locked_member(self, org_id: str, user_id: str) -> tuple[Member, Authority]:
-        """A member who may be changed, with the tenant and the user locked, and what may be done."""
+        """A member that the caller may change, with tenant and user locked, and the caller's authority."""
         await UserRepository(self._session).lock(user_id)
         await self._locked(org_id)
         member = await self.member(org_id, user_id)
@@ -495,7 +495,7 @@ class Administration:
         await InvitationRepository(self._session, org_id).revoke_made_by([user_id, *keys])
 
     async def _log_everywhere(self, user_id: str, action: str) -> None:
-        """In the log of each tenant of a user: it concerns them all."""
+        """Log in each tenant of a user: it concerns them all."""
         places = await UserRepository(self._session).orgs_of(user_id)
         for org_id in [place.id for place, _ in places] or [None]:
             await self._log(org_id, action, user_id, {})

@@ -1,4 +1,4 @@
-"""From a key or token to its principal, by the database, believed for a moment."""
+"""Resolves a key or token to its principal, through the database and a short cache."""
 
 import hashlib
 import time
@@ -27,20 +27,20 @@ from storage.repositories.users import MemberRepository
 from storage.tables import ApiKey, Org
 
 CACHED: Final = 10_000
-"""Principals kept; the least recently used goes first."""
+"""Cached principals; the least recently used is evicted."""
 
 JWT: Final = "eyJ"
-"""How a JWT begins: base64url of ``{"``."""
+"""Prefix of a JWT: base64url of ``{"``."""
 
 DOTS: Final = 2
-"""Between the parts of a JWT."""
+"""Separators between the parts of a JWT."""
 
 LOCAL: Final = Principal(org_id=LOCAL_ORG_ID, org_name="local", plan="", scopes=EVERYTHING)
-"""Whoever uses a server in local mode without a key."""
+"""The caller without a key in local mode."""
 
 
 class Authenticator:
-    """Says who a request comes from.
+    """Authenticates requests.
 
     Args:
         gate: Keys, users and tenants.
@@ -63,10 +63,10 @@ class Authenticator:
         self._used: dict[str, datetime] = {}
 
     async def identify(self, credential: str | None) -> Principal:
-        """The principal of a credential, or of none.
+        """The principal of a credential, or of a request without one.
 
-        In local mode, whatever is not one of our keys or tokens means the local tenant: SDKs insist on a
-        key, and people write anything.
+        In local mode, anything but one of our keys or tokens means the local tenant: SDKs require a
+        key, and people enter anything.
 
         Raises:
             ApiError: 401.
@@ -84,7 +84,7 @@ class Authenticator:
         return principal
 
     async def signer(self, claims: Claims) -> Principal:
-        """Who signed a URL: a key, a user whatever their sessions are, or a tenant that is asked for neither.
+        """The signer of a URL: a key, a user regardless of sessions, or a tenant without either.
 
         Raises:
             ApiError: 401, they may not use the tenant any more, or the tenant is locked.
@@ -93,13 +93,13 @@ class Authenticator:
         return await self._remembered(claims, lambda: self.confirm(claims))
 
     async def confirm(self, claims: Claims) -> Principal:
-        """What somebody is now, by the database, whatever was believed a moment ago.
+        """A caller's current principal, from the database instead of the cache.
 
         Args:
-            claims: Who they were found to be. With a tenant alone it is that tenant's kept audio.
+            claims: Their earlier identity. A tenant alone stands for its stored audio.
 
         Raises:
-            ApiError: 401, they are not any more.
+            ApiError: 401, they no longer have access.
             StorageUnavailable: The database is away.
         """
         async with self._gate.read() as session:
@@ -113,11 +113,11 @@ class Authenticator:
         if known is not None:
             if known[0] > time.monotonic():
                 return known[1]
-            # It was a good one a moment ago: its tenant waits for its own.
+            # It was valid a moment ago: its own tenant waits for it.
             CLAIMANT.set(Claimant(known[1].org_id))
         if not self._config.cache_seconds:
             return await ask()
-        # Many requests of one tenant may come in the moment that it takes to ask.
+        # Many requests of one tenant may arrive while the query runs.
         return await self._asked.run(mark, lambda: self._learn(mark, ask))
 
     async def _learn(self, mark: bytes | Claims, ask: Callable[[], Awaitable[Principal]]) -> Principal:
@@ -134,7 +134,7 @@ class Authenticator:
         return principal
 
     async def flush(self) -> None:
-        """Keep when keys were last used.
+        """Record when keys were last used.
 
         Raises:
             StorageUnavailable: The database is away; nothing is forgotten.
@@ -181,7 +181,7 @@ def _wrong_key() -> ApiError:
 
 
 def _is_ours(credential: str) -> bool:
-    """Whether it looks like a key or a token of ours, which must then be a good one."""
+    """Whether it looks like one of our keys or tokens, which must then be valid."""
     return credential.startswith(MARK) or (credential.startswith(JWT) and credential.count(".") == DOTS)
 
 
@@ -207,7 +207,7 @@ async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
 
 
 def _of_org(org: Org, scopes: frozenset[Scope]) -> Principal:
-    """Nobody but a tenant, and what they may do in it."""
+    """A principal that is only a tenant, with its scopes."""
     return Principal(
         org_id=org.id,
         org_name=org.name,
@@ -226,7 +226,7 @@ async def _of_key(session: AsyncSession, key: ApiKey) -> Principal:
     org = await _open_org(session, key.org_id)
     scopes = frozenset(scope for scope in Scope if scope in key.scopes)
     if key.user_id is not None:
-        # A key does no more than the user it belongs to may, now.
+        # A key has at most the current rights of its user.
         member = await MemberRepository(session, org.id).get(key.user_id)
         if member is None or member.user.disabled_at is not None:
             raise unauthorized(

@@ -1,4 +1,4 @@
-"""What a caller may give and take, asked in the transaction that gives or takes it."""
+"""The rights that a caller can grant and revoke, checked in the transaction that does so."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ from storage.tables import ApiKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """What somebody may give and take.
+    """The rights that a caller can grant and revoke.
 
     Attributes:
-        scopes: What they may do themselves; they give no more.
-        owner: Whether they are an owner, and logged in: keys are not.
+        scopes: Their own; they grant no others.
+        owner: Whether they are a logged-in owner; keys are not.
     """
 
     scopes: frozenset[Scope]
@@ -31,7 +31,7 @@ class Authority:
         return Scope.OPERATOR in self.scopes
 
     def check_operator(self) -> None:
-        """Refuse anybody but the operator.
+        """Refuse anyone but the operator.
 
         Raises:
             ApiError: 403.
@@ -40,10 +40,10 @@ class Authority:
             raise ApiError(403, "This is restricted to the operator.", code="insufficient_scope")
 
     def check_role(self, role: str) -> None:
-        """Refuse to give a role.
+        """Refuse to grant a role they may not.
 
         Raises:
-            ApiError: 400 for what is not a role, 403 for a role that may do more than they.
+            ApiError: 400 for an unknown role, 403 for a role with more rights than theirs.
         """
         if role not in ROLES:
             raise invalid(
@@ -53,7 +53,7 @@ class Authority:
         self.check_scopes(ROLES[role], "role")
 
     def check_scopes(self, scopes: frozenset[Scope], param: str) -> None:
-        """Refuse to give scopes.
+        """Refuse to grant scopes they lack.
 
         Raises:
             ApiError: 403 for more than they have.
@@ -63,7 +63,7 @@ class Authority:
             raise ApiError(403, message, param=param, code="insufficient_scope")
 
     def check_member(self, member: Member) -> None:
-        """Refuse to change, remove or disable a member.
+        """Refuse changes to a member that they may not make.
 
         Raises:
             ApiError: 403 for an operator, unless they are one; for an owner, unless they are one.
@@ -79,11 +79,11 @@ class Authority:
 
 
 async def authority_of(session: AsyncSession, principal: Principal) -> Authority:
-    """What a principal may give and take now, by the database: it may have lost rights since it was asked.
+    """A principal's current authority, from the database: it may have lost rights meanwhile.
 
     Args:
         session: A transaction, in which the principal's tenant is locked.
-        principal: Who it is; without a user and a key, whoever works on the machine itself.
+        principal: The caller; one without a user and a key works on the machine itself.
     """
     if principal.key_id is None and principal.user_id is None:
         return Authority(scopes=principal.scopes, owner=True)

@@ -13,4 +13,4 @@ async def _caller(connection: HTTPConnection) -> Principal:
 
 
 Caller: TypeAlias = Annotated[Principal, Depends(_caller)]
-"""Declares a route's parameter as who calls it. The middleware has let them through."""
+"""Annotates a route's parameter as its caller, which the middleware has admitted."""

@@ -1,4 +1,4 @@
-"""What a request brings to say who it comes from."""
+"""The credential of a request."""
 
 from collections.abc import Iterable
 from typing import Final

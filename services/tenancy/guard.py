@@ -1,9 +1,9 @@
-"""Keeping web pages from elsewhere out of a server that asks nobody who they are.
+"""Keeps other sites' web pages away from a server without authentication.
 
 A page on the web can make its visitor's browser call ``127.0.0.1``. Headers that pages cannot forge tell:
 ``Origin``, which browsers send with every call of another origin that can change something; ``Host``, which
 shows a page that has pointed its own name at this machine (DNS rebinding); and ``Sec-Fetch-Site``, which they
-send with what a page embeds, images or scripts. A link to here that somebody follows is no page's doing.
+send with what a page embeds, images or scripts. Following a link to this server is allowed.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class LocalGuard:
     """Refuses requests of web pages that are not this server's own.
 
     Args:
-        settings: Give the hosts this server is reached by, and the origins that may call it.
+        settings: Have the hosts of this server, and the origins that may call it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,7 +29,7 @@ class LocalGuard:
         self._hosts = frozenset(name.lower() for name in (server.host, public) if name)
 
     def check(self, headers: Headers) -> None:
-        """Look at a request's headers.
+        """Check a request's headers.
 
         Raises:
             ApiError: 403.
@@ -46,7 +46,7 @@ class LocalGuard:
                     raise _refused("Origin", "origin_not_allowed")
 
     def _welcome(self, said: Mapping[bytes, str]) -> bool:
-        """Whether a page of this machine embeds it, or somebody follows a link."""
+        """Whether a local page embeds it, or a user follows a link."""
         if self._is_here(_host_of(said.get(b"referer", ""))):
             return True
         return said.get(b"sec-fetch-mode") == "navigate" and said.get(b"sec-fetch-dest") == "document"

@@ -1,7 +1,7 @@
 """API keys as text: ``atk_<prefix>_<secret>``.
 
-The prefix finds the key, the secret proves it. The secret has 256 random bits, so a plain SHA-256 keeps
-it: a slow hash protects what people choose, and would cost every request its time.
+The prefix finds the key, the secret proves it. The secret has 256 random bits, so a plain SHA-256
+is enough: a slow hash protects passwords that people choose, and would slow down every request.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ _KEY: Final = re.compile(r"atk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
 class NewKey(NamedTuple):
-    """A key as it is made.
+    """A new key.
 
     Attributes:
         text: Shown once.
-        prefix: Kept as it is.
-        secret_hash: Kept in the secret's place.
+        prefix: Stored unchanged.
+        secret_hash: Stored instead of the secret.
     """
 
     text: str
@@ -36,13 +36,13 @@ def make_key() -> NewKey:
 
 
 def parse_key(text: str) -> tuple[str, str] | None:
-    """A key's prefix and secret; ``None`` when it is none of ours."""
+    """A key's prefix and secret; ``None`` if it is not one of ours."""
     match = _KEY.fullmatch(text)
     return None if match is None else (match[1], match[2])
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret: SHA-256, hexadecimal."""
+    """The stored hash of a secret: SHA-256, hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Slowing down those who guess: wrong passwords, wrong tokens, wrong invitations.
+"""Limits guessing of passwords, tokens and invitations.
 
 Failures are counted, successes are not. An account from one address has to wait after a few failures, longer
 after each one more. Beside that, an account from anywhere and an address for any account have to wait after
@@ -30,14 +30,14 @@ MAX_WIDE_WAIT_SECONDS: Final = 60.0
 
 
 class LoginGuard:
-    """Says when an attempt has to wait.
+    """Decides whether an attempt has to wait.
 
     Call :meth:`check` before anything that costs time, then :meth:`failed` or :meth:`succeeded`.
 
     Args:
-        counters: Keep what is counted.
+        counters: Store the failures.
         config: The settings.
-        realm: What is attempted; each realm counts apart.
+        realm: The kind of attempt; each is counted separately.
     """
 
     def __init__(self, counters: Counters, config: AuthConfig, *, realm: str = "login") -> None:
@@ -57,7 +57,7 @@ class LoginGuard:
             account: What is guessed at: an e-mail address, or a user's id; whether it exists or not.
 
         Raises:
-            ApiError: 429 with ``Retry-After``; 503 when nobody can count.
+            ApiError: 429 with ``Retry-After``; 503 when failures cannot be counted.
         """
         pair, wide = self._marks(address, account)
         try:
@@ -75,7 +75,7 @@ class LoginGuard:
             )
 
     async def failed(self, address: str | None, account: str) -> None:
-        """Count a failure. While nobody can count, :meth:`check` lets no attempt through."""
+        """Count a failure. While counting is impossible, :meth:`check` refuses all attempts."""
         pair, wide = self._marks(address, account)
         try:
             await self._counters.attempts.fail(pair, wide)
@@ -91,7 +91,7 @@ class LoginGuard:
             return
 
     def _marks(self, address: str | None, account: str) -> tuple[Mark, list[Mark]]:
-        # As an account is found without case, it is counted without; what was typed is not kept.
+        # Accounts are case-insensitive, so they are counted so; the input itself is not kept.
         who = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", account).casefold())
         where = None if address is None else subscriber_of(address)
         wide = [Mark(self._name("account", who), self._account)]

@@ -1,6 +1,6 @@
-"""The tenant layer: what every request and every WebSocket passes before it reaches its route.
+"""The tenant layer: authentication and authorisation of every request and WebSocket.
 
-Who is it, and may it do this? What its tenant may use is asked next, by :mod:`services.quota.middleware`.
+The tenant's limits are next, in :mod:`services.quota.middleware`.
 """
 
 import logging
@@ -31,13 +31,13 @@ SIGNATURE: Final = b"signature="
 
 
 class Tenancy:
-    """Lets through who may pass, with ``access`` and, unless nobody is asked, ``principal`` in the state.
+    """Admits authorised callers, and puts ``access`` and ``principal`` (if any) into the state.
 
     Args:
         app: What answers.
-        doors: The routes and what they ask for.
+        doors: The routes and their declared access.
         settings: The settings.
-        authenticator: Gives what says who it is; there once the app has started.
+        authenticator: Returns the authenticator; available once the app has started.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class Tenancy:
         await self._app(scope, receive, send)
 
     def _access(self, scope: Connection) -> Access:
-        """What the route asks for.
+        """The route's declared access.
 
         Raises:
-            ApiError: 403, a page from elsewhere asks; 404 or 405, there is no such route.
+            ApiError: 403 for another site's page; 404 or 405 without such a route.
         """
         if self._guard is not None:
             self._guard.check(scope["headers"])
         return self._doors.find(scope)
 
     async def _principal(self, scope: Connection, access: Access) -> Principal | None:
-        """Who it is; ``None`` when nobody is asked."""
+        """The caller; ``None`` on routes open to everyone."""
         if access.everyone or (access.signed and SIGNATURE in scope.get("query_string", b"")):
             return None
         principal = await self._authenticator().identify(credential(scope["headers"]))

@@ -1,4 +1,4 @@
-"""Where a change or a login comes from."""
+"""The origin of a change or a login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,15 +44,15 @@ class Origin:
         details: Mapping[str, Any] | None = None,
         actor: str | None = None,
     ) -> None:
-        """Write down what is done, in the transaction that does it.
+        """Record a change in the audit log, in the transaction that makes it.
 
         Args:
             session: That transaction.
-            org_id: Where it is done.
+            org_id: The tenant.
             action: Such as ``key.revoked``.
-            target: The id of what is changed.
+            target: The id of the changed object.
             details: Without secrets.
-            actor: Who does it, where that is not whom the request came from.
+            actor: Instead of the request's caller.
         """
         await AuditRepository(session, org_id).add(
             action,
@@ -65,4 +65,4 @@ class Origin:
 
 
 CLI = Origin(actor="cli")
-"""Who works on the database from the command line."""
+"""The origin of changes from the command line."""

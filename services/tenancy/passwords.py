@@ -1,7 +1,7 @@
-"""Passwords: how good they must be, and their hashes.
+"""Passwords: their required strength, and their hashes.
 
 Hashes are argon2id with the library's parameters, which follow RFC 9106's second recommendation. They are
-computed by threads of their own, so that a flood of logins holds up nothing else, and never while a
+computed in a separate thread pool, so that a flood of logins delays nothing else, and never while a
 transaction that writes is open.
 """
 
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SHORTEST: Final = 10
-"""Characters; NIST SP 800-63B asks for 8 at least, and against rules on their kinds."""
+"""Characters; NIST SP 800-63B requires at least 8, and advises against composition rules."""
 
 MAX_PASSWORD_BYTES: Final = 256
 """Bytes of UTF-8, and characters as they are typed."""
@@ -33,17 +33,17 @@ AT_ONCE: Final = 2
 """Hashes computed at once in one process: each takes 64 MiB and about 50 ms."""
 
 QUEUE: Final = 64
-"""Hashes in hand and waiting in one process: about two seconds of work."""
+"""Hashes running and waiting in one process: about two seconds of work."""
 
 SHARE: Final = 16
-"""Of those, from one address: many people may share one."""
+"""Most of those from one address: many people may share one."""
 
 RETRY_SECONDS: Final = 2.0
-"""Seconds after which one who was refused may try again."""
+"""Seconds after which a refused client may retry."""
 
 
 class Passwords:
-    """Makes and checks hashes, off the event loop.
+    """Creates and verifies hashes, off the event loop.
 
     Passwords are compared in Unicode's form NFKC: keyboards write the same letter in more than one way.
     """
@@ -51,17 +51,17 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
-        # Reentrant: a hash that is dropped gives its place back at once.
+        # Reentrant: a dropped hash releases its place immediately.
         self._lock = threading.RLock()
         self._places: dict[str, list[Future[Any]]] = {}
         self._nobody: str | None = None
 
     async def hash(self, password: str, *, about: Iterable[str] = (), address: str | None = None) -> str:
-        """The hash that is kept of a new password.
+        """The hash to store for a new password.
 
         Args:
             password: As it was typed.
-            about: What others know of its owner: e-mail address, name, organisation. It adds no strength.
+            about: Public facts about its owner: e-mail address, name, organisation. They add no strength.
             address: Where it comes from; addresses share the queue.
 
         Raises:
@@ -78,17 +78,17 @@ class Passwords:
         return await self._run(address, self._make, text, tuple(about))
 
     async def verify(self, password: str, password_hash: str | None, *, address: str | None = None) -> bool:
-        """Whether it is the password of that hash. Takes as long when there is no hash.
+        """Whether the password matches the hash. Takes the same time without a hash.
 
         Args:
             password: As it was typed.
-            password_hash: ``None`` when nobody has such a password.
+            password_hash: ``None`` for an unknown user.
             address: Where it comes from; addresses share the queue.
 
         Raises:
             ApiError: 429, too many are being hashed.
         """
-        # Early hashes are of what was typed.
+        # Early hashes are of the raw input.
         texts = tuple(dict.fromkeys((_normal(password), password)))
         return await self._run(address, self._check, texts, password_hash)
 
@@ -101,7 +101,7 @@ class Passwords:
         if self._nobody is None:
             self._nobody = self._hasher.hash("nobody's")
         wanted = password_hash or self._nobody
-        # Each is looked at, so that the time tells nothing.
+        # Each is checked, so that the time reveals nothing.
         found = [self._is(text, wanted) for text in texts]
         return any(found) and password_hash is not None
 
@@ -119,19 +119,19 @@ class Passwords:
                 raise _busy()
             future = self._threads.submit(work, *args, **kwargs)
             self._places.setdefault(sharer, []).append(future)
-        # A caller that left gives its place back when the work is done, or at once if it had not begun.
+        # A disconnected caller's place is released when the work is done, or immediately if it had not begun.
         future.add_done_callback(lambda done: self._give_back(sharer, done))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
-                # It made room for somebody who had less.
+                # It made room for an address with fewer.
                 raise _busy() from None
             raise
 
     def _has_room(self, sharer: str) -> bool:
-        """Whether there is a place; when there is none left, whoever has most gives one to who has less."""
+        """Whether there is a place; else the address with the most gives one to those with fewer."""
         mine = len(self._places.get(sharer, ()))
         if mine >= SHARE:
             return False

@@ -1,4 +1,4 @@
-"""Who a request comes from."""
+"""The authenticated caller of a request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ class Principal:
     Attributes:
         org_id: The tenant.
         org_name: Its name.
-        plan: Of the configured ones.
-        limits: Over the plan's.
-        retention: Days its things are kept, over the configured ones.
-        scopes: What it may do.
+        plan: Name of a configured plan.
+        limits: Override the plan's.
+        retention: Days that its data is kept; overrides the settings.
+        scopes: Its permissions.
         user_id: The user, if it is one, or the user a key belongs to.
         key_id: The API key, if it came with one.
         role: The user's in the tenant.
-        family: The login a token came from.
+        family: The login that a token belongs to.
         expires_at: When its key ends.
     """
 
@@ -44,13 +44,13 @@ class Principal:
 
     @property
     def claims(self) -> Claims:
-        """What is asked of the database to know whether it still is who it was."""
+        """The facts to look up again to confirm the caller."""
         user_id = None if self.key_id else self.user_id
         return Claims(org_id=self.org_id, user_id=user_id, family=self.family, key_id=self.key_id)
 
     @property
     def actor(self) -> str:
-        """Who it is in the audit log."""
+        """Its id in the audit log."""
         return self.key_id or self.user_id or "local"
 
     @property

@@ -1,4 +1,4 @@
-"""What a caller may do, and what each route asks for.
+"""Permissions of callers, and the access that routes declare.
 
 A route without a declared access is closed (:mod:`services.doors`).
 """
@@ -34,7 +34,7 @@ class Scope(StrEnum):
 
 
 EVERYDAY: Final = frozenset({Scope.SPEECH, Scope.MODELS, Scope.VOICES, Scope.AUDIO})
-"""What a key may do unless it is made to do less or more."""
+"""The default scopes of a key."""
 
 OWNER: Final = "owner"
 
@@ -44,13 +44,13 @@ ROLES: Final[Mapping[str, frozenset[Scope]]] = {
     "member": EVERYDAY | {Scope.USAGE},
     "service": frozenset({Scope.SPEECH, Scope.MODELS, Scope.AUDIO}),
 }
-"""What the members of a tenant may do. Owners differ from admins in that only they change owners."""
+"""The scopes of each role. Owners differ from admins in that only they change owners."""
 
 EVERYTHING: Final = frozenset(Scope)
 
 
 def scopes_of(role: str, *, operator: bool) -> frozenset[Scope]:
-    """What a member of a tenant may do.
+    """The scopes of a tenant's member.
 
     Args:
         role: A key of :data:`ROLES`.
@@ -61,14 +61,14 @@ def scopes_of(role: str, *, operator: bool) -> frozenset[Scope]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What a route asks of its callers.
+    """The access that a route requires.
 
     Attributes:
-        scope: What they must be allowed; ``None`` asks only that they are somebody.
-        everyone: Nobody is asked who they are.
-        signed: A signature in the URL stands for a key; the route checks it.
-        metered: It counts as a speech request: against requests a minute and concurrent streams.
-        upload: It takes recordings: bodies up to ``limits.max_upload_bytes``.
+        scope: The required scope; ``None`` requires only authentication.
+        everyone: No authentication.
+        signed: A signature in the URL replaces a key; the route checks it.
+        metered: It counts as a speech request, towards requests a minute and concurrent streams.
+        upload: It accepts recordings: bodies up to ``limits.max_upload_bytes``.
     """
 
     scope: Scope | None = None
@@ -86,6 +86,6 @@ def access(
     metered: bool = False,
     upload: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Declare what a route asks for; stands below the router's decorator. See :class:`Access`."""
+    """Declare a route's access; goes below the router's decorator. See :class:`Access`."""
     asked = Access(scope=scope, everyone=everyone, signed=signed, metered=metered, upload=upload)
     return partial(declare, access=asked)

@@ -28,7 +28,7 @@ class Issued:
 
     Attributes:
         access_token: A JWT.
-        expires_in: Seconds it is good.
+        expires_in: Its lifetime in seconds.
         refresh_token: For the next one; ``None`` for tokens made from API keys.
         org_id: The tenant.
     """
@@ -48,7 +48,7 @@ class Sessions:
         config: The settings.
         authenticator: Checks API keys.
         counters: Count failures.
-        guard: Slows down guessing at passwords.
+        guard: Limits password guessing.
         passwords: Checks them.
     """
 
@@ -91,12 +91,12 @@ class Sessions:
         password_hash = user.password_hash if user and known else None
         good = await self._passwords.verify(password, password_hash, address=address)
         if not good:
-            # At once, so that guesses side by side are few.
+            # Immediately, to limit concurrent guesses.
             await self._guard.failed(address, email)
         async with self._gate.write() as session:
             place = await _place(session, user, org) if user and good else None
             if user is None or place is None:
-                # What was typed may be a password in the wrong field: only its hash is kept.
+                # The input may be a password in the wrong field: only its hash is kept.
                 typed = hashlib.sha256(email.lower().encode()).hexdigest()[:16]
                 details = {"email_sha256": typed}
                 org_id = place.id if place else None
@@ -113,7 +113,7 @@ class Sessions:
         return issued
 
     async def refresh(self, refresh_token: str, origin: Origin) -> Issued:
-        """Exchange a refresh token for new tokens. Each is good once; a second use ends the session.
+        """Exchange a refresh token for new tokens. Each works once; a second use ends the session.
 
         Raises:
             ApiError: 401; 429 after too many that were wrong.
@@ -132,9 +132,9 @@ class Sessions:
         return issued
 
     async def exchange(self, api_key: str, origin: Origin) -> Issued:
-        """A token that may do what an API key may. It ends as tokens do, or with the key if that is sooner.
+        """Exchange an API key for a token with its scopes, which expires with the key at the latest.
 
-        Tokens are exchanged for nothing: else a copy of one would be good for ever.
+        Tokens cannot be exchanged: otherwise a copy of one would work for ever.
 
         Raises:
             ApiError: 401; 429 after too many that were wrong.
@@ -158,13 +158,13 @@ class Sessions:
         )
 
     async def logout(self, family: str, org_id: str, actor: str, origin: Origin) -> None:
-        """End a session: its tokens are good no more."""
+        """End a session: its tokens stop working."""
         async with self._gate.write() as session:
             await TokenRepository(session).revoke_family(family)
             await origin.log(session, org_id, "logout", actor=actor)
 
     async def _find(self, token_hash: str) -> RefreshToken | None:
-        # Without the write lock: anybody may ask with anything.
+        # Without the write lock: anyone can send anything.
         async with self._gate.read() as session:
             return await TokenRepository(session).find(token_hash)
 
@@ -176,7 +176,7 @@ class Sessions:
         """
         if token.expires_at <= now() or token.revoked_at is not None:
             raise unauthorized("The session has ended.", "session_ended")
-        # A token is not used up by trying while its tenant is locked.
+        # A try while the tenant is locked does not use up the token.
         await self._authenticator.confirm(
             Claims(org_id=token.org_id, user_id=token.user_id, family=token.family)
         )
@@ -184,16 +184,16 @@ class Sessions:
             tokens = TokenRepository(session)
             if await tokens.use(token):
                 return await self._issue(session, token.user_id, token.org_id, token.family)
-            # Somebody has a copy: nobody can tell which of the two is the thief.
+            # There is a copy, and no way to tell which of the two is the thief's.
             await tokens.revoke_family(token.family)
             details = {"reason": "a refresh token was used again"}
             await origin.log(session, token.org_id, "session.ended", details=details, actor=token.user_id)
         return None
 
     async def _refused(self, error: ApiError, origin: Origin, account: str) -> ApiError:
-        """What a wrong credential is answered: as it is, or that it has to wait.
+        """The error for an invalid credential: the original one, or a wait.
 
-        Good ones are never asked to wait, so that nobody can hold up others behind the same address: they
+        Valid ones never wait, so that nobody can delay others behind the same address: they
         cannot be guessed, and looking one up costs no more than with any other request.
         """
         try:
@@ -220,7 +220,7 @@ class Sessions:
 
 
 async def _place(session: AsyncSession, user: User, org: str | None) -> Org | None:
-    """The tenant a user logs in to; ``None`` when they have no place there."""
+    """The tenant a user logs in to; ``None`` if they are not a member."""
     for place, _ in await UserRepository(session).orgs_of(user.id):
         named = org is None or org == place.id or org.casefold() == place.name.casefold()
         if named and place.disabled_at is None:

@@ -1,7 +1,7 @@
-"""How easily a password is guessed: zxcvbn's estimate, with what its lists lack.
+"""Password strength: zxcvbn's estimate, with additional word lists.
 
-zxcvbn knows common passwords, English words and names, keyboards, dates and repeats. It does not know what
-people in India choose first, nor what is known of the password's owner.
+zxcvbn knows common passwords, English words and names, keyboards, dates and repeats. It does not know
+passwords common in India, nor facts about the password's owner.
 """
 
 import re
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from typing import Final, TypedDict, cast
 
 SCORE: Final = 3
-"""zxcvbn's score from which on a password is taken: more than 10^8 guesses."""
+"""Lowest accepted score of zxcvbn: more than 10^8 guesses."""
 
 LOOKED_AT: Final = 20
 """Characters that are looked at, first from the start, then to the end: zxcvbn's time grows fast with them,
 to 2 s for 64 crafted ones (0.1 s for 20)."""
 
 MOST_WORDS: Final = 40
-"""Words about the owner that are looked for."""
+"""Most words about the owner that are checked."""
 
 SHORTEST_WORD: Final = 3
 
@@ -61,13 +61,13 @@ _PIECES: Final = re.compile(r"[\W_]+")
 
 
 def weakness(password: str, about: Iterable[str] = ()) -> str | None:
-    """Why a password is too easily guessed; ``None`` when it is not.
+    """Why a password is too weak; ``None`` if it is not.
 
     Takes up to 0.2 s of processor time, with the interpreter's lock; call it in a thread.
 
     Args:
         password: In the form NFKC.
-        about: What others know of its owner.
+        about: Public facts about its owner.
 
     Returns:
         A sentence or two for its owner.
@@ -86,10 +86,10 @@ def weakness(password: str, about: Iterable[str] = ()) -> str | None:
 
 
 def _feedback(text: str) -> list[str] | None:
-    """Why it is easily guessed; ``None`` when it is not."""
+    """Why it is weak; ``None`` if it is not."""
     if not text:
         return [ADVICE]  # nothing is left without what is known of its owner; zxcvbn fails for it
-    # Loaded when it is needed: its lists take 10 MB.
+    # Loaded on demand: its lists take 10 MB.
     from zxcvbn import zxcvbn  # noqa: PLC0415
 
     told = cast("_Estimate", zxcvbn(text, user_inputs=list(COMMON)))
@@ -100,7 +100,7 @@ def _feedback(text: str) -> list[str] | None:
 
 
 def _without(password: str, words: Iterable[str]) -> str:
-    """The password without these words, in any case."""
+    """The password without these words, case-insensitive."""
     for word in words:
         password = re.sub(re.escape(word), "", password, flags=re.IGNORECASE)
     return password

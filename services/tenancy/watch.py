@@ -1,4 +1,4 @@
-"""Ending answers whose caller may not have them any more.
+"""Ends responses whose caller has lost the right to them.
 
 An answer may take minutes, longer than its caller's credentials are cached. So callers with answers under
 way are looked up again, each once for all of their answers; where a key was revoked, a session ended, a user
@@ -28,15 +28,15 @@ OPEN: Final = frozenset({"websocket.accept", "websocket.send"})
 """Messages after which a WebSocket is open."""
 
 MIN_POLL_SECONDS: Final = 1.0
-"""Seconds between two looks, at least."""
+"""Least seconds between two checks."""
 
 
 class _Answer:
-    """An answer under way.
+    """A response in progress.
 
     Args:
         claims: Who it is for.
-        scope: What they must be allowed meanwhile.
+        scope: The scope that they need meanwhile.
         bound: Ends the work on it.
     """
 
@@ -47,17 +47,17 @@ class _Answer:
         self._bound = bound
 
     def cut(self, refusal: ApiError) -> None:
-        """End it; a second time does nothing."""
+        """End it; idempotent."""
         if self.refusal is None:
             self.refusal = refusal
             self._bound.reschedule(asyncio.get_running_loop().time())
 
 
 class AccessWatch:
-    """Watches over the answers under way in one process.
+    """Checks the callers of the responses in progress in one process.
 
     Args:
-        authenticator: Says who may still do what.
+        authenticator: Looks callers up again.
         config: The settings.
 
     Attributes:
@@ -67,14 +67,14 @@ class AccessWatch:
     def __init__(self, authenticator: Authenticator, config: AuthConfig) -> None:
         self._authenticator = authenticator
         self._answers: dict[Claims, set[_Answer]] = {}
-        # As with voices: while the database is away, speech goes on.
+        # As with voices: while the database is unreachable, speech continues.
         period = max(MIN_POLL_SECONDS, config.cache_seconds)
         self.chore = Chore("checking whose access has ended", self._look, every=period)
 
     async def serve(
         self, app: ASGIApp, access: Access, connection: Connection, receive: Receive, send: Send
     ) -> None:
-        """Have a request answered, for as long as its caller may have the answer.
+        """Answer a request, for as long as its caller has the right to the response.
 
         Speech and uploads are watched over from the start. Other requests only once their answer has begun:
         a change that is being made is made whole. Of an answer that has begun nothing more is sent, so that
@@ -138,7 +138,7 @@ class AccessWatch:
 
 
 class Watched:
-    """ASGI middleware: an answer ends when its caller may not have it any more.
+    """ASGI middleware: ends a response when its caller loses the right to it.
 
     Args:
         app: What answers.
@@ -161,7 +161,7 @@ class Watched:
 async def _end(
     refusal: ApiError, last: str | None, connection: Connection, receive: Receive, send: Send
 ) -> None:
-    """Tell the client why, where its answer has not begun or is a WebSocket.
+    """Tell the client why, if its response has not begun or it is a WebSocket.
 
     Args:
         refusal: Why.
@@ -177,7 +177,7 @@ async def _end(
 
 
 def _claims(connection: Connection, access: Access) -> Claims | None:
-    """Who is asked for; ``None`` when a server in local mode asked nobody."""
+    """The caller to look up; ``None`` in local mode without a key."""
     principal: Principal | None = connection["state"].get("principal")
     if principal is None:
         return None
@@ -186,7 +186,7 @@ def _claims(connection: Connection, access: Access) -> Claims | None:
 
 
 def forbidden(scope: Scope) -> ApiError:
-    """A 403 for who lacks a scope."""
+    """A 403 for a caller that lacks a scope."""
     return ApiError(
         403, f"This requires the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
     )

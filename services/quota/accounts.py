@@ -1,4 +1,4 @@
-"""The accounts of the ledger that requests are booked on, and what is reserved on them."""
+"""The ledger's accounts that requests are booked on, and reservations on them."""
 
 import calendar
 import math
@@ -17,11 +17,11 @@ from storage.repositories.ledger import Ledger
 from storage.repositories.usage import UsageRepository
 
 UNITS: Final = {"characters": "characters", "audio_ms": "audio minutes"}
-"""What accounts count, by the first part of their names, as people say it."""
+"""Display names of the units that accounts count, by the first part of the accounts' names."""
 
 
 class Accounts(NamedTuple):
-    """What a request is booked on: the day it was asked, and the names of the ledger's accounts."""
+    """The accounts of a request: its day, and the names of the ledger's accounts."""
 
     day: date
     characters_day: str
@@ -30,11 +30,11 @@ class Accounts(NamedTuple):
 
 
 class AccountBook:
-    """Reserves on tenants' accounts, and opens them.
+    """Reserves on tenants' accounts, and creates them.
 
     Args:
         gate: The ledger and the usage records.
-        writer: Has what ended requests give back.
+        writer: Has the settlements of finished requests.
         ttl: Seconds after which the reservation of a process that died is given back; longer than any
             request may take.
     """
@@ -65,7 +65,7 @@ class AccountBook:
         except OverQuota as error:
             if not self._writer.waiting:
                 raise _insufficient(error) from error
-            # Requests that have ended may have something to give back.
+            # Finished requests may have something to give back.
             await self._writer.flush()
         try:
             return await self._reserve_open(org_id, wanted)
@@ -77,7 +77,7 @@ class AccountBook:
             return await Ledger(session, org_id).reserve(wanted, ttl=self._ttl)
 
     async def _open(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> None:
-        """Open accounts with what the usage records say was spent, since limits may come later than use."""
+        """Create accounts with the use on record, because limits can be set after use."""
         async with self._gate.write() as session:
             ledger, usage = Ledger(session, org_id), UsageRepository(session, org_id)
             for account in wanted:
@@ -112,7 +112,7 @@ def accounts_at(at: datetime) -> Accounts:
 def limited(
     limits: QuotaLimits, accounts: Accounts, characters: int, audio_ms: int
 ) -> dict[str, tuple[int, int]]:
-    """What has to be reserved: the accounts with a limit → the amount and the limit."""
+    """The amounts to reserve: account with a limit → amount and limit."""
     every = {
         accounts.characters_day: (characters, limits.characters_per_day),
         accounts.characters_month: (characters, limits.characters_per_month),
@@ -124,7 +124,7 @@ def limited(
 def audio_limit_ms(limits: QuotaLimits) -> int | None:
     """Milliseconds of audio a month; ``None`` where there is no limit."""
     minutes = limits.audio_minutes_per_month
-    # A limit may have been set when higher ones were allowed.
+    # A limit may date from when higher ones were allowed.
     return None if minutes is None else min(minutes, MOST_MINUTES) * 60_000
 
 

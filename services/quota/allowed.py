@@ -1,4 +1,4 @@
-"""What the caller's tenant may use, for its route."""
+"""The allowance of the caller's tenant, for its route."""
 
 from typing import Annotated, TypeAlias, cast
 
@@ -13,4 +13,4 @@ async def _allowed(connection: HTTPConnection) -> Allowance:
 
 
 Allowed: TypeAlias = Annotated[Allowance, Depends(_allowed)]
-"""Declares a route's parameter as what the caller's tenant may use."""
+"""Annotates a route's parameter as the allowance of the caller's tenant."""

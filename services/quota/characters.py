@@ -1,19 +1,19 @@
-"""How many characters a text is booked with."""
+"""The number of characters that a text counts as."""
 
 from typing import Final
 
 SPOKEN_FREE: Final = 5
-"""Spoken characters for each written one that cost nothing more. A digit is said in up to five letters, so
+"""Spoken characters per written one that are free. A digit is spoken in up to five letters, so
 that written-out numbers, dates and prices are hardly ever beyond it; a lexicon may be."""
 
 
 def booked(written: int, spoken: int) -> int:
     """The characters that count towards a quota.
 
-    Those of the input; and of what is spoken, each one beyond :data:`SPOKEN_FREE` times the input.
+    Those of the input, plus spoken ones beyond :data:`SPOKEN_FREE` times the input.
 
     Args:
         written: Characters of the input.
-        spoken: Characters of what is made of it, see ``Passage.said``.
+        spoken: Characters of its spoken form, see ``Passage.said``.
     """
     return written + max(0, spoken - SPOKEN_FREE * written)

@@ -1,4 +1,4 @@
-"""What a tenant may use: its own limits over its plan's."""
+"""Limits of a tenant: its own override its plan's."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from services.tenancy.principal import Principal
 
 
 class Allowance(NamedTuple):
-    """What a tenant may use, and its share of the engines."""
+    """A tenant's limits, and its share of the engines."""
 
     limits: QuotaLimits
     weight: float
@@ -16,10 +16,10 @@ class Allowance(NamedTuple):
 def allowance(principal: Principal, config: QuotaConfig) -> Allowance:
     """The allowance of a caller's tenant.
 
-    A plan that is not configured (any more) is the default one: a typing error in the settings must not
+    A plan that is not, or no longer, configured means the default one: a typo in the settings must not
     lift all limits.
     """
     plan: PlanConfig = config.plans.get(principal.plan) or config.plans[config.default_plan]
     limits = {name: getattr(plan, name) for name in QuotaLimits.model_fields} | dict(principal.limits)
-    # What the database has was checked when it was written.
+    # Values in the database were validated when they were written.
     return Allowance(QuotaLimits.model_construct(**limits), plan.weight)

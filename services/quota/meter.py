@@ -1,4 +1,4 @@
-"""Reserving before the work, settling what was really spoken.
+"""Reserves before synthesis, and settles with what was really spoken.
 
 Characters of a day and a month, and audio of a month, are reserved before anything is spoken: all of the
 text, and an upper estimate of its audio. Audio beyond the estimate is reserved before it is sent, so that
@@ -20,12 +20,12 @@ from storage.repositories.usage import Usage
 Outcome: TypeAlias = Literal["ok", "failed", "hangup"]
 
 MORE_SECONDS: Final = 10.0
-"""Audio that is reserved at once when the estimate turns out too small."""
+"""Seconds of audio that are reserved at once if the estimate was too small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What is known of a request before it is spoken.
+    """The known facts of a request before it is spoken.
 
     Attributes:
         kind: ``speech`` or ``job``.
@@ -34,7 +34,7 @@ class Demand:
         characters: Of the text.
         audio_seconds: An upper estimate.
         request_id: Of the request.
-        external_user: Whom the client speaks for.
+        external_user: The customer the client acts for.
     """
 
     kind: str
@@ -47,14 +47,14 @@ class Demand:
 
 
 class Booking:
-    """One request's use. Settled exactly once.
+    """One request's usage. Settled exactly once.
 
     Args:
         book: Reserves more.
-        writer: Writes what was used.
+        writer: Writes the usage.
         principal: Whose it is.
         request: What is spoken.
-        accounts: It is booked on.
+        accounts: Those it is booked on.
         limits: Of the tenant.
         reservation: Of the ledger; ``None`` when the tenant has no limits.
     """
@@ -80,7 +80,7 @@ class Booking:
         self._settled = False
 
     async def allow(self, seconds: float) -> None:
-        """Make sure that so much audio, from the beginning, is reserved before it is sent.
+        """Ensure that this much audio, counted from the start, is reserved before it is sent.
 
         Raises:
             ApiError: 429 ``insufficient_quota``.
@@ -88,7 +88,7 @@ class Booking:
         """
         if self._reservation is None or seconds <= self._audio_held:
             return
-        # A little more than needed, so that not every piece asks; but not what would be refused.
+        # A little more than needed, so that not every piece reserves; but no more than is allowed.
         needed = seconds - self._audio_held
         try:
             await self._hold(max(MORE_SECONDS, needed))
@@ -98,7 +98,7 @@ class Booking:
     def settle(
         self, outcome: Outcome, *, characters: int, audio_seconds: float, latency: float | None
     ) -> None:
-        """Book what was really spoken and give the rest back. Later calls do nothing.
+        """Book what was really spoken and release the rest. Later calls do nothing.
 
         Args:
             outcome: How it ended.
@@ -143,7 +143,7 @@ class Booking:
 
 
 class UsageMeter:
-    """Books what requests use.
+    """Books the usage of requests.
 
     Args:
         book: Reserves.
@@ -172,7 +172,7 @@ class UsageMeter:
         return Booking(self._book, self._writer, principal, request, accounts, limits, reservation)
 
     async def flush(self) -> None:
-        """Write what requests used until now, which else takes :data:`services.quota.writer.GATHER_SECONDS`.
+        """Write pending usage now instead of after :data:`services.quota.writer.GATHER_SECONDS`.
 
         Raises:
             StorageUnavailable: The database is away.
@@ -181,7 +181,7 @@ class UsageMeter:
 
 
 def _storable(text: str) -> str:
-    """What a client wrote, as every database takes it."""
+    """A client's text in a form that every database accepts."""
     return text[:200].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 

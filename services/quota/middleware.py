@@ -1,6 +1,6 @@
-"""The quota layer: what an authenticated request passes between the tenant layer and its route.
+"""The quota layer, between the tenant layer and the routes: limits of requests and streams, and turns.
 
-Has its tenant a request and a stream left, and whose turn is it? What the route then uses is booked by
+The usage of the route itself is booked by
 :mod:`services.quota.meter`.
 """
 
@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 MINUTE: Final = 60.0
 
 SPARE_SECONDS: Final = 60.0
-"""Seconds that a reservation outlives the longest request, should its Gateway die."""
+"""Seconds that a reservation outlives the longest request, if its Gateway dies."""
 
 
 class Bookkeepers(Protocol):
-    """What the layer works with; there once the app has started."""
+    """The layer's collaborators; available once the app has started."""
 
     @property
     def counters(self) -> Counters:
@@ -46,12 +46,12 @@ class Bookkeepers(Protocol):
 
 
 class Quotas:
-    """Lets through what a tenant has left, with its ``allowance`` in the request's state, in its turn.
+    """Admits requests within the tenant's limits, in its turn, with ``allowance`` in the request's state.
 
     Args:
         app: What answers.
         config: The plans.
-        keepers: Gives what it works with.
+        keepers: Returns the collaborators.
     """
 
     def __init__(self, app: ASGIApp, config: QuotaConfig, keepers: Callable[[], Bookkeepers]) -> None:
@@ -98,7 +98,7 @@ class Quotas:
             if window is not None and message["type"] in STARTS:
                 headers_of(message).update(_window_headers(window))
             if lease is not None and message["type"] == "http.response.body" and not message.get("more_body"):
-                # A client that asks again at once finds its stream free; its last byte waits for nothing.
+                # A client that asks again immediately finds its stream free; its last byte does not wait.
                 given_back = asyncio.create_task(lease.release())
             await send(message)
 

@@ -18,13 +18,13 @@ from storage.repositories.usage import Usage, add_usage
 logger = logging.getLogger(__name__)
 
 WAITING: Final = 20_000
-"""Records kept while the database is away; then the oldest are lost, and said to be."""
+"""Records kept while the database is unreachable; beyond that the oldest are lost, and logged."""
 
 AT_ONCE: Final = 200
 """Records written in one transaction."""
 
 GATHER_SECONDS: Final = 0.25
-"""Seconds in which records gather."""
+"""Seconds in which records accumulate."""
 
 RETRY_SECONDS: Final = 2.0
 """Seconds until the next try after a failed one."""
@@ -32,11 +32,11 @@ RETRY_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What is written of one request.
+    """The record of one finished request.
 
     Attributes:
         record: Its usage.
-        reservation: What it had reserved, if anything.
+        reservation: Its reservation, if any.
         spent: Account → what was really spent.
     """
 
@@ -49,7 +49,7 @@ class UsageWriter:
     """Writes settlements in the background.
 
     Args:
-        gate: Where to.
+        gate: The database.
 
     Attributes:
         chore: Writes them.
@@ -66,12 +66,12 @@ class UsageWriter:
 
     @property
     def waiting(self) -> int:
-        """Settlements that are not written yet."""
+        """Number of settlements not written yet."""
         return len(self._queue)
 
     @property
     def lost(self) -> int:
-        """Settlements that were given up."""
+        """Number of settlements that were dropped."""
         return self._lost
 
     def put(self, settlement: Settlement) -> None:
@@ -84,7 +84,7 @@ class UsageWriter:
         self.chore.wake()
 
     async def flush(self) -> None:
-        """Write everything there is now.
+        """Write everything that is waiting.
 
         Raises:
             StorageUnavailable: The database is away; what was not written is kept.
@@ -101,7 +101,7 @@ class UsageWriter:
                     raise
 
     async def _write_each(self, batch: list[Settlement]) -> None:
-        """Write one after the other what cannot be written together, and lose what cannot be written."""
+        """Write one by one what cannot be written together, and drop what cannot be written."""
         for index, settlement in enumerate(batch):
             try:
                 await self._write_or_drop(settlement)
@@ -114,7 +114,7 @@ class UsageWriter:
             await self._write([settlement])
         except DBAPIError as error:
             if isinstance(error, IntegrityError) and await self._gone(settlement):
-                # Its usage went with it, so what was still on the way goes too.
+                # Its usage was deleted with it, so pending records are dropped too.
                 logger.info("usage of a deleted organisation was dropped")
                 return
             self._lost += 1

@@ -3,8 +3,8 @@
 Routes (see :mod:`services.wire.frames` for what is on the wire)::
 
     POST /runner/synthesize   JSON → frames; hanging up cancels
-    GET  /runner/engine       what the engine is and how it is
-    POST /runner/unload       give its memory to another engine, unless it is in use
+    GET  /runner/engine       description and state of the engine
+    POST /runner/unload       free its memory for another engine, unless it is in use
 
 and those of prepared voices, see :mod:`services.runner.voice_routes`.
 """
@@ -71,24 +71,24 @@ from services.wire.frames import (
 logger = logging.getLogger(__name__)
 
 UTTERANCES_AHEAD: Final = 2
-"""Utterances of one call in the engine's hands at once: one being heard, one being spoken."""
+"""Utterances of one call that the engine has at once: one being played, one being spoken."""
 
 FETCH_SECONDS: Final = 30.0
-"""Seconds after which weights that are missing may have been fetched."""
+"""Seconds between checks for missing weights."""
 
 MAX_CALL: Final = 16 * 1024 * 1024
 """Bytes of a call's JSON."""
 
 
 class RunnerAccess(Enum):
-    """What a runner's route asks of its callers."""
+    """The access that a runner's route requires."""
 
     GATEWAY = auto()
-    """They reach its socket, and know its token where it has one."""
+    """Callers that reach its socket, and know its token if it has one."""
 
 
 class Runner:
-    """One engine, loaded when it is needed, its batcher, and the prepared voices it speaks in.
+    """One engine, loaded on demand, its batcher, and its prepared voices.
 
     Args:
         config: The engine's settings.
@@ -109,7 +109,7 @@ class Runner:
     ) -> None:
         self.config = config
         self.engine = make(config.type, config)
-        # Whether it is one is asked once: it looks at the disk.
+        # Checked once, because it reads the disk.
         self._weights = weights or (self.engine if isinstance(self.engine, Fetched) else None)
         self.lease = ModelLease(
             self.engine,
@@ -131,11 +131,11 @@ class Runner:
 
     @property
     def missing(self) -> str | None:
-        """What has to be fetched before the engine can speak, and how."""
+        """What must be fetched before the engine can speak, and how."""
         return None if self._weights is None else self._weights.missing
 
     async def start(self) -> None:
-        """Load the engine now when it is configured ``warm``; a failure is kept in the lease's state."""
+        """Load the engine now when it is configured ``warm``; a failure is recorded in the lease's state."""
         if self.config.warm and self.missing is None:
             try:
                 async with self.lease.hold():
@@ -184,22 +184,22 @@ class Runner:
 
     @property
     def held(self) -> bool:
-        """Whether somebody uses the engine, or waits for it."""
+        """Whether the engine is in use, or waited for."""
         return self._calls > 0 or self.lease.holders > 0
 
     async def unload(self) -> bool:
-        """Give the engine's memory to another, unless it is held or loading; whether it has none then."""
+        """Unload for another engine, unless it is held or loading; returns whether it has no memory then."""
         return not self.held and await self.lease.evict()
 
     def voices_of(self, call: SynthesisCall) -> Voices | Missing:
-        """The prepared voices that ``call`` speaks in, or what must be given to this runner first."""
+        """The prepared voices of ``call``, or those that this runner must be given first."""
         if not call.prepared or self.voices.model is None:
-            return {}  # an engine that does not clone says so when it is asked to speak
+            return {}  # an engine that does not clone reports it when it speaks
         found, missing = self.voices.find(call.prepared, again=call.again)
         return Missing(missing=tuple(missing), missed=self.voices.drops) if missing else found
 
     async def speak(self, call: SynthesisCall, voices: Voices) -> AsyncGenerator[bytes, None]:
-        """The frames that answer ``call``. Closing the generator gives up the call's places at once.
+        """The frames that answer ``call``. Closing the generator releases the call's places immediately.
 
         Args:
             call: What to speak.
@@ -231,7 +231,7 @@ class Runner:
                 tickets.append(ticket)
 
         try:
-            # Said at once, and forgotten at once: a load that fails would hold off the next ones.
+            # Reported without a load: a failed load would delay the next ones.
             if self.lease.state is not EngineState.WARM and (missing := self.missing) is not None:
                 raise EngineUnavailable(missing, retry_after=FETCH_SECONDS)
             submit()
@@ -274,7 +274,7 @@ def _json(message: Spoken | Failure) -> bytes:
 
 
 class RunnerToken:
-    """ASGI middleware: callers must know the shared secret, whatever the path, for WebSockets too.
+    """ASGI middleware: requires the shared secret on every path, also for WebSockets.
 
     Args:
         app: What is guarded.
@@ -342,7 +342,7 @@ def create_runner_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
         runner.lease.recall()
-        # In the background: a large model must not keep the runner from saying that it is loading.
+        # In the background, so that the runner can report that it is loading a large model.
         warming = asyncio.create_task(runner.start())
         try:
             yield

@@ -1,4 +1,4 @@
-"""Frames on their way to the Gateway."""
+"""The response that sends frames to the Gateway."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from services.wire.frames import MEDIA_TYPE, SAMPLE_RATE_HEADER
 
 
 class FrameResponse(Response):
-    """Streams frames until they end or the Gateway hangs up.
+    """Streams frames until they end or the Gateway disconnects.
 
     Args:
         frames: What to send; closed in every case.

@@ -1,4 +1,4 @@
-"""The prepared voices that a runner holds for its engine, given to it by the Gateways and taken again."""
+"""The prepared voices that a runner holds for its engine; Gateways send and erase them."""
 
 import logging
 import time
@@ -22,16 +22,16 @@ Voices: TypeAlias = dict[str, VoiceEmbeddingRef]
 """Prepared voices by id."""
 
 REMEMBERED: Final = 4096
-"""Dropped voices that are known by id. What was missed before that is read again, whatever it is."""
+"""Ids of dropped voices that are remembered. Voices missed before those are read again in any case."""
 
 
 class VoiceRefused(Exception):  # noqa: N818 - named for the state
-    """A voice that the runner does not take.
+    """A voice that the runner does not accept.
 
     Args:
         status: The HTTP status that says so.
-        code: For programs.
-        message: For people.
+        code: Machine-readable.
+        message: Human-readable.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -42,7 +42,7 @@ class VoiceRefused(Exception):  # noqa: N818 - named for the state
 
 
 class HeldVoices:
-    """What one engine is to speak in.
+    """Prepared voices of one engine.
 
     Args:
         engine: The engine, loaded or not.
@@ -54,7 +54,7 @@ class HeldVoices:
         self._cache = VoiceCache(max_bytes)
         self._uses: Counter[str] = Counter()
         self._to_forget: set[str] = set()
-        # Begins at the time, so that a count is never taken for one of the runner that was here before.
+        # Starts at the current time, so that a count is never mistaken for one of an earlier runner.
         self._drops = self._known_from = time.time_ns()
         self._dropped: OrderedDict[str, int] = OrderedDict()
 
@@ -66,7 +66,7 @@ class HeldVoices:
 
     @property
     def cache(self) -> VoiceCache:
-        """Where they are."""
+        """The cache that holds them."""
         return self._cache
 
     @property
@@ -75,7 +75,7 @@ class HeldVoices:
         return self._drops
 
     def find(self, ids: Collection[str], *, again: bool = False) -> tuple[Voices, list[str]]:
-        """The voices of a call, and the ids of those that are not here.
+        """The voices of a call, and the ids of those that are missing.
 
         Args:
             ids: Each once.
@@ -87,7 +87,7 @@ class HeldVoices:
 
     @contextmanager
     def used(self, ids: Collection[str]) -> Generator[None, None, None]:
-        """While a call speaks in voices: what the engine derives once they are dropped goes at its end."""
+        """Mark voices as in use: if they are dropped meanwhile, the engine forgets them at the end."""
         for voice_id in ids:
             self._uses[voice_id] += 1
         try:
@@ -107,7 +107,7 @@ class HeldVoices:
         Args:
             voice_id: Its id.
             voice: The voice.
-            missed: What :attr:`drops` was when it was missed.
+            missed: The value of :attr:`drops` when it was missed.
 
         Raises:
             VoiceRefused: It is of another model, too large, or was dropped since it was missed.
@@ -127,7 +127,7 @@ class HeldVoices:
             raise VoiceRefused(413, "voice_too_large", f"{error} (voice_cache_bytes)") from error
 
     def drop(self, voice_id: str) -> None:
-        """Leave nothing of a voice, here or in the engine.
+        """Erase a voice, here and in the engine.
 
         Raises:
             EngineUnavailable: The engine failed to evict it.
@@ -152,7 +152,7 @@ class HeldVoices:
                 self._engine.forget_voice(voice_id)
             except (
                 Exception
-            ) as error:  # a plug-in's defect must be shown to who erases a voice, whatever it raises
+            ) as error:  # a plug-in's defect must be reported to the caller, whatever it raises
                 logger.exception("the engine %s failed to evict a voice", self._engine.name)
                 raise EngineUnavailable(f"The engine {self._engine.name} failed to evict it.") from error
 

@@ -1,4 +1,4 @@
-"""Making a voice from recordings in a runner, one after the other and beside what is spoken."""
+"""Prepares voices from recordings in a runner, one at a time and concurrently with speech."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from services.wire.frames import PREPARE_TIMEOUT_SECONDS, WAIT_TIMEOUT_SECONDS
 logger = logging.getLogger(__name__)
 
 WAITING: Final = 8
-"""Preparations that wait for the one that runs."""
+"""Most preparations that wait for the running one."""
 
 
 class EnginePreparer:
@@ -32,7 +32,7 @@ class EnginePreparer:
 
     Args:
         engine: The engine.
-        hold: Gives it loaded, see ``ModelLease.hold``.
+        hold: Loads it for a while, see ``ModelLease.hold``.
     """
 
     def __init__(self, engine: EngineAdapter, hold: Hold) -> None:

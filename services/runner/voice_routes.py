@@ -1,9 +1,9 @@
-"""A runner's routes of prepared voices.
+"""A runner's routes for prepared voices.
 
 ::
 
     PUT    /runner/voices/{id}   safetensors → 204; hold a voice
-    DELETE /runner/voices/{id}   204; leave nothing of it, also when there is nothing
+    DELETE /runner/voices/{id}   204; erase it; also if it is unknown
     POST   /runner/prepare       frames → safetensors; hanging up cancels
 
 Errors are JSON (:class:`services.wire.frames.Failure`).
@@ -38,7 +38,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,19}")
 
 
 def voice_routes(voices: HeldVoices, preparer: EnginePreparer) -> list[Route]:
-    """The routes of a runner that holds ``voices`` and makes them with ``preparer``."""
+    """The routes of a runner with these voices and this preparer."""
     one = _Voice(voices)
     return [
         Route(f"{VOICES_PATH}/{{id}}", one.put, methods=["PUT"]),
@@ -101,7 +101,7 @@ async def _body_of(request: Request) -> bytes:
 
 
 class _Preparation:
-    """An ASGI app, since it must see the Gateway hang up while the engine works."""
+    """An ASGI app, because it must notice when the Gateway disconnects during preparation."""
 
     def __init__(self, preparer: EnginePreparer) -> None:
         self._preparer = preparer

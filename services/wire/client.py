@@ -47,16 +47,16 @@ VoiceReader: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Reads the prepared voice of an id, as :func:`engines.embedding.pack` wrote it."""
 
 DESCRIBE_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds a runner has to say how it is."""
+"""Seconds a runner has to describe itself."""
 
 UNLOAD_TIMEOUT_SECONDS: Final = 30.0
-"""Seconds a runner has to give its engine's memory back."""
+"""Seconds a runner has to unload its engine."""
 
 PUT_TIMEOUT_SECONDS: Final = 30.0
-"""Seconds a runner has to take a voice."""
+"""Seconds a runner has to accept a voice."""
 
 MAX_SUPPLIES: Final = 3
-"""How often one call may give the runner what it misses; more means that its cache is too small."""
+"""How often one call may supply missing voices; more means that the runner's cache is too small."""
 
 
 class EngineClient:
@@ -89,11 +89,11 @@ class EngineClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the connections; what runs on them is cancelled in the runner."""
+        """Close the connections; the runner cancels their calls."""
         await self._runner.close()
 
     async def describe(self) -> EngineDescription:
-        """The engine as it is now.
+        """The current description of the engine.
 
         Raises:
             EngineUnavailable: The runner does not answer, or not as a runner.
@@ -112,12 +112,12 @@ class EngineClient:
     ) -> AsyncGenerator[SpeechEvent, None]:
         """Speak ``call``: PCM at the engine's rate, and :class:`Spoken` at the end of each utterance.
 
-        Closing the generator hangs up, which stops the engine.
+        Closing the generator disconnects, which stops the engine.
 
         Args:
             call: What to speak.
             voices: Reads a prepared voice that the runner does not have; calls that miss the same one at
-                the same time share one read. What it raises is raised here.
+                the same time share one read. Its errors are raised here.
 
         Raises:
             EngineError: The runner's own error, or ``EngineUnavailable`` when it is lost.
@@ -164,7 +164,7 @@ class EngineClient:
         return data
 
     async def unload(self) -> bool:
-        """Have the runner give its engine's memory back; false when somebody uses the engine.
+        """Ask the runner to unload its engine; false if the engine is in use.
 
         Raises:
             EngineUnavailable: The runner does not answer, or not as a runner.
@@ -175,17 +175,17 @@ class EngineClient:
             return answer.status != HELD_STATUS
 
     async def put_voice(self, voice_id: str, data: bytes) -> None:
-        """Give the runner a prepared voice before it is asked to speak in it.
+        """Send the runner a prepared voice before it speaks in it.
 
         Raises:
-            EngineError: It does not take the voice, or is away.
+            EngineError: It rejects the voice, or is unreachable.
         """
         await self._put(voice_id, data)
 
     async def drop_voice(self, voice_id: str) -> None:
-        """Leave nothing of a prepared voice in the runner and its engine; one that is not there is fine.
+        """Erase a prepared voice from the runner and its engine; an unknown one is fine.
 
-        It must be gone from where it is read before, so that no call brings it back.
+        Delete its source first, so that no call brings it back.
 
         Raises:
             EngineUnavailable: The runner is away, or its engine failed to forget the voice.
@@ -231,7 +231,7 @@ class EngineClient:
         raise EngineUnavailable(f"The engine {self.name} was lost during synthesis.")
 
     async def _supply(self, missing: Missing, voices: VoiceReader, deadline: float) -> None:
-        """Give the runner what it misses, one after the other."""
+        """Send the runner the missing voices, one after the other."""
 
         async def bring(voice_id: str) -> None:
             await self._put(voice_id, await voices(voice_id), missed=missing.missed)
@@ -258,7 +258,7 @@ class EngineClient:
 
 
 def _events(frames: Iterable[tuple[FrameKind, bytes]]) -> Generator[SpeechEvent | None, None, None]:
-    """What frames that arrived together say; audio that follows audio is joined. ``None`` is the end.
+    """The events of frames that arrived together; consecutive audio is joined. ``None`` is the end.
 
     Raises:
         EngineError: The runner's own error.
@@ -296,7 +296,7 @@ def _path_of(voice_id: str) -> str:
     """The path of a prepared voice.
 
     Raises:
-        EngineUnavailable: It is no id of one.
+        EngineUnavailable: It is not an id of one.
     """
     if not VOICE_ID.fullmatch(voice_id):
         raise EngineUnavailable(f"{voice_id!r} is not the id of a prepared voice.")

@@ -121,21 +121,21 @@ class RunnerConnection:
         return bytes(body)
 
     async def failed(self, answer: aiohttp.ClientResponse) -> EngineError:
-        """The error that an answer says (:class:`Failure`)."""
+        """The error in a response (:class:`Failure`)."""
         try:
             failure = Failure.model_validate_json(await self.read(answer, MAX_ANSWER))
         except ValidationError:
             return EngineUnavailable(self.says(answer.status))
         error = failure.error()
-        # What is none of the engine's errors is between Gateway and runner, and not the client's fault.
+        # Any other error is between Gateway and runner, and not the client's fault.
         return EngineUnavailable(failure.message) if type(error) is EngineError else error
 
     def says(self, status: int) -> str:
-        """That the runner answered what was not expected."""
+        """The error for an unexpected response."""
         return f"The runner of {self._config.name} answered with status {status}."
 
     def unreachable(self, error: Exception) -> EngineUnavailable:
-        """What a failed connection means."""
+        """The error for a failed connection."""
         name = self._config.name
         if isinstance(error, TimeoutError):
             return EngineUnavailable(f"The runner of {name} does not answer.", retry_after=5.0)

@@ -1,4 +1,4 @@
-"""What a Gateway and an engine runner say to each other, over a Unix socket or a network.
+"""The protocol between a Gateway and an engine runner, over a Unix socket or a network.
 
 A call is one HTTP POST of JSON (:class:`SynthesisCall`); its answer is a stream of frames, each a kind
 (1 byte), a length (4 bytes, big-endian) and a payload::
@@ -10,7 +10,7 @@ A call is one HTTP POST of JSON (:class:`SynthesisCall`); its answer is a stream
 
 A voice is prepared by a POST of frames, answered with a safetensors file or JSON (:class:`Failure`)::
 
-    PREPARE JSON, what is sent: :class:`Recordings`; the first frame
+    PREPARE JSON, description of the recordings: :class:`Recordings`; the first frame
     AUDIO   PCM as above, of all recordings one after the other
     END     empty; the last frame
 
@@ -20,8 +20,8 @@ call with :data:`MISSING_STATUS` and :class:`Missing`, before anything is queued
 A POST without a body asks a runner to unload its engine for the sake of another: 204 when the engine has no
 memory then, or :data:`HELD_STATUS` and :class:`Failure`.
 
-A stream that ends without ERROR or END was cut off. Nothing here is executable when decoded: JSON and
-samples, never pickle.
+A stream that ends without ERROR or END was cut off. Decoding executes nothing: JSON and samples, never
+pickle.
 """
 
 import re
@@ -55,23 +55,23 @@ VOICES_PATH: Final = "/runner/voices"
 UNLOAD_PATH: Final = "/runner/unload"
 
 HELD_STATUS: Final = 409
-"""An engine is not unloaded while somebody uses it, or while it is loading."""
+"""The engine is in use or loading, so it is not unloaded."""
 
 MISSING_STATUS: Final = 424
 MISSED_HEADER: Final = "x-voice-missed"
 """With a PUT: :attr:`Missing.missed` of the answer that it follows."""
 
 VOICE_ID: Final = re.compile(r"emb_[0-9a-f]{8,64}")
-"""Ids of prepared voices; one never means another voice."""
+"""Ids of prepared voices; an id is never reused."""
 
 LABEL: Final = r"^[a-z][a-z0-9_]{0,31}$"
-"""Finish reasons and findings on the wire: nothing that could not stand in a header."""
+"""Finish reasons and findings on the wire: only what a header can contain."""
 
 OTHER: Final = "other"
-"""A finish reason, or finding, that is not written so."""
+"""A finish reason, or finding, that does not match :data:`LABEL`."""
 
 MAX_FINDINGS: Final = 16
-"""Of one utterance; those after are left out."""
+"""Most findings of one utterance; further ones are left out."""
 
 MAX_UTTERANCES: Final = 10_000
 MAX_FRAME: Final = 16 * 1024 * 1024
@@ -81,7 +81,7 @@ BODY_TIMEOUT_SECONDS: Final = 60.0
 """Seconds until the recordings, or a voice, must have arrived at the runner."""
 
 WAIT_TIMEOUT_SECONDS: Final = 300.0
-"""Seconds a preparation waits for those before it."""
+"""Seconds a preparation may wait for earlier ones."""
 
 PREPARE_TIMEOUT_SECONDS: Final = 300.0
 """Seconds the engine has for one preparation, its loading included."""
@@ -90,7 +90,7 @@ _HEAD: Final = struct.Struct(">BI")
 
 
 class FrameKind(IntEnum):
-    """What a frame holds."""
+    """The type of a frame's payload."""
 
     AUDIO = 1
     SPOKEN = 2
@@ -107,7 +107,7 @@ class Line(_Message):
     """One utterance of a call; see :class:`engines.contract.Utterance`.
 
     Attributes:
-        prepared: ``voice`` is the id of a prepared voice, which the runner must have been given.
+        prepared: Whether ``voice`` is the id of a prepared voice, which the runner must hold.
     """
 
     text: str = Field(max_length=100_000)
@@ -124,9 +124,9 @@ class SynthesisCall(_Message):
     Attributes:
         lines: In the order they are heard.
         timings: Whether word timings are wanted.
-        tenant: Whose call it is, for the fair queue.
+        tenant: The call's tenant, for the fair queue.
         weight: The tenant's share in it.
-        again: It was made before, and the runner has been given what it missed.
+        again: Whether it is a retry, after the runner was sent the missing voices.
     """
 
     lines: tuple[Line, ...] = Field(min_length=1, max_length=MAX_UTTERANCES)
@@ -158,7 +158,7 @@ class RecordingHeader(_Message):
     """One recording of :class:`Recordings`; see :class:`engines.contract.ReferenceSample`.
 
     Attributes:
-        samples: How many samples of PCM are sent of it.
+        samples: The number of its PCM samples.
     """
 
     samples: int = Field(ge=1)
@@ -184,7 +184,7 @@ class Spoken(_Message):
 
     @classmethod
     def of(cls, index: int, speech: Speech) -> "Spoken":
-        """What is told of ``speech``: words that are none of ours are ``other``, as they end in a header."""
+        """The report of ``speech``; words that do not match :data:`LABEL` become ``other``."""
         return cls(
             index=index,
             words=speech.words,
@@ -209,7 +209,7 @@ class Failure(_Message):
         return cls(code=error.code, message=error.message, param=error.param, retry_after=retry_after)
 
     def error(self) -> EngineError:
-        """The error again, on the other side."""
+        """The original error, on the other side."""
         retry_after = 1.0 if self.retry_after is None else self.retry_after
         match self.code:
             case UnsupportedUtterance.code:
@@ -235,29 +235,29 @@ class EngineDescription(_Message):
         sample_rate: Hertz.
         languages: BCP-47 tags.
         license: Of the engine or its weights.
-        license_accepted: Whether the operator has accepted it; none where nothing has to be accepted.
+        license_accepted: Whether the operator has accepted it; none if none needs to be.
         capabilities: See :class:`engines.contract.Abilities`.
-        voices: What it offers.
+        voices: Its own voices.
         state: Of the model lease.
-        reason: Why it is not well, when it is not.
-        missing: What has to be fetched before it can speak, and how; none where all is there.
+        reason: Why it is not available, if it is not.
+        missing: What must be fetched before it can speak, and how; none if nothing is missing.
         waiting: Utterances in its queue.
         running: Utterances it is speaking.
         voice_model: Model and version of its prepared voices; none when it does not clone.
         voices_cached: Prepared voices it holds.
-        voice_bytes: What they take.
-        voice_hits: How often a call found one there.
-        voice_misses: How often a call did not.
-        held: Somebody uses the engine or waits for it, so that it is not unloaded for another.
-        last_used: When somebody last did, in Unix seconds.
+        voice_bytes: Their size.
+        voice_hits: How often a call's voice was held.
+        voice_misses: How often it was not.
+        held: Whether the engine is in use or waited for, so that it is not unloaded for another.
+        last_used: When it was last used, in Unix seconds.
         loads: Loads that succeeded, since the runner started, as the next two.
         load_failures: Loads that failed.
         unloads: Unloads, when idle or for another engine.
         load_seconds: Of the last load: the cold start.
         warm_up_seconds: Of the warm-up after it, where there is one.
-        memory_bytes: What the engine takes of main memory, beyond what its runner has without it.
-        vram_bytes: The same of the GPU's memory.
-        process_bytes: What the runner and its children take of main memory, the engine included.
+        memory_bytes: RAM of the engine, beyond its runner's own.
+        vram_bytes: GPU memory of the engine.
+        process_bytes: RAM of the runner and its children, including the engine.
     """
 
     name: str
@@ -295,7 +295,7 @@ def _label(word: str) -> str:
 
 
 class BrokenStream(ValueError):  # noqa: N818 - named for the cause
-    """The peer sent something that is no frame."""
+    """The peer sent an invalid frame."""
 
 
 def frame(kind: FrameKind, payload: bytes = b"") -> bytes:

@@ -1,4 +1,4 @@
-"""Recordings on their way to a runner, which prepares a voice from them; see :mod:`services.wire.frames`."""
+"""Recordings as sent to a runner, which prepares a voice from them; see :mod:`services.wire.frames`."""
 
 from collections.abc import Generator, Sequence
 from typing import Final
@@ -39,7 +39,7 @@ def encode(samples: Sequence[ReferenceSample]) -> Generator[bytes, None, None]:
 
 
 class RecordingsReader:
-    """Puts the recordings together again, from pieces of any size. Holds no more than was announced."""
+    """Reassembles the recordings from pieces of any size. Buffers no more than was announced."""
 
     def __init__(self) -> None:
         self._frames = FrameReader()
@@ -52,7 +52,7 @@ class RecordingsReader:
         """Take the next piece.
 
         Raises:
-            BrokenStream: It is not what :func:`encode` makes.
+            BrokenStream: It is not the format of :func:`encode`.
             UnsupportedUtterance: There are no recordings, too many or too long ones.
         """
         for kind, payload in self._frames.feed(data):

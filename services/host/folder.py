@@ -1,4 +1,4 @@
-"""Where the processes of one server meet: locks, and marks that outlive the process that made them."""
+"""The runtime folder of one server's processes: locks, and marks that outlive their process."""
 
 import getpass
 import os
@@ -14,16 +14,16 @@ class RuntimeFolderError(RuntimeError):
 
 
 def runtime_folder(settings: Settings) -> Path:
-    """The server's folder, made when it is not there, for this user only.
+    """The server's runtime folder, created if it does not exist, for this user only.
 
     Raises:
-        RuntimeFolderError: It cannot be made, or belongs to another user.
+        RuntimeFolderError: It cannot be created, or belongs to another user.
     """
     folder = settings.server.runtime_folder
     if folder is not None:
         _private(folder.absolute(), parents=True)
         return folder.absolute()
-    # In a place where all users write: a folder of another user of that name is a trap.
+    # All users can write there, so another user's folder of that name may be a trap.
     user = _private(Path(tempfile.gettempdir()) / f"awaaztwin-{_user()}")
     return _private(user / str(settings.server.port))
 

@@ -1,6 +1,6 @@
-"""Who has how much memory: a file for each engine of the host that is loaded, or about to be.
+"""The memory ledger: a file for each engine of the host that is loaded, or about to be.
 
-A file is written by the engine's runner. One whose runner has died counts for nothing.
+A file is written by the engine's runner. The file of a dead runner is ignored.
 """
 
 import logging
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 class Entry(BaseModel):
-    """What one engine has.
+    """The memory of one engine.
 
     Attributes:
         engine: Its name.
-        address: Its runner's, see :class:`services.wire.client.EngineClient`; none where nobody reaches it.
+        address: Its runner's, see :class:`services.wire.client.EngineClient`; none if it cannot be reached.
         pid: Its runner's process.
-        started: When that process was started, in Unix seconds: ids of processes are used again.
+        started: When that process was started, in Unix seconds: process ids are reused.
         ram: Bytes of main memory.
         vram: Bytes of the GPU's.
     """
@@ -39,12 +39,12 @@ class Entry(BaseModel):
 
     @property
     def memory(self) -> Memory:
-        """What it has."""
+        """Its memory."""
         return Memory(self.ram, self.vram)
 
     @property
     def alive(self) -> bool:
-        """Whether its runner lives."""
+        """Whether its runner is alive."""
         try:
             return psutil.Process(self.pid).create_time() == self.started
         except psutil.Error:
@@ -55,7 +55,7 @@ class MemoryLedger:
     """The files, as the runner of one engine sees them.
 
     Args:
-        folder: Where they are; made with the first.
+        folder: Their folder; created with the first.
         engine: This engine's name.
     """
 
@@ -65,14 +65,14 @@ class MemoryLedger:
         self._path = folder / f"{engine.lower()}.json"
 
     def others(self) -> Sequence[Entry]:
-        """What the other engines have."""
+        """The entries of the other engines."""
         entries: list[Entry] = []
         for path in sorted(self._folder.glob("*.json")):
             if path == self._path:
                 continue
             try:
                 entry = Entry.model_validate_json(path.read_bytes())
-            except FileNotFoundError:  # given back just now
+            except FileNotFoundError:  # just released
                 continue
             except (OSError, ValidationError) as error:
                 logger.warning("cannot read %s: %s", path, error)
@@ -82,7 +82,7 @@ class MemoryLedger:
         return entries
 
     def write(self, memory: Memory, address: str | None) -> None:
-        """Enter what this engine has, in place of what stood there.
+        """Write this engine's entry, replacing an earlier one.
 
         Raises:
             OSError: The file cannot be written.
@@ -98,10 +98,10 @@ class MemoryLedger:
         )
         new = self._path.with_suffix(f".{os.getpid()}")
         new.write_text(entry.model_dump_json(), encoding="utf-8")
-        new.replace(self._path)  # whoever reads meanwhile reads the one or the other
+        new.replace(self._path)  # concurrent readers see either the old or the new file
 
     def erase(self) -> None:
-        """This engine has nothing any more."""
+        """Remove this engine's entry."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:

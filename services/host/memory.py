@@ -1,4 +1,4 @@
-"""The engines of one host within one budget of memory: who wants to load asks the others to make room.
+"""One memory budget for the engines of a host: a runner that wants to load asks others to unload.
 
 Each runner is a process of its own. What each has stands in a ledger (:mod:`services.host.ledger`), which
 a lock guards while one of them makes room and enters what it takes: two that load at the same moment do so
@@ -24,7 +24,7 @@ from services.wire.client import EngineClient
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.25
-"""Seconds between two looks at whether a busy engine has fallen idle."""
+"""Seconds between checks whether a busy engine has become idle."""
 
 _UNUSED_SECONDS: Final = 1.0
 """Seconds; nothing is spoken over these connections."""
@@ -35,8 +35,8 @@ class HostMemory:
 
     Args:
         engine: The engine's settings.
-        budget: What all of them may take.
-        folder: Where the ledger is, the same for all of them.
+        budget: Of all engines together.
+        folder: The folder of the ledger, the same for all of them.
         wait: Seconds to wait while others are busy.
         engines: All engines' settings, for the tokens of their runners.
         address: The address of this engine's runner, once it is served.
@@ -61,11 +61,11 @@ class HostMemory:
         self._ledger = MemoryLedger(folder / "memory", engine.name)
 
     async def take(self, needed: Memory) -> None:
-        """Take room, once the others have made it.
+        """Reserve memory, once the others have released it.
 
         Raises:
             NoRoom: They are busy.
-            EngineUnavailable: It is more than the whole budget, or the ledger cannot be used.
+            EngineUnavailable: It exceeds the whole budget, or the ledger cannot be used.
         """
         if error := too_large(self._name, needed, self._budget):
             raise error
@@ -77,23 +77,23 @@ class HostMemory:
             await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - loop.time())))
 
     def keep(self, memory: Memory) -> None:
-        """Enter what the engine takes in truth."""
+        """Record what the engine really takes."""
         try:
             self._ledger.write(memory, self._address())
         except OSError as error:
             logger.warning("cannot write the memory ledger: %s", error)
 
     def leave(self) -> None:
-        """Enter that the engine takes nothing."""
+        """Record that the engine takes nothing."""
         self._ledger.erase()
 
     async def _try(self, needed: Memory, deadline: float) -> bool:
-        """Take room if there is, or can be made; whether it is taken."""
+        """Reserve memory if it is free or can be freed; returns whether it was reserved."""
         patience = max(POLL_SECONDS, deadline - asyncio.get_running_loop().time())
         try:
-            # The system may have cleared its temporary files.
+            # The system may have deleted its temporary files.
             self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Taking it never waits in the system, so it needs no thread.
+            # Acquiring it does not block, so it needs no thread.
             async with AsyncFileLock(self._lock, timeout=patience, run_in_executor=False):
                 entries = self._ledger.others()
                 if not await self._make_room(entries, needed):
@@ -118,7 +118,7 @@ class HostMemory:
         return found.enough
 
     async def _ask(self, entry: Entry) -> Resident:
-        """How the engine of an entry is; one that does not answer is busy."""
+        """The state of an entry's engine; one that does not answer counts as busy."""
         idle, last_used = False, 0.0
         try:
             async with self._client(entry) as client:

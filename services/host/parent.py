@@ -1,4 +1,4 @@
-"""Ending with the process that started this one.
+"""Ends this process together with its parent.
 
 The supervisor of the services may be killed without a chance to stop them. A service that outlives it
 would keep its port, its memory and its engine.
@@ -15,13 +15,13 @@ PR_SET_PDEATHSIG: Final = 1
 """From Linux' ``prctl.h``: send a signal to this process when its parent dies."""
 
 POLL_SECONDS: Final = 1.0
-"""Seconds between two looks at the parent, where the system cannot tell."""
+"""Seconds between checks of the parent, where the system sends no signal."""
 
 
 def end_with_parent() -> None:
-    """Have this process terminated (SIGTERM) when its parent dies. Call from the main thread.
+    """Terminate this process (SIGTERM) when its parent dies. Call from the main thread.
 
-    Linux tells by signal; elsewhere a daemon thread notices that the process was given another parent.
+    Linux sends a signal; elsewhere a daemon thread polls the parent's process id.
     """
     parent = os.getppid()
     if sys.platform == "linux":

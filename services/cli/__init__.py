@@ -1,6 +1,6 @@
 """The command line.
 
-What talks to a server (``say``, ``voices``, ``engines``) needs the base installation only; nothing here
+Clients of a server (``say``, ``voices``, ``engines``) need only the base installation; nothing here
 imports the server's own libraries.
 """
 

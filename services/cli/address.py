@@ -1,4 +1,4 @@
-"""Where the server is, for the commands that talk to one."""
+"""The server's address, for the commands that are its clients."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _KEY: Final = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """A server and the key to it.
+    """A server and its API key.
 
     Attributes:
         url: Without ``/v1`` and without a slash at its end.
@@ -42,7 +42,7 @@ class ServerAddress:
 
     @property
     def here(self) -> bool:
-        """Whether it is on this machine, where no proxy is needed."""
+        """Whether it is on this machine, so that no proxy is used."""
         return is_loopback(urlsplit(self.url).hostname or "")
 
 
@@ -54,7 +54,7 @@ def find_server(url: str | None, key: str | None) -> ServerAddress:
         key: As the user gave it.
 
     Raises:
-        CommandError: Either cannot be one.
+        CommandError: The URL or the key is invalid.
         ConfigError: No URL was given, and the settings cannot be used.
     """
     if key is not None and not _KEY.fullmatch(key):

@@ -1,6 +1,6 @@
-"""Says when the server is ready; run beside it as ``python -m services.cli.announce HOST PORT``.
+"""Reports when the server is ready; run beside it as ``python -m services.cli.announce HOST PORT``.
 
-A process of its own, because ``awaaztwin serve`` becomes the server. It ends with the server.
+A separate process, because ``awaaztwin serve`` becomes the server. It ends with the server.
 """
 
 import argparse
@@ -14,17 +14,17 @@ from services.cli.url import server_url
 from services.host.parent import end_with_parent
 
 POLL_SECONDS: Final = 0.2
-"""Seconds between two looks."""
+"""Seconds between checks."""
 
 TIMEOUT_SECONDS: Final = 300.0
-"""Seconds after which nobody waits any more."""
+"""Seconds to wait at most."""
 
 CURL: Final = """curl -sS {url}/v1/audio/speech -H 'Content-Type: application/json' \\
     -d '{{"model": "tts-1", "voice": "alloy", "input": "Hello! नमस्ते!"}}' -o hello.mp3"""
 
 
 def announce(host: str, port: int, *, docs: bool, patience: float = TIMEOUT_SECONDS) -> str:
-    """Wait for the server; what to tell the user about it.
+    """Wait for the server; returns the message for the user.
 
     Args:
         host: An IP address that reaches it.

@@ -1,4 +1,4 @@
-"""What the command line knows of audio formats: their suffixes, and how long some data lasts."""
+"""Audio formats on the command line: suffixes, and durations of data."""
 
 import struct
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SUFFIXES: Final[Mapping[str, str]] = {
     if not one.exact  # `.wav` is PCM
     for suffix in (one.extension, *one.other_extensions)
 }
-"""A file's suffix → the format it is asked for in."""
+"""File suffix → format to request."""
 
 RAW_RATES: Final[Mapping[str, int]] = {
     one.name: one.coding.width * one.default_rate
@@ -33,11 +33,11 @@ UNKNOWN_SIZE: Final = 0xFFFF_FFFF
 """In the header of a WAV file that was streamed."""
 
 MAX_CHUNKS: Final = 16
-"""Chunks of a WAV file that are looked through for its samples."""
+"""Most chunks of a WAV file that are searched for its samples."""
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a file's name asks for, if it does."""
+    """The format of a file's suffix, if it is known."""
     return SUFFIXES.get(path.suffix.lower())
 
 
@@ -45,11 +45,11 @@ def byte_rate(audio_format: str, head: bytes) -> int | None:
     """Bytes of a second of audio.
 
     Args:
-        audio_format: As it was asked for.
+        audio_format: The requested format.
         head: The first bytes, at least :data:`WAV_HEAD` of them for WAV.
 
     Returns:
-        ``None`` where only a decoder could tell.
+        ``None`` if only a decoder could tell.
     """
     if head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt " and len(head) >= WAV_HEAD:
         return struct.unpack_from("<I", head, 28)[0] or None
@@ -59,7 +59,7 @@ def byte_rate(audio_format: str, head: bytes) -> int | None:
 def settle_wav(file: BinaryIO) -> None:
     """Write the sizes into a WAV file that was streamed without knowing them.
 
-    Many players live without, telephone systems do not. A file that is anything else is left as it is.
+    Many players do without them, telephone systems do not. Other files are unchanged.
 
     Args:
         file: Open for reading and writing, seekable.

@@ -1,4 +1,4 @@
-"""Talking to a server."""
+"""The HTTP client of a server."""
 
 import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,18 +25,18 @@ MAX_ANSWER: Final = 16_777_216
 """Bytes of a JSON answer, or of one event."""
 
 GOOD: Final = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
-"""Statuses of a change that was made, with what came of it."""
+"""Statuses of a successful change, with its result."""
 
 HINTS: Final[Mapping[str, str]] = {
     "voice": "`awaaztwin voices` lists the voices.",
     "language": "`awaaztwin voices` lists the languages of each voice.",
     "model": "`awaaztwin engines` lists the engines.",
 }
-"""By the field at fault."""
+"""Hints by the field at fault."""
 
 
 class SilenceError(CommandError):
-    """The server said nothing for as long as it was given."""
+    """The server sent nothing within the timeout."""
 
 
 class Client:
@@ -54,7 +54,7 @@ class Client:
             base_url=address.url,
             headers={} if address.key is None else {"authorization": f"Bearer {address.key}"},
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS),
-            # A proxy that the environment names knows nothing of this machine's loopback.
+            # A proxy cannot reach this machine's loopback.
             trust_env=not address.here,
         )
 
@@ -74,16 +74,16 @@ class Client:
         Args:
             path: From the server's root.
             params: Of the query.
-            fine: Statuses that bring such an object.
+            fine: Statuses with such an object.
 
         Raises:
-            CommandError: There is no such answer.
+            CommandError: The request failed.
         """
         with self._failures(), self._http.stream("GET", path, params=params) as response:
             return self._object(response, fine)
 
     def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Mapping[str, Any]:
-        """Change something; gives what came of it.
+        """Send a change; returns its result.
 
         Args:
             method: Such as ``POST``.
@@ -114,7 +114,7 @@ class Client:
         *,
         timeout: float,
     ) -> Mapping[str, Any]:
-        """Send a form with files, read as they are sent; gives what came of it.
+        """Send a form with files, read as they are sent; returns its result.
 
         Args:
             path: From the server's root.
@@ -134,7 +134,7 @@ class Client:
 
     @contextmanager
     def speech(self, request: Mapping[str, object]) -> Generator[Iterator[bytes], None, None]:
-        """Ask for speech; gives the audio as it arrives.
+        """Request speech; yields the audio as it arrives.
 
         Args:
             request: The body of ``POST /v1/audio/speech``.
@@ -149,7 +149,7 @@ class Client:
     def download(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> Generator[Iterator[bytes], None, None]:
-        """Ask for what is at ``path``; gives it as it arrives.
+        """Download ``path``; yields the bytes as they arrive.
 
         Raises:
             CommandError: It was refused, or cut off.
@@ -168,7 +168,7 @@ class Client:
             timeout: Seconds to wait for the next one.
 
         Raises:
-            SilenceError: It did not come.
+            SilenceError: None arrived in time.
             CommandError: It was refused, or cut off.
         """
         waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS)
@@ -188,7 +188,7 @@ class Client:
                 raise self._alien()
 
     def _data(self, response: httpx.Response, timeout: float | None = None) -> Iterator[bytes]:
-        """What comes, once it is known that something does."""
+        """The body, once the request has succeeded."""
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
         return self._pieces(response, timeout)
@@ -248,10 +248,10 @@ class Client:
 
 
 def part(text: str) -> str:
-    """A text as one part of a path.
+    """A text as one segment of a path.
 
     Raises:
-        CommandError: It has letters that are none.
+        CommandError: It contains lone surrogates.
     """
     try:
         return quote(text, safe="")

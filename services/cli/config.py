@@ -57,7 +57,7 @@ def path(*, config: ConfigOption = None) -> None:
     try:
         files = load_settings(config).files
     except ConfigError:
-        # Where the file is helps most when something is wrong with it.
+        # The path helps most when the file is invalid.
         files = (Path.cwd() / expected.expanduser(),)
     for file in files:
         typer.echo(file)
@@ -68,7 +68,7 @@ def path(*, config: ConfigOption = None) -> None:
 
 
 def table_of(loaded: LoadedSettings) -> Table:
-    """A row for each key: its value, secrets masked, and where that came from; defaults are dim."""
+    """A row per key: its value, secrets masked, and its origin; defaults are dim."""
     table = Table(title="Settings", title_justify="left")
     for heading in ("Key", "Value", "Source"):
         table.add_column(heading, overflow="fold")

@@ -18,13 +18,13 @@ FAILED: Final = 1
 """Exit status: the server, or this machine, could not do it."""
 
 USAGE: Final = 2
-"""Exit status: the command was called wrongly."""
+"""Exit status: wrong usage."""
 
 INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, as in shells."""
 
 UNWRAPPED: Final = 4_096
-"""Columns of a table that no person's terminal has to hold."""
+"""Columns of a table that is not shown on a terminal."""
 
 
 class CommandError(Exception):
@@ -44,7 +44,7 @@ class CommandError(Exception):
 
 
 class PlainConsole(Console):
-    """Shows what servers and databases say as it is: no markup in it counts, and no escape code acts."""
+    """Prints text from servers and databases literally, without markup or escape codes."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See :class:`rich.console.Console`."""
@@ -65,13 +65,13 @@ def messages() -> Console:
 
 
 def print_json(value: object) -> None:
-    """A result for programs."""
+    """Print a machine-readable result."""
     typer.echo(safe_json(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 @contextmanager
 def reported() -> Generator[None, None, None]:
-    """Turns what ends a command into its message and its exit status."""
+    """Turns exceptions into a message and an exit status."""
     try:
         yield
     except CommandError as error:

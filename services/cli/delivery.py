@@ -1,4 +1,4 @@
-"""Audio from a server to a file, to standard output, or to somebody's ears."""
+"""Delivers audio from a server to a file, standard output or a player."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ from services.cli.sink import FileSink, OutputSink, Sink
 from services.cli.text import STANDARD
 
 AudioIn: TypeAlias = Callable[[str], AbstractContextManager[Iterator[bytes]]]
-"""Asks for audio in a format; gives it as it arrives."""
+"""Requests audio in a format; yields it as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where audio is to go.
+    """The destination of audio.
 
     Attributes:
         out: A file, ``-`` for standard output, or ``None`` to play it.
-        audio_format: Of what is written.
-        play: Whether what is written is played then.
+        audio_format: Of the file.
+        play: Whether the file is then played.
     """
 
     out: Path | None
@@ -37,7 +37,7 @@ class Delivery:
         """From options; ``mp3``, the API's own default, for standard output.
 
         Raises:
-            CommandError: They do not go together.
+            CommandError: They conflict.
         """
         if out is None:
             if wanted is not None:
@@ -60,10 +60,10 @@ class Delivery:
         return cls(out, found, bool(play))
 
     def deliver(self, audio_in: AudioIn) -> None:
-        """Have audio go there while it arrives.
+        """Deliver audio while it arrives.
 
         Raises:
-            CommandError: It does not come, or cannot go there; nothing half done is left.
+            CommandError: It failed; no partial file is left.
         """
         if self.out is None:
             _play(audio_in)

@@ -1,4 +1,4 @@
-"""``awaaztwin doctor``: what works on this machine, and what to do about the rest."""
+"""``awaaztwin doctor``: checks of this machine, with remedies."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -32,7 +32,7 @@ def doctor(
     for finding in _findings(config_file=config):
         found.append(finding)
         if not as_json:
-            # One by one: some take seconds.
+            # One at a time: some take seconds.
             _show(finding)
     if as_json:
         print_json([asdict(finding) for finding in found])

@@ -13,7 +13,7 @@ from services.cli.client import Client
 from services.cli.console import output, print_json, reported
 
 READY: Final = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
-"""Statuses with which ``/health/ready`` describes the parts."""
+"""Statuses of ``/health/ready`` that describe the parts."""
 
 STYLES: Final[Mapping[str, str]] = {
     "warm": "green",
@@ -70,7 +70,7 @@ def _cells(engine: Mapping[str, Any]) -> list[Text]:
 
 
 def _cold_start(loading: Mapping[str, Any]) -> str:
-    """How long the last load took; empty before the first."""
+    """Duration of the last load; empty before the first."""
     seconds, warm_up = loading.get("seconds"), loading.get("warm_up_seconds")
     if seconds is None:
         return ""
@@ -78,7 +78,7 @@ def _cold_start(loading: Mapping[str, Any]) -> str:
 
 
 def _memory(memory: Mapping[str, Any]) -> str:
-    """What the engine takes; empty when it takes nothing."""
+    """The engine's memory; empty if it has none."""
     ram, vram = memory.get("bytes", 0), memory.get("vram_bytes", 0)
     parts = [f"{ram / 1e6:,.0f} MB"] if ram else []
     return ", ".join([*parts, *([f"{vram / 1e6:,.0f} MB GPU"] if vram else [])])

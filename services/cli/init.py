@@ -1,4 +1,4 @@
-"""``awaaztwin init``: from nothing to a server that asks for keys."""
+"""``awaaztwin init``: sets up a server that requires keys."""
 
 import json
 import secrets
@@ -72,15 +72,15 @@ async def _first(admin: "Administration", org: str, email: str, password_hash: s
 
 
 def _write(settings: Path) -> list[Path]:
-    """Write what is not there; gives what was written."""
+    """Write the missing files; returns those written."""
     if settings.exists():
         return []
     dotenv = settings.with_name(".env")
     make_private_folder(settings.parent)
-    # A relative path would be looked for where the server is started.
+    # A relative path would be relative to where the server is started.
     here = settings.parent.resolve() == Path.cwd()
     db_url = DEFAULT_DB if here else f"sqlite+aiosqlite:///{settings.parent.resolve()}/data/awaaztwin.db"
-    # It is where a database's password and runners' tokens go later.
+    # Passwords of databases and tokens of runners are added to it later.
     with open(settings, "x", encoding="utf-8", opener=private_opener) as file:
         file.write(SETTINGS.format(db_url=json.dumps(db_url)))
     if dotenv.exists():

@@ -1,4 +1,4 @@
-"""How much audio has arrived, and how fast, shown while it does."""
+"""Shows how much audio has arrived, and how fast."""
 
 import time
 from types import TracebackType
@@ -13,10 +13,10 @@ KILO = 1_000
 
 
 class ArrivalMeter:
-    """Counts, and shows the count on standard error when that is a terminal.
+    """Counts bytes, and shows the count on standard error if it is a terminal.
 
     Args:
-        audio_format: As it was asked for.
+        audio_format: The requested format.
     """
 
     def __init__(self, audio_format: str) -> None:
@@ -36,14 +36,14 @@ class ArrivalMeter:
         self.bytes = 0
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start showing."""
         self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop showing, and leave the sum."""
+        """Stop, and show the total."""
         del error, trace
         self._progress.stop()
         if kind is None and self._console.is_terminal:
@@ -51,7 +51,7 @@ class ArrivalMeter:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of audio so far, where they can be told without decoding."""
+        """Seconds of audio so far, where known without decoding."""
         rate = byte_rate(self._format, self._head)
         return None if rate is None else self.bytes / rate
 
@@ -65,7 +65,7 @@ class ArrivalMeter:
         self._progress.update(self._task, description=str(self))
 
     def __str__(self) -> str:
-        """The count for people."""
+        """The human-readable count."""
         parts = [f"{self.bytes / KILO:.1f} kB"]
         if self.seconds is not None:
             parts.append(f"{self.seconds:.1f} s of audio")

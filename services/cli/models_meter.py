@@ -1,4 +1,4 @@
-"""How far a download is: a bar on a terminal, lines elsewhere."""
+"""The progress of a download: a bar on a terminal, lines elsewhere."""
 
 from typing import Final, Self
 
@@ -15,14 +15,14 @@ from rich.progress import (
 from rich.text import Text
 
 STEP: Final = 25
-"""Per cent after which there is another line."""
+"""Percentage between two lines."""
 
 
 class Bar:
     """A bar for each source, with speed and time left. Use as a context manager.
 
     Args:
-        console: Where it is drawn; without a terminal there is a line for each quarter.
+        console: The output; without a terminal there is a line for each quarter.
     """
 
     def __init__(self, console: Console) -> None:
@@ -41,12 +41,12 @@ class Bar:
         self._told = 0
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start drawing."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bars as they are."""
+        """Stop, leaving the bars."""
         self._progress.stop()
 
     def begin(self, what: str, total: int) -> None:
@@ -66,7 +66,7 @@ class Bar:
             self.say(f"  {percent} %")
 
     def say(self, line: str) -> None:
-        """A line above the bars."""
+        """Print a line above the bars."""
         self._console.print(Text(line))
 
 

@@ -1,4 +1,4 @@
-"""Fetching a model for a person: with a bar, or offered first."""
+"""Fetches models interactively: with a progress bar, or after an offer."""
 
 import os
 import sys
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from services.models.pull import Pulled
 
 RETRY_SECONDS: Final = 86_400.0
-"""Seconds after which what was fetched in vain is tried again unasked."""
+"""Seconds after which a failed fetch is retried automatically."""
 
 
 @contextmanager
 def model_errors() -> Generator[None, None, None]:
-    """What is wrong with models ends the command."""
+    """Turns errors of models into a command's error."""
     try:
         yield
     except ModelError as error:
@@ -39,7 +39,7 @@ def model_errors() -> Generator[None, None, None]:
 
 
 def require_server() -> None:
-    """See that the packages are there that change models.
+    """Check that the packages for changing models are installed.
 
     Raises:
         CommandError: They are not.
@@ -51,16 +51,16 @@ def require_server() -> None:
 def fetch(
     manifest: Manifest, folder: ModelFolder, *, quiet: bool, accept: str | None = None, force: bool = False
 ) -> "Pulled":
-    """Pull a model, and show how far it is.
+    """Pull a model, and show the progress.
 
     Raises:
         CommandError: This installation cannot.
-        ModelError: It does not come.
+        ModelError: It cannot be fetched.
     """
     require_server()
     from services.models.pull import pull  # noqa: PLC0415 - in the extra `server`
 
-    # A package manager that downloads is a process of its own, which would outlive this one.
+    # A package manager is a separate process, which would outlive this one.
     with terminable():
         if quiet:
             return pull(manifest, folder, Quiet(), accept=accept, force=force)
@@ -69,20 +69,20 @@ def fetch(
 
 
 def offer(settings: Settings) -> None:
-    """Say what the engines lack; on a terminal offer to fetch it, once for each model.
+    """Print what the engines lack; on a terminal, offer once per model to fetch it.
 
     Raises:
         CommandError: A manifest is wrong.
     """
     folder = ModelFolder(settings.models.folder)
     with model_errors():
-        # One whose licence has to be read is not for a yes in passing.
+        # A restrictive licence should not be accepted in passing.
         wanted = [manifest for _, manifest in models_of_engines(settings) if manifest.notice is None]
     for manifest in wanted:
         try:
             absent = folder.state(manifest) is not ModelState.PRESENT
         except ModelError as error:
-            # The server starts all the same.
+            # The server starts anyway.
             messages().print(Text(error.message))
             continue
         if absent:
@@ -90,7 +90,7 @@ def offer(settings: Settings) -> None:
 
 
 def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
-    """Whether the model was declined, or fetched in vain within a day: not to be offered or tried now."""
+    """Whether the model was declined, or its fetch failed, within a day: not to be offered or tried now."""
     try:
         since = time.time() - folder.failed(manifest).stat().st_mtime
     except OSError:
@@ -100,7 +100,7 @@ def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
 
 
 def remember(mark: Path) -> None:
-    """Make a mark, or make it new; a folder that cannot be written forgets it."""
+    """Create or renew a mark; without effect in an unwritable folder."""
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
@@ -109,7 +109,7 @@ def remember(mark: Path) -> None:
 
 
 def later(manifest: Manifest, reason: str | None = None) -> str:
-    """A line that says what is missing, why, and how it is had later."""
+    """A line that says what is missing, why, and how to fetch it later."""
     why = f" ({reason.rstrip('.')})" if reason else ""
     return f"{manifest.title} is not installed{why}; `awaaztwin models pull {manifest.name}` fetches it."
 
@@ -118,7 +118,7 @@ def _offer(manifest: Manifest, folder: ModelFolder) -> None:
     if put_off(manifest, folder) or not (sys.stdin.isatty() and sys.stderr.isatty()):
         messages().print(Text(later(manifest)))
         return
-    # Ctrl-C at the question is an answer, too.
+    # Ctrl-C at the question also is an answer.
     remember(folder.declined(manifest))
     question = (
         f"{manifest.title} ({manifest.license}) is not installed. Fetch it now, {manifest.size / 1e6:.0f} MB?"

@@ -1,4 +1,4 @@
-"""The way from a command to the database, where the server's packages are installed."""
+"""Access from commands to the database, if the server's packages are installed."""
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -17,17 +17,17 @@ Result = TypeVar("Result")
 
 
 def administer(config: Path | None, work: "Callable[[Administration], Awaitable[Result]]") -> Result:
-    """Do ``work`` in one transaction on the database of the settings.
+    """Run ``work`` in one transaction on the configured database.
 
     Raises:
-        CommandError: It cannot be done; nothing has changed then.
+        CommandError: It failed, and changed nothing.
     """
     with opened(config) as (offline, settings):
         return cast("Result", offline.administer(settings, work))
 
 
 def consult(config: Path | None, work: "Callable[[Administration], Awaitable[Result]]") -> Result:
-    """Look at the database of the settings with ``work``, which changes nothing.
+    """Run the read-only ``work`` on the configured database.
 
     Raises:
         CommandError: It cannot be done.
@@ -37,12 +37,12 @@ def consult(config: Path | None, work: "Callable[[Administration], Awaitable[Res
 
 
 def hash_password(config: Path | None, password: str, *about: str) -> str:
-    """The hash of a password that is chosen; made before the transaction that keeps it.
+    """The hash of a new password; computed before the transaction that stores it.
 
     Args:
         config: The settings.
-        password: What is chosen.
-        about: What others know of its owner.
+        password: The new password.
+        about: Public facts about its owner.
 
     Raises:
         CommandError: It is too weak.
@@ -53,7 +53,7 @@ def hash_password(config: Path | None, password: str, *about: str) -> str:
 
 @contextmanager
 def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
-    """:mod:`services.offline` and the settings; what it refuses ends the command.
+    """:mod:`services.offline` and the settings; its errors end the command.
 
     Raises:
         CommandError: It cannot be done.

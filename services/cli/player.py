@@ -1,4 +1,4 @@
-"""Playing audio through the programs that a machine has."""
+"""Plays audio with the machine's programs."""
 
 import os
 import shutil
@@ -39,22 +39,22 @@ FILE_PLAYERS: Final[Mapping[str, tuple[Sequence[str], frozenset[str]]]] = {
 """Programs that play files, their arguments before the file's name, and the formats they know."""
 
 MAX_PLAYING_SECONDS: Final = 7_200.0
-"""Seconds that a file may play."""
+"""Longest duration of a file, in seconds."""
 
 SPARE_SECONDS: Final = 15.0
 """Seconds a player may need beyond the length of the audio."""
 
 STOP_TIMEOUT_SECONDS: Final = 2.0
-"""Seconds a player has to end when it is asked to."""
+"""Seconds a player has to stop."""
 
 MAX_COMPLAINT: Final = 300
-"""Characters of a player's own message that are shown."""
+"""Most characters shown of a player's own message."""
 
 NO_PLAYER: Final = "Install alsa-utils, ffmpeg or sox, or write a file with --out."
 
 
 def stream_player() -> list[str] | None:
-    """The command that plays PCM from its standard input, if there is one."""
+    """The command that plays PCM from its standard input, if one is installed."""
     for name, arguments in STREAM_PLAYERS.items():
         if found := shutil.which(name):
             return [found, *arguments]
@@ -70,7 +70,7 @@ def file_player(audio_format: str) -> list[str] | None:
 
 
 def can_play_files(audio_format: str) -> bool:
-    """Whether :func:`play_file` has something to play that format with."""
+    """Whether :func:`play_file` can play that format."""
     return file_player(audio_format) is not None or (os.name == "nt" and audio_format == "wav")
 
 
@@ -78,7 +78,7 @@ def play_file(path: Path, audio_format: str) -> None:
     """Play a file to its end.
 
     Raises:
-        CommandError: Nothing here can, or the player failed.
+        CommandError: No player is installed, or it failed.
     """
     command = file_player(audio_format)
     if command is None:
@@ -119,7 +119,7 @@ class PlayerSink:
 
     def __enter__(self) -> Self:
         """Start the player."""
-        # A file takes any amount of complaint without anybody reading it.
+        # A file never blocks, unlike a pipe that nobody reads.
         self._complaint = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - one of our own commands
@@ -135,7 +135,7 @@ class PlayerSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait until all is heard; after an exception, stop at once."""
+        """Wait until everything has been played; after an exception, stop immediately."""
         del error, trace
         with self._complaint:
             try:
@@ -179,7 +179,7 @@ class PlayerSink:
             try:
                 self._process.stdin.close()
             except OSError:
-                # What was buffered for a player that is gone.
+                # Buffered data for a player that has ended.
                 return
 
     def _failed(self) -> CommandError:

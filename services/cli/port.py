@@ -1,4 +1,4 @@
-"""Whether an address can be listened on, and who else does."""
+"""Whether an address can be listened on, and which process does."""
 
 import errno
 import http.client
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, cast
 
 PROBE_TIMEOUT_SECONDS: Final = 2.0
-"""Seconds to wait for whoever listens."""
+"""Seconds to wait for the listener's answer."""
 
 MAX_ANSWER: Final = 65_536
 """Bytes of its answer that are read."""
@@ -24,7 +24,7 @@ class AddressError(Exception):
 
     Args:
         message: Why.
-        in_use: Somebody else does.
+        in_use: Whether another process listens there.
     """
 
     def __init__(self, message: str, *, in_use: bool = False) -> None:
@@ -51,7 +51,7 @@ def resolve(host: str) -> str:
 
 
 def check_free(address: str, port: int) -> None:
-    """See that ``address`` can be listened on now.
+    """Check that ``address`` can be listened on now.
 
     Args:
         address: An IP address.
@@ -81,7 +81,7 @@ def check_free(address: str, port: int) -> None:
 
 
 def readiness(address: str, port: int) -> dict[str, object] | None:
-    """What the AwaazTwin server at ``address`` says of its parts, or ``None`` when there is none."""
+    """The readiness report of the AwaazTwin server at ``address``, or ``None`` without one."""
     connection = http.client.HTTPConnection(address, port, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health/ready")

@@ -1,4 +1,4 @@
-"""What the server needs beside the base installation: the extra ``server``."""
+"""The server's dependencies beyond the base installation: the extra ``server``."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
@@ -38,14 +38,14 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "threadpoolctl": "threadpoolctl",
     "zxcvbn": "zxcvbn",
 }
-"""Distribution → the module it brings; a test keeps it and the next like ``pyproject.toml``."""
+"""Distribution → its module; a test compares it and the next with ``pyproject.toml``."""
 
 FASTER_MODULES: Final[Mapping[str, str | None]] = {
     "httptools": "httptools",
     "onednn-cpu-gomp": None,
     "uvloop": "uvloop",
 }
-"""Those that the server is only slower without; not every platform has them. ``None``: no module."""
+"""Optional ones, without which the server is slower; not available on every platform. ``None``: no module."""
 
 INSTALL_SERVER: Final = 'Install it with: pip install "awaaztwin[server]"'
 
@@ -54,7 +54,7 @@ def missing(modules: Mapping[str, str | None] = SERVER_MODULES) -> list[str]:
     """The distributions that are not installed.
 
     Args:
-        modules: Distribution → the module it brings, if any.
+        modules: Distribution → its module, if any.
     """
     return [name for name, module in modules.items() if not _installed(name, module)]
 

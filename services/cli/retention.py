@@ -1,4 +1,4 @@
-"""``awaaztwin retention``: throwing away what was kept long enough."""
+"""``awaaztwin retention``: deletes data whose retention period is over."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -27,7 +27,7 @@ _HOST: Final = variable_name(("server", "host"))
 
 
 PACKAGES: Final = ("services", "engines", "storage")
-"""Ours; BentoML looks for them in the working directory first."""
+"""Our packages; BentoML searches the working directory for them first."""
 
 
 @reported()
@@ -56,7 +56,7 @@ def serve(
         raise _unusable(error, settings) from error
     _prepare(loaded, environment)
     offer(settings)
-    # BentoML takes no names of hosts, neither here nor in a service's own settings.
+    # BentoML accepts no host names, neither here nor in a service's own settings.
     environment[_HOST] = address
     _announce(address, settings, environment)
     _become(serving_command(address, settings), environment)
@@ -65,13 +65,13 @@ def serve(
 def serving_environment(
     environ: Mapping[str, str], *, host: str | None, port: int | None, config: Path | None
 ) -> dict[str, str]:
-    """The environment of every process of the server, in which all of them find the same settings.
+    """The environment of all the server's processes, so that all find the same settings.
 
     Args:
         environ: The environment to start from.
-        host: Wins over ``server.host``.
-        port: Wins over ``server.port``.
-        config: Wins over ``AWAAZTWIN_CONFIG``.
+        host: Overrides ``server.host``.
+        port: Overrides ``server.port``.
+        config: Overrides ``AWAAZTWIN_CONFIG``.
     """
     overrides = {
         _HOST: host,
@@ -79,7 +79,7 @@ def serving_environment(
         FILE_VARIABLE: None if config is None else str(config.expanduser().absolute()),
     }
     given = {name: value for name, value in overrides.items() if value is not None}
-    # BentoML would report each start to its makers.
+    # BentoML would report each start to its vendor.
     return {**environ, **given, "BENTOML_DO_NOT_TRACK": "True"}
 
 
@@ -91,7 +91,7 @@ def serving_command(address: str, settings: Settings) -> list[str]:
         settings: The settings.
     """
     server = settings.server
-    # BentoML takes whole seconds, and none for forever.
+    # BentoML accepts whole seconds, and none for forever.
     seconds = {
         "--timeout-keep-alive": server.keep_alive_seconds,
         "--timeout-graceful-shutdown": server.shutdown_grace_seconds,
@@ -102,7 +102,7 @@ def serving_command(address: str, settings: Settings) -> list[str]:
 
 
 def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
-    """See that the server can write where it must; BentoML's own files may be anywhere."""
+    """Check that the server can write where it must; BentoML's own files can be anywhere."""
     # The base installation can import neither.
     from services.folders import BENTOML_HOME, FolderError, bentoml_home, prepare_folders  # noqa: PLC0415
     from services.host.folder import RuntimeFolderError  # noqa: PLC0415 - as above
@@ -119,7 +119,7 @@ def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
 
 
 def _refuse_shadows(folder: Path) -> None:
-    """Refuse a working directory whose own packages would be taken for ours."""
+    """Refuse a working directory whose packages would shadow ours."""
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)
         ours = None if spec is None or spec.origin is None else Path(spec.origin)
@@ -146,7 +146,7 @@ def _unusable(error: AddressError, settings: Settings) -> CommandError:
 
 
 def _announce(address: str, settings: Settings, environment: Mapping[str, str]) -> None:
-    """Start the process that tells when the server is ready; see :mod:`services.cli.announce`."""
+    """Start the process that reports when the server is ready; see :mod:`services.cli.announce`."""
     reachable = urlsplit(server_url(address, settings.server.port)).hostname or address
     docs = ["--docs"] if settings.server.docs_enabled else []
     command = [sys.executable, "-m", "services.cli.announce", reachable, str(settings.server.port), *docs]
@@ -154,20 +154,20 @@ def _announce(address: str, settings: Settings, environment: Mapping[str, str]) 
 
 
 def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
-    """Go on as that command.
+    """Become that command.
 
-    Taking its place leaves nobody between the server and the signals meant for it, or its exit status.
+    So that signals reach the server directly, and its exit status is this process's.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
         os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
-    # Windows' exec starts another process and ends this one, which looks to a shell like the end.
+    # Windows' exec starts another process and ends this one, which a shell takes for the end.
     with subprocess.Popen(command, env=dict(environment)) as child:  # noqa: S603 - our own interpreter
         try:
             status = child.wait()
         except KeyboardInterrupt:
-            # The console has told the child as well.
+            # The console signals the child as well.
             child.wait(timeout=60)
             status = INTERRUPTED
     raise typer.Exit(status)

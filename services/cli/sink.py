@@ -1,4 +1,4 @@
-"""Where audio goes while it arrives. Leaving a sink with an exception leaves nothing half done."""
+"""Destinations of audio while it arrives. After an exception, no partial file is left."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ _ENDING: Final = (signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" e
 
 
 class Sink(Protocol):
-    """Takes audio."""
+    """A destination of audio."""
 
     def __enter__(self) -> Self:
         """Open it."""
@@ -27,11 +27,11 @@ class Sink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Complete what was written; after an exception, undo it."""
+        """Complete the output; after an exception, undo it."""
         ...
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Write the next bytes.
 
         Raises:
             CommandError: It cannot.
@@ -40,11 +40,11 @@ class Sink(Protocol):
 
 
 class FileSink:
-    """A file, which gets its name once it is complete.
+    """A file that gets its name once it is complete.
 
     Args:
-        path: Its name; a device or a pipe is written to as it is.
-        private: Whether nobody else on this machine may read it.
+        path: Its name; a device or a pipe is written to directly.
+        private: Whether only this user can read it.
     """
 
     def __init__(self, path: Path, *, private: bool = False) -> None:
@@ -55,7 +55,7 @@ class FileSink:
         self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
 
     def __enter__(self) -> Self:
-        """Open a file beside the one to be."""
+        """Open a temporary file beside the final one."""
         if self._path.is_dir():
             raise CommandError(f"{self._path} is a folder.", "Name a file in it.")
         try:
@@ -67,7 +67,7 @@ class FileSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the file its name, or remove what there is of it."""
+        """Rename the file, or remove it."""
         del error, trace
         try:
             if kind is None and not self._direct:
@@ -100,7 +100,7 @@ class OutputSink:
     """Standard output, flushed as data comes."""
 
     def __enter__(self) -> Self:
-        """See that it is no terminal."""
+        """Check that it is not a terminal."""
         if sys.stdout.isatty():
             raise CommandError("Audio cannot go to a terminal.", "Redirect it, or name a file with --out.")
         return self
@@ -108,7 +108,7 @@ class OutputSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is left to do."""
+        """Nothing to do."""
 
     def write(self, data: bytes) -> None:
         """Pass on."""
@@ -116,7 +116,7 @@ class OutputSink:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
-            # What is still buffered would fail once more when Python ends.
+            # Buffered data would fail again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise CommandError("The reader of the audio closed it.") from error
         except OSError as error:
@@ -125,11 +125,11 @@ class OutputSink:
 
 @contextmanager
 def terminable() -> Generator[None, None, None]:
-    """Makes SIGTERM and SIGHUP end the block as an exception does, so that nothing half done is left."""
+    """Makes SIGTERM and SIGHUP raise an exception in the block, so that no partial file is left."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # One that is ignored, as under nohup, stays so.
+    # An ignored signal, as under nohup, stays ignored.
     before = {
         signum: handler for signum in _ENDING if (handler := signal.getsignal(signum)) != signal.SIG_IGN
     }

@@ -1,4 +1,4 @@
-"""Where the text to speak comes from."""
+"""Reads the text to speak."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import BinaryIO, Final
 from services.cli.console import USAGE, CommandError
 
 STANDARD: Final = "-"
-"""Names standard input, or standard output."""
+"""Stands for standard input or output."""
 
 MAX_BYTES: Final = 4_194_304
-"""Of a text; servers take less than this."""
+"""Largest text; servers accept less."""
 
 
 def read_text(argument: str | None, option: str | None, file: Path | None) -> str:
@@ -18,7 +18,7 @@ def read_text(argument: str | None, option: str | None, file: Path | None) -> st
 
     Args:
         argument: On the command line; ``-`` is standard input.
-        option: On the command line, never read as anything else.
+        option: On the command line, always literal.
         file: A UTF-8 file; ``-`` is standard input.
 
     Raises:
@@ -60,5 +60,5 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it has no lone surrogates, which is how Python carries arguments it cannot decode."""
+    """Whether it has no lone surrogates, Python's form of arguments that it cannot decode."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

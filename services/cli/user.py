@@ -37,7 +37,7 @@ def invite(
     role: RoleOption = "member",
     config: ConfigOption = None,
 ) -> None:
-    """Invite a person to an organisation, with or without an account.
+    """Invite a person to an organisation, whether or not they have an account.
 
     Only the token goes to standard output, only once. No e-mail is sent: give the token to that person alone.
     """
@@ -194,7 +194,7 @@ def _set_disabled(config: Path | None, email: str, *, disabled: bool) -> None:
 
 
 def _public(config: Path | None) -> str:
-    """The server's address, as far as the settings know it."""
+    """The server's address according to the settings."""
     return (load_settings(config).settings.server.public_url or "").rstrip("/")
 
 

@@ -1,1 +1,1 @@
-"""What ``awaaztwin doctor`` looks at, a module for each part of the machine."""
+"""The checks of ``awaaztwin doctor``, a module for each part of the machine."""

@@ -1,4 +1,4 @@
-"""The configured engines of this host: whether they can be made, and may be loaded."""
+"""The configured engines of this host: whether they can be created and loaded."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from services.models.weights import Weights
 
 
 def engines(settings: Settings) -> Iterator[CheckResult]:
-    """Each enabled engine of this host; nothing is loaded for it."""
+    """Each enabled engine of this host, without loading it."""
     if missing():
         yield skipped("Engines", "not needed by a client; the server's packages are not installed")
         return

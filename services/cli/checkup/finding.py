@@ -1,11 +1,11 @@
-"""One thing that was looked at."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How it stands."""
+    """The result's severity."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,13 +15,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found.
+    """The result of one check.
 
     Attributes:
-        subject: What was looked at.
-        level: How it stands.
-        message: What was seen.
-        remedy: What to do about it, unless all is well.
+        subject: What was checked.
+        level: Its severity.
+        message: The observation.
+        remedy: What to do about it, unless it is fine.
     """
 
     subject: str
@@ -31,12 +31,12 @@ class CheckResult:
 
 
 def ok(subject: str, message: str) -> CheckResult:
-    """All is well."""
+    """It works."""
     return CheckResult(subject, Level.OK, message)
 
 
 def warning(subject: str, message: str, remedy: str) -> CheckResult:
-    """It works, with less than it could."""
+    """It works, but with a limitation."""
     return CheckResult(subject, Level.WARNING, message, remedy)
 
 
@@ -46,5 +46,5 @@ def problem(subject: str, message: str, remedy: str) -> CheckResult:
 
 
 def skipped(subject: str, message: str) -> CheckResult:
-    """Not looked at, because it is not used."""
+    """Not checked, because it is not used."""
     return CheckResult(subject, Level.SKIPPED, message)

@@ -1,4 +1,4 @@
-"""What engines with models could compute on."""
+"""The devices for engines with models."""
 
 import shutil
 import subprocess

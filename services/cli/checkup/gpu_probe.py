@@ -7,9 +7,9 @@ from typing import Any
 
 
 def main() -> None:
-    """Ask PyTorch; what went wrong is the last line on standard error."""
+    """Ask PyTorch; an error is the last line on standard error."""
     try:
-        # By name: it is no dependency of ours, and nothing here needs its types.
+        # By name: it is not a dependency, and its types are not needed here.
         torch: Any = import_module("torch")
     except (ImportError, OSError) as error:
         sys.exit(str(error))

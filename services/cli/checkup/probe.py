@@ -1,4 +1,4 @@
-"""Code run in a process of its own, so that what crashes, hangs or takes memory is seen and over."""
+"""Runs code in a separate process, to contain crashes, hangs and memory."""
 
 import json
 import subprocess
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 MAX_REASON: Final = 300
-"""Characters of what a process said last."""
+"""Characters of a process's last message."""
 
 
 class ProbeError(Exception):
-    """The process did not end well; the message is what it said, or how it ended."""
+    """The process failed; the message is its own, or how it ended."""
 
 
 def probe(module: str, *arguments: str, timeout: float) -> Mapping[str, Any]:

@@ -31,9 +31,9 @@ def python() -> CheckResult:
 
 
 def packages() -> Iterator[CheckResult]:
-    """What the server needs; an installation with none of it is a client's."""
+    """The server's packages; an installation without any of them is a client's."""
     absent = missing()
-    # Some of the others may be there for another package's sake.
+    # Some of the others may be dependencies of another package.
     if "bentoml" in absent:
         message = "not installed: `say`, `voices` and `engines` work, `serve` does not"
         yield warning("Server packages", message, INSTALL_SERVER)
@@ -96,7 +96,7 @@ def encoders() -> CheckResult:
 
 
 def programs() -> Iterator[CheckResult]:
-    """Programs that are useful beside the server, and needed by none of it."""
+    """Optional programs that are useful beside the server."""
     players = [name for name in {**STREAM_PLAYERS, **FILE_PLAYERS} if shutil.which(name)]
     if players:
         yield ok("Players", ", ".join(players))

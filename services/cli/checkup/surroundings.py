@@ -1,4 +1,4 @@
-"""What the settings point at: the port, the folders, the database, Redis and the object store."""
+"""The server's surroundings: the port, the folders, the database, Redis and the object store."""
 
 import os
 import shlex
@@ -86,7 +86,7 @@ def stores(settings: Settings) -> Iterator[CheckResult]:
 
 
 def privacy(loaded: LoadedSettings) -> Iterator[CheckResult]:
-    """Whether others on this machine can read the data and the secrets; nothing where modes mean nothing."""
+    """Whether other users can read the data and the secrets; nothing where file modes have no meaning."""
     if os.name != "posix" or missing():
         return
     from services.folders import private_paths  # noqa: PLC0415 - the base installation cannot import it
@@ -109,7 +109,7 @@ def runners(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _folder(subject: str, folder: Path) -> CheckResult:
-    """Whether a folder can be written, or made, and how much fits into it."""
+    """Whether a folder can be written or created, and its free space."""
     folder = folder.absolute()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir():
@@ -124,7 +124,7 @@ def _folder(subject: str, folder: Path) -> CheckResult:
 
 
 def _reachable(subject: str, url: str, key: str) -> CheckResult:
-    """Whether something listens at a URL; whether it lets us in is seen when it is used."""
+    """Whether something listens at a URL; credentials are not checked."""
     shown = mask_url(url)
     remedy = f"Start it, or change {key}."
     try:

@@ -102,7 +102,7 @@ class _Board:
         self._told = ""
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start showing."""
         if self._console.is_terminal:
             self._live.start()
         return self

@@ -1,4 +1,4 @@
-"""Speech engines: the contract they meet, the registry that finds them, and the engines themselves.
+"""Speech engines: their contract, the registry, and the engines themselves.
 
-Nothing in here knows of HTTP, tenants or storage; see ``docs/architecture.md``.
+Nothing here depends on HTTP, tenants or storage; see ``docs/architecture.md``.
 """

@@ -1,4 +1,4 @@
-"""Licences that restrict what an engine may be used for: the operator accepts one before it is loaded."""
+"""Licences that restrict an engine's use: the operator must accept one before the engine is loaded."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,22 +13,22 @@ RESTRICTIVE: Final[Mapping[str, str]] = {
     "CC-BY-NC-ND-4.0": "This Creative Commons licence allows non-commercial use only, with attribution, "
     "and no changes.",
 }
-"""Licence → what it restricts, for engines that do not say it (:class:`engines.contract.Licensed`)."""
+"""Licence → its restriction, for engines without a notice (:class:`engines.contract.Licensed`)."""
 
 
 def notice_of(engine: EngineAdapter) -> str:
-    """What the engine's licence restricts, in a sentence; empty where nothing has to be accepted."""
+    """The restriction of the engine's licence, in a sentence; empty if it need not be accepted."""
     told = engine.license_notice if isinstance(engine, Licensed) else ""
     known = {name.upper(): notice for name, notice in RESTRICTIVE.items()}
     return told or known.get(engine.license.strip().upper(), "")
 
 
 def accepted(engine: EngineAdapter, accept: str | None) -> bool | None:
-    """Whether the engine may be loaded; ``None`` where nothing has to be accepted.
+    """Whether the engine may be loaded; ``None`` if no licence needs to be accepted.
 
     Args:
         engine: The engine.
-        accept: The licence that the operator accepts, ``EngineConfig.accept_license``; its case is no matter.
+        accept: The licence that the operator accepts, ``EngineConfig.accept_license``; case-insensitive.
     """
     if not notice_of(engine):
         return None
@@ -36,7 +36,7 @@ def accepted(engine: EngineAdapter, accept: str | None) -> bool | None:
 
 
 def refusal(engine: EngineAdapter, accept: str | None) -> str | None:
-    """Why the engine may not be loaded, and which line changes that; ``None`` when it may."""
+    """Why the engine may not be loaded, and the setting that changes that; ``None`` if it may."""
     if accepted(engine, accept) is not False:
         return None
     other = f" (`accept_license: {accept}` is another one)" if accept else ""

@@ -1,9 +1,9 @@
 """The adaptive batcher: utterances of all callers, spoken together.
 
-While a batch runs, what arrives queues up and is the next batch. Between batches it waits for company
+While a batch runs, arriving utterances queue up for the next batch. Between batches it waits for more
 only as long as that helps. A batch costs ``base + item · n``, and the callers of the batch before come
-back one by one, as their answers reach them. With ``k`` utterances in hand and ``r`` callers still to
-come back, one every ``pace`` seconds, there are two ways to go on:
+back one by one, as their responses reach them. With ``k`` utterances queued and ``r`` callers still to
+come back, one every ``pace`` seconds, there are two ways to continue:
 
 - All together: the engine idles ``(k + r) · pace`` while they come back, and pays one base for all.
 - Two halves in turn: one comes back while the other is spoken; the engine never idles and pays two.
@@ -12,11 +12,11 @@ So it waits for all where ``(k + r) · pace < base``, and else only until the ha
 a batch of one stray caller would cost a whole base.
 
 It waits only for callers that it has reason to expect, and gives up when one takes longer than the
-slowest lately did. A lone caller therefore never waits, and the first one after a burst waits once,
+slowest recent one. A lone caller therefore never waits, and the first one after a burst waits once,
 shortly.
 
-An engine that has slots (see :class:`engines.contract.Capabilities`) puts its own batches together: it is
-handed one utterance for each free slot, in fair order, as soon as there is one.
+An engine that has slots (see :class:`engines.contract.Capabilities`) forms its own batches: it is
+given one utterance for each free slot, in fair order, as soon as there is one.
 
 Context variables, such as the request that a log line is of, are those of the submitting task where a batch
 is of one caller, and unset where several share it: it is then nobody's alone.
@@ -47,16 +47,16 @@ from engines.ticket import Ticket
 logger = logging.getLogger(__name__)
 
 Hold: TypeAlias = Callable[[], AbstractAsyncContextManager[EngineAdapter]]
-"""Gives the loaded engine for as long as a batch runs."""
+"""Keeps the engine loaded while a batch runs."""
 
 GRACE: Final = 0.05
-"""The wait for a caller to come back while it is not known how long that takes: a share of a batch of one."""
+"""The wait for a returning caller before any return was measured: a share of a batch of one."""
 
 MARGIN: Final = 1.5
-"""Callers are given this many times what the slowest of them lately took to come back."""
+"""How long callers may take to return, as a multiple of the slowest recent return."""
 
 FADING: Final = 0.97
-"""What is left of the slowest return, with each return that was quicker."""
+"""Decay of the slowest return, with each faster one."""
 
 LATELY: Final = 0.1
 """Weight of the newest return in the mean of the returns."""
@@ -66,10 +66,10 @@ class Batcher:
     """Collects utterances and runs them on one engine.
 
     Args:
-        engine: Asked for its batch keys; not loaded by this.
-        hold: Gives the loaded engine, see ``ModelLease.hold``.
+        engine: Gives the batch keys; not loaded here.
+        hold: Loads the engine, see ``ModelLease.hold``.
         config: Sizes and waits.
-        concurrency: Batches that run at once; of an engine with slots, it is their number that counts.
+        concurrency: Concurrent batches; for an engine with slots, their number counts instead.
         timeout: Seconds one batch may take.
     """
 
@@ -93,7 +93,7 @@ class Batcher:
         self._costs = CostModel()
         self._returning = 0  # callers of the last batch that have not come back yet
         self._patient = False  # whether they are still waited for
-        self._slowest: float | None = None  # seconds between two returns, lately
+        self._slowest: float | None = None  # seconds between two recent returns
         self._pace = 0.0  # the same, in the mean
         self._last_event = 0.0
         self._changed = asyncio.Event()
@@ -102,12 +102,12 @@ class Batcher:
 
     @property
     def _concurrency(self) -> int:
-        # How many slots there are, an engine may only know when it is loaded, or learn when memory runs out.
+        # An engine may know its number of slots only once it is loaded, or when memory runs out.
         return self._engine.capabilities.slots or self._batches
 
     @property
     def waiting(self) -> int:
-        """Utterances in the queue that somebody still wants."""
+        """Utterances in the queue that are still wanted."""
         return len(self._queue)
 
     @property
@@ -120,13 +120,13 @@ class Batcher:
     ) -> Ticket:
         """Queue an utterance. Tenants take turns, see :class:`engines.fair.FairQueue`.
 
-        When the queue is full, the newest of the tenant that holds most of it makes room for another
-        tenant's: one tenant's flood refuses its own.
+        When the queue is full, the newest utterance of the tenant with the most makes room for another
+        tenant's, so a flood displaces itself.
 
         Args:
             utterance: What to speak.
-            tenant: Whose it is.
-            weight: Their share of the engine.
+            tenant: Its tenant.
+            weight: The tenant's share of the engine.
             admitted: It continues a text whose beginning was accepted: it is queued even when the queue is
                 full. The caller bounds how many of these it has.
 
@@ -155,7 +155,7 @@ class Batcher:
         return ticket
 
     async def close(self) -> None:
-        """Stop: what runs is cancelled, what waits gets ``EngineUnavailable``."""
+        """Stop: cancel running batches, and fail waiting utterances with ``EngineUnavailable``."""
         self._closed = True
         tasks = [*self._running, *([self._dispatcher] if self._dispatcher else [])]
         for task in tasks:
@@ -187,7 +187,7 @@ class Batcher:
         return True
 
     async def _gather(self) -> None:
-        """Wait for company while that helps."""
+        """Wait for more utterances while that helps."""
         cost = self._costs.estimate
         patience = GRACE * cost.of(1) if self._slowest is None else MARGIN * self._slowest
         deadline = time.monotonic() + self._config.max_wait_ms / 1000
@@ -200,7 +200,7 @@ class Batcher:
     def _take(self) -> list[Ticket]:
         """The next batch: the utterance whose turn it is and those that can run with it, in fair order.
 
-        What is queued is shared out over the free places, so that none stands idle beside a long batch.
+        The queue is divided over the free places, so that none is idle beside a long batch.
         """
         free = max(1, self._concurrency - len(self._running))
         return self._queue.take(min(self._largest, math.ceil(len(self._queue) / free)))
@@ -241,14 +241,14 @@ class Batcher:
     def _came(self) -> None:
         """Learn from an arrival how long callers take to come back after their batch.
 
-        Also from one that was not waited for: else too short a patience would never learn that it is.
+        Also from one that was not waited for: otherwise a wait that is too short would never be corrected.
         """
         if self._returning == 0:
             return
         now = time.monotonic()
         gap, self._last_event = now - self._last_event, now
         if gap > self._costs.estimate.base:
-            # Later than any wait would pay: not a caller of the last batch coming back.
+            # Later than any wait would pay off, so it is not a returning caller of the last batch.
             self._returning = 0
         else:
             self._slowest = gap if self._slowest is None else max(gap, FADING * self._slowest)
@@ -257,7 +257,7 @@ class Batcher:
         self._patient = self._patient and self._returning > 0
 
     def _dropped(self, ticket: Ticket) -> None:
-        """A reader went away: free its place, and stop a batch that nobody reads any more."""
+        """A reader disconnected: free its place, and stop a batch without readers."""
         if ticket in self._queue:
             self._queue.remove(ticket)
             return

@@ -1,6 +1,6 @@
-"""What child processes that hold a foreign library have in common: their pipes, their limits, their end.
+"""Shared parts of child processes for foreign libraries: their pipes, their limits, their end.
 
-Imports the standard library alone, as such a process runs without site-packages: it starts in tens of
+Imports only the standard library, because such a process runs without site-packages: it starts in tens of
 milliseconds and stays small. It ends with its standard input, and on Linux with its parent.
 """
 
@@ -13,13 +13,13 @@ from typing import BinaryIO, Final
 MEMORY: Final = 1 << 30
 """Bytes of address space on Linux: eight times what eSpeak NG uses, little enough to stop a runaway."""
 NICENESS: Final = 10
-"""What such a process leaves to the server when both want the processor: a lot."""
+"""Niceness of such a process: it yields the CPU to the server."""
 _PASSED_ON: Final = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 _PR_SET_PDEATHSIG: Final = 1
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables a child may see: no secrets, since it reads text from strangers."""
+    """The environment of a child: no secrets, because it processes untrusted text."""
     return {name: variables[name] for name in _PASSED_ON if name in variables}
 
 
@@ -29,8 +29,8 @@ def confine(parent: int) -> None:
     Args:
         parent: Process id of the parent.
     """
-    # Who stops the server tells all of its processes. The parent may still need this one, and closes the
-    # pipe when it does not.
+    # A stop signal reaches all of the server's processes. The parent may still need this one, and closes the
+    # pipe when it no longer does.
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)
     if sys.platform == "win32":
@@ -63,10 +63,10 @@ def claim_pipes() -> tuple[BinaryIO, int]:
 
 
 def send(out: int, frame: bytes) -> None:
-    """Write all of ``frame``; the process ends when nobody can read it any more."""
+    """Write all of ``frame``; exit when the pipe is closed."""
     view = memoryview(frame)
     try:
         while view:
             view = view[os.write(out, view) :]
-    except OSError:  # inside a callback of the library an exception would be lost
+    except OSError:  # an exception would be lost inside a callback of the library
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Settings of one engine, as the ``engines`` section of ``configuration.yaml`` gives them."""
+"""Settings of one engine, from the ``engines`` section of ``configuration.yaml``."""
 
 from pathlib import Path
 from typing import Annotated, Literal

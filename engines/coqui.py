@@ -1,11 +1,10 @@
-"""coqui-tts, imported as it is on a machine with or without CUDA.
+"""Imports coqui-tts unmodified, on machines with or without CUDA.
 
-Two things stand in its way where there is none (coqui-tts 0.28, torch 2.13, torchaudio 2.11):
+Without CUDA, two things prevent that (coqui-tts 0.28, torch 2.13, torchaudio 2.11):
 
-- torchaudio's wheels bring a native extension linked against CUDA. What XTTS needs of torchaudio, mel
-  spectrograms, is in its Python part, which works without the extension.
-- coqui-tts asks whether torchcodec is there, to read files with. Nothing is read here: audio comes as
-  samples.
+- torchaudio's wheels contain a native extension linked against CUDA. XTTS needs only mel spectrograms,
+  which are in torchaudio's Python part and work without the extension.
+- coqui-tts checks for torchcodec, to read files. No files are read here: audio arrives as samples.
 """
 
 import contextlib
@@ -29,7 +28,7 @@ def coqui(name: str) -> Any:  # noqa: ANN401 - the package has no types of its o
     """The module ``TTS.<name>`` of coqui-tts; the first call takes seconds, so not on an event loop.
 
     Raises:
-        EngineUnavailable: coqui-tts, or something it needs, is not installed; the message says how to get it.
+        EngineUnavailable: coqui-tts, or one of its dependencies, is not installed; the message says how to.
     """
     try:
         with _importing:
@@ -42,7 +41,7 @@ def coqui(name: str) -> Any:  # noqa: ANN401 - the package has no types of its o
 
 
 def _make_torchaudio_importable() -> None:
-    """Import torchaudio, without its native extension where that does not load."""
+    """Import torchaudio, without its native extension if that does not load."""
     if "torchaudio" in sys.modules:
         return
     try:
@@ -63,7 +62,7 @@ def _unchanged(function: Any) -> Any:  # noqa: ANN401 - a decorator of whatever 
 
 @contextlib.contextmanager
 def _torchcodec_claimed() -> Generator[None, None, None]:
-    """Let torchcodec look installed while coqui-tts looks for it; it is not imported."""
+    """Pretend that torchcodec is installed while coqui-tts checks for it; it is not imported."""
     if "TTS" in sys.modules or importlib.util.find_spec(_CODEC) is not None:
         yield
         return

@@ -1,11 +1,11 @@
-"""What a batch costs, learned from the last ones: ``base + item · n`` seconds for ``n`` utterances."""
+"""The cost of a batch, learned from recent ones: ``base + item · n`` seconds for ``n`` utterances."""
 
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 WINDOW: Final = 32
-"""Batches remembered. Few, so that a change (another model, a busier machine) is believed at once."""
+"""Batches remembered. Few, to adapt quickly to a change (another model, a busier machine)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Cost:
 class CostModel:
     """Least squares over the sizes and durations of the last :data:`WINDOW` batches.
 
-    With batches of one size only, all cost is put down to the items: a base that was not seen is no
-    reason to wait for company.
+    With batches of only one size, all cost is attributed to the items: a base that was never observed is no
+    reason to wait.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class CostModel:
 
     @property
     def estimate(self) -> Cost:
-        """The present estimate; nothing while nothing was observed."""
+        """The current estimate; zero before any observation."""
         return self._estimate
 
     def observe(self, size: int, seconds: float) -> None:
-        """Remember that a batch of ``size`` took ``seconds``."""
+        """Record that a batch of ``size`` took ``seconds``."""
         self._seen.append((size, seconds))
         self._estimate = self._fit()
 

@@ -1,4 +1,4 @@
-"""Prepared voices as bytes: safetensors, which hold arrays and text and can run nothing when read."""
+"""Prepared voices as bytes: safetensors, which contain only arrays and text, never code."""
 
 import json
 from typing import Final
@@ -15,11 +15,11 @@ LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one prepared voice."""
 
 _HEADER: Final = 8
-"""Bytes before the header, which say how long it is (little-endian)."""
+"""Bytes before the header, with its length (little-endian)."""
 
 
 class BrokenEmbedding(ValueError):  # noqa: N818 - named for the state
-    """The bytes are no prepared voice."""
+    """The bytes are not a prepared voice."""
 
 
 def pack(voice: VoiceEmbeddingRef) -> bytes:

@@ -1,9 +1,9 @@
-"""A queue in which tenants take turns, however much one of them has put in.
+"""A queue in which tenants take turns, however much one of them has queued.
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queuing", SIGCOMM 1996): each tenant has a
-clock that moves on by cost over weight with each of its items that is served, and the tenant whose clock is
-the furthest behind is next. A tenant that was away starts at the time of the queue, which is that of the
-item served last: it has neither saved up turns nor lost any. Within a tenant, first come, first served.
+clock that advances by cost divided by weight with each of its served items, and the tenant whose clock is
+furthest behind is next. An absent tenant starts at the queue's time, which is that of the last item
+served: it has neither saved turns nor lost any. Within a tenant, first come, first served.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 Item = TypeVar("Item", bound=Hashable)
 
 REMEMBERED: Final = 1_000
-"""Tenants without items, and places in the heap, that are kept before what is of no use is forgotten."""
+"""Tenants without items, and stale heap entries, that are kept before a clean-up."""
 
 
 class _Entry(NamedTuple, Generic[Item]):
@@ -30,12 +30,12 @@ class _Tenant(Generic[Item]):
     name: str
     weight: float
     clock: float
-    turn: int = -1  # its place in the heap; others of its name are left over from before
+    turn: int = -1  # its entry in the heap; others of the same tenant are stale
     entries: deque[_Entry[Item]] = field(default_factory=deque["_Entry[Item]"])
 
     @property
     def load(self) -> float:
-        """Items in the queue, by its weight."""
+        """Number of queued items divided by the weight."""
         return len(self.entries) / self.weight
 
 
@@ -43,7 +43,7 @@ class FairQueue(Generic[Item]):
     """A weighted fair queue. Its memory is bounded by what is queued.
 
     Args:
-        key: What items must have in common to be served together.
+        key: Items with equal keys can be served together.
     """
 
     def __init__(self, key: Callable[[Item], Hashable]) -> None:
@@ -64,18 +64,18 @@ class FairQueue(Generic[Item]):
         return item in self._owner
 
     def has(self, tenant: str) -> bool:
-        """Whether something of a tenant is in the queue."""
+        """Whether the queue has an item of the tenant."""
         return tenant in self._waiting
 
     def push(self, item: Item, *, tenant: str, weight: float, cost: float, droppable: bool = True) -> None:
         """Queue an item.
 
         Args:
-            item: It.
+            item: The item.
             tenant: Whose it is.
             weight: The tenant's share; the latest one counts.
-            cost: What serving it takes.
-            droppable: Whether :meth:`make_room` may give it up.
+            cost: Of serving it.
+            droppable: Whether :meth:`make_room` may remove it.
         """
         state = self._waiting.get(tenant)
         if state is None:
@@ -87,7 +87,7 @@ class FairQueue(Generic[Item]):
         self._owner[item] = tenant
 
     def take(self, limit: int) -> list[Item]:
-        """Remove and give the next item, and up to ``limit`` in all that have its key, in fair order."""
+        """Remove and return the next item and others with its key, up to ``limit`` in all, in fair order."""
         taken: list[Item] = []
         passed: list[_Tenant[Item]] = []
         while self._heap and len(taken) < limit:
@@ -114,7 +114,7 @@ class FairQueue(Generic[Item]):
         return taken
 
     def remove(self, item: Item) -> None:
-        """Take an item out unserved; its tenant's clock stays. Nothing happens if it is not there."""
+        """Remove an item unserved, without advancing its tenant's clock. Does nothing if it is absent."""
         name = self._owner.pop(item, None)
         if name is None:
             return
@@ -124,14 +124,14 @@ class FairQueue(Generic[Item]):
             self._leave(state)
 
     def make_room(self, tenant: str, weight: float) -> Item | None:
-        """Take out the newest droppable item of the tenant that holds most, for one of another tenant.
+        """Remove the newest droppable item of the tenant with the most, for one of another tenant.
 
         Args:
-            tenant: Who wants to put something in.
-            weight: Their share.
+            tenant: The tenant with a new item.
+            weight: Its share.
 
         Returns:
-            What was taken out; ``None`` when the newcomer would hold as much as anybody.
+            The removed item; ``None`` if the tenant would hold as much as any other.
         """
         own = self._waiting.get(tenant)
         wanted = (1 + (len(own.entries) if own else 0)) / weight
@@ -145,7 +145,7 @@ class FairQueue(Generic[Item]):
         return None
 
     def _next(self, state: _Tenant[Item], taken: list[Item]) -> int | None:
-        """Which of a tenant's items is next; the first of all decides on the key of the rest."""
+        """The tenant's next item; the first item determines the key of the others."""
         if not taken:
             return 0
         key = self._key(taken[0])
@@ -159,7 +159,7 @@ class FairQueue(Generic[Item]):
         del self._waiting[state.name]
         self._clocks[state.name] = state.clock
         if not self._waiting:
-            # Nobody waits, so nobody is ahead of anybody.
+            # The queue is empty, so no tenant is ahead.
             self._now = max(self._now, *self._clocks.values())
             self._clocks.clear()
             self._heap.clear()

@@ -1,4 +1,4 @@
-"""How close sound that was computed in fewer bits is to that in float32."""
+"""The fidelity of audio computed in fewer bits than float32."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +10,9 @@ FIDELITY: Final = 25.0
 
 
 def decibels(signal: "Tensor", found: "Tensor") -> float:
-    """The signal-to-noise ratio of ``found``, where ``signal`` is what it should be; both ``(samples,)``.
+    """The signal-to-noise ratio of ``found`` against the reference ``signal``; both ``(samples,)``.
 
-    What does not move is not heard, and does not count as signal.
+    A constant offset is inaudible, and does not count as signal.
     """
     signal, found = signal.double().cpu(), found.double().cpu()
     noise = (found - signal).square().sum().clamp_min(1e-30)

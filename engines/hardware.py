@@ -1,4 +1,4 @@
-"""What a machine has for engines to compute on."""
+"""The machine's devices and cores for engines."""
 
 import os
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(wanted: Device) -> "torch.device":
-    """The device that a setting means: for ``auto`` CUDA, else MPS, else the CPU.
+    """The device of a setting: for ``auto`` CUDA, else MPS, else the CPU.
 
     Raises:
-        EngineUnavailable: It is not there.
+        EngineUnavailable: There is no such device.
     """
     import torch  # noqa: PLC0415 - only engines that have it ask
 

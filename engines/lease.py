@@ -1,4 +1,4 @@
-"""The model lease: an engine is loaded when it is needed and unloaded when it is not.
+"""The model lease: loads an engine on demand, and unloads it when it is idle.
 
 ::
 
@@ -6,7 +6,7 @@
                       └─error─▶ FAILED ──hold after the backoff──▶ LOADING
 
 An engine whose licence has to be accepted first is FAILED until it is; one whose load ended the process
-starts FAILED in the next (:mod:`engines.load_record`). Memory is asked for before a load and given back
+starts FAILED in the next (:mod:`engines.load_record`). Memory is reserved before a load and released
 after an unload (:class:`engines.memory.Room`).
 """
 
@@ -35,11 +35,11 @@ MAX_BACKOFF_SECONDS: Final = 60.0
 """Seconds between tries, at most."""
 
 FRESH_SECONDS: Final = 5.0
-"""Seconds for which a measure of memory is good."""
+"""Seconds for which a measurement of memory is fresh."""
 
 
 class EngineState(StrEnum):
-    """Where an engine is in its life."""
+    """The state of an engine's lifecycle."""
 
     COLD = "cold"
     LOADING = "loading"
@@ -49,7 +49,7 @@ class EngineState(StrEnum):
 
 @dataclass(slots=True)
 class Figures:
-    """What a lease has counted and measured.
+    """Counters and measurements of a lease.
 
     Attributes:
         loads: Loads that succeeded.
@@ -57,9 +57,9 @@ class Figures:
         unloads: Unloads, when idle or for another engine.
         load_seconds: Of the last load, without its warm-up; ``None`` before the first.
         warm_up_seconds: Of the last warm-up; ``None`` where there is none.
-        memory: What the engine takes now, beyond what the process had before it was loaded.
-        process: What the process and its children have now, the engine included.
-        last_used: When somebody held the engine last, in Unix seconds; ``None`` before the first.
+        memory: Of the engine now, beyond that of the process before the load.
+        process: Of the process and its children now, including the engine.
+        last_used: When the engine was last held, in Unix seconds; ``None`` before the first time.
     """
 
     loads: int = 0
@@ -73,14 +73,14 @@ class Figures:
 
 
 class ModelLease:
-    """Counts who uses an engine, loads it for the first and unloads it some time after the last.
+    """Counts an engine's users, loads it for the first and unloads it some time after the last.
 
     Args:
         engine: The engine, not loaded.
         idle_seconds: Unload after this long without a holder; 0 never does.
         load_timeout: Seconds a load may take, its warm-up included.
         accept_license: The licence that the operator accepts.
-        room: Where memory is asked for.
+        room: Reserves memory.
         record: Remembers loads that end the process.
         clock: Monotonic seconds.
     """
@@ -107,8 +107,8 @@ class ModelLease:
         self._state = EngineState.COLD if self._refusal is None else EngineState.FAILED
         self._reason = self._refusal
         self._figures = Figures()
-        self._before = NOTHING  # what the process had before the engine was loaded
-        self._taken = NOTHING  # what the engine took the last time
+        self._before = NOTHING  # memory of the process before the engine was loaded
+        self._taken = NOTHING  # the engine's memory after its last load
         self._measured_at = -FRESH_SECONDS
         self._holders = 0
         self._failures = 0  # in a row
@@ -120,7 +120,7 @@ class ModelLease:
 
     @property
     def state(self) -> EngineState:
-        """Where the engine is now."""
+        """The engine's current state."""
         return self._state
 
     @property
@@ -130,21 +130,21 @@ class ModelLease:
 
     @property
     def holders(self) -> int:
-        """How many use the engine now."""
+        """Number of current users of the engine."""
         return self._holders
 
     @property
     def accepted(self) -> bool | None:
-        """Whether the licence has been accepted; ``None`` where it need not be."""
+        """Whether the licence has been accepted; ``None`` if it need not be."""
         return self._accepted
 
     @property
     def figures(self) -> Figures:
-        """What was counted and measured; memory as of the last :meth:`weigh`."""
+        """Counters and measurements; memory as of the last :meth:`weigh`."""
         return self._figures
 
     def recall(self) -> None:
-        """Take up what the processes before this one left: after a load that ended one, a backoff."""
+        """Apply the record of earlier processes: after a load that ended one, a backoff."""
         if self._record is None or self._state is not EngineState.COLD:
             return
         deaths = self._record.deaths()
@@ -155,7 +155,7 @@ class ModelLease:
             logger.error("engine %s: %s", self._engine.name, deaths.reason)
 
     async def weigh(self) -> None:
-        """Measure the memory anew, when the last measure is no longer fresh."""
+        """Measure the memory again, unless the last measurement is fresh."""
         if self._clock() - self._measured_at >= FRESH_SECONDS:
             await self._measure()
 
@@ -166,7 +166,7 @@ class ModelLease:
         Raises:
             LicenseNotAccepted: The operator has to accept its licence first.
             EngineUnavailable: It could not be loaded, or a recent try failed and the backoff is not over;
-                or there is no room for it now.
+                or there is not enough memory now.
         """
         self._holders += 1
         self._stop_timer()
@@ -181,7 +181,7 @@ class ModelLease:
                     self._start_timer()
 
     async def evict(self) -> bool:
-        """Unload now, unless somebody holds the engine or it is loading; whether it has no memory then."""
+        """Unload now, unless the engine is held or loading; returns whether it has no memory then."""
         if self._unloading is None:
             if self._state in {EngineState.COLD, EngineState.FAILED}:
                 return True
@@ -213,7 +213,7 @@ class ModelLease:
         if self._refusal is not None:
             raise LicenseNotAccepted(self._refusal)
         if self._unloading is not None:
-            # Shielded: a caller who gives up does not leave the engine half unloaded.
+            # Shielded: a cancelled caller must not leave the engine half unloaded.
             await asyncio.shield(self._unloading)
         if self._state is EngineState.WARM:
             return
@@ -234,14 +234,14 @@ class ModelLease:
             async with asyncio.timeout(self._load_timeout):
                 await self._timed_load()
         except NoRoom:
-            raise  # nothing is wrong with this engine: it stays cold
+            raise  # the engine itself is fine: it stays cold
         except TimeoutError as error:
             raise await self._failed(f"Loading took longer than {self._load_timeout:g} s.") from error
         except EngineUnavailable as error:
             await self._failed(error.message)
             error.retry_after = max(error.retry_after, self._backoff)
             raise
-        except Exception as error:  # a plug-in's defect must be shown as a failed load, whatever it raises
+        except Exception as error:  # a plug-in's defect must be reported as a failed load, whatever it raises
             logger.exception("loading the engine %s failed", self._engine.name)
             raise await self._failed(f"{type(error).__name__}: {error}") from error
         else:
@@ -250,7 +250,7 @@ class ModelLease:
             self._settle()
 
     def _settle(self) -> None:
-        """A load has come back, well or not."""
+        """Handle the end of a load, successful or not."""
         self._loading = None
         if self._state is EngineState.LOADING:
             self._state = EngineState.COLD
@@ -291,7 +291,7 @@ class ModelLease:
             self._start_timer()
 
     async def _failed(self, reason: str) -> EngineUnavailable:
-        """Note a failed load, and the error for those who wait for it."""
+        """Record a failed load; returns the error for its waiters."""
         self._failures += 1
         self._figures.failures += 1
         await self._engine.close()

@@ -1,7 +1,7 @@
-"""What is remembered of loads that ended their process, so that the next one does not try at full speed.
+"""Records loads that ended their process, so that the next process backs off.
 
-A file is written before a load and removed after it, however it ends. One that is found by another process
-was left by a load that nothing came back from: a crash in a library, or the system out of memory.
+A file is written before a load and removed after it, however it ends. One found by another process
+is from a load that ended its process: a crash in a library, or the system out of memory.
 """
 
 import json
@@ -22,10 +22,10 @@ MAX_BACKOFF_SECONDS: Final = 600.0
 """Seconds between tries, at most."""
 
 _LARGEST: Final = 200
-"""Bytes; a longer file is none of ours."""
+"""Bytes; a longer file is not one of ours."""
 
 _MOST: Final = 1_000
-"""Deaths that are counted, at most."""
+"""Most deaths that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Deaths:
     """Loads in a row that ended their process.
 
     Attributes:
-        count: How many; 0 when the last load came back.
+        count: How many; 0 after a load that returned.
         wait: Seconds until the next try.
     """
 
@@ -42,7 +42,7 @@ class Deaths:
 
     @property
     def reason(self) -> str:
-        """What happened, for people."""
+        """A human-readable description."""
         often = "" if self.count == 1 else f", {self.count} times in a row"
         return f"The process died while loading{often}."
 
@@ -52,7 +52,7 @@ class LoadRecord:
 
     Args:
         path: The file; its folder exists.
-        clock: Unix seconds, which the processes that come after this one share.
+        clock: Unix seconds, comparable between processes.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -60,21 +60,21 @@ class LoadRecord:
         self._clock = clock
 
     def deaths(self) -> Deaths:
-        """Loads in a row that ended their process, this process's own load not among them once it ended."""
+        """Loads in a row that ended their process, without a finished load of this process."""
         count, at = self._read()
         if count == 0:
             return Deaths(0, 0.0)
         backoff = min(FIRST_BACKOFF_SECONDS * 2.0 ** (count - 1), MAX_BACKOFF_SECONDS)
-        # A clock that was set back must not hold the engine off for longer than that.
+        # A clock that was set back must not extend the wait beyond this.
         return Deaths(count, min(backoff, max(0.0, at + backoff - self._clock())))
 
     def begin(self) -> None:
-        """A load begins."""
+        """Record the start of a load."""
         count, _ = self._read()
         self._write(min(count + 1, _MOST))
 
     def end(self) -> None:
-        """The load came back, well or not."""
+        """Record the end of a load, successful or not."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -96,5 +96,5 @@ class LoadRecord:
         try:
             self._path.write_text(json.dumps({"loads": count, "at": self._clock()}), encoding="utf-8")
         except OSError as error:
-            # Without it an engine still loads; only its crashes are not counted.
+            # Without the file an engine still loads, but its crashes are not counted.
             logger.warning("cannot write %s: %s", self._path, error)

@@ -1,6 +1,6 @@
-"""What engines take of the host's memory: measured, estimated, given back, and shared out.
+"""The memory of engines: measured, estimated, released, and budgeted.
 
-The policy of a budget is :func:`plan`, a function of what is known; who asks whom is the runners' business.
+The policy of a budget is :func:`plan`, a pure function; the runners apply it.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class Memory:
         return Memory(self.ram + other.ram, self.vram + other.vram)
 
     def since(self, earlier: "Memory") -> "Memory":
-        """What was added since ``earlier``, at least nothing."""
+        """The increase since ``earlier``, at least zero."""
         return Memory(max(0, self.ram - earlier.ram), max(0, self.vram - earlier.vram))
 
     def most(self, other: "Memory") -> "Memory":
@@ -52,7 +52,7 @@ NOTHING: Final = Memory()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all engines of a host may take together; ``None`` is as much as they like.
+    """Limits for all engines of a host together; ``None`` is no limit.
 
     Attributes:
         ram: Bytes of main memory.
@@ -68,7 +68,7 @@ class Budget:
         return self.ram is not None or self.vram is not None
 
     def over(self, total: Memory) -> Memory:
-        """By how much ``total`` exceeds it."""
+        """How much ``total`` exceeds it by."""
         return Memory(
             0 if self.ram is None else max(0, total.ram - self.ram),
             0 if self.vram is None else max(0, total.vram - self.vram),
@@ -81,13 +81,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resident:
-    """An engine that has memory now.
+    """A loaded engine.
 
     Attributes:
         name: Its name.
-        memory: What it has.
-        idle: Nobody is using it, nor waiting for it.
-        last_used: When somebody last did, in Unix seconds.
+        memory: Its memory.
+        idle: Whether it is neither in use nor waited for.
+        last_used: When it was last used, in Unix seconds.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Plan:
 
     Attributes:
         evict: The engines to unload, in order.
-        enough: Whether there is room once they are gone; if not, one that is busy now stands in the way.
+        enough: Whether there is room once they are unloaded; if not, a busy one is in the way.
     """
 
     evict: tuple[str, ...]
@@ -110,15 +110,15 @@ class Plan:
 
 
 def plan(residents: Sequence[Resident], needed: Memory, budget: Budget) -> Plan:
-    """Whom to unload so that ``needed`` fits into the budget: idle engines, the least recently used first.
+    """Which idle engines to unload so that ``needed`` fits into the budget, least recently used first.
 
-    Nobody is unloaded in vain: neither an engine without what is short, nor any while the rest would
-    still not be enough.
+    No engine is unloaded in vain: neither one without the scarce kind of memory, nor any if all together
+    would not be enough.
 
     Args:
-        residents: The engines that have memory now; not the one that asks.
-        needed: What the one that asks will take; within the budget, see :func:`too_large`.
-        budget: What all of them may take.
+        residents: The loaded engines, without the one that asks.
+        needed: Memory of the one that asks; within the budget, see :func:`too_large`.
+        budget: Of all of them.
     """
     total = sum((resident.memory for resident in residents), needed)
     going: list[Resident] = []
@@ -129,7 +129,7 @@ def plan(residents: Sequence[Resident], needed: Memory, budget: Budget) -> Plan:
             total = total.since(resident.memory)
     if not budget.holds(total):
         return Plan((), enough=False)
-    # A large one that went late may have made the sacrifice of an early one needless.
+    # A large one chosen late may have made an earlier choice unnecessary.
     for resident in reversed(going.copy()):
         if budget.holds(total + resident.memory):
             going.remove(resident)
@@ -138,7 +138,7 @@ def plan(residents: Sequence[Resident], needed: Memory, budget: Budget) -> Plan:
 
 
 def too_large(name: str, needed: Memory, budget: Budget) -> EngineUnavailable | None:
-    """The error of an engine that does not fit even alone."""
+    """The error for an engine that does not fit even alone."""
     over = budget.over(needed)
     if over.ram and budget.ram is not None:
         have, limit, key, kind = needed.ram, budget.ram, "memory.ram_bytes", "memory"
@@ -154,12 +154,12 @@ def too_large(name: str, needed: Memory, budget: Budget) -> EngineUnavailable | 
 
 
 def megabytes(size: int) -> str:
-    """A size for people."""
+    """A human-readable size."""
     return f"{size / 1e6:,.0f} MB"
 
 
 def estimate(engine: EngineAdapter) -> Memory:
-    """What the engine says that it will take; nothing where it does not know."""
+    """The engine's own estimate; zero if it has none."""
     return Memory(
         engine.memory_needed if isinstance(engine, Weighed) else 0,
         engine.vram_needed if isinstance(engine, WeighedOnGpu) else 0,
@@ -167,47 +167,47 @@ def estimate(engine: EngineAdapter) -> Memory:
 
 
 class NoRoom(EngineUnavailable):
-    """Other engines have the memory and are busy. Nothing is wrong with the engine that asks."""
+    """Other engines hold the memory and are busy. The engine that asks is fine."""
 
 
 class Room(Protocol):
-    """Where the engines of several processes ask for memory before they load."""
+    """Reserves memory across the processes of several engines."""
 
     async def take(self, needed: Memory, /) -> None:
-        """Take room for the engine, once others have made it.
+        """Reserve memory for the engine, once others have released it.
 
         Raises:
             NoRoom: They are busy.
-            EngineUnavailable: There will never be as much, or it cannot be known.
+            EngineUnavailable: It exceeds the budget, or the state is unknown.
         """
         ...
 
     def keep(self, memory: Memory, /) -> None:
-        """The engine is loaded, and this is what it takes in truth."""
+        """Record what the loaded engine really takes."""
         ...
 
     def leave(self) -> None:
-        """The engine has given its memory back."""
+        """Record that the engine has released its memory."""
         ...
 
 
 class Boundless:
-    """Room for all, where there is no budget."""
+    """Unlimited memory, without a budget."""
 
     async def take(self, needed: Memory, /) -> None:
-        """There is room."""
+        """Reserve without limit."""
 
     def keep(self, memory: Memory, /) -> None:
-        """Nobody keeps count."""
+        """Nothing to record."""
 
     def leave(self) -> None:
-        """Nobody kept count."""
+        """Nothing to record."""
 
 
 def measure() -> Memory:
-    """What this process and its children have now: resident main memory, and the GPU's.
+    """Memory of this process and its children: resident main memory, and the GPU's.
 
-    Pages that they share count for each of them.
+    Shared pages count for each process.
     """
     try:
         import psutil  # noqa: PLC0415 - the server's; the contract is there without it
@@ -223,25 +223,25 @@ def measure() -> Memory:
 
 
 def reclaim() -> None:
-    """Give what this process no longer uses back to the system: Python's, PyTorch's and the allocator's."""
+    """Return this process's unused memory to the system: Python's, PyTorch's and the allocator's."""
     gc.collect()
     gpu_memory.release()
     trim()
 
 
 def trim() -> None:
-    """Give what the allocator holds free back to the system; milliseconds."""
+    """Return the allocator's free memory to the system; takes milliseconds."""
     if sys.platform == "linux":
         try:
             ctypes.CDLL(None).malloc_trim(0)
-        except (OSError, AttributeError):  # musl has none, and gives back by itself
+        except (OSError, AttributeError):  # musl lacks it, and returns memory by itself
             logger.debug("this C library has no malloc_trim")
 
 
 def share_one_heap() -> None:
-    """Make all threads of this process allocate from one heap, where the C library is glibc.
+    """Make all threads of this process allocate from one heap, with glibc.
 
-    It gives each thread one of its own, which keeps what large arrays of ever new lengths leave behind: with
+    By default each thread has a heap of its own, which fragments under large arrays of varying lengths: with
     two threads ONNX Runtime's grew to 2.5 GB in 30 phrases; with one heap it stood at 0.4 GB, no slower.
     """
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""The names of OpenAI's voices, which clients ask any engine for."""
+"""The names of OpenAI's voices, which clients request from any engine."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Which engines there are, and how one is made.
+"""The table of engine types, and their factory.
 
 Built-in engines are a table of import paths, so that an engine's libraries are imported only when it
 is used. Others come from installed distributions through the entry-point group ``awaaztwin.engines``:
@@ -29,27 +29,27 @@ BUILT_IN: Final[dict[str, str]] = {
 
 
 class UnknownEngineType(LookupError):  # noqa: N818 - named for the cause
-    """No built-in engine and no entry point has this type, or it is not an engine.
+    """The type is neither a built-in engine nor an entry point, or is not an engine.
 
     Args:
-        message: What was asked for and what there is.
+        message: The requested type and the known ones.
     """
 
 
 def engine_types() -> list[str]:
-    """The types that can be made here, sorted: built-in ones and those of installed plug-ins."""
+    """The available types, sorted: built-in ones and those of installed plug-ins."""
     return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
 
 
 def get_engine_adapter(name: str, config: EngineConfig) -> EngineAdapter:
-    """Make the engine of type ``name``; it loads nothing yet.
+    """Create the engine of type ``name``, without loading it.
 
     Args:
-        name: The engine's type, compared without case; a built-in wins over a plug-in.
+        name: The engine's type, case-insensitive; a built-in one takes precedence over a plug-in.
         config: Its settings.
 
     Raises:
-        UnknownEngineType: There is none of that name, or what the plug-in made does not meet the contract.
+        UnknownEngineType: It is unknown, or the plug-in's engine does not meet the contract.
     """
     engine = _factory(name)(config)
     if not isinstance(engine, EngineAdapter):

@@ -1,4 +1,4 @@
-"""A place in the queue for one utterance, and where its speech is picked up."""
+"""A place in the queue for one utterance, from which its speech is read."""
 
 import asyncio
 from collections import deque
@@ -12,10 +12,10 @@ from engines.contract import Abandoned, EngineError, Outcome, Pcm, Speech, Utter
 
 
 class _Reader:
-    """Whether the reader of a ticket is there.
+    """Whether the reader of a ticket is still there.
 
-    On its own, since an utterance that knew its ticket would be in a cycle with it: a prepared voice of a
-    megabyte would stay until the collector comes by.
+    A separate object, because an utterance that referred to its ticket would form a cycle: a prepared voice
+    of a megabyte would stay until a garbage collection.
     """
 
     __slots__ = ("gone", "waiting")
@@ -32,7 +32,7 @@ class _Reader:
 
 
 class Ticket:
-    """What ``Batcher.submit`` gives.
+    """The result of ``Batcher.submit``.
 
     Its buffer is bounded by what the engine may say to one utterance; the reader takes PCM from it as
     it comes.
@@ -58,12 +58,12 @@ class Ticket:
 
     @property
     def settled(self) -> bool:
-        """Whether it has its outcome, or nobody wants one."""
+        """Whether it has its outcome, or is abandoned."""
         return self._outcome is not None or self._reader.gone
 
     @property
     def abandoned(self) -> bool:
-        """Whether the reader went away."""
+        """Whether the reader has gone."""
         return self._reader.gone
 
     def put(self, item: Pcm | Outcome) -> None:
@@ -81,7 +81,7 @@ class Ticket:
         self._wake.set()
 
     def abandon(self) -> None:
-        """The reader's side: nobody will read the rest."""
+        """The reader's side: give up the rest."""
         if self.settled:
             return
         self._reader.gone = True
@@ -98,7 +98,7 @@ class Ticket:
         self._reader.waiting = True
         while True:
             if self._buffer:
-                # Joined: a reader that is behind catches up in one step.
+                # Joined, so that a slow reader catches up in one step.
                 pcm = self._buffer.popleft() if len(self._buffer) == 1 else np.concatenate(self._buffer)
                 self._buffer.clear()
                 yield pcm
@@ -114,7 +114,7 @@ class Ticket:
 
     @property
     def speech(self) -> Speech:
-        """What the engine said of the finished utterance; valid after ``chunks`` has ended."""
+        """The engine's report of the finished utterance; valid after ``chunks`` has ended."""
         if not isinstance(self._outcome, Speech):
             raise Abandoned("The utterance has not been spoken.")
         return self._outcome

@@ -1,4 +1,4 @@
-"""Prepared voices that are held ready, the least recently used given up first."""
+"""An LRU cache of prepared voices."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from cachetools import LRUCache
 from engines.contract import VoiceEmbeddingRef
 
 OVERHEAD: Final = 1024
-"""Bytes that a voice takes beside its arrays, and each array beside its numbers, roughly."""
+"""Approximate overhead in bytes of a voice, and of each of its arrays."""
 
 
 class VoiceTooLarge(ValueError):  # noqa: N818 - named for the state
@@ -15,7 +15,7 @@ class VoiceTooLarge(ValueError):  # noqa: N818 - named for the state
 
 
 class VoiceCache:
-    """Prepared voices by id, for one event loop. A call that speaks in one keeps it alive itself.
+    """Prepared voices by id, for one event loop. A call keeps the voices that it uses alive by itself.
 
     Args:
         max_bytes: Of all voices together, at most.
@@ -27,30 +27,30 @@ class VoiceCache:
         self._misses = 0
 
     def __len__(self) -> int:
-        """How many voices it holds."""
+        """Number of voices."""
         return len(self._voices)
 
     @property
     def bytes(self) -> int:
-        """What they take."""
+        """Their size."""
         return int(self._voices.currsize)
 
     @property
     def hits(self) -> int:
-        """How often a voice was asked for and there."""
+        """How often a requested voice was present."""
         return self._hits
 
     @property
     def misses(self) -> int:
-        """How often one was asked for and not there."""
+        """How often a requested voice was missing."""
         return self._misses
 
     def get(self, voice_id: str, *, again: bool = False) -> VoiceEmbeddingRef | None:
-        """The voice, if it is here; it is then the last to be given up.
+        """The voice, if present; it becomes the most recently used.
 
         Args:
             voice_id: Its id.
-            again: It was asked for before, and missed or found then: that it is here now counts as no hit.
+            again: Whether it was requested before: finding it now does not count as a hit.
         """
         voice = self._voices.get(voice_id)
         if voice is None:
@@ -60,7 +60,7 @@ class VoiceCache:
         return voice
 
     def put(self, voice_id: str, voice: VoiceEmbeddingRef) -> None:
-        """Hold a voice, in place of those that were not used for longest.
+        """Store a voice, evicting the least recently used ones.
 
         Raises:
             VoiceTooLarge: It does not fit even alone.
@@ -73,7 +73,7 @@ class VoiceCache:
             raise VoiceTooLarge(message) from error
 
     def drop(self, voice_id: str) -> bool:
-        """Give up a voice; whether it was here."""
+        """Remove a voice; returns whether it was present."""
         return self._voices.pop(voice_id, None) is not None
 
 

@@ -1,4 +1,4 @@
-"""Cutting a sentence that is too long at the best place there is."""
+"""Splits a long sentence at the best place."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -21,7 +21,7 @@ _WORDS: Final = (
 _GRAPHEME: Final = regex.compile(r"\X")
 
 EARLIEST: Final = 0.35
-"""A cut before this share of the limit would make a scrap; a lesser boundary later is better."""
+"""A cut before this share of the limit would make a fragment; a weaker boundary later is better."""
 
 
 def chunks(text: str, limit: int, first: int | None = None) -> Iterator[str]:
@@ -77,5 +77,5 @@ def _grapheme_cut(text: str, start: int, limit: int) -> int:
 
 
 def _joined(text: str, at: int) -> bool:
-    """Whether a conjunct goes on over this border: a virama or joiner stands before it."""
+    """Whether a conjunct continues across this border: a virama or joiner precedes it."""
     return text[at - 1] in "\u094d\u200d" if 0 < at < len(text) else False

@@ -1,4 +1,4 @@
-"""Text as people and programs write it, made plain: Unicode put in order, Markdown and emoji left out."""
+"""Cleans input text: normalises Unicode, and removes Markdown and emoji."""
 
 import re
 import unicodedata
@@ -22,7 +22,7 @@ _LINE: Final = re.compile("\r\n?|[\v\f\x85\u2028]")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 _BLANK: Final = re.compile(r" ?\n(?: ?\n)+ ?|\u2029")
 _MARKS: Final = regex.compile(r"(\p{M}{30})\p{M}+")
-"""More marks on one letter than the Stream-Safe Text Format (UAX #15) has: putting them in order takes the square
+"""More marks on one letter than the Stream-Safe Text Format (UAX #15) allows: ordering them takes the square
 of their number."""
 
 _KEYCAP: Final = re.compile("([0-9#*])\ufe0f?\u20e3")
@@ -59,7 +59,7 @@ class _Tokens(list[Token]):
 
 
 def clean(text: str) -> str:
-    """NFC, one kind of line end, nothing invisible. Lines stay as they are: Markdown needs them.
+    """NFC, uniform line ends, nothing invisible. Line breaks are kept: Markdown needs them.
 
     Raises:
         TextError: The text holds half of a character (a lone surrogate).
@@ -79,7 +79,7 @@ def tidy(text: str) -> str:
 
 
 def without_emoji(text: str) -> str:
-    """The text without emoji; keycaps become what is on them, and © ® ™ stay."""
+    """The text without emoji; keycaps become their digits, and © ® ™ stay."""
     if text.isascii():
         return text
     text = _KEYCAP.sub(r"\1", text)
@@ -91,7 +91,7 @@ def _no_emoji(match: regex.Match[str]) -> str:
 
 
 def without_markdown(text: str) -> str:
-    """What a reader of rendered Markdown would read; list numbers stay, each block is a paragraph."""
+    """The text of the rendered Markdown; list numbers stay, each block is a paragraph."""
     if not _MARKED.search(text):
         return text
     parser = MarkdownIt("commonmark", {"maxNesting": 20}).enable(["table", "strikethrough"])

@@ -1,13 +1,13 @@
-"""What is wrong with a text."""
+"""Errors of texts."""
 
 
 class TextError(ValueError):
     """The text, the language or the lexicon cannot be spoken as given.
 
     Args:
-        message: What is wrong, for the person who wrote it.
+        message: For the author of the text.
         param: The request field at fault.
-        code: What is wrong, for programs.
+        code: Machine-readable.
     """
 
     def __init__(self, message: str, param: str = "input", code: str = "invalid_input") -> None:

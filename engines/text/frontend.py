@@ -44,7 +44,7 @@ class _Piece:
 
 
 class _Rooms:
-    """Room for what each step makes of a text, however little of it the next one leaves.
+    """Limits the output of each step, even if the next one shortens it.
 
     Args:
         limit: Characters.
@@ -57,14 +57,14 @@ class _Rooms:
 
 
 def plan(text: str, options: TextOptions) -> list[Passage]:
-    """Make a text ready to be spoken.
+    """Prepare a text for speech.
 
     Args:
         text: Plain text or Markdown; SSML when it starts with ``<speak``.
         options: How.
 
     Returns:
-        Passages in the order they are heard, at least one; none longer than its language may be.
+        Passages in order, at least one; none longer than the limit of its language.
 
     Raises:
         TextError: There is nothing to speak, or too much, or the SSML or a lexicon is at fault.
@@ -73,7 +73,7 @@ def plan(text: str, options: TextOptions) -> list[Passage]:
 
 
 def steps(text: str, options: TextOptions) -> Iterator[tuple[Passage, ...]]:
-    """As :func:`plan`, a sentence at a time, so that others can have a turn between two.
+    """As :func:`plan`, a sentence at a time, so that other texts can have turns.
 
     Yields:
         The passages that a step has finished; often none.
@@ -123,7 +123,7 @@ def _plain(text: str, options: TextOptions) -> Iterator[_Piece]:
 
 def _marked(text: str, options: TextOptions, lexicon: Lexicon, rooms: _Rooms) -> Iterator[_Piece]:
     """SSML's runs; those that belong to one sentence are joined again."""
-    clean(text)  # refuses what no text may hold
+    clean(text)  # refuses what no text may contain
     whole = ""
     runs = parse(text)
     everything = "".join(run.text for run in runs)
@@ -146,7 +146,7 @@ def _marked(text: str, options: TextOptions, lexicon: Lexicon, rooms: _Rooms) ->
 
 
 def _interpreted(run: Run, language: str, lexicon: Lexicon, room: Room) -> str:
-    """What ``say-as`` asks for, in words of the language it stands in."""
+    """The spoken form for ``say-as``, in words of its language."""
     said = _said(run, with_ascii_digits(lexicon.apply(clean(run.text), room)), _reader(language) or English())
     room.take(len(said))
     return said
@@ -216,7 +216,7 @@ def _within(whole: tuple[Stretch, ...], start: int, end: int) -> tuple[Stretch, 
 
 
 def _readings(reader: Reader | None, word: str) -> Iterator[str]:
-    """The ways in which a word may have been read, the likeliest first."""
+    """The possible readings of a word, the most likely first."""
     yield word if reader is None else reader.read(word)
     digits = regex.sub(r"\D", "", with_ascii_digits(word))
     if reader is not None and digits:
@@ -227,7 +227,7 @@ def _readings(reader: Reader | None, word: str) -> Iterator[str]:
 
 
 def _reader(language: str) -> Reader | None:
-    """Who reads written forms in a language; ``None`` leaves them to the engine."""
+    """The reader of written forms in a language; ``None`` leaves them to the engine."""
     match primary(language):
         case "hi":
             return Hindi()

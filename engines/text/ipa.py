@@ -1,8 +1,8 @@
-"""Words whose sound is given in IPA, on their way through the front end and to an engine.
+"""Words with a pronunciation in IPA, in the front end and on their way to an engine.
 
 Such a word stands in the text as ``OPEN word SAID ipa CLOSE``. The three are private characters, which
-cleaning takes out of every text that comes in, so nobody can forge them. Engines that take IPA
-(``capabilities.ipa``) find them in ``Utterance.text``; for others the word stands there alone.
+cleaning removes from all input, so nobody can forge them. Engines that support IPA
+(``capabilities.ipa``) find them in ``Utterance.text``; others get only the word.
 """
 
 from collections.abc import Callable
@@ -32,24 +32,24 @@ _SOUND: Final = regex.compile(r"\p{L}")
 
 
 def from_spoken(spoken: str, param: str = "lexicon") -> str | None:
-    """The IPA of a spoken form written ``/…/``; ``None`` where it is words.
+    """The IPA of a spoken form written ``/…/``; ``None`` if it is words.
 
     Raises:
-        TextError: What stands between the slashes is no IPA, or too long.
+        TextError: The text between the slashes is not IPA, or too long.
     """
     match = _WRITTEN.fullmatch(spoken.strip())
     return checked(match["ipa"], param) if match else None
 
 
 def checked(ipa: str, param: str) -> str:
-    """IPA that may stand in a text, without what only shows its syllables.
+    """Valid IPA, without its syllable marks.
 
     Args:
-        ipa: As somebody wrote it.
+        ipa: The input.
         param: The request field it stands in.
 
     Raises:
-        TextError: It is no IPA, or too long.
+        TextError: It is not IPA, or too long.
     """
     ipa = " ".join(ipa.split())
     if len(ipa) > MAX_IPA or not _ALLOWED.fullmatch(ipa) or not _SOUND.search(ipa):
@@ -111,7 +111,7 @@ def traced(text: str) -> Traced:
 
 
 class Hidden:
-    """Marked words that one private character each stands for, so that nobody reads them meanwhile."""
+    """Marked words, replaced by one private character each, so that other steps ignore them."""
 
     def __init__(self) -> None:
         self._words: list[str] = []

@@ -28,10 +28,10 @@ class _Entry(NamedTuple):
 
 
 class _Words:
-    """The words of a lexicon. The longest that a text goes on with is found by bisection, however alike they are.
+    """The words of a lexicon. The longest match is found by bisection, however similar they are.
 
     Args:
-        entries: By their words, without regard to case.
+        entries: By their words, case-folded.
     """
 
     def __init__(self, entries: Mapping[str, _Entry]) -> None:
@@ -55,11 +55,11 @@ class _Words:
 
 
 class Lexicon:
-    """Replaces whole words and phrases, the longest first, without regard to case.
+    """Replaces whole words and phrases, the longest first, case-insensitive.
 
     Args:
-        entries: Word or phrase → spoken form, or how it sounds: IPA between slashes.
-        under: Entries that count where ``entries`` has none for the same word.
+        entries: Word or phrase → spoken form, or its pronunciation: IPA between slashes.
+        under: Defaults for words that ``entries`` lacks.
 
     Raises:
         TextError: An entry is empty, too long or wrong, or there are too many.
@@ -134,11 +134,11 @@ class Lexicon:
 
 
 _MAX_FOLDED_CHARS: Final = 3 * MAX_WORD
-"""Characters of a word without regard to case: one may become three (``ΐ``)."""
+"""Characters of a case-folded word: one may become three (``ΐ``)."""
 
 
 def _read(written: str, said: str) -> tuple[str, _Entry]:
-    """An entry under its word, as that is looked for in texts.
+    """An entry under its word, in the form that texts are searched for.
 
     Raises:
         TextError: It is empty, too long or wrong.
@@ -170,14 +170,14 @@ def _prefixes(words: list[str]) -> list[int]:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """Length of the common prefix."""
     if other.startswith(one):
         return len(one)
     return next(at for at, (a, b) in enumerate(zip(one, f"{other}\0", strict=False)) if a != b)
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """The text without regard to case; for each of its characters, and its end, the index in ``text``."""
+    """The case-folded text; for each of its characters, and its end, the index in ``text``."""
     folded = text.casefold()
     if len(folded) == len(text):
         return folded, list(range(len(text) + 1))
@@ -188,7 +188,7 @@ def _folded(text: str) -> tuple[str, list[int]]:
 
 
 def _begins(places: list[int], at: int) -> bool:
-    """Whether a character of the text begins here, and not within what one became."""
+    """Whether an original character begins here, not within a folded one."""
     return at == 0 or places[at] != places[at - 1]
 
 

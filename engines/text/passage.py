@@ -1,4 +1,4 @@
-"""What the front end is asked and what it gives."""
+"""Input and output of the front end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from engines.text.stretches import Stretch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextOptions:
-    """How a text is made ready.
+    """Options for preparing a text.
 
     Attributes:
-        language: BCP-47 tag of all of it; ``None`` tells by each sentence's script.
+        language: BCP-47 tag of the whole text; ``None``: each sentence's script decides.
         languages: The voice's, its own first; empty is any.
         max_chars: The longest passage.
         max_chars_by_language: The same by primary language subtag, where a language differs.
         first_max_chars: The longest first passage, where it can be cut at a clause.
         strip_markup: Leave out emoji, and Markdown's marks.
         normalize: Write out numbers, dates, units and the like.
-        lexicon: Word or phrase → spoken form, or IPA between slashes; kept ready for the texts that follow.
-        own_lexicon: The same for this text alone; wins over ``lexicon``.
-        max_spoken: Characters of all passages, at most: what lexicons, numbers and markup may make of a text.
+        lexicon: Word or phrase → spoken form, or IPA between slashes; cached for later texts.
+        own_lexicon: The same for this text only; overrides ``lexicon``.
+        max_spoken: Most characters of all passages, after lexicons, numbers and markup.
         ipa: Whether the engine takes IPA (``capabilities.ipa``). Otherwise words that have some are spoken as written.
-        stretches: Whether passages tell what each of their words stands for in the source.
+        stretches: Whether passages map each of their words to the source.
     """
 
     language: str | None = None
@@ -41,7 +41,7 @@ class TextOptions:
     stretches: bool = False
 
     def max_chars_in(self, language: str) -> int:
-        """The longest passage in a language, which is named by its BCP-47 tag."""
+        """The longest passage in a language, given by its BCP-47 tag."""
         return self.max_chars_by_language.get(primary(language), self.max_chars)
 
 
@@ -50,13 +50,13 @@ class Passage:
     """A piece of text for the engine: a sentence, or a part of a long one.
 
     Attributes:
-        text: What is spoken.
+        text: The spoken text.
         source: The piece of the cleaned input that it came from.
         language: BCP-47 tag.
         rate: Relative speed, from SSML.
         pause_before: Seconds of silence, from SSML.
         pause_after: Seconds of silence, at the end of a paragraph or from SSML.
-        stretches: Which part of ``source`` each word of ``text`` says, in order; empty unless asked for.
+        stretches: The part of ``source`` for each word of ``text``, in order; empty unless requested.
     """
 
     text: str
@@ -69,5 +69,5 @@ class Passage:
 
     @property
     def said(self) -> int:
-        """Characters that are spoken; of a word whose sound is given, those of its IPA."""
+        """Number of spoken characters; of a word with IPA, those of its IPA."""
         return len(ipa.said(self.text))

@@ -1,4 +1,4 @@
-"""Silence after a piece of text, by the mark that ends it, for engines that say none around what they speak."""
+"""Pauses after pieces of text, by their closing punctuation, for engines that render none themselves."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ _SECONDS: Final = {
 }
 """Seconds at a rate of 1."""
 _CUT: Final = 0.04
-"""Where no mark ends the piece: it was cut because it is long."""
+"""For a piece without closing punctuation, which was cut for its length."""
 _CLOSING: Final = "\"'”’»)]"
 
 
@@ -29,10 +29,10 @@ def pause_after(text: str) -> float:
 
 
 def paced(passages: Sequence[Passage], speed: float) -> tuple[Passage, ...]:
-    """Passages with the silence that their marks ask for, beside what they have already; none after the last.
+    """Passages with pauses for their punctuation added; none after the last.
 
     Args:
-        passages: In the order they are heard.
+        passages: In order.
         speed: Of the whole speech, which shortens its pauses too.
     """
     last = len(passages) - 1

@@ -1,4 +1,4 @@
-"""What is common to reading written forms aloud: one pass over the text, the forms in order of precedence."""
+"""The base of readers of written forms: one pass over the text, the forms in order of precedence."""
 
 import abc
 import unicodedata
@@ -66,8 +66,8 @@ class Calendar:
 class Reader(abc.ABC):
     """Reads numbers, money, dates, times, units, phone numbers and signs in one language.
 
-    A language gives the words and how they are put together; what is a date or a price, and which of
-    two readings goes first, is here.
+    A language defines the words and their order; dates, prices and the precedence of
+    readings are defined here.
     """
 
     calendar: ClassVar[Calendar]
@@ -144,7 +144,7 @@ class Reader(abc.ABC):
         return f"{spoken} {self.point} {self.digits(decimals)}" if point and decimals else spoken
 
     def span(self, low: str, high: str) -> str:
-        """From one written number to another; those that may be years are read as years."""
+        """A range of written numbers; possible years are read as years."""
         return f"{self._maybe_year(low)} {self.to} {self._maybe_year(high)}"
 
     def _maybe_year(self, text: str) -> str:
@@ -152,7 +152,7 @@ class Reader(abc.ABC):
         return self.year(int(text)) if likely else self.number(text)
 
     def read(self, text: str) -> str:
-        """The text with every written form that is known in words."""
+        """The text with every known written form in words."""
         return self.trace(Traced.of(text)).text
 
     def trace(self, written: Traced, room: Room | None = None) -> Traced:
@@ -334,7 +334,7 @@ class Reader(abc.ABC):
     def _numeral(self, match: Match) -> str | None:
         value = unicodedata.numeric(match.group(), None)
         if value is None:
-            return match.group()  # newer than Python's tables
+            return match.group()  # newer than Python's Unicode tables
         written = f"{value:.4f}".rstrip("0").rstrip(".")
         return f" {self._signed(written)} "
 
@@ -365,7 +365,7 @@ def _any(names: Mapping[str, object]) -> str:
 
 
 def _cased(unit: str) -> str:
-    """A unit of one letter counts only as it is written: 5 g are grams, 5G is a network."""
+    """A unit of one letter is case-sensitive: 5 g are grams, 5G is a network."""
     return f"(?-i:{unit})" if len(unit) == 1 and unit.isalpha() else regex.escape(unit)
 
 

@@ -24,7 +24,7 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "धन्यवाद, यह आख़िरी वाक्य है; अब थोड़ा ठहरिए और एक गिलास पानी पी लीजिए।",
     ),
 }
-"""By language. Written for this purpose; the first half alone will do."""
+"""By language. Written for this purpose; the first half is enough."""
 
 _FALLBACK: Final = "en"
 
@@ -33,7 +33,7 @@ def reading_script(language: str) -> tuple[str, ...]:
     """About forty seconds of sentences to read aloud.
 
     Args:
-        language: BCP-47 tag. Languages without a script of their own get the English one.
+        language: BCP-47 tag. Languages without a script get the English one.
     """
     primary = language.lower().replace("_", "-").partition("-")[0]
     return SCRIPTS.get(primary, SCRIPTS[_FALLBACK])

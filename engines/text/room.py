@@ -1,10 +1,10 @@
-"""How long a text may become on its way to being spoken."""
+"""Limits the growth of a text in the front end."""
 
 from engines.text.errors import TextError
 
 
 class Room:
-    """What one step of the front end may give for all of a text.
+    """The budget of one step of the front end for a whole text.
 
     Args:
         limit: Characters.
@@ -17,10 +17,10 @@ class Room:
         self._left = limit
 
     def take(self, count: int) -> None:
-        """Make a text longer by ``count`` characters.
+        """Use ``count`` characters of the budget.
 
         Raises:
-            TextError: It would be longer than it may be.
+            TextError: The budget is exceeded.
         """
         self._left -= count
         if self._left < 0:

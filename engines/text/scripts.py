@@ -1,4 +1,4 @@
-"""Which language a sentence is in, told by its script."""
+"""Infers the language of a sentence from its script."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
     "Ethiopic": ("am", "ti"),
     "Myanmar": ("my", "shn"),
 }
-"""Languages written in a script, the likeliest first. What is not here is Latin."""
+"""Languages by script, the most likely first. Other scripts count as Latin."""
 
 _WORD: Final = regex.compile(r"[\p{L}\p{M}]+")
 _PATTERNS: Final = {name: regex.compile(rf"\p{{Script={name}}}") for name in SCRIPTS}
@@ -57,7 +57,7 @@ def language_of(sentence: str, languages: tuple[str, ...], fallback: str | None 
 
 
 def readable(sentence: str, languages: Iterable[str]) -> bool:
-    """Whether one of the languages is written in the script of a sentence; Latin letters everybody reads."""
+    """Whether one of the languages is written in the script of a sentence; Latin letters always are."""
     script = _script_of(sentence) or _LATIN
     return script == _LATIN or any(primary(tag) in SCRIPTS[script] for tag in languages)
 
@@ -68,7 +68,7 @@ def primary(tag: str) -> str:
 
 
 def _script_of(sentence: str) -> str | None:
-    """The script that tells the language of a sentence; ``None`` where it has no letters."""
+    """The script that decides the language of a sentence; ``None`` without letters."""
     words = Counter(_script(word) for word in _WORD.findall(sentence))
     others = Counter({script: count for script, count in words.items() if script != _LATIN})
     if others:

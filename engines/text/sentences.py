@@ -1,4 +1,4 @@
-"""Sentences of English, Hindi and languages with like punctuation.
+"""Splits English, Hindi and languages with similar punctuation into sentences.
 
 Own rules: of the libraries, pysbd is not maintained, and sentencex splits after डॉ., रु. and प्रो.; these
 rules are checked by a set of cases that is kept with the tests.

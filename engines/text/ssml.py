@@ -1,7 +1,7 @@
 """A safe subset of SSML: ``speak``, ``p``, ``s``, ``break``, ``prosody rate``, ``say-as``, ``sub``, ``phoneme``.
 
 After the W3C's Speech Synthesis Markup Language 1.1. Engines never see markup. Documents with a
-declaration of types or entities are refused, as is everything that is not named here.
+document type or entity declaration are refused, as is everything that is not listed here.
 """
 
 import re
@@ -89,7 +89,7 @@ class _Scope:
 
 
 def is_ssml(text: str) -> bool:
-    """Whether the text is meant as SSML."""
+    """Whether the text is SSML."""
     return text.lstrip("\ufeff \t\r\n").startswith(("<speak", "<?xml", "<!DOCTYPE"))
 
 
@@ -97,7 +97,7 @@ def parse(text: str) -> list[Run]:
     """The runs of an SSML document, in order.
 
     Raises:
-        TextError: It is malformed, or holds what is not in the subset; with the line.
+        TextError: It is malformed, or has something outside the subset; with the line.
     """
     return _Parser().parse(text.lstrip("\ufeff \t\r\n"))
 

@@ -1,4 +1,4 @@
-"""The engine: eSpeak NG, in as many worker processes as it may use."""
+"""The engine: eSpeak NG in a pool of worker processes."""
 
 import asyncio
 import contextlib
@@ -43,9 +43,9 @@ MAX_CHARS: Final = 1_000
 MAX_SPEAKING_SECONDS: Final = 10.0
 """Seconds for one utterance; the longest takes 0.1 s on an idle core."""
 ENGLISH: Final = "en-us"
-"""What is spoken to be compared with recordings in a language that is unknown."""
+"""Language of the comparison with recordings of unknown language."""
 _MODEL: Final = "espeak-adaptation/1"
-"""Changes with whatever makes the numbers of a prepared voice mean something else."""
+"""Version of the method: changes with the meaning of a prepared voice's numbers."""
 _LOADER: Final = "espeakng_loader"
 _DATA: Final = "espeak-ng-data"
 _LIBRARIES: Final = ("libespeak-ng.so", "libespeak-ng.dylib", "espeak-ng.dll")
@@ -106,7 +106,7 @@ class EspeakEngine:
 
     @property
     def license(self) -> str:
-        """The library's, which runs in processes of its own."""
+        """The library's, which runs in separate processes."""
         return "GPL-3.0-or-later"
 
     @property
@@ -119,7 +119,7 @@ class EspeakEngine:
         return self._catalogue.voices
 
     def casting(self, voice: str, language: str) -> EspeakVoice:
-        """Which of the library's voices speaks, and how, without a voice made from recordings.
+        """The library's voice and parameters for an utterance without a prepared voice.
 
         Raises:
             UnsupportedUtterance: There is no such voice or language.
@@ -127,7 +127,7 @@ class EspeakEngine:
         return self._catalogue.cast(voice, language)
 
     async def load(self) -> None:
-        """Start the workers; each speaks before it counts.
+        """Start the workers; each must speak once to be ready.
 
         Raises:
             EngineUnavailable: The library is not installed, or a worker does not speak.
@@ -141,7 +141,7 @@ class EspeakEngine:
             self._pool = pool
 
     async def close(self) -> None:
-        """End the workers; what they were speaking ends with ``EngineUnavailable``."""
+        """Stop the workers; their utterances end with ``EngineUnavailable``."""
         async with self._changing:
             pool, self._pool = self._pool, None
             if pool is not None:
@@ -189,7 +189,7 @@ class EspeakEngine:
 
     @property
     def voice_model(self) -> str:
-        """The method's version and that of eSpeak NG, whose voice is what is adapted."""
+        """The versions of the method and of eSpeak NG."""
         try:
             version = importlib.metadata.version(_LOADER.replace("_", "-"))
         except importlib.metadata.PackageNotFoundError:
@@ -197,7 +197,7 @@ class EspeakEngine:
         return f"{_MODEL} ({_LOADER} {'.'.join(version.split('.')[:2])})"
 
     async def prepare_voice(self, samples: Sequence[ReferenceSample]) -> VoiceEmbeddingRef:
-        """Learn in what a speaker differs from eSpeak NG; one preparation at a time, beside speech.
+        """Learn a speaker's difference from eSpeak NG; one preparation at a time, concurrently with speech.
 
         Raises:
             UnsupportedUtterance: The samples cannot be used; the message says why.
@@ -269,7 +269,7 @@ class EspeakEngine:
 
     @cached_property
     def _folder(self) -> Path | None:
-        """Where the wheel put library and data; found without importing it."""
+        """The folder of the wheel's library and data, found without importing it."""
         spec = importlib.util.find_spec(_LOADER)
         return Path(spec.origin).parent if spec and spec.origin else None
 
@@ -277,7 +277,7 @@ class EspeakEngine:
 def speakable(text: str) -> str:
     """``text`` with each control character and lone surrogate as a space, its length unchanged.
 
-    eSpeak NG takes U+0001 for the start of a command, and U+0000 for the end.
+    eSpeak NG interprets U+0001 as the start of a command, and U+0000 as the end of the text.
     """
     return text.translate(_UNSPEAKABLE)
 

@@ -15,7 +15,7 @@ from engines.contract import UnsupportedUtterance, Voice
 from engines.espeak.characters import CHARACTERS, Character
 
 _USUAL_PRIORITY: Final = 5
-"""What eSpeak NG takes for a ``language`` line without a number; lower is preferred."""
+"""eSpeak NG's priority of a ``language`` line without a number; lower is preferred."""
 _GENDERS: Final = frozenset({"female", "male", "neutral"})
 
 
@@ -25,9 +25,9 @@ class LanguageFile:
 
     Attributes:
         path: Relative to ``lang``, with ``/``; what the library loads.
-        name: For people.
+        name: For display.
         tags: Language tags in lower case with their priority, the file's own first.
-        gender: Where the file says one.
+        gender: If the file has one.
         dictionary: Without ``<dictionary>_dict`` in the data the voice is silent.
     """
 
@@ -45,10 +45,10 @@ class LanguageFile:
 
 @dataclass(frozen=True, slots=True)
 class EspeakVoice:
-    """Which eSpeak NG voice speaks, and how.
+    """An eSpeak NG voice and its parameters.
 
     Attributes:
-        voice: What ``espeak_SetVoiceByName`` takes.
+        voice: Argument of ``espeak_SetVoiceByName``.
         pitch: 0 to 99.
         pitch_range: 0 to 99.
     """
@@ -92,11 +92,11 @@ class Catalogue:
         return tuple(sorted(self._by_tag))
 
     def cast(self, voice: str, language: str) -> EspeakVoice:
-        """Find who speaks.
+        """Find the voice of a request.
 
         Args:
-            voice: A character, a language voice, or ``<language voice>+<variant>``; without regard to case.
-            language: BCP-47 tag; only characters need it. A region that there is no voice for falls back
+            voice: A character, a language voice, or ``<language voice>+<variant>``; case-insensitive.
+            language: BCP-47 tag; only characters need it. A region without a voice falls back
                 to the language.
 
         Raises:
@@ -113,7 +113,7 @@ class Catalogue:
         return EspeakVoice(f"{file.path}+{overlay}" if plus else file.path)
 
     def speaker_of(self, language: str) -> str:
-        """The voice preferred for a language, without a variant: what ``espeak_SetVoiceByName`` takes.
+        """The preferred voice of a language, without a variant, for ``espeak_SetVoiceByName``.
 
         Raises:
             UnsupportedUtterance: There is no such language.

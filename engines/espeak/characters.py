@@ -13,7 +13,7 @@ class Character:
     """A voice without a language of its own.
 
     Attributes:
-        id: What a request names.
+        id: The name in requests.
         gender: ``female``, ``male`` or ``neutral``.
         variant: A file in ``voices/!v``.
         pitch: 0 to 99; 50 is the variant's own.

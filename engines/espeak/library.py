@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     _Events: TypeAlias = "_Pointer[Event]"
 
 Sink: TypeAlias = Callable[[bytes], bool]
-"""Takes the next PCM; true asks the library to stop."""
+"""Receives the next PCM; returning true stops the library."""
 
 _OUTPUT_SYNCHRONOUS: Final = 2
 _INITIALIZE_PHONEME_EVENTS: Final = 0x0001
@@ -111,7 +111,7 @@ class Espeak:
         """Speak, handing each piece of PCM to ``sink``, until the end or until ``sink`` says stop.
 
         Raises:
-            LibraryError: The library knows no such voice or fails.
+            LibraryError: The library has no such voice, or fails.
         """
         if request.voice != self._voice:
             self._voice = ""

@@ -1,4 +1,4 @@
-"""The worker processes of one engine, lent to one batch at a time."""
+"""The pool of an engine's worker processes, each lent to one batch at a time."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ class WorkerPlace:
             return self.worker
 
     async def settle(self) -> None:
-        """Make it fit to be lent again: stop what nobody waits for, replace a lost worker."""
+        """Prepare it for the next batch: stop abandoned speech, replace a lost worker."""
         if self.worker is not None and self.worker.alive and self.worker.busy:
             try:
                 await self.worker.flush()
@@ -63,7 +63,7 @@ class WorkerPlace:
         """End the worker, for good."""
         self._closed = True
         if self.worker is not None:
-            self.worker.kill()  # whoever waits for it stops waiting
+            self.worker.kill()  # its waiters stop waiting
         async with self._lock:
             if self.worker is not None:
                 await self.worker.stop()
@@ -104,7 +104,7 @@ class Pool:
 
     @asynccontextmanager
     async def lend(self, timeout: float) -> AsyncGenerator[WorkerPlace, None]:  # noqa: ASYNC109 - bounds the wait alone, not what follows
-        """A place of one's own; its worker may be left speaking.
+        """Lend a place exclusively; its worker may be left speaking.
 
         Args:
             timeout: Seconds to wait for one.
@@ -128,7 +128,7 @@ class Pool:
         await asyncio.gather(*self._settling)
 
     def _give_back(self, place: WorkerPlace) -> None:
-        """Without waiting: whoever gives back may be being cancelled."""
+        """Without waiting: the caller may be being cancelled."""
         if place.worker is not None and place.worker.alive and not place.worker.busy:
             self._idle.put_nowait(place)
             return

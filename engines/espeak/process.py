@@ -22,7 +22,7 @@ from engines.espeak.wire import (
 )
 
 START_SECONDS: Final = 15.0
-"""A start takes 0.05 s; this is for a machine on its knees."""
+"""A start takes 0.05 s; this is for an overloaded machine."""
 STOP_SECONDS: Final = 2.0
 FLUSH_SECONDS: Final = 1.0
 HIGH_WATER: Final = 1 << 20
@@ -34,7 +34,7 @@ _PROGRAM: Final = (
 
 
 class WorkerLost(Exception):  # noqa: N818 - named for what happened
-    """The worker ended, or stopped making sense."""
+    """The worker ended, or broke the protocol."""
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
@@ -104,11 +104,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     @property
     def busy(self) -> bool:
-        """Whether it still works on requests that nobody waited for."""
+        """Whether it still works on abandoned requests."""
         return self._outstanding > 0
 
     def speak(self, request: Request) -> int:
-        """Queue a request; gives the id its frames carry."""
+        """Queue a request; returns the id of its frames."""
         self._last_id += 1
         self._outstanding += 1
         self._send(pack_frame(MessageKind.SPEAK, self._last_id, request.pack()))
@@ -122,7 +122,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """The next frame.
 
         Raises:
-            WorkerLost: It ended, and all that it had said has been received.
+            WorkerLost: It ended, and all of its output has been received.
             TimeoutError: Nothing came within ``timeout`` seconds; try again, or kill it.
         """
         if not self._frames:
@@ -211,14 +211,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             reading.resume_reading()
         self._paused = paused
 
-    # What the event loop calls.
+    # Callbacks of the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The process runs."""
+        """The process has started."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """It said something."""
+        """It wrote output."""
         if self._lost or fd != _STDOUT:
             return
         self._buffer += data

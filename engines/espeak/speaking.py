@@ -1,4 +1,4 @@
-"""Speaking a batch on one worker, and what is done when the worker is lost on the way."""
+"""Speaks a batch on one worker, and recovers if the worker is lost."""
 
 import asyncio
 from collections import deque
@@ -28,7 +28,7 @@ from engines.espeak.wire import Frame, MessageKind, Request, unpack_marks
 REQUESTS_AHEAD: Final = 8
 """Requests sent before their turn, so that the worker never waits for the next one."""
 POLL_SECONDS: Final = 0.05
-"""Seconds between two looks at ``abandoned`` while a worker is silent."""
+"""Seconds between checks of ``abandoned`` while a worker is silent."""
 NO_PCM: Final[Pcm] = np.zeros(0, np.int16)
 
 
@@ -59,8 +59,8 @@ class Job:
 async def speak(place: WorkerPlace, jobs: Iterable[Job], limit: float) -> AsyncGenerator[Streamed, None]:
     """Speak ``jobs`` in order.
 
-    A worker that is lost takes the utterance it was speaking with it, unless nothing of that was heard:
-    then it is tried once more, as the worker may have been lost before. The others go to a new worker.
+    A lost worker fails the utterance that it was speaking, unless none of it was heard:
+    then it is retried once, as the worker may have been lost earlier. The others go to a new worker.
 
     Args:
         place: Where the worker is.
@@ -93,7 +93,7 @@ async def speak(place: WorkerPlace, jobs: Iterable[Job], limit: float) -> AsyncG
 
 
 async def render(place: WorkerPlace, requests: Sequence[Request], limit: float) -> list[Pcm]:
-    """What eSpeak NG says to requests.
+    """The speech of eSpeak NG for requests.
 
     Args:
         place: Where the worker is.
@@ -150,7 +150,7 @@ def _send_ahead(worker: WorkerProcess, pending: deque[Job], sent: deque[Job]) ->
 
 
 async def _next(worker: WorkerProcess, job: Job, limit: float) -> Frame:
-    """The next frame, after looking whether anybody still wants it, and again while none comes."""
+    """The next frame, checking before and while waiting whether it is still wanted."""
     clock = asyncio.get_running_loop().time
     while True:
         if not job.stopping and job.utterance.abandoned():

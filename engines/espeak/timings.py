@@ -1,4 +1,4 @@
-"""Word timings from what eSpeak NG says about words."""
+"""Word timings from eSpeak NG's word events."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What the engine and its worker process say to each other, as bytes on two pipes.
+"""The protocol between the engine and its worker process, on two pipes.
 
 A frame is a header (kind, request id, length of the payload) and its payload, little-endian::
 
@@ -7,7 +7,7 @@ A frame is a header (kind, request id, length of the payload) and its payload, l
                         PCM(id)*  WORDS(id)?  DONE(id) | ABORTED(id) | REFUSED(id)
                         and FLUSHED(id) for each FLUSH
 
-Used in the worker too, so it imports the standard library alone.
+Used in the worker too, so it imports only the standard library.
 """
 
 import struct
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 HEADER: Final = struct.Struct("<BII")
 MAX_PAYLOAD: Final = 1 << 20
-"""Bytes in a payload; a longer one means that the other side has lost its mind."""
+"""Bytes in a payload; a longer one means that the other side is broken."""
 
 _SPEAK: Final = struct.Struct("<HBB?H")
 _READY: Final = struct.Struct("<I")
@@ -26,14 +26,14 @@ _MARK: Final = struct.Struct("<IIII")
 
 
 class MessageKind(IntEnum):
-    """What a frame says."""
+    """The type of a frame."""
 
     SPEAK = 1
     """Speak the payload's :class:`Request`."""
     ABORT = 2
-    """Nobody wants the speech of this id any more."""
+    """The speech of this id is abandoned."""
     FLUSH = 3
-    """Nobody wants anything up to this id; say FLUSHED when past it."""
+    """Everything up to this id is abandoned; answer FLUSHED when past it."""
     READY = 16
     """The library is loaded and speaks; the payload is the rate and the version."""
     FAILED = 17
@@ -77,7 +77,7 @@ class Mark(NamedTuple):
 
 
 class ProtocolError(Exception):
-    """The bytes are no frame."""
+    """The bytes are not a frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The worker process: reads requests from its standard input, writes speech to its standard output.
 
-It imports the standard library and the binding alone, so that it starts in tens of milliseconds and
+It imports only the standard library and the binding, so that it starts in tens of milliseconds and
 stays small. It ends with its standard input, and on Linux with its parent.
 """
 
@@ -101,7 +101,7 @@ class Worker:
         return request_id in self._aborted or request_id <= self._flushed
 
     def _forget(self, request_id: int) -> None:
-        """Drop aborts of what is over, those that came too late among them."""
+        """Drop aborts of finished requests, including late ones."""
         self._aborted.difference_update([late for late in tuple(self._aborted) if late <= request_id])
 
     def _stopped(self, request_id: int) -> bytes:

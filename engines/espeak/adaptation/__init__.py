@@ -1,4 +1,4 @@
-"""Bringing eSpeak NG's speech nearer to a speaker's, from recordings, without weights.
+"""Adapts eSpeak NG's speech to a speaker, from recordings, without weights.
 
 eSpeak NG speaks at the speaker's pitch; a filter that changes over time moves its spectrum to the
 speaker's. See ``docs/engines/espeak.md``.

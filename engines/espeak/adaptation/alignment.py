@@ -1,4 +1,4 @@
-"""Which frames of two recordings say the same, by dynamic time warping."""
+"""Aligns two recordings by dynamic time warping."""
 
 from itertools import pairwise
 from typing import Final
@@ -13,10 +13,10 @@ CELLS: Final = 6_000_000
 
 
 def align(one: Floats, other: Floats) -> npt.NDArray[np.intp]:
-    """Pairs of frames that belong together, in order; shape ``(pairs, 2)``.
+    """Pairs of matching frames, in order; shape ``(pairs, 2)``.
 
     Args:
-        one: Features, shape ``(frames, features)``; differences of 1 count alike.
+        one: Features, shape ``(frames, features)``; scaled so that differences of 1 count equally.
         other: Features of the other recording.
     """
     step = int(np.ceil(np.sqrt(len(one) * len(other) / CELLS)))
@@ -42,7 +42,7 @@ def _thinned(rows: Floats, step: int) -> Floats:
 
 
 def _warp(one: Floats, other: Floats) -> npt.NDArray[np.intp]:
-    """All pairs on the cheapest way through the matrix of distances, one antidiagonal at a time."""
+    """All pairs on the cheapest path through the distance matrix, one antidiagonal at a time."""
     n, m = len(one), len(other)
     squares = np.square(one).sum(axis=1)[:, None] + np.square(other).sum(axis=1)[None]
     distance = np.sqrt(np.maximum(squares - 2 * (one @ other.T), 0))

@@ -1,8 +1,8 @@
-"""How eSpeak NG is to speak before its spectrum is moved: pitch, liveliness, and size of the speaker.
+"""eSpeak NG's parameters for a speaker: pitch, pitch range and size.
 
 The size is changed by resampling: speech played 5 % faster has 5 % higher formants and pitch, so it is
-spoken 5 % slower first. Measured against voice variants generated for each speaker, this is as near or
-nearer to the speaker, is understood better, and needs no files.
+spoken 5 % slower first. Compared with voice variants generated for each speaker, this is at least as
+close to the speaker, is understood better, and needs no files.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ _HIGHEST: Final = 99
 _RANGES: Final = (25, 80)
 _STRETCHES: Final = (0.95, 1.12)
 _THINNED: Final = 2
-"""Every second frame will do for a median."""
+"""Every second frame is enough for a median."""
 _FINE: Final = 0.02
-"""How far the stretch may leave its rule to get the pitch right, between two steps of eSpeak NG's."""
+"""How far the stretch may deviate to correct the pitch between two of eSpeak NG's steps."""
 
 
 class Base(NamedTuple):
@@ -48,7 +48,7 @@ BASES: Final = (Base("", 185.0, 105.0), Base("+f5", 1_000.0, 225.0))
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What eSpeak NG is asked for.
+    """Parameters for eSpeak NG.
 
     Attributes:
         base: Index in :data:`BASES`.
@@ -82,11 +82,11 @@ class Delivery:
 
 
 Render: TypeAlias = Callable[[Sequence[str], Delivery], Awaitable[Sequence[Pcm]]]
-"""Speaks texts, one language's; gives what eSpeak NG said, not yet played faster."""
+"""Speaks texts of one language; returns eSpeak NG's output, not yet played faster."""
 
 
 async def calibrate(texts: Sequence[str], pitch: float, spread: float, render: Render) -> Delivery:
-    """Find the delivery whose pitch is the speaker's.
+    """Find the delivery with the speaker's pitch.
 
     Args:
         texts: Sentences to try with.
@@ -113,7 +113,7 @@ async def calibrate(texts: Sequence[str], pitch: float, spread: float, render: R
 
 
 def pitch_of(speech: Sequence[Pcm], stretch: float) -> tuple[float, float]:
-    """Median log pitch and spread of eSpeak NG's speech, when it is played ``stretch`` times as fast."""
+    """Median log pitch and spread of eSpeak NG's speech, played ``stretch`` times as fast."""
     tracks = [track(frames_of(to_signal(pcm))[::_THINNED], RATE) for pcm in speech if len(pcm) >= SIZE]
     middle, spread = summary(np.concatenate(tracks))
     return middle + float(np.log(stretch)), spread

@@ -1,4 +1,4 @@
-"""Turning eSpeak NG's speech into the speaker's piece by piece, without a seam."""
+"""Converts eSpeak NG's speech to the speaker's, streaming and without gaps."""
 
 from typing import Final
 
@@ -27,17 +27,17 @@ _MAX_NEPERS: Final = 8.0
 _KNEE: Final = 0.8
 """Share of full scale from which peaks are rounded off instead of cut."""
 _FADE: Final = 128
-"""Samples over which the start fades in: the filter sounds a little before what it filters."""
+"""Samples over which the start fades in: the filter rings slightly before its input."""
 _SHIFTS: Final = SIZE // HOP
 _OVERLAP: Final = (ANALYSIS_WINDOW * SYNTHESIS_WINDOW).reshape(_SHIFTS, HOP).sum(axis=0)
-"""What the windows of all frames over one sample add up to; it repeats with every hop."""
+"""Sum of all frames' windows over one sample; it repeats with every hop."""
 
 
 class SpectralFilter:
     """Moves the spectrum of a signal; samples come out as many as went in, delayed until :meth:`finish`.
 
     Args:
-        manner: How it is moved.
+        manner: How to move it.
     """
 
     def __init__(self, manner: Manner) -> None:
@@ -75,7 +75,7 @@ class SpectralFilter:
         return done
 
     def _overlapped(self, pieces: Floats) -> Floats:
-        """Add up frames; gives the samples that no later frame reaches."""
+        """Add up frames; returns the samples that no later frame reaches."""
         count = len(pieces)
         total = np.zeros((count + _SHIFTS, HOP), np.float32)
         total[:_SHIFTS] = self._tail
@@ -86,7 +86,7 @@ class SpectralFilter:
 
 
 class Transformation:
-    """One utterance on its way from eSpeak NG's PCM to the speaker's.
+    """Converts one utterance from eSpeak NG's PCM to the speaker's.
 
     Args:
         voice: The speaker's.
@@ -119,5 +119,5 @@ class Transformation:
 
 
 def play(pcm: Pcm, stretch: float) -> Floats:
-    """Play what eSpeak NG said ``stretch`` times as fast."""
+    """Play eSpeak NG's output ``stretch`` times as fast."""
     return resampled(to_signal(pcm), RATE * stretch, RATE)

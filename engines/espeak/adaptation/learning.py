@@ -1,4 +1,4 @@
-"""What a speaker differs in from eSpeak NG, learnt from recordings of both."""
+"""Learns the difference between a speaker and eSpeak NG from recordings of both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ from engines.espeak.adaptation.voice import MOST_FRAMES, Manner, with_slopes
 from engines.recordings.spectra import BANDS, CEPSTRA, Analysis, Floats
 
 _USUAL_SPREAD: Final = 200.0
-"""Frames that weigh as much as the belief that a speaker's cepstra vary as eSpeak NG's do."""
+"""Weight, in frames, of the prior that a speaker's cepstra vary like eSpeak NG's."""
 _USUAL_OFFSET: Final = 100.0
-"""Frames that weigh as much as the belief that unvoiced speech differs as voiced speech does."""
+"""Weight, in frames, of the prior that unvoiced speech differs like voiced speech."""
 _SCALES: Final = (0.6, 1.6)
 _DEAF: Final = 12.6
-"""Nepers of power (55 dB) below its strongest band, a recording has nothing more to say."""
+"""Nepers of power (55 dB) below a recording's strongest band at which its spectrum is ignored."""
 _LEVEL_WEIGHT: Final = 0.3
 _SLOPE_WEIGHT: Final = 0.5
-"""How much loudness and slopes count, beside the shape of the spectrum, in what is alike."""
+"""Weight of loudness and slopes, relative to the spectrum's shape, in similarity."""
 
 _EVEN: Final = 1e-3
 """Added to spreads, so that none is 0."""
@@ -33,7 +33,7 @@ recording played backwards, from which two recordings say the same. Of seven spe
 0.54 and more, those that did not 0.50 and less, mostly 0.1 to 0.3."""
 _GAIN_WEIGHT: Final = 4.0
 _APART: Final = 10
-"""Frames to what was before and after."""
+"""Distance in frames of the context before and after."""
 _CONTEXT_WEIGHT: Final = 0.6
 _CERTAINTY: Final = 0.7
 
@@ -54,7 +54,7 @@ class Material:
 
 
 def learn(material: Material) -> Manner:
-    """Everything that the material allows: means and variances, then what frames lack beyond those."""
+    """Learn from the material: means and variances, then the residuals of frames."""
     base = material.base
     own = [_comparable(speech, base) for speech in material.own]
     unvoiced, voiced = _moments(base, own)
@@ -81,7 +81,7 @@ def learn(material: Material) -> Manner:
 
 
 def _comparable(own: Analysis, base: Sequence[Analysis]) -> Analysis:
-    """A recording at eSpeak NG's level, and with its spectrum where the recording has none."""
+    """A recording at eSpeak NG's level, with eSpeak NG's spectrum where the recording has none."""
     usual = np.concatenate([speech.bands[speech.active] for speech in base])
     heard = np.percentile(own.bands[own.active], 95, axis=0)
     top = int(np.flatnonzero(heard > heard.max() - _DEAF)[-1])
@@ -113,7 +113,7 @@ def _pooled(speech: Sequence[Analysis], *, voiced: bool) -> Floats:
 
 
 def _affine(base: Floats, own: Floats) -> tuple[Floats, Floats]:
-    """What gives ``base`` the mean and, as far as there is evidence, the spread of ``own``."""
+    """Scale and offset that give ``base`` the mean and, given the evidence, the spread of ``own``."""
     belief = len(own) / (len(own) + _USUAL_SPREAD)
     ratio = (own.std(axis=0) + _EVEN) / (base.std(axis=0) + _EVEN)
     scale = np.clip(ratio**belief, *_SCALES).astype(np.float32)
@@ -121,9 +121,9 @@ def _affine(base: Floats, own: Floats) -> tuple[Floats, Floats]:
 
 
 def _parallel(manner: Manner, base: Analysis, own: Analysis) -> tuple[Floats, Floats] | None:
-    """Features of frames, and what they lack to be those of a recording that says the same.
+    """Features of frames, and their residuals to a recording of the same words.
 
-    None, when it says something else: what belongs to nothing would make speech a mumble.
+    None if it says something else: wrong pairs would make the speech unintelligible.
     """
     moved = manner.moved(base)
     spoken, given = np.flatnonzero(base.active), np.flatnonzero(own.active)
@@ -139,7 +139,7 @@ def _parallel(manner: Manner, base: Analysis, own: Analysis) -> tuple[Floats, Fl
 
 
 def _cost(one: Floats, other: Floats, path: npt.NDArray[np.intp]) -> float:
-    """How far apart aligned frames are, the mean."""
+    """Mean distance of aligned frames."""
     return float(np.linalg.norm(one[path[:, 0]] - other[path[:, 1]], axis=1).mean()) + _EVEN
 
 
@@ -150,7 +150,7 @@ def _agreement(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> floa
 
 
 def _alike(manner: Manner, base: Sequence[Analysis], own: Sequence[Analysis]) -> tuple[Floats, Floats]:
-    """As :func:`_parallel`, for recordings that say something else: frames that sound alike before and after.
+    """As :func:`_parallel`, for recordings of other words: matches frames that sound alike in context.
 
     Each frame of either is compared with the nearest of the other, so that no frame of the speaker's is
     left out; that is less sure than a transcript, so they lack less than it seems.

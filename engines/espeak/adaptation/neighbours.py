@@ -1,4 +1,4 @@
-"""The nearest of many frames, by brute force: matrix products are quick enough."""
+"""Nearest-neighbour search by brute force: matrix products are fast enough."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""From recordings to a voice."""
+"""Prepares a voice from recordings."""
 
 import asyncio
 import textwrap
@@ -19,9 +19,9 @@ from engines.recordings.spectra import SIZE, Analysis, Floats, analyse
 from engines.text.reading import reading_script
 
 Speak: TypeAlias = Callable[[Sequence[Request]], Awaitable[Sequence[Pcm]]]
-"""Has eSpeak NG speak requests; gives the PCM of each."""
+"""Speaks requests with eSpeak NG; returns the PCM of each."""
 Cast: TypeAlias = Callable[[str | None], str]
-"""The voice file that speaks a language, or an English one."""
+"""Finds the voice file of a language, or an English one."""
 
 _TRIAL_SENTENCES: Final = 2
 _PIECE: Final = 900
@@ -32,14 +32,14 @@ _NOTHING: Final = np.zeros(0, np.int16)
 
 
 async def prepare(samples: Sequence[ReferenceSample], speak: Speak, cast: Cast) -> AdaptedVoice:
-    """Make a voice; what takes long runs in a thread.
+    """Make a voice; slow parts run in a thread.
 
     Recordings with a transcript are compared with eSpeak NG saying the same; the others, and those whose
     transcript turns out to be something else, with its reading of a script.
 
     Args:
         samples: Recordings of one speaker.
-        speak: Has eSpeak NG speak.
+        speak: Speaks with eSpeak NG.
         cast: Finds its voice for a language.
 
     Raises:
@@ -81,14 +81,14 @@ async def prepare(samples: Sequence[ReferenceSample], speak: Speak, cast: Cast) 
 
 
 class _Reading(NamedTuple):
-    """What eSpeak NG is to read, and with which voice file."""
+    """The texts for eSpeak NG to read, and the voice file."""
 
     voice: str
     texts: tuple[str, ...]
 
 
 def _script(language: str | None, cast: Cast) -> _Reading:
-    """The script for a language, in English where it has none of its own."""
+    """The script for a language, or the English one."""
     texts = reading_script(language or "")
     return _Reading(cast(None if texts == reading_script("en") else language), texts)
 
@@ -100,7 +100,7 @@ def _as_long(one: Analysis, other: Analysis) -> bool:
 
 
 def _as_loud(manner: Manner, signal: Floats) -> Manner:
-    """The manner that leaves speech as loud as it was.
+    """The manner that preserves the loudness of speech.
 
     Twice, because the bands of speech that is too soft or too loud were changed as far as they may be.
     """

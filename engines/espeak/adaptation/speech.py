@@ -13,12 +13,12 @@ from engines.espeak.adaptation.voice import AdaptedVoice
 from engines.recordings.spectra import RATE
 
 PIECE: Final = RATE // 2
-"""Samples transformed at once, at least: less costs more for each, more delays the first."""
+"""Least samples transformed at once: fewer cost more each, more delay the first."""
 
 
 @dataclass(slots=True, eq=False)
 class Adapted:
-    """An utterance in such a voice, while it is spoken.
+    """An utterance in an adapted voice, while it is spoken.
 
     Attributes:
         voice: The voice.
@@ -55,7 +55,7 @@ class Adapted:
         return whole
 
     def timed(self, speech: Speech) -> Speech:
-        """The outcome, with the times of the words when it is played."""
+        """The outcome, with word times as played."""
         stretch = self.voice.delivery.stretch
         words = tuple(replace(w, start=w.start / stretch, end=w.end / stretch) for w in speech.words)
         return replace(speech, words=words)
@@ -64,7 +64,7 @@ class Adapted:
 async def transformed(
     items: AsyncIterable[Streamed], adapted: Mapping[int, Adapted]
 ) -> AsyncGenerator[Streamed, None]:
-    """What is spoken, with the utterances in ``adapted``, by their index, in their voices."""
+    """The speech of a batch, with the utterances in ``adapted`` (by index) in their voices."""
     async for index, item in items:
         mine = adapted.get(index)
         if mine is None:

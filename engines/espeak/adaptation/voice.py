@@ -1,4 +1,4 @@
-"""A prepared voice: how eSpeak NG is to speak, and how its spectrum is to be moved."""
+"""A prepared voice: eSpeak NG's parameters, and the change of its spectrum."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,27 +21,27 @@ _SLOPE: Final = 3
 _FEATURES: Final = 2 * CEPSTRA
 _SMOOTHING: Final = 1
 _PULL: Final = 0.5
-"""How far a frame is drawn towards what it resembles, before it gets what that lacked."""
+"""How far a frame is drawn towards its neighbours, before their residual is added."""
 _FADE: Final = 3.0
 """Nepers further down than speech goes, to where a frame still is changed."""
 _SCALE: Final = 100.0
-"""What eSpeak NG's pitch and range stay below."""
+"""Upper bound of eSpeak NG's pitch and range."""
 _LARGEST: Final = 1e4
-"""Of all numbers; none that makes sense comes near it."""
+"""Bound of all numbers, far beyond any sensible value."""
 _OCTAVE: Final = 2.0
 _NONE: Final[Floats] = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Manner:
-    """How eSpeak NG's cepstra become the speaker's.
+    """The change from eSpeak NG's cepstra to the speaker's.
 
     Attributes:
         scale: Of unvoiced and of voiced frames, shape ``(2, CEPSTRA)``.
         offset: Added after that, shape ``(2, CEPSTRA)``.
-        weights: What features are multiplied by to be compared, shape ``(2 * CEPSTRA,)``.
+        weights: Factors of features in comparisons, shape ``(2 * CEPSTRA,)``.
         places: Weighted features of moved frames, shape ``(frames, 2 * CEPSTRA)``; may be none.
-        values: What those frames still lack, shape ``(frames, CEPSTRA)``.
+        values: The residuals of those frames, shape ``(frames, CEPSTRA)``.
         loud: Level of eSpeak NG's loudest frames, see ``Analysis.loud``.
     """
 
@@ -66,10 +66,10 @@ class Manner:
 
 @dataclass(frozen=True, eq=False)
 class AdaptedVoice:
-    """Everything that is needed to speak in a voice.
+    """A voice that eSpeak NG can speak in.
 
     Attributes:
-        delivery: What eSpeak NG is asked for.
+        delivery: Parameters for eSpeak NG.
         manner: How its spectrum is moved.
     """
 
@@ -101,10 +101,10 @@ class AdaptedVoice:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Floats]) -> "AdaptedVoice":
-        """Read what :meth:`to_tensors` gave.
+        """Read the result of :meth:`to_tensors`.
 
         Raises:
-            UnsupportedUtterance: Something is missing, or is not what it should be.
+            UnsupportedUtterance: Something is missing or invalid.
         """
         frames = min(len(tensors.get("places", _NONE)), MOST_FRAMES)
         shapes = {
@@ -158,7 +158,7 @@ class Mover:
             self._neighbours = Neighbours(manner.places, values.astype(np.float32, copy=False))
 
     def change(self, speech: Analysis) -> Floats:
-        """What is added to each frame's cepstra to make it the speaker's; nothing in pauses."""
+        """The change of each frame's cepstra to the speaker's; zero in pauses."""
         moved = self._manner.moved(speech)
         change = moved - speech.cepstra
         if self._neighbours is not None:

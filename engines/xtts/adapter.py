@@ -40,15 +40,15 @@ SPEED_RANGE: Final = (0.7, 1.5)
 """Rates at which stretched latents still sound like the voice; beyond it the server changes the tempo."""
 
 SLOTS: Final = 8
-"""Utterances that the engine is handed at once while it is not known where it runs."""
+"""Concurrent utterances before the device is known."""
 
 USUAL_LANGUAGES: Final = (
     "en", "es", "fr", "de", "it", "pt", "pl", "tr", "ru", "nl", "cs", "ar", "zh-cn", "hu", "ko", "ja", "hi",
 )  # fmt: skip
-"""Those of XTTS-v2, while the model's own configuration cannot be read."""
+"""Languages of XTTS-v2, used while the model's own configuration cannot be read."""
 
 TAKEN: Final = 2_300_000_000
-"""Bytes that torch, coqui-tts and the sentences in the slots take beside the weights, at the most."""
+"""Most bytes that torch, coqui-tts and the sentences in the slots take beside the weights."""
 
 
 class XttsEngine:
@@ -84,7 +84,7 @@ class XttsEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Clones and streams. What it says depends on chance, unless a seed is given."""
+        """Clones and streams. Not deterministic without a seed."""
         return Capabilities(
             speed_range=SPEED_RANGE,
             max_chars=MAX_CHARS,
@@ -99,7 +99,7 @@ class XttsEngine:
 
     @property
     def license_notice(self) -> str:
-        """What it restricts."""
+        """The restriction of the licence."""
         return (
             "The Coqui Public Model License, under which XTTS-v2 and its fine-tunes are published, allows "
             "non-commercial use only, of the model and of its speech."
@@ -128,7 +128,7 @@ class XttsEngine:
         """Load the model, in a thread.
 
         Raises:
-            EngineUnavailable: coqui-tts is not installed, or the files are not as they should be.
+            EngineUnavailable: coqui-tts is not installed, or a file is invalid.
         """
         async with self._changing:
             if self._model is None:
@@ -148,7 +148,7 @@ class XttsEngine:
         return XttsModel.load(self._folder, self._options, device=self._config.device, name=self.voice_model)
 
     async def warm_up(self) -> None:
-        """Compile what is compiled when it is first used, so that nobody's first sentence waits for it.
+        """Compile what is compiled on first use, so that no client's first sentence waits for it.
 
         Raises:
             EngineUnavailable: It cannot speak.
@@ -157,7 +157,7 @@ class XttsEngine:
             await asyncio.to_thread(self._model.warm_up)
 
     async def close(self) -> None:
-        """End what is spoken, and give the model up."""
+        """Stop speaking, and unload the model."""
         async with self._changing:
             model, self._model = self._model, None
             if model is not None:
@@ -183,7 +183,7 @@ class XttsEngine:
 
         def emitter(index: int) -> Callable[[Pcm | Outcome], None]:
             def emit(item: Pcm | Outcome) -> None:
-                with contextlib.suppress(RuntimeError):  # the loop is gone, and so is whoever listened
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and so have the readers
                     loop.call_soon_threadsafe(said.put_nowait, (index, item))
 
             return emit
@@ -226,7 +226,7 @@ class XttsEngine:
                 left = True
 
     def forget_voice(self, voice: str) -> None:
-        """Give up what is kept of a prepared voice."""
+        """Remove cached data of a prepared voice."""
         if self._model is not None:
             self._model.forget(voice)
 

@@ -26,7 +26,7 @@ LATENTS: Final = 32
 """Vectors that a voice is for the transformer; coqui-tts' ``GPT`` has the number in its code."""
 
 _MAPPED: Final = "gpt.h."
-"""The transformer's blocks: most of the weights, which a decoder brings into a form of its own."""
+"""The transformer's blocks: most of the weights, which a decoder converts into its own format."""
 
 _VOCODER: Final = "hifigan_decoder.waveform_decoder."
 _SPEAKER: Final = "hifigan_decoder.speaker_encoder."
@@ -40,7 +40,7 @@ _SPEAKER_AUDIO: Final = {
     "preemphasis": 0.97,
     "num_mels": 64,
 }
-"""What the speaker encoder hears, as coqui-tts' ``HifiDecoder`` has it."""
+"""The speaker encoder's input, as in coqui-tts' ``HifiDecoder``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +99,9 @@ class Checkpoint:
             when they are used: take copies of them, or keep the file.
         hifi: ``TTS.tts.layers.xtts.hifigan_decoder.HifiDecoder``: vocoder, with weight norm, and speaker
             encoder.
-        mel_stats: What mel bands are divided by, shape ``(80,)``.
+        mel_stats: Divisors of the mel bands, shape ``(80,)``.
         tokenizer: ``TTS.tts.layers.xtts.tokenizer.VoiceBpeTokenizer``.
-        settings: How it is meant to speak.
+        settings: Its generation defaults.
     """
 
     shape: Shape
@@ -272,7 +272,7 @@ def _hifi(shape: Shape, arguments: Arguments, state: State, path: Path) -> Any: 
 
 
 def _check_vocabulary(state: State, shape: Shape, path: Path, vocabulary: Path) -> None:
-    """See that weights and vocabulary are of one model, which are often mixed up."""
+    """Check that weights and vocabulary belong to one model; they are often mixed up."""
     embedding = state.get("gpt.text_embedding.weight")
     if embedding is not None and embedding.shape[0] != shape.text_tokens:
         raise unreadable(
@@ -282,7 +282,7 @@ def _check_vocabulary(state: State, shape: Shape, path: Path, vocabulary: Path) 
 
 
 def _check(state: State, modules: dict[str, nn.Module], path: Path) -> None:
-    """See that every weight is there, in its shape, and no other."""
+    """Check that exactly the expected weights are present, with their shapes."""
     wanted = {"mel_stats": torch.Size([80])}
     for prefix, module in modules.items():
         wanted |= {f"{prefix}{name}": tensor.shape for name, tensor in module.state_dict().items()}
@@ -302,7 +302,7 @@ def _check(state: State, modules: dict[str, nn.Module], path: Path) -> None:
 
 
 def _fill(module: nn.Module, state: State, prefix: str) -> None:
-    """Give a module its weights, as they are for inference.
+    """Load a module's weights, for inference.
 
     All but the transformer's blocks are copied, so that little depends on the file from here on.
     """

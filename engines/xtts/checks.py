@@ -1,6 +1,6 @@
-"""Watching a sentence while it is decoded, and judging it at its end.
+"""Monitors a sentence while it is decoded, and judges it at its end.
 
-XTTS samples its audio tokens, and sometimes never finds the end, goes round in a loop, or stops at once. For
+XTTS samples its audio tokens, and sometimes misses the end, repeats itself in a loop, or stops at once. For
 each sentence::
 
     watch = Watch(text)
@@ -34,7 +34,7 @@ MAX_TOKENS: Final = 602
 """Audio tokens of one sentence, at most: the positions that XTTS-v2 was trained with (28.0 s)."""
 
 LONGEST_PATTERN: Final = 86
-"""Tokens of a pattern that is looked for, at most: 4 s, the length of a short sentence."""
+"""Longest pattern that is detected, in tokens: 4 s, the length of a short sentence."""
 
 LOOP: Final = 43
 """Tokens that repeat what came one pattern earlier, each the very same, before it is a loop: 2 s. The longest
@@ -55,7 +55,7 @@ class Watch:
     """Watches the audio tokens of one sentence, each in constant time (some 10 µs).
 
     Args:
-        text: What is said, as the model gets it. Its script decides how fast it can be said.
+        text: The model's input. Its script decides how fast it can be spoken.
         limit: Tokens the model may give.
     """
 
@@ -92,7 +92,7 @@ class Watch:
         """The next audio token; the stop token is none.
 
         Returns:
-            Why decoding must end here; ``None`` while it may go on.
+            Why decoding must end here; ``None`` to continue.
         """
         if self._ending is not None:
             return self._ending
@@ -106,7 +106,7 @@ class Watch:
         return self._ending
 
     def verdict(self) -> "Verdict":
-        """What the tokens so far were, when no more come."""
+        """The verdict at the end of the tokens."""
         findings = () if self._ending is None else (self._ending,)
         if self._length < self._least:
             findings = (*findings, SpeechFinding.EARLY_STOP)
@@ -139,11 +139,11 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a sentence was.
+    """The judgement of a sentence.
 
     Attributes:
-        findings: What is wrong with it, each once.
-        keep: Tokens from the start that are worth hearing. After a loop, the pattern is kept once; after a
+        findings: Its defects, each once.
+        keep: Number of tokens from the start to keep. After a loop, the pattern is kept once; after a
             runaway, what a slow reader needs, since tokens do not tell where the text ended.
     """
 
@@ -151,7 +151,7 @@ class Verdict:
     keep: int = 0
 
     def heard(self, sound: Sound) -> "Verdict":
-        """The verdict with what its samples show."""
+        """The verdict, with findings from the samples."""
         return replace(self, findings=tuple(dict.fromkeys((*self.findings, *sound.findings))))
 
     @property
@@ -161,7 +161,7 @@ class Verdict:
 
     @property
     def badness(self) -> int:
-        """0 when nothing is wrong; of two tries the one with less is the better."""
+        """0 without findings; of two tries, the lower one is better."""
         return badness(self.findings)
 
 
@@ -185,7 +185,7 @@ class _Sampling(Protocol):
 SamplingT = TypeVar("SamplingT", bound=_Sampling)
 
 CALMER: Final = 0.8
-"""What each retry's temperature and ``top_p`` are multiplied by: unlikely tokens are what leads astray."""
+"""Factor of temperature and ``top_p`` in each retry: unlikely tokens cause most defects."""
 
 CALMEST: Final = 0.3
 """The temperature, and ``top_p``, that a retry does not go below: less is nearly greedy, and loops."""
@@ -196,7 +196,7 @@ def safer(
 ) -> SamplingT:
     """The settings of a retry; the same for the same request, so that a seeded one stays repeatable.
 
-    A greedy decoder gives the same again whatever the seed: its retry draws, calmly, and repeatably too.
+    A greedy decoder is independent of the seed: its retry samples, at a low temperature and repeatably.
 
     Args:
         settings: Of the first try, such as :class:`engines.xtts.sampling.Sampling`.
@@ -230,6 +230,6 @@ def _calmer(value: float, calm: float) -> float:
 
 
 def _derived(seed: int, attempt: int) -> int:
-    """A seed that has nothing to do with ``seed`` but follows from it; positive, in 63 bits."""
+    """A seed derived from ``seed``, statistically independent of it; positive, in 63 bits."""
     digest = hashlib.blake2b(f"{seed}/{attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

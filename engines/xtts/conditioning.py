@@ -1,4 +1,4 @@
-"""What makes the model speak in a voice: the numbers that coqui-tts' ``Xtts.get_conditioning_latents`` gives.
+"""The conditioning of a voice: the results of coqui-tts' ``Xtts.get_conditioning_latents``.
 
 Two halves: the transformer hears the recordings, joined, in pieces of some seconds, and the mean of what it
 made of each is a prompt; the vocoder gets the mean of the speaker embeddings of the recordings.
@@ -23,16 +23,16 @@ RATE: Final = 22_050
 """Hertz of what the transformer hears, whatever the checkpoint."""
 
 MIN_RECORDING_SECONDS: Final = 0.33
-"""Seconds below which a recording, or what is left of the recordings at the end, says nothing of a voice."""
+"""Seconds below which a recording, or what is left of the recordings at the end, is too short to use."""
 
 _SPEAKER_RATE: Final = 16_000
 _LOUDEST: Final = 0.75
-"""Of recordings that are made equally loud."""
+"""Peak of recordings that are normalised in loudness."""
 _FULL_SCALE: Final = 32_768.0
 _LATENTS: Final = "gpt_cond_latent"
 _SPEAKER: Final = "speaker_embedding"
 _LARGEST: Final = 1e4
-"""Of all numbers; none that makes sense comes near it."""
+"""Bound of all numbers, far beyond any sensible value."""
 
 
 def _nobody() -> bool:
@@ -70,10 +70,10 @@ class Conditioning:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.float32]], shape: Shape) -> "Conditioning":
-        """Read what :meth:`to_tensors` gave.
+        """Read the result of :meth:`to_tensors`.
 
         Raises:
-            UnsupportedUtterance: Something is missing, or is not what it should be.
+            UnsupportedUtterance: Something is missing or invalid.
         """
         for name, size in ((_LATENTS, (shape.latents, shape.width)), (_SPEAKER, (shape.speaker,))):
             tensor = tensors.get(name)
@@ -97,11 +97,11 @@ def condition(
         checkpoint: The model; only its encoders are used, and not changed.
         samples: Recordings of one speaker. The transformer hears the first ``settings.gpt_cond_len`` seconds
             of them, joined; the speaker encoder the first ``settings.max_ref_len`` seconds of each.
-        abandoned: Asked between pieces of some seconds.
+        abandoned: Polled between pieces of some seconds.
 
     Raises:
         UnsupportedUtterance: A recording is too short or silent; the message says which.
-        Abandoned: ``abandoned`` said so.
+        Abandoned: ``abandoned`` returned true.
     """
     settings = checkpoint.settings
     if not samples:
@@ -156,7 +156,7 @@ def _speaker(checkpoint: Checkpoint, recording: Tensor, abandoned: Callable[[], 
 
 
 def _prompt(checkpoint: Checkpoint, piece: Tensor, abandoned: Callable[[], bool]) -> Tensor:
-    """What the transformer makes of a piece, shape ``(1, width, 32)``."""
+    """The transformer's output for a piece, shape ``(1, width, 32)``."""
     _go_on(abandoned)
     mel = coqui("tts.models.xtts").wav_to_mel_cloning(
         piece,

@@ -1,4 +1,4 @@
-"""``config.json`` of an XTTS checkpoint: what the model is made of, and how it is meant to speak.
+"""``config.json`` of an XTTS checkpoint: the model's dimensions and generation defaults.
 
 Names and defaults are those of coqui-tts 0.28 (``TTS.tts.configs.xtts_config``); the rest is ignored.
 """
@@ -67,13 +67,13 @@ class Arguments(_Read):
 
 
 class ModelSettings(_Read):
-    """How the model is meant to speak and to be given a voice.
+    """Generation and conditioning defaults of the model.
 
     Attributes:
         temperature: Of sampling.
         length_penalty: Of beam search.
-        repetition_penalty: What logits of tokens that were spoken are divided by.
-        top_k: Likeliest tokens that are sampled from.
+        repetition_penalty: Divisor of the logits of tokens already generated.
+        top_k: Number of most likely tokens to sample from.
         top_p: Probability of the tokens that are sampled from.
         gpt_cond_len: Seconds of recordings that the decoder hears.
         gpt_cond_chunk_len: Seconds that it hears at a time.
@@ -93,7 +93,7 @@ class ModelSettings(_Read):
 
 
 class Configuration(ModelSettings):
-    """All of ``config.json`` that matters.
+    """The relevant parts of ``config.json``.
 
     Attributes:
         model_args: Dimensions of the model.
@@ -105,11 +105,11 @@ class Configuration(ModelSettings):
 
     @property
     def settings(self) -> ModelSettings:
-        """How it is meant to speak."""
+        """The generation defaults."""
         return ModelSettings.model_validate(self.model_dump(include=set(ModelSettings.model_fields)))
 
     def of_voices(self) -> str:
-        """What a voice's conditioning depends on, as text that stays the same."""
+        """The settings that a voice's conditioning depends on, as stable text."""
         left_out = {"languages", "temperature", "length_penalty", "repetition_penalty", "top_k", "top_p"}
         return json.dumps(self.model_dump(mode="json", exclude=left_out), sort_keys=True)
 

@@ -96,12 +96,12 @@ def pack_convolution(
 
 
 def _same(weight: Tensor, dilation: int) -> int:
-    """Padding that keeps the length."""
+    """Padding that preserves the length."""
     return (weight.shape[-1] - 1) * dilation // 2
 
 
 class _Plain:
-    """As torch does it, on any device.
+    """torch's own convolution, on any device.
 
     On a CPU always in float32, of numbers that are rounded to the precision: torch's own bf16 takes 28 times
     as long there.

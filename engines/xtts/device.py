@@ -1,4 +1,4 @@
-"""In which precision the model runs where it runs."""
+"""Chooses the precision for a device."""
 
 from typing import Any, Final
 
@@ -14,14 +14,14 @@ FALLBACKS: Final = {
     Precision.FP16: (Precision.FP16, Precision.FP32),
     Precision.FP32: (Precision.FP32,),
 }
-"""What to try, in order, where a precision differs too much from fp32."""
+"""Fallbacks, in order, if a precision differs too much from fp32."""
 
 
 def decoder_precision(wanted: str, device: torch.device) -> Precision:
     """The precision of the decoder.
 
     Raises:
-        EngineUnavailable: The device cannot do what was asked for.
+        EngineUnavailable: The device does not support the requested precision.
     """
     if wanted == "auto":
         if device.type == "cpu":
@@ -36,14 +36,14 @@ def decoder_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def vocoder_precision(wanted: str, device: torch.device) -> Precision:
-    """The precision of the vocoder; it says itself what it cannot do."""
+    """The precision of the vocoder; the vocoder itself rejects unsupported ones."""
     if wanted != "auto":
         return Precision(wanted)
     return _cpu_floats() if device.type == "cpu" else _accelerator_floats(device)
 
 
 def _cpu_floats() -> Precision:
-    """bf16 where the CPU multiplies it itself: elsewhere it is slower than float32."""
+    """bf16 where the CPU multiplies it natively: elsewhere it is slower than float32."""
     flags: Any = torch.cpu
     native = any(
         getattr(flags, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

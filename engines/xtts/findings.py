@@ -1,4 +1,4 @@
-"""What may be wrong with a spoken sentence."""
+"""Defects of a spoken sentence."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -6,24 +6,24 @@ from typing import Final
 
 
 class SpeechFinding(StrEnum):
-    """A fault that was found, as clients are told it."""
+    """A defect, as reported to clients."""
 
     LENGTH = "length"
     """The model's limit came before the end."""
     RUNAWAY = "runaway"
     """It went on for longer than the text can take."""
     REPETITION = "repetition"
-    """It said the same again and again."""
+    """It repeated itself."""
     EARLY_STOP = "early_stop"
-    """It ended sooner than anybody could have said the text."""
+    """It ended before anyone could have spoken the text."""
     SILENCE = "silence"
     """There is a long silence in it, or at one of its ends."""
     SILENT = "silent"
-    """There is nothing to hear."""
+    """It is inaudible."""
     CLIPPING = "clipping"
-    """It is louder than samples can be."""
+    """Samples are at full scale."""
     BROKEN = "broken"
-    """Some samples are no numbers."""
+    """Some samples are not numbers."""
 
 
 ENDINGS: Final = (SpeechFinding.LENGTH, SpeechFinding.REPETITION, SpeechFinding.RUNAWAY)
@@ -39,9 +39,9 @@ _WEIGHTS: Final = {
     SpeechFinding.BROKEN: 16,
     SpeechFinding.SILENT: 32,
 }
-"""How bad each is beside the others: what is too much can be cut off, what is missing cannot be mended."""
+"""Relative severity: excess can be cut off, but missing speech cannot be repaired."""
 
 
 def badness(findings: Iterable[SpeechFinding]) -> int:
-    """How bad they are together; 0 is none. Of two tries the one with less is the better."""
+    """Total severity; 0 is none. Of two tries, the lower one is better."""
     return sum(_WEIGHTS[finding] for finding in frozenset(findings))

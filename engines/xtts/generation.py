@@ -12,7 +12,7 @@ from engines.xtts.decoder import Decoder, Prefix
 from engines.xtts.sampling import Sampling, SamplingSettings
 
 PLACEHOLDER: Final = 1
-"""The audio token that stock XTTS has in the places of voice and text, and so takes for said already."""
+"""The audio token that stock XTTS has at the positions of voice and text, and so treats as generated."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,9 +23,9 @@ class Row:
         text: Its tokens, without start and stop.
         prefix: Its voice.
         sampling: How its tokens are chosen.
-        watch: Ends it when it has gone wrong; none lets it go on to its limit.
+        watch: Ends it if it is defective; none lets it continue to its limit.
         latents: Called with the latent ``(width,)`` of each token, the last included.
-        tokens: What was chosen so far, the stop token included.
+        tokens: Those chosen so far, including the stop token.
         ended: Whether there will be no more.
         stopped: Whether the model ended it.
     """
@@ -66,11 +66,11 @@ class Generation:
 
     @property
     def free(self) -> int:
-        """How many more may join."""
+        """Number of free slots."""
         return self._capacity - len(self._rows)
 
     def join(self, row: Row) -> None:
-        """Take a row in; its text is read at once.
+        """Add a row; its text is read immediately.
 
         Raises:
             IndexError: There is no slot for it.
@@ -87,7 +87,7 @@ class Generation:
         self._settings = None
 
     def leave(self, row: Row) -> None:
-        """Give up a row's slot; the last row moves there. Nothing happens when it has left."""
+        """Release a row's slot; the last row moves there. Does nothing if the row has left."""
         if row not in self._rows:
             return
         slot, last = self._rows.index(row), len(self._rows) - 1
@@ -107,7 +107,7 @@ class Generation:
 
     @torch.inference_mode()
     def step(self) -> list[Row]:
-        """Choose the next token of every row, and hand out its latent.
+        """Choose the next token of every row, and pass on its latent.
 
         Returns:
             The rows that ended with it; they have left.

@@ -1,4 +1,4 @@
-"""The languages of XTTS-v2: their tags, how long a text may be, and what must be installed to read them."""
+"""The languages of XTTS-v2: their tags, text limits, and required libraries."""
 
 import importlib.util
 import logging
@@ -24,7 +24,7 @@ _SAME: Final = {"zh": _CHINESE, "cmn": _CHINESE}
 
 @dataclass(frozen=True, slots=True)
 class _Library:
-    """What reading a language needs besides coqui-tts.
+    """Libraries that a language needs besides coqui-tts.
 
     Attributes:
         modules: All of them.
@@ -72,9 +72,9 @@ def missing_for(language: str) -> str | None:
 
 
 def available(languages: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``languages`` that can be read with what is installed; the log tells of the others.
+    """Those of ``languages`` whose libraries are installed; the others are logged.
 
-    Imports nothing, so it may be asked before the engine is loaded.
+    Imports nothing, so it can be called before the engine is loaded.
 
     Args:
         languages: BCP-47 tags.

@@ -1,11 +1,11 @@
-"""One sentence's way from the decoder's latents to windows of frames that the vocoder can take.
+"""Turns one sentence's latents into windows of frames for the vocoder.
 
 ::
 
     latents ──× 1/speed──▶ ──× 4──▶ ──× 24000/22050──▶ frames ──▶ windows with context
 
-All of it goes along with the decoder: a frame is made once when nothing that comes later can change it, and a
-window is cut once enough frames are there. Where the windows lie depends on the number of latents alone, not
+All of it keeps pace with the decoder: a frame is made once no later latent can change it, and a
+window is cut once there are enough frames. Where the windows lie depends on the number of latents alone, not
 on when they came, so that the same latents always give the same samples.
 """
 
@@ -19,7 +19,7 @@ FIRST: Final = 16
 """Frames of the first window: 171 ms, so that the first audio needs seven latents."""
 
 GROWTH: Final = 2.0
-"""Each window is so many times as long as the one before."""
+"""Ratio of each window's length to the previous one's."""
 
 LARGEST: Final = 96
 """Frames of a window at most: 1.0 s. Longer ones save less than 2 % of the context that is computed twice."""
@@ -140,7 +140,7 @@ class LatentStream:
         config: Of the vocoder that the windows are for.
         speed: Rate relative to the voice's own. It is the latents that are stretched, not the sound.
         first: Frames of the first window.
-        growth: Each window is so many times as long as the one before.
+        growth: Ratio of each window's length to the previous one's.
         largest: Frames of a window at most; the sentence's last may be longer by the context.
     """
 

@@ -87,7 +87,7 @@ def filled(count: int) -> int:
 
 
 class _Plain:
-    """As torch does it, on any device."""
+    """torch's own product, on any device."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.bias = bias

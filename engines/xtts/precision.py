@@ -1,4 +1,4 @@
-"""In which numbers the weights are held and multiplied."""
+"""Number formats of the weights and their products."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import torch
 
 
 class Precision(StrEnum):
-    """Numbers of the large matrices; what lies between them is float32."""
+    """Number format of the large matrices; everything between them is float32."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -19,11 +19,11 @@ DTYPES: dict[Precision, torch.dtype] = {
     Precision.BF16: torch.bfloat16,
     Precision.FP16: torch.float16,
 }
-"""Types that a precision is one of torch's floating-point types for."""
+"""The torch dtypes of the floating-point precisions."""
 
 
 def has_onednn(precision: Precision) -> bool:
-    """Whether oneDNN multiplies in it on this CPU: bf16 asks for AVX-512, or what came after it."""
+    """Whether oneDNN supports it on this CPU: bf16 needs AVX-512 or later."""
     if not torch.backends.mkldnn.is_available():
         return False
     return precision is not Precision.BF16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public question

@@ -1,4 +1,4 @@
-"""The engine: a base voice speaks, and what it says gets the tone colour of a voice made from recordings.
+"""The engine: a base voice speaks, and its speech is converted to the tone colour of a prepared voice.
 
 torch and coqui-tts are imported when it is loaded.
 """
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MAX_CHARS: Final = 400
 """Half a minute of speech or so."""
 SPEAKERS: Final = 64
-"""Speakers of the base whose tone colour is kept, at most; each is a kilobyte."""
+"""Most speakers of the base whose tone colour is cached; each is a kilobyte."""
 PARTS_AHEAD: Final = 64
 """Parts that the base may speak ahead of the conversion, 200 ms each."""
 _READ: Final = 3
@@ -59,12 +59,12 @@ _COPIES: Final = 2
 _WARM_SECONDS: Final = 2
 _HERTZ: Final = (20.0, 2_000.0)
 _LARGEST: Final = 1e4
-"""Of a tone colour's numbers; none that makes sense comes near it."""
+"""Bound of a tone colour's numbers, far beyond any sensible value."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What a cloned voice's tone colour is, and its pitch in hertz or 0."""
+    """The tone colour of a cloned voice, and its pitch in hertz or 0."""
 
     colour: ToneColour
     pitch: float
@@ -76,10 +76,10 @@ class _Job:
 
     Attributes:
         index: Its place in the batch.
-        utterance: What the base is to say.
+        utterance: The utterance for the base.
         source: The base's tone colour.
         target: The cloned voice's.
-        heard: What the base has said so far.
+        heard: The base's speech so far.
         speech: How the base ended.
     """
 
@@ -142,7 +142,7 @@ class OpenVoiceEngine:
 
     @property
     def voice_model(self) -> str:
-        """OpenVoice V2 and what its files are made of; the base voice may be changed."""
+        """OpenVoice V2 and a fingerprint of its files; independent of the base voice."""
         if self._model is not None:
             return self._model
         with contextlib.suppress(EngineUnavailable):
@@ -180,7 +180,7 @@ class OpenVoiceEngine:
             self._machine = machine
 
     async def close(self) -> None:
-        """Give the weights back and end the base voice."""
+        """Free the weights and close the base voice."""
         async with self._changing:
             machine, self._machine, self._model = self._machine, None, None
             self._sources.clear()
@@ -189,7 +189,7 @@ class OpenVoiceEngine:
                 await asyncio.to_thread(machine.close)
 
     async def warm_up(self) -> None:
-        """Convert some noise: torch compiles its kernels for a processor when they are first used.
+        """Convert some noise: torch compiles its kernels on first use.
 
         Raises:
             EngineUnavailable: The conversion does not work.
@@ -204,11 +204,11 @@ class OpenVoiceEngine:
                     raise EngineUnavailable(heard.message)
 
     def batch_key(self, utterance: Utterance) -> Hashable:
-        """What is converted waits for nothing but what is converted."""
+        """Converted and plain utterances do not share batches."""
         return utterance.prepared is None
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-        """Speak a batch: what the base has said of it is converted together, and handed out piece by piece.
+        """Speak a batch: the base's speech is converted together, and passed on piece by piece.
 
         Raises:
             EngineUnavailable: The engine is not loaded.
@@ -276,7 +276,7 @@ class OpenVoiceEngine:
         return self._machine
 
     async def _job(self, machine: "Machine", index: int, utterance: Utterance) -> _Job | None:
-        """What is to be done for an utterance; ``None``: the base speaks it plainly."""
+        """The conversion of an utterance; ``None`` if the base speaks it unconverted."""
         most = self.capabilities.max_chars
         if len(utterance.text) > most:
             message = f"The text is {len(utterance.text)} characters long; OpenVoice accepts at most {most}."
@@ -306,7 +306,7 @@ class OpenVoiceEngine:
         return _Target(colour, hertz if _HERTZ[0] < hertz < _HERTZ[1] else 0.0)
 
     async def _source(self, machine: "Machine", utterance: Utterance) -> ToneColour:
-        """The tone colour of who speaks ``utterance`` in the base, measured at most once while it is kept."""
+        """The tone colour of the base's speaker of ``utterance``, measured once while it is cached."""
         speaker = self._base.speaker(utterance)
         async with self._measuring:
             colour = self._sources.get(speaker)
@@ -335,7 +335,7 @@ class OpenVoiceEngine:
     async def _spoken(
         self, machine: "Machine", said: Sequence[tuple[int, Utterance]], jobs: dict[int, _Job]
     ) -> AsyncGenerator[Streamed, None]:
-        """What the base says, as it is or converted; while one part is converted, it says the next."""
+        """The base's speech, converted or not; the base speaks on while a part is converted."""
         queue: asyncio.Queue[Streamed | None] = asyncio.Queue(PARTS_AHEAD)
         speaking = asyncio.create_task(self._say(said, queue))
         ready: list[_Job] = []
@@ -368,7 +368,7 @@ class OpenVoiceEngine:
     async def _say(
         self, said: Sequence[tuple[int, Utterance]], queue: asyncio.Queue[Streamed | None]
     ) -> None:
-        """Have the base speak; what becomes of it goes into the queue, and ``None`` at its end."""
+        """Run the base; its outcomes go into the queue, and ``None`` at the end."""
         places = [index for index, _ in said]
         try:
             async with aclosing(self._base.stream([utterance for _, utterance in said])) as items:
@@ -380,7 +380,7 @@ class OpenVoiceEngine:
         await queue.put(None)
 
     async def _converted(self, machine: "Machine", jobs: Sequence[_Job]) -> AsyncGenerator[Streamed, None]:
-        """Convert what was said, and end its utterances."""
+        """Convert the speech, and end its utterances."""
         rows = [
             Row(
                 samples=to_signal(np.concatenate(job.heard)),

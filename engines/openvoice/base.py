@@ -1,4 +1,4 @@
-"""What speaks before the tone colour is converted."""
+"""Base voices: the speech before the tone colour is converted."""
 
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -9,10 +9,10 @@ import numpy.typing as npt
 from engines.contract import Capabilities, Streamed, Utterance, Voice
 
 ToneColour: TypeAlias = npt.NDArray[np.float32]
-"""What the converter knows of a speaker, shape ``(256,)`` in MyShell's checkpoint."""
+"""The converter's representation of a speaker, shape ``(256,)`` in MyShell's checkpoint."""
 
 SAMPLE_RATE: Final = 22_050
-"""Hertz of what a base voice gives and the converter takes: MyShell's ``sampling_rate``."""
+"""Hertz of base voices and the converter: MyShell's ``sampling_rate``."""
 
 
 @runtime_checkable
@@ -31,7 +31,7 @@ class BaseVoice(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Its ``word_timings``, ``speed_range``, ``max_chars`` and ``deterministic`` count, and no other."""
+        """Its ``word_timings``, ``speed_range``, ``max_chars`` and ``deterministic`` count, and no others."""
         ...
 
     @property
@@ -40,15 +40,15 @@ class BaseVoice(Protocol):
         ...
 
     def voices(self) -> Sequence[Voice]:
-        """The voices it has; each speaks plainly when it is asked for by its id or alias."""
+        """Its own voices; each speaks unconverted when it is requested by its id or alias."""
         ...
 
     def voice_near(self, pitch: float, language: str) -> str:
         """The id of the voice that speaks for a cloned one.
 
         Args:
-            pitch: Of the recordings, in hertz; conversion leaves a voice's pitch as it is. 0: not known.
-            language: What is to be spoken.
+            pitch: Of the recordings, in hertz; conversion does not change a voice's pitch. 0: not known.
+            language: Of the utterance.
 
         Raises:
             UnsupportedUtterance: There is no voice for the language.
@@ -56,7 +56,7 @@ class BaseVoice(Protocol):
         ...
 
     def speaker(self, utterance: Utterance) -> Hashable:
-        """Who speaks an utterance, whatever it says: those with equal speakers have one tone colour.
+        """The speaker of an utterance, independent of its text: equal speakers have the same tone colour.
 
         Raises:
             UnsupportedUtterance: There is no such voice or language.
@@ -72,7 +72,7 @@ class BaseVoice(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give everything back. Never raises; safe to repeat."""
+        """Free everything. Never raises; safe to repeat."""
         ...
 
     def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
@@ -86,5 +86,5 @@ class BaseVoice(Protocol):
         ...
 
     async def tone_colour(self, utterance: Utterance) -> ToneColour | None:
-        """The tone colour that was shipped for who speaks an utterance; ``None``: measure it from speech."""
+        """The tone colour that is shipped for an utterance's speaker; ``None``: measure it from speech."""
         ...

@@ -18,18 +18,18 @@ _NORMS: Final = (
     (".parametrizations.weight.original0", ".weight_g"),
     (".parametrizations.weight.original1", ".weight_v"),
 )
-"""Names of a weight's norm and direction: torch's of today, and those that MyShell saved."""
+"""Names of a weight's norm and direction: torch's current ones, and MyShell's."""
 _NAMED: Final = 3
 """Names in a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A converter that is read: float32, on the CPU.
+    """A loaded converter: float32, on the CPU.
 
     Attributes:
         network: coqui-tts's ``OpenVoice``, its weight norms folded.
-        configuration: What it was built by.
+        configuration: Of the network.
     """
 
     network: Any

@@ -1,6 +1,6 @@
 """``config.json`` of MyShell's tone colour converter, and where its files lie.
 
-Names are MyShell's; what only their training needs is passed over.
+Names are MyShell's; keys for training are ignored.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _SAMPLE: Final = 4_096
 
 
 class Data(Section):
-    """``data``: the spectrograms that are taken in."""
+    """``data``: the input spectrograms."""
 
     sampling_rate: int
     filter_length: int = Field(ge=64, le=16_384)
@@ -51,7 +51,7 @@ class Model(Vits):
 
 
 class Configuration(Section):
-    """The parts of ``config.json`` that matter."""
+    """The relevant parts of ``config.json``."""
 
     data: Data
     model: Model
@@ -64,13 +64,13 @@ class Configuration(Section):
 
 
 def converter_folder(path: Path | None) -> Path:
-    """Where the converter's files are: the folder itself, or ``converter`` in it.
+    """The folder of the converter's files: the folder itself, or ``converter`` in it.
 
     Args:
         path: ``model_path`` of the engine's settings.
 
     Raises:
-        EngineUnavailable: There is none; the message says what to put where.
+        EngineUnavailable: There is none; the message says which files to put where.
     """
     if path is None:
         raise EngineUnavailable(
@@ -99,7 +99,7 @@ def read_configuration(folder: Path) -> Configuration:
 
 
 def fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits that change when the model does, and voices have to be made again.
+    """Twelve hexadecimal digits that change with the model; voices are then prepared again.
 
     They are made of the configuration, and of the size and samples of the weights; in milliseconds.
 

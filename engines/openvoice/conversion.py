@@ -1,6 +1,6 @@
-"""The conversion of a tone colour: speech is encoded, its colour taken out, another put in, and decoded.
+"""The conversion of a tone colour: speech is encoded, its colour is replaced, and the result is decoded.
 
-What it computes is what coqui-tts's ``OpenVoice.inference`` does, for many rows together.
+It computes the same as coqui-tts's ``OpenVoice.inference``, for many rows together.
 Method: Qin et al., "OpenVoice" (2023), https://arxiv.org/abs/2312.01479.
 """
 
@@ -21,17 +21,17 @@ from engines.openvoice.row import Row, Samples
 from engines.openvoice.wavenet import WaveNet
 
 LEAST: Final = 4
-"""Frames that are encoded, at least: less is padded with silence."""
+"""Least frames that are encoded; fewer are padded with silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Latent:
-    """Speech that has its new tone colour, before it is decoded.
+    """Speech with its new tone colour, before it is decoded.
 
     Attributes:
         frames: Shape ``(channels, frames)``.
         colour: The new tone colour, shape ``(colours,)``.
-        samples: How long it is to be.
+        samples: Its final length.
     """
 
     frames: Tensor
@@ -62,10 +62,10 @@ class Converter:
     """One checkpoint, ready to convert. Calls may run side by side.
 
     Args:
-        checkpoint: What was read. Its network may be given up afterwards.
+        checkpoint: The loaded checkpoint. Its network can be freed afterwards.
         dtype: Of the decoder, which takes nine tenths of the work; the rest computes in float32 on the CPU.
         device: Where it computes.
-        tau: How much noise the encoder adds; ``None``: as much as MyShell, 0.3.
+        tau: How much noise the encoder adds; ``None``: MyShell's 0.3.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Converter:
         return spectrum[0]
 
     def _noise(self, rows: Sequence[Row], lengths: Sequence[int]) -> Tensor:
-        """Drawn on the CPU, each row's by its own seed: the same on any device and in any company."""
+        """Drawn on the CPU, each row's with its own seed: independent of the device and the batch."""
         drawn = [
             torch.randn(self._channels, length, generator=torch.Generator().manual_seed(row.seed))
             for row, length in zip(rows, lengths, strict=True)
@@ -202,7 +202,7 @@ class Converter:
 
 
 class _Coupling:
-    """One step of the flow: half of the channels are shifted by what the other half says."""
+    """One step of the flow: half of the channels are shifted by a function of the other half."""
 
     def __init__(self, layer: Any, dtype: torch.dtype, device: torch.device) -> None:  # noqa: ANN401 - as above
         self._half: int = layer.half_channels

@@ -48,7 +48,7 @@ class Convolution:
 
 
 class Ends:
-    """Where the rows of a signal end; what is behind is kept at zero, as if nothing but padding were there.
+    """The ends of a signal's rows; everything past them is kept at zero, like padding.
 
     Args:
         lengths: Frames of each row.

@@ -43,7 +43,7 @@ class Decoder:
         device: Where they are.
 
     Attributes:
-        samples_per_frame: How many samples become of a frame.
+        samples_per_frame: Samples of a decoded frame.
         context: Frames to either side that a frame's samples depend on.
     """
 

@@ -1,4 +1,4 @@
-"""In which numbers OpenVoice and its base voices compute, and with how many threads."""
+"""Number formats and threads of OpenVoice and its base voices."""
 
 from typing import Any, Final
 
@@ -9,15 +9,15 @@ from engines.hardware import cores
 from engines.openvoice.options import Precision
 
 MOST_THREADS: Final = 8
-"""CPU threads where nothing is said; a sentence keeps no more busy."""
+"""Most CPU threads by default; a sentence does not use more."""
 _DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def dtype_for(precision: Precision, device: torch.device) -> torch.dtype:
-    """The numbers that a setting means: for ``auto`` bf16 where the device multiplies it itself.
+    """The dtype of a setting: for ``auto``, bf16 where the device multiplies it natively.
 
     Raises:
-        EngineUnavailable: They are not for this device.
+        EngineUnavailable: The device does not support it.
     """
     if precision == "auto":
         return torch.bfloat16 if _multiplies_bf16(device) else torch.float32
@@ -29,7 +29,7 @@ def dtype_for(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def threads_for(threads: int | None) -> int:
-    """CPU threads that a setting means: without one as many as there are cores, eight at most."""
+    """CPU threads of a setting: by default one per core, at most eight."""
     return threads or min(cores(), MOST_THREADS)
 
 

@@ -1,4 +1,4 @@
-"""The base voice that needs no weights: eSpeak NG, in processes of its own."""
+"""The base voice without weights: eSpeak NG, in separate processes."""
 
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from typing import Final
@@ -22,10 +22,10 @@ PITCHES: Final = {
 }
 """Median pitch in hertz of the voices that speak any language, over eight sentences of English and Hindi.
 
-Those that are as high as another one are left out: their tone colour is replaced."""
+Voices with the same pitch as another are left out: their tone colour is replaced anyway."""
 
 USUAL: Final = "alloy"
-"""Who speaks for a voice whose pitch is not known: the one in the middle."""
+"""The voice for an unknown pitch: the one in the middle."""
 
 
 class EmbeddedVoice:
@@ -50,7 +50,7 @@ class EmbeddedVoice:
 
     @property
     def license(self) -> str:
-        """That of eSpeak NG, which runs in processes of its own."""
+        """That of eSpeak NG, which runs in separate processes."""
         return self._espeak.license
 
     def voices(self) -> Sequence[Voice]:
@@ -96,6 +96,6 @@ class EmbeddedVoice:
         return self._espeak.stream(batch)
 
     async def tone_colour(self, utterance: Utterance) -> ToneColour | None:
-        """Nobody ships it: it is measured."""
+        """``None``: it is measured."""
         del utterance
         return None

@@ -1,4 +1,4 @@
-"""A converter at work: where it computes, in which numbers, and in a thread of its own."""
+"""Runs a converter: its device, its number format, and its thread."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ class Converted(NamedTuple):
 
     Attributes:
         row: Its place.
-        heard: Its PCM, or why there is no more.
+        heard: Its PCM, or the error that ends it.
         last: Whether this ends the row.
     """
 
@@ -80,13 +80,13 @@ class Machine:
     async def convert(
         self, rows: Sequence[Row], unwanted: Callable[[int], bool]
     ) -> AsyncGenerator[Converted, None]:
-        """Convert rows together, and hand out what is ready.
+        """Convert rows together, and yield pieces as they are ready.
 
-        Closing the generator stops the work after what is being computed.
+        Closing the generator stops the work after the current computation.
 
         Args:
             rows: What to convert.
-            unwanted: Whether nobody wants a row any more, by its place.
+            unwanted: Whether a row is abandoned, by its place.
         """
         budget, hop = self._budget, self._converter.samples_per_frame
         waiting: list[tuple[int, list[Piece]]] = []
@@ -114,7 +114,7 @@ class Machine:
                 yield converted
 
     def close(self) -> None:
-        """Wait for what is being computed and end the thread; blocks for some tenths of a second."""
+        """Wait for the current computation and end the thread; blocks for some tenths of a second."""
         self._executor.shutdown(wait=True)
 
     def _pieces(self, latent: Latent) -> list[Piece]:
@@ -167,7 +167,7 @@ def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Mac
     """Read the checkpoint and choose where and how to compute; takes seconds, so not on an event loop.
 
     Raises:
-        EngineUnavailable: A file, a library or the device is not there; the message says which.
+        EngineUnavailable: A file, a library or the device is missing; the message says which.
     """
     chosen = choose_device(device)
     dtype = dtype_for(options.precision, chosen)

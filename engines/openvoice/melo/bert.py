@@ -1,7 +1,7 @@
-"""What BERT knows of the words around a phone.
+"""BERT's features of the words around a phone.
 
-MeloTTS's English models are trained on the last hidden layer but two of ``bert-base-uncased``, a download of
-its own. Without it they get zeros, as MeloTTS itself gives them with ``disable_bert``.
+MeloTTS's English models are trained on the last hidden layer but two of ``bert-base-uncased``, a separate
+download. Without it they get zeros, as MeloTTS itself gives them with ``disable_bert``.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from engines.openvoice.melo.network import BERT
 FOLDER: Final = "bert"
 """Beside the weights: ``config.json``, ``vocab.txt`` and ``model.safetensors`` of bert-base-uncased."""
 _UNUSED: Final = 2
-"""Layers behind the one whose output is taken."""
+"""Layers after the one whose output is used."""
 _LONGEST_WORD: Final = 100
 """Characters; BERT takes longer words for unknown."""
 _BEGIN, _END, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
@@ -103,7 +103,7 @@ class Bert:
 
 
 def _load(folder: Path) -> Any:  # noqa: ANN401 - transformers' types do not fit its own use
-    """BERT without the layers that nobody reads."""
+    """BERT without the unused layers."""
     coqui("utils")  # transformers imports torchaudio, which that makes importable
     import transformers  # noqa: PLC0415 - takes seconds, and only those who have a BERT need it
 

@@ -1,4 +1,4 @@
-"""A MeloTTS folder to a network that speaks."""
+"""Loads a MeloTTS folder into a network."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,10 @@ _TRAINING: Final = (
     "sdp.post_flows.",
     "sdp.flows.1.",  # MeloTTS itself leaves it out when it speaks
 )
-"""What only the training needs; it is in every published checkpoint."""
+"""Weights only for training; they are in every published checkpoint."""
 _DIRECTION, _NORM = ".weight_v", ".weight_g"
 _NAMED: Final = 3
-"""Names that a message lists, at most."""
+"""Most names that a message lists."""
 
 
 def load_network(folder: Path, config: MeloConfig) -> Synthesizer:

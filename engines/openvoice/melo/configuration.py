@@ -1,4 +1,4 @@
-"""What a MeloTTS folder's ``config.json`` says."""
+"""``config.json`` of a MeloTTS folder."""
 
 import math
 from pathlib import Path

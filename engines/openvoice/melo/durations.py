@@ -1,4 +1,4 @@
-"""How long each phone is held: two predictors, one that samples and one that does not.
+"""Durations of phones: two predictors, one that samples and one that does not.
 
 The sampling one is VITS's (Kim et al., "Conditional Variational Autoencoder with Adversarial Learning for
 End-to-End Text-to-Speech", 2021): noise goes backwards through a flow of rational-quadratic splines (Durkan

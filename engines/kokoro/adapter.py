@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from engines.kokoro.styles import Styles
 
 SPEED_RANGE: Final = (0.5, 2.0)
-"""What the model renders itself; beyond it the server changes the tempo."""
+"""Speeds that the model itself renders; beyond them the server changes the tempo."""
 MAX_CHARS: Final = 400
 PHRASE: Final = 200
-"""Symbols of a phrase, at most: 12 s of speech. Nearer to the model's 510 it hurries, and memory grows."""
+"""Most symbols of a phrase: 12 s of speech. Closer to the model's 510 it hurries, and memory grows."""
 FIRST_PHRASE: Final = 90
-"""Of the first phrase, where it can be cut: it is heard sooner."""
+"""The same for the first phrase, if it can be cut there, so that audio starts sooner."""
 TAKEN: Final = 230_000_000
 """Bytes that the libraries take beside the weights."""
 THREAD_TAKES: Final = 350_000_000
@@ -54,7 +54,7 @@ WARM_UP: Final = ("en-US", "This is how it sounds, and it sounds well.")
 _NICENESS: Final = 5
 _QUICK, _QUICKER = 1.5, 0.3
 """A symbol has whole frames, one at least, so that quick speech is slower than it was asked for: by 6 % at
-twice the speed, in four voices. From 1.5 on the model is asked for so much more."""
+twice the speed, in four voices. From 1.5 on, the requested speed is raised by this factor."""
 _MODEL_FILE: Final = "model.onnx"
 
 
@@ -113,7 +113,7 @@ class KokoroEngine:
 
     @property
     def missing(self) -> str | None:
-        """The export, where it is not in its folder."""
+        """The export, if it is missing from its folder."""
         try:
             self._export()
         except EngineUnavailable as error:
@@ -122,7 +122,7 @@ class KokoroEngine:
 
     @property
     def memory_needed(self) -> int:
-        """Bytes: the weights as in the file, again as they are computed with, and what each thread takes."""
+        """Bytes: the weights in the file, again in the computed format, and each thread's memory."""
         try:
             threads = self._config.max_concurrent_jobs * THREAD_TAKES
             return TAKEN + threads + 2 * self._export().stat().st_size
@@ -160,7 +160,7 @@ class KokoroEngine:
         kind = pretends(path)
         if kind is not None:
             raise unreadable(path, f"it is {kind}")
-        # Read when libgomp starts; threads that wait by spinning would take the Gateway's time.
+        # Read when libgomp starts; spinning threads would take the Gateway's CPU time.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             # The libraries come with the server, and only this engine needs them.
@@ -171,7 +171,7 @@ class KokoroEngine:
         except ImportError as error:
             message = f"{error}. Run `pip install 'awaaztwin[server]'`."
             raise EngineUnavailable(message, retry_after=RETRY_SECONDS) from error
-        # Its matrix products, too, are each thread's own.
+        # Numpy's matrix products also stay in each thread.
         use_one_core()
         try:
             backend = open_backend(path, self._options.backend, self._config.device)
@@ -182,7 +182,7 @@ class KokoroEngine:
         return backend, Styles(path.parent)
 
     async def warm_up(self) -> None:
-        """Compile what is compiled when it is first used, in each thread, and start the pronouncing process.
+        """Compile what is compiled on first use, in each thread, and start the pronunciation process.
 
         Raises:
             EngineUnavailable: It cannot speak.
@@ -197,7 +197,7 @@ class KokoroEngine:
                 raise EngineUnavailable(outcome.message)
 
     async def close(self) -> None:
-        """End what is spoken, and give the model up."""
+        """Stop speaking, and unload the model."""
         async with self._changing:
             threads, self._threads = self._threads, None
             self._backend = self._styles = None
@@ -211,7 +211,7 @@ class KokoroEngine:
         return None
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-        """Speak utterances one after the other, handing out a phrase at a time; calls run side by side.
+        """Speak utterances one after the other, yielding a phrase at a time; calls run concurrently.
 
         Raises:
             EngineUnavailable: The engine is not loaded.
@@ -227,7 +227,7 @@ class KokoroEngine:
                 yield index, error
 
     async def _speak(self, utterance: Utterance) -> "AsyncGenerator[Outcome | np.ndarray, None]":
-        """The PCM of an utterance, a phrase at a time, and what closes it.
+        """The PCM of an utterance, a phrase at a time, and its outcome.
 
         Raises:
             EngineError: It cannot be spoken.
@@ -270,7 +270,7 @@ class KokoroEngine:
         """The export's file.
 
         Raises:
-            EngineUnavailable: It is not there; the message says how to get it.
+            EngineUnavailable: It is missing; the message says how to get it.
         """
         folder = self._config.model_path
         if folder is None:
@@ -317,7 +317,7 @@ def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: VoiceMix
 
 
 def step_back() -> None:
-    """Let others have the processor first; on Linux a thread has a priority of its own."""
+    """Lower this thread's priority; Linux has priorities per thread."""
     if sys.platform == "linux":
-        # It cannot be raised, and need not be: the whole process may run at a low one.
+        # It cannot be raised, and need not be: the whole process may have a low one.
         os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)

@@ -1,4 +1,4 @@
-"""What computes Kokoro: oneDNN and compiled passes where the CPU is fit for them, else ONNX Runtime."""
+"""Backends of Kokoro: oneDNN and compiled passes where the CPU supports them, else ONNX Runtime."""
 
 import logging
 from pathlib import Path
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def open_backend(path: Path, choice: BackendChoice, device: Device) -> Backend:
-    """The backend that is chosen, or the quickest that works here.
+    """The chosen backend, or the fastest that works here.
 
     Args:
         path: The export.
-        choice: What computes.
-        device: What it computes on.
+        choice: The backend.
+        device: The device.
 
     Raises:
         BackendError: It does not work here.
@@ -62,7 +62,7 @@ def _on_cuda(graph: Graph, choice: BackendChoice) -> "OnnxRuntimeBackend":
 
 def _by_onednn(graph: Graph) -> Backend:
     try:
-        # It compiles, and needs what need not be everywhere.
+        # It compiles, and has dependencies that are not available everywhere.
         from engines.kokoro.onednn_backend import OnednnBackend  # noqa: PLC0415
     except ImportError as error:
         raise OnednnError(f"{error.name or error} cannot be imported") from error
@@ -77,7 +77,7 @@ class OnnxRuntimeBackend:
         on_cuda: Whether it runs on a GPU.
 
     Raises:
-        BackendError: There is no CUDA that works.
+        BackendError: CUDA does not work.
         ValueError: It is not an export of Kokoro.
     """
 

@@ -39,10 +39,10 @@ _MOST_PARTS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """A name that is a voice in each language.
+    """A name with a voice in each language.
 
     Attributes:
-        id: What a request names.
+        id: The name in requests.
         gender: Of its voices.
         voices: A voice, or a mix, by primary language subtag.
     """
@@ -93,7 +93,7 @@ _LANGUAGE_VOICES: Final = {"en": "alloy", "hi": "alloy"}
 
 @dataclass(frozen=True, slots=True)
 class VoiceMix:
-    """Who speaks, and with which accent.
+    """A voice or mix, and its accent.
 
     Attributes:
         mix: Weights by id of a voice; they add up to 1.
@@ -136,13 +136,13 @@ class Catalogue:
                 gender=_GENDERS[each[1]],
             )
             for each in IDS
-            # The others need a pronunciation that is not here.
+            # The others need a pronunciation that is not available.
             if _LANGUAGES[each[0]] in LANGUAGES
         ]
         return (*characters, *languages, *mixed, *own)
 
     def cast(self, voice: str, language: str) -> VoiceMix:
-        """Find who speaks.
+        """Find the voice of a request.
 
         Args:
             voice: A name, the id of a voice, or a mix such as ``af_heart(2)+am_onyx(1)``;
@@ -186,10 +186,10 @@ def _parsed(mix: str, name: str) -> tuple[tuple[str, float], ...]:
 
 
 def checked_mixes(mixes: Mapping[str, str]) -> Mapping[str, str]:
-    """Names for mixes, as they are.
+    """Validated names for mixes.
 
     Raises:
-        ValueError: A mix is none, or its name is another voice's.
+        ValueError: A mix is invalid, or has the name of another voice.
     """
     taken = {*IDS, *(each.id for each in CHARACTERS), *_LANGUAGE_VOICES}
     for name, mix in mixes.items():
@@ -204,7 +204,7 @@ def checked_mixes(mixes: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def voice_file(folder: Path, voice: str) -> Path:
-    """Where a voice that is not in the package lies in the model's folder."""
+    """The path, in the model's folder, of a voice that is not in the package."""
     return folder / "voices" / f"{voice}.bin"
 
 
@@ -214,7 +214,7 @@ def _own_language(mix: tuple[tuple[str, float], ...]) -> str:
 
 
 def _accent(language: str, own: str) -> str:
-    """English that says no region is spoken as the voice does; all else as it says."""
+    """English without a region has the voice's accent; other tags decide themselves."""
     return own if language.lower() == "en" and own.startswith("en-") else language
 
 

@@ -1,4 +1,4 @@
-"""CUDA by ONNX Runtime: whether it is here, and how a graph is computed on it."""
+"""CUDA through ONNX Runtime: its availability and options."""
 
 import contextlib
 import ctypes
@@ -12,28 +12,28 @@ ort: Any = onnxruntime
 
 PROVIDER: Final = "CUDAExecutionProvider"
 SETTINGS: Final = {
-    # The default times every algorithm for every new length, of which there are ever more.
+    # The default benchmarks every algorithm for every new length, and lengths keep varying.
     "cudnn_conv_algo_search": "HEURISTIC",
-    # The default doubles what it holds each time it needs more.
+    # The default doubles its memory each time it needs more.
     "arena_extend_strategy": "kSameAsRequested",
 }
 
 
 def lacking() -> str | None:
-    """Why CUDA cannot be tried here, as a sentence with what to do; None where it can."""
+    """Why CUDA cannot be used here, with a remedy; ``None`` if it can be tried."""
     if PROVIDER not in ort.get_available_providers():
         return "ONNX Runtime lacks CUDA. Install `awaaztwin[server-cuda]` in a separate environment"
-    # Without it ONNX Runtime offers CUDA all the same, complains at length and computes on the CPU.
+    # Without it ONNX Runtime still offers CUDA, logs long errors and computes on the CPU.
     if not _driver_is_here():
         return "There is no NVIDIA driver here. Install it"
     return None
 
 
 def load_libraries() -> None:
-    """Load CUDA and cuDNN from their Python packages, where they are installed as such."""
+    """Load CUDA and cuDNN from their Python packages, if those are installed."""
     if not hasattr(ort, "preload_dlls"):
         return
-    # It prints what it does not find; what is really missing shows when a session is made.
+    # It prints what it does not find; creating a session shows what is really missing.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(OSError, RuntimeError):
         ort.preload_dlls()
 

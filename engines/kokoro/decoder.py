@@ -26,7 +26,7 @@ from engines.kokoro.onednn import Bound, Convolution, Onednn, Worker
 STYLE: Final = 128
 """Values of a style that the decoder reads; the others are the front's."""
 KEPT: Final = 500
-"""Frames, 12.5 s, for which a thread keeps its arrays; what longer speech took is given back."""
+"""Frames, 12.5 s, for which a thread keeps its arrays; the memory of longer speech is freed."""
 _HOP: Final = 5
 _SLOPE: Final = np.float32(0.2)
 _BRANCHES: Final = 3
@@ -45,7 +45,7 @@ _ROUNDED: Final = 64
 
 
 def load_symbols(onednn: Onednn) -> None:
-    """Let compiled passes find oneDNN's functions."""
+    """Make oneDNN's functions available to compiled passes."""
     binding: Any = llvmlite.binding
     binding.load_library_permanently(str(onednn.path))
 
@@ -73,7 +73,7 @@ class Decoder:
         onednn: The library.
 
     Raises:
-        UnknownLayout: The export is not laid out as is known here.
+        UnknownLayout: The export's layout is unknown.
     """
 
     def __init__(self, graph: Graph, onednn: Onednn) -> None:
@@ -202,7 +202,7 @@ def _spread(weights: Floats, bias: Floats) -> Upsampling:
 
 
 class Arena:
-    """Arrays that a thread uses again and again; they grow to the longest text."""
+    """Arrays that a thread reuses; they grow to the longest text."""
 
     def __init__(self) -> None:
         self._floats: dict[str, Floats] = {}
@@ -416,7 +416,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Given:
-    """What is known of an array that is convolved.
+    """The facts about an array that is convolved.
 
     Attributes:
         sums: See :func:`engines.kokoro.kernels.gather`.

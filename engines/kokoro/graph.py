@@ -1,7 +1,7 @@
 """An export of Kokoro to ONNX, whoever made it: its inputs, its durations, and the weights that it holds.
 
 Nodes are found by their names, which are those of the author's modules, so that exports in 8-bit integers, in
-float32 and in float16 are read alike. What is laid out otherwise is still spoken, by ONNX Runtime alone.
+float32 and in float16 are read alike. Exports with another layout are computed by ONNX Runtime alone.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ ALIGNED, PITCH, ENERGY = (
     "/encoder/Reshape_output_0",
     "/encoder/Reshape_1_output_0",
 )
-"""What the decoder reads: the text's features, a column a frame; pitch and energy, two values a frame."""
+"""Inputs of the decoder: the text's features, a column a frame; pitch and energy, two values a frame."""
 _INTEGER_OPERATORS: Final = frozenset({"ConvInteger", "MatMulInteger"})
 _LEVELS: Final = 127
 _WINDOW: Final = 20
@@ -33,7 +33,7 @@ _WINDOW: Final = 20
 
 
 class UnknownLayout(Exception):  # noqa: N818 - named for what it is
-    """The export's nodes are not named, or not made, as is known here; the message says which."""
+    """The names or types of the export's nodes are unknown; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Graph:
         try:
             library: Any = onnx
             self.model: onnx.ModelProto = library.load(str(path))
-        except Exception as error:  # protobuf's own classes; whatever it raises, the file is at fault
+        except Exception as error:  # protobuf's own exceptions; whatever it raises, the file is at fault
             raise ValueError(f"it is not an ONNX file: {error}") from error
         self._take_any_speed()
 
@@ -90,7 +90,7 @@ class Graph:
 
     @property
     def has_durations(self) -> bool:
-        """Whether durations are computed under the name that is known here."""
+        """Whether durations have the expected name."""
         return any(DURATIONS in node.output for node in self.model.graph.node)
 
     @property
@@ -100,7 +100,7 @@ class Graph:
 
     @property
     def gain(self) -> float:
-        """What its audio is to be multiplied by.
+        """The factor for its audio.
 
         Exports traced with a single frame hold the sum of one window only, so that all but the first samples
         are not divided by 1.5, the sum of the squares of overlapping windows: their peaks exceed 1.
@@ -134,7 +134,7 @@ class Graph:
         """A weight as floats.
 
         Raises:
-            UnknownLayout: There is none of that name.
+            UnknownLayout: There is no weight of that name.
         """
         return self._array(name).astype(np.float32)
 

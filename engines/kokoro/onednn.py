@@ -40,7 +40,7 @@ class OnednnError(Exception):
 
 
 def installed() -> Path | None:
-    """The library, where its wheel put it; ``None`` where it is not installed."""
+    """The path of the library in its wheel; ``None`` if it is not installed."""
     path = Path(sys.prefix) / "lib" / LIBRARY
     return path if path.is_file() else None
 
@@ -51,14 +51,14 @@ class Handle:
     Args:
         value: Its address.
         destroy: The library's function for that.
-        keeps: What must not go before it: the library's engine.
+        keeps: Kept alive until then: the library's engine.
     """
 
     def __init__(self, value: int, destroy: Callable[[ctypes.c_void_p], int], keeps: object) -> None:
         self.value = value
         self._as_parameter_ = ctypes.c_void_p(value)
         self._keeps = keeps
-        # When Python ends, other threads may still compute.
+        # When Python exits, other threads may still be computing.
         weakref.finalize(self, destroy, self._as_parameter_).atexit = False
 
 
@@ -102,7 +102,7 @@ class Onednn:
             raise OnednnError(f"{name} gave the status {status}.")
 
     def make(self, kind: str, function: str, *arguments: object) -> Handle:
-        """What a function of the library makes, through its first argument.
+        """The object that a function of the library creates, through its first argument.
 
         Args:
             kind: ``dnnl_<kind>_destroy`` destroys it.
@@ -135,7 +135,7 @@ class Onednn:
         return self.make("memory_desc", function, len(shape), _Dims(*shape), kind, how[1])
 
     def memory(self, descriptor: Handle | ctypes.c_void_p, address: int) -> Handle:
-        """A memory object over bytes that somebody else keeps."""
+        """A memory object over bytes that the caller keeps alive."""
         return self.make("memory", "dnnl_memory_create", descriptor, self.engine, ctypes.c_void_p(address))
 
     def stream(self) -> Handle:
@@ -156,7 +156,7 @@ def arguments_of(arguments: dict[int, Handle]) -> npt.NDArray[np.int64]:
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
-    """Zeros whose first byte stands at a multiple of 64."""
+    """Zeros aligned to 64 bytes."""
     whole = np.zeros(size + _ALIGNMENT, np.uint8)
     start = -whole.ctypes.data % _ALIGNMENT
     return whole[start : start + size]
@@ -164,7 +164,7 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a convolution over time is.
+    """The shape of a convolution over time.
 
     Attributes:
         channels: Of its source; a multiple of four, as the source's rows are packed.
@@ -254,7 +254,7 @@ class Convolution:
 
 
 class Worker:
-    """What one thread needs to run convolutions.
+    """One thread's resources for running convolutions.
 
     Args:
         onednn: The library.
@@ -268,7 +268,7 @@ class Worker:
 
 
 class Bound:
-    """A convolution in one thread's hands: its scales and bias, and where it reads and writes.
+    """A convolution bound to one thread: its scales and bias, and its buffers.
 
     Attributes:
         scales: One for each filter.

@@ -12,14 +12,14 @@ from engines.kokoro.session import Session, Spoken
 
 
 class OnednnBackend:
-    """The front of the graph in ONNX Runtime, the decoder in kernels of its own.
+    """The front of the graph in ONNX Runtime, the decoder in our own kernels.
 
     Args:
         graph: The export.
 
     Raises:
-        OnednnError: The library is not here, or not for this processor.
-        UnknownLayout: The export is made in another way.
+        OnednnError: The library is not installed, or does not support this processor.
+        UnknownLayout: The export has another layout.
         ValueError: It is not an export of Kokoro.
     """
 
@@ -38,7 +38,7 @@ class OnednnBackend:
     def speak(self, symbols: list[int], style: Floats, speed: float) -> Spoken:
         """See :meth:`Backend.speak`."""
         *given, frames = self._front.run(symbols, style, speed).values()
-        # An export in float16 gives those.
+        # An export in float16 returns those.
         aligned, pitch, energy = (values.astype(np.float32, copy=False) for values in given)
         speaker: Speaker | None = getattr(self._own, "speaker", None)
         if speaker is None:

@@ -64,7 +64,7 @@ class Session:
         on_cuda: Whether it runs on a GPU.
 
     Raises:
-        BackendError: There is no CUDA that works.
+        BackendError: CUDA does not work.
         ValueError: It is not an export of Kokoro.
     """
 

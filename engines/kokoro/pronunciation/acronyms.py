@@ -13,7 +13,7 @@ SPELT: Final = frozenset(
     "ABS AIIMS AWS CBI CID EMI EPF EPFO ETA EU EV FAQ FIR IAS ICICI ICU IIT IMPS IOU IPL IPO IPS IRCTC ISO "
     "ISP ITI JEE KYC LIC NGO OBC OEM OTP ROI SOS UAE UPI UPSC USP UX VIP".split()
 )
-"""What eSpeak NG would say as an English word. In English, words stand in capitals for emphasis, too."""
+"""Initialisms that eSpeak NG would read as English words. In English, capitals are also used for emphasis."""
 SPELT_IN_HINDI: Final = frozenset(
     "ADB AGI AICTE AK AM AMU AP AQI AR ASI BA BHU CA CAA COO DA DIG DOB DU EC ED EEG ELSS EOD EPS EQ ERP "
     "ESI ESIC EWS FII GIS IAF IB ICSE ICSI IDE IED IFSC IG INS IOC IOT IQ ISI IST ITO LED LOC MA MOU NAV "
@@ -25,7 +25,7 @@ _SAID: Final = frozenset(
     "AIDS CAT COVID GATE GIF ISRO JIO LASER NASA NATO NEET NEFT PAN PAYTM PIN RADAR RAM ROM SARS SEBI SIM "
     "SMART TATA WIFI ZIP ZOOM".split()
 )
-"""What is said as a word in Hindi, in the plural and against the rule."""
+"""Words in Hindi that would be spelt by the rule."""
 _ONSETS: Final = (
     "BH BL BR CH CL CR DH DR DW FL FR GH GL GN GR JH KH KL KN KR PH PL PR PS RH SC SH SK SL SM SN SP SQ ST "
     "SW TH TR TS TW WH WR".split()
@@ -46,7 +46,7 @@ Hindi word has there."""
 
 
 def english_spelling(word: str) -> str:
-    """An English word as eSpeak NG reads it right."""
+    """An English word, spelt so that eSpeak NG reads it correctly."""
     word = plain(word)
     if _DEGREE.fullmatch(word):
         return word.replace(".", "")

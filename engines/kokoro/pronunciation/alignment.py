@@ -1,7 +1,7 @@
-"""Which phonemes of a clause belong to which of its words.
+"""Aligns the phonemes of a clause with its words.
 
-In a clause words weaken and run together (``of the`` is said ``ʌvðə``), and numbers become several. What each
-word is said like alone tells its part, by the edit distance between the two.
+In a clause words weaken and run together (``of the`` is said ``ʌvðə``), and numbers become several. Each
+word's pronunciation by itself determines its part, by the edit distance between the two.
 """
 
 import itertools
@@ -36,7 +36,7 @@ class Aligner:
 
     @property
     def left(self) -> int:
-        """Cells that have not been used."""
+        """Remaining cells."""
         return self._cells
 
     def by_word(self, clause: Sequence[str], alone: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -47,7 +47,7 @@ class Aligner:
             alone: Phonemes of each word, said alone.
 
         Returns:
-            One list for each word; empty for a word that is not heard. All phonemes are in one of them.
+            One list for each word; empty for a silent word. Every phoneme is in exactly one of them.
         """
         if len(alone) == 1:
             return [_trimmed(clause)]
@@ -68,7 +68,7 @@ class Aligner:
 
 
 def _shares(alone: Sequence[Sequence[str]], length: int) -> list[int]:
-    """Where each word but the first begins, if words are as long in the clause as they are alone."""
+    """Where each word but the first begins, in proportion to the words' own lengths."""
     ends = [0, *itertools.accumulate(map(len, alone))]
     return [round(end / max(1, ends[-1]) * length) for end in ends[1:-1]]
 
@@ -144,5 +144,5 @@ def _steps(wanted: Sequence[str], said: Sequence[str]) -> list[bytearray]:
 
 
 def _gap(phoneme: str) -> float:
-    """What it costs to leave a phoneme out, or to put it in."""
+    """The cost of omitting or inserting a phoneme."""
     return _MISSING_SPACE if phoneme == SPACE else _MISSING

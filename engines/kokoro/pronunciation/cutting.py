@@ -1,4 +1,4 @@
-"""Where words are cut into phrases for the model."""
+"""Divides words into phrases for the model."""
 
 import itertools
 import math
@@ -11,18 +11,18 @@ from engines.kokoro.pronunciation.phrase import Phrase, SpokenWord
 from engines.kokoro.pronunciation.reading import Word
 
 SCRAP_WORDS: Final = 4
-"""A phrase of fewer is cut off only where a sentence ends."""
+"""A phrase with fewer words ends only where a sentence ends."""
 SCRAP_SYMBOLS: Final = 24
 """So is one of fewer symbols, in which long words are counted for what they are."""
 _SENTENCE, _CLAUSE, _COMMA, _CONJUNCTION, _WORDS = 0.0, 2.0, 4.0, 12.0, 20.0
-"""What a cut costs, by what ends there."""
+"""Cost of a cut, by what ends there."""
 _SCRAP: Final = 60.0
 _COST: Final = {".": _SENTENCE, "!": _SENTENCE, "?": _SENTENCE, "…": _SENTENCE, ";": _CLAUSE, ":": _CLAUSE,
                 "—": _CLAUSE, ",": _COMMA, "": _WORDS}  # fmt: skip
 _ALONE: Final = "ɽ"
 """What stands for :data:`FLAP` at the end of a phrase that goes on: it would end a sentence there."""
 _PHRASE: Final = 8.0
-"""What each phrase costs, so that there are few."""
+"""Cost of each phrase, so that there are few."""
 _BEFORE: Final = frozenset(
     (
         *[
@@ -56,7 +56,7 @@ class Pronounced:
 
     Attributes:
         word: The word, with the marks around it.
-        symbols: How it is said.
+        symbols: Its pronunciation.
     """
 
     word: Word
@@ -69,12 +69,12 @@ class Pronounced:
 
 
 def cut(words: Sequence[Pronounced], *, limit: int, first_limit: int) -> list[Phrase]:
-    """Phrases of at most ``limit`` symbols, cut where it is heard least.
+    """Phrases of at most ``limit`` symbols, cut where it is least audible.
 
     Args:
-        words: What is said.
+        words: The words to speak.
         limit: Symbols of a phrase.
-        first_limit: Symbols of the first one, where a clause or word ends there that makes no scrap.
+        first_limit: Symbols of the first one, where a clause or word ends there without leaving a fragment.
     """
     words = [part for word in words for part in _parts(word, limit)]
     sizes = [0]
@@ -110,7 +110,7 @@ def _parts(word: Pronounced, limit: int) -> list[Pronounced]:
 
 
 def _head(words: Sequence[Pronounced], sizes: Sequence[int], limit: int) -> int:
-    """How many words the first phrase has; 0 where it is left to the others' rules."""
+    """Number of words in the first phrase; 0 to use the rules of the others."""
     if sizes[-1] - 1 <= limit:
         return 0
     best, least = 0, math.inf
@@ -120,7 +120,7 @@ def _head(words: Sequence[Pronounced], sizes: Sequence[int], limit: int) -> int:
             break
         if size < SCRAP_SYMBOLS or sizes[-1] - sizes[end] < SCRAP_SYMBOLS:
             continue
-        # of two like borders the later one: what is said meanwhile hides the work on the rest
+        # of two equal borders the later one: its playing time hides the work on the rest
         if (cost := _cost(words, end) - size / limit) <= least:
             best, least = end, cost
     return best
@@ -150,7 +150,7 @@ def _borders(words: Sequence[Pronounced], sizes: Sequence[int], start: int, limi
 
 
 def _cost(words: Sequence[Pronounced], end: int) -> float:
-    """What it costs to cut before the word ``end``."""
+    """The cost of a cut before the word ``end``."""
     cost = _COST[words[end - 1].word.stop]
     return _CONJUNCTION if cost == _WORDS and words[end].word.text.lower() in _BEFORE else cost
 

@@ -32,7 +32,7 @@ _BRITISH: Final = _SHARED | {
 _REDUCED: Final = regex.compile("ᵻ(?![zd](?: |$))")
 """The author's dictionary has this vowel in endings as in ``boxes`` and ``wanted`` alone."""
 _ARTICLE: Final = "ɐ"
-"""What the model was trained on for ``a``, and for nothing else."""
+"""The model's symbols for ``a``, used for nothing else."""
 
 
 def american(phonemes: Sequence[str]) -> str:

@@ -47,13 +47,13 @@ _LEAST: Final = 3
 _SPELLINGS: Final = {
     "ताजमहल": "ताज्महल", "उपकरण": "उप्करण", "समझदार": "समझदार", "ॐ": "ओम", "छह": "छे", "छः": "छे",
 }  # fmt: skip
-"""Words that the rules get wrong, as they sound."""
+"""Words that the rules get wrong, in phonetic spelling."""
 _ASPIRATES: Final = regex.compile("([kɡcɟʈɖtdpb])ʰ(?:\u02d0|\\1ʰ)")
 _FALSE_DOUBLE: Final = regex.compile("(^[ˈˌ]?|(?<=[mnŋɲɳ]))([kɡcɟʈɖtdpb])\u02d0")
 
 
 def hindi_spelling(word: str) -> str:
-    """A word spelt so that eSpeak NG reads it right."""
+    """A word, spelt so that eSpeak NG reads it correctly."""
     word = unicodedata.normalize("NFC", word).translate(_DROPPED)
     if (known := _SPELLINGS.get(word)) is not None:
         return known

@@ -49,7 +49,7 @@ def by_pip_and_hub(links: Path, damaged: int | None = None) -> Manifest:
         ("ALL_PROXY", "socks5://127.0.0.1:9", "ALL_PROXY"),
         ("ALL_PROXY", "socks://127.0.0.1:9", "ALL_PROXY"),
         ("SSL_CERT_FILE", "/nope.pem", "SSL_CERT_FILE"),
-        ("HF_TOKEN", "hf_é", "HF_TOKEN has characters beyond ASCII"),
+        ("HF_TOKEN", "hf_é", "HF_TOKEN is not a valid token"),
         ("HF_ENDPOINT", "hf-mirror.com", "HF_ENDPOINT is 'hf-mirror.com'; it must start with https://"),
         ("HF_ENDPOINT", "http://[::1", "cannot be used"),
     ],

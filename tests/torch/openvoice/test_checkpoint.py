@@ -97,7 +97,7 @@ def halved(folder: Path) -> None:
 DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "no configuration": ("config.json", "not there", lambda f: (f / "config.json").unlink()),
     "configuration is no JSON": ("config.json", "JSON", written("config.json", b"{")),
-    "configuration is a list": ("config.json", "not hold a JSON object", written("config.json", b"[]")),
+    "configuration is a list": ("config.json", "not a JSON object", written("config.json", b"[]")),
     "configuration of something else": ("config.json", "data", written("config.json", b"{}")),
     "configuration of a base speaker": ("config.json", "base speaker", reconfigured(data__n_speakers=4)),
     "another rate": ("config.json", "sampling_rate", reconfigured(data__sampling_rate=44_100)),
@@ -113,7 +113,7 @@ DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     ),
     "no weights": ("checkpoint.pth", "not there", lambda f: (f / "checkpoint.pth").unlink()),
     "empty weights": ("checkpoint.pth", "empty", written("checkpoint.pth", b"")),
-    "half of the weights": ("checkpoint.pth", "cut short", halved),
+    "half of the weights": ("checkpoint.pth", "truncated", halved),
     "a web page": ("checkpoint.pth", "web page", written("checkpoint.pth", b"<!DOCTYPE html><html>")),
     "a pointer": ("checkpoint.pth", "Git LFS", written("checkpoint.pth", b"version https://git-lfs.github.com/spec/v1")),
     "code": ("checkpoint.pth", "run code", lambda f: torch.save({"model": Hostile()}, f / "checkpoint.pth")),

@@ -107,7 +107,7 @@ class Code:
     [
         pytest.param(lambda f: (f / "checkpoint.pth").unlink(), "is not there", id="missing"),
         pytest.param(lambda f: (f / "checkpoint.pth").write_bytes(b""), "empty", id="empty"),
-        pytest.param(truncated, "cut short", id="truncated"),
+        pytest.param(truncated, "truncated", id="truncated"),
         pytest.param(
             lambda f: (f / "checkpoint.pth").write_bytes(b"<!DOCTYPE html>"), "web page", id="web page"
         ),

@@ -1,1 +1,1 @@
-"""How text sounds, in IPA: asked of eSpeak NG, which stays in a process of its own."""
+"""Pronunciation in IPA, by eSpeak NG in a separate process."""

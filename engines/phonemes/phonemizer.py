@@ -1,4 +1,4 @@
-"""How text sounds, asked of eSpeak NG in a process of its own."""
+"""Pronunciation by eSpeak NG in a separate process."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ from engines.contract import EngineUnavailable
 SEPARATOR: Final = "_"
 """Between the phonemes of a word; between words there is a space."""
 ANSWER_SECONDS: Final = 10.0
-"""A start takes 0.1 s, a word 20 µs; this is for a machine on its knees."""
+"""A start takes 0.1 s, a word 20 µs; this is for an overloaded machine."""
 MEMORY: Final = 20_000
-"""Texts whose phonemes are kept."""
+"""Texts whose phonemes are cached."""
 REMEMBERED: Final = 100
-"""Characters of the longest text that is kept; what is longer hardly comes again."""
+"""Characters of the longest text that is cached; longer ones rarely recur."""
 MAX_TEXT_CHARS: Final = 2_000
 """Characters of a text; the rest is cut off."""
 _ROUND: Final = 20_000
-"""Characters that are asked at once, so that no answer is too long for a line."""
+"""Characters sent at once, so that no answer is too long for a line."""
 _LINE: Final = 4 << 20
 _TRIES: Final = 2
 _LOADER: Final = "espeakng_loader"
@@ -37,14 +37,14 @@ _PROGRAM: Final = (
 )
 
 Question: TypeAlias = tuple[str, str]
-"""A voice by its file (``gmw/en-US``, ``inc/hi``), and the text it is to say."""
+"""A voice by its file (``gmw/en-US``, ``inc/hi``), and the text to pronounce."""
 
 
 class Phonemizer:
-    """Texts to IPA; the process starts at the first question, and again after it exited or was closed.
+    """Texts to IPA; the process starts at the first question, and again after an exit or a close.
 
-    Questions of many tasks are asked one after another. A question whose process exits is asked once more,
-    unless that was closed.
+    Questions of many tasks are sent one after another. A question whose process exits is retried once,
+    unless the process was closed.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Phonemizer:
         return self._process.pid if self._process else None
 
     async def ipa(self, questions: Sequence[Question]) -> list[str]:
-        """How each text sounds: :data:`SEPARATOR` between phonemes, a space between words.
+        """The IPA of each text: :data:`SEPARATOR` between phonemes, a space between words.
 
         Raises:
             EngineUnavailable: eSpeak NG is not installed, exited twice, was closed, or has no such voice.
@@ -113,8 +113,8 @@ class Phonemizer:
         """The answers.
 
         Args:
-            questions: What is asked.
-            closings: How often this had been closed when it was asked.
+            questions: To send.
+            closings: The count of closes when the question was asked.
         """
         for tries in range(1, _TRIES + 1):
             self._check_open(closings)
@@ -176,7 +176,7 @@ class Phonemizer:
         return await self._receive(process, self._last_id)
 
     async def _receive(self, process: asyncio.subprocess.Process, question: int) -> list[str]:
-        """The answer to a question; those that nobody waited for are passed over."""
+        """The answer to a question; answers to abandoned questions are skipped."""
         while True:
             line = await process.stdout.readline() if process.stdout else b""
             if not line:

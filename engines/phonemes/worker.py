@@ -1,7 +1,7 @@
 """The process that asks eSpeak NG how text sounds: a line of JSON in, a line of JSON out.
 
-The library is GPL-3.0-or-later and keeps global state, so it is loaded here and nowhere else. It imports the
-standard library alone. It ends with its standard input, and on Linux with its parent.
+The library is GPL-3.0-or-later and keeps global state, so it is loaded here and nowhere else. It imports only
+the standard library. It ends with its standard input, and on Linux with its parent.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _CHARS_UTF8: Final = 1
 _IPA: Final = 0x02
 _SEPARATOR: Final = ord("_") << 8
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-"""eSpeak NG takes U+0001 for the start of a command, and U+0000 for the end."""
+"""eSpeak NG interprets U+0001 as the start of a command, and U+0000 as the end of the text."""
 
 
 class EspeakLibrary:
@@ -43,7 +43,7 @@ class EspeakLibrary:
         self._voice = ""
 
     def ipa(self, voice: str, text: str) -> str:
-        """How a text sounds: ``_`` between phonemes, a space between words.
+        """The IPA of a text: ``_`` between phonemes, a space between words.
 
         Raises:
             ValueError: There is no such voice.
@@ -65,7 +65,7 @@ def main(library: str, folder: str, parent: str) -> None:
     """Load the library and answer until the standard input ends.
 
     A question is ``{"id": 1, "texts": [[voice, text], …]}``, its answer ``{"id": 1, "ipa": […]}`` or
-    ``{"id": 1, "error": …}``. The first line, ``{"id": 0, …}``, tells whether the library could be loaded.
+    ``{"id": 1, "error": …}``. The first line, ``{"id": 0, …}``, reports whether the library could be loaded.
 
     Args:
         library: Path of the shared library.

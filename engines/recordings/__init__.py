@@ -1,1 +1,1 @@
-"""What several engines need to make voices of recordings: reading, resampling, spectra, pitch."""
+"""Signal processing of recordings for several engines: reading, resampling, spectra, pitch."""

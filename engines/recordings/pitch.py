@@ -8,17 +8,17 @@ import numpy.typing as npt
 LOWEST: Final = 60.0
 HIGHEST: Final = 450.0
 _HEARD: Final = 2_000.0
-"""Hertz up to which a pitch is looked for; higher harmonics fit no whole number of samples."""
+"""Highest pitch that is detected, in hertz; shorter periods are too few samples."""
 _CLEAR: Final = 0.55
 """Correlation, relative to a perfectly periodic frame, from which a frame is voiced by itself."""
 _LIKELY: Final = 0.45
 """Correlation that suffices between voiced frames."""
 _PER_OCTAVE: Final = 0.02
-"""What a lag an octave longer must gain, so that two periods are not taken for one."""
+"""Gain required of a lag an octave longer, so that two periods are not mistaken for one."""
 AROUND: Final = 4
 """Frames to either side that a pitch is compared with."""
 _LEAP: Final = 0.35
-"""Octaves from the pitch around it at which a pitch is an error."""
+"""Octaves from the surrounding pitch beyond which a pitch is an error."""
 
 
 def track(
@@ -29,8 +29,8 @@ def track(
     Args:
         frames: Overlapping frames, shape ``(frames, samples)``, of an even number of samples.
         rate: Hertz.
-        low: Lowest pitch looked for.
-        high: Highest pitch looked for.
+        low: Lowest pitch to detect, in hertz.
+        high: Highest pitch to detect, in hertz.
     """
     if not len(frames):
         return np.zeros(0, np.float32)
@@ -61,7 +61,7 @@ def _autocorrelation(frames: npt.NDArray[np.float32], heard: int) -> npt.NDArray
 
 
 def _offset(fit: npt.NDArray[np.float32], best: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-    """Where between samples the maximum lies, by the parabola through it and its neighbours."""
+    """The maximum's position between samples, by a parabola through it and its neighbours."""
     middle = np.clip(best, 1, fit.shape[1] - 2)
     left, top, right = (np.take_along_axis(fit, (middle + i)[:, None], 1)[:, 0] for i in (-1, 0, 1))
     curve = left - 2 * top + right
@@ -70,7 +70,7 @@ def _offset(fit: npt.NDArray[np.float32], best: npt.NDArray[np.intp]) -> npt.NDA
 
 
 def _plausible(pitch: npt.NDArray[np.floating], clarity: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
-    """Leaps and holes take the median of what is around them."""
+    """Replace leaps and gaps by the median of their surroundings."""
     padded = np.pad(pitch, AROUND)
     around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1), axis=1)
     both = (around > 0) & (pitch > 0)

@@ -1,4 +1,4 @@
-"""Voices that were prepared from recordings."""
+"""Checks of prepared voices."""
 
 from engines.contract import UnsupportedUtterance, VoiceEmbeddingRef
 

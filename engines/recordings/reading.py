@@ -1,4 +1,4 @@
-"""The recordings a voice is made from: checked, resampled, analysed."""
+"""Checks, resamples and analyses the recordings of a voice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from engines.recordings.spectra import HOP, RATE, Analysis, analyse
 MIN_SPEECH_SECONDS: Final = 2.0
 """Seconds of speech."""
 MAX_RECORDING_SECONDS: Final = 75.0
-"""Seconds of recordings that are used; more adds nothing but time."""
+"""Most seconds of recordings that are used; more only takes longer."""
 _RATES: Final = (4_000, 384_000)
 SILENCE: Final = 1e-4
-"""Root mean square of what is no speech: -80 dBFS."""
+"""Root mean square below which there is no speech: -80 dBFS."""
 _LEAST_VOICED: Final = 0.15
 """Share of speech that has a pitch. It is about half."""
 _DENSEST: Final = 40
-"""Characters a second; nobody reads so fast, so it is no transcript."""
+"""Characters a second; nobody reads faster, so such a text is not a transcript."""
 _MIN_SAMPLE_SECONDS: Final = 0.1
 """Seconds; a shorter sample is left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnalysedRecording:
-    """A sample that is used.
+    """A checked sample.
 
     Attributes:
-        speech: What was heard.
-        transcript: What was said, when known.
-        language: Its tag, when known.
+        speech: Its analysis.
+        transcript: If known.
+        language: Its tag, if known.
     """
 
     speech: Analysis
@@ -44,11 +44,11 @@ class AnalysedRecording:
 def read(samples: Sequence[ReferenceSample]) -> list[AnalysedRecording]:
     """Check and analyse samples.
 
-    What exceeds :data:`MAX_RECORDING_SECONDS` is left out; a sample that is cut by that is used without its
+    Anything beyond :data:`MAX_RECORDING_SECONDS` is left out; a sample that is cut there is used without its
     transcript.
 
     Raises:
-        UnsupportedUtterance: They cannot be used, or hold too little speech.
+        UnsupportedUtterance: They cannot be used, or contain too little speech.
     """
     recordings: list[AnalysedRecording] = []
     left = MAX_RECORDING_SECONDS

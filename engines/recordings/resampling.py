@@ -1,4 +1,4 @@
-"""Change of sample rate, by libsoxr. The base install, which only lists voices, is without it."""
+"""Sample-rate conversion by libsoxr, which the base installation, which only lists voices, lacks."""
 
 from typing import Protocol
 
@@ -8,10 +8,10 @@ from engines.recordings.spectra import Floats
 
 
 class Resampling(Protocol):
-    """A signal on its way from one rate to another."""
+    """A streaming sample-rate conversion."""
 
     def resample_chunk(self, x: Floats, last: bool = False) -> Floats:
-        """What is ready after ``x``; all of it, when nothing follows."""
+        """The output that is ready after ``x``; all of it at the end."""
         ...
 
 

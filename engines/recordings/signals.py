@@ -8,7 +8,7 @@ import numpy.typing as npt
 from engines.contract import Pcm
 
 FULL_SCALE: Final = 32_768.0
-"""What the 16-bit samples of a signal of 1.0 would be."""
+"""The 16-bit sample value of a signal of 1.0."""
 
 
 def to_signal(pcm: Pcm) -> npt.NDArray[np.float32]:

@@ -140,7 +140,7 @@ def signals_of(spectra: Spectra) -> Floats:
 
 
 def describe(frames: Floats, spectra: Spectra) -> Analysis:
-    """Analyse frames whose spectra are known."""
+    """Analyse frames with given spectra."""
     pitch = track(frames, RATE)
     return Analysis(pitch, _envelope(spectra, pitch))
 

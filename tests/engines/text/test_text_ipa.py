@@ -114,7 +114,7 @@ def test_what_is_no_ipa(spoken: str):
         ('<phoneme ph="">a</phoneme>', "is not IPA"),
         ("<phoneme>a</phoneme>", "is not IPA"),
         ('<phoneme alphabet="x-sampa" ph="a">a</phoneme>', "x-sampa"),
-        ('<phoneme ph="a">a<break/></phoneme>', "no <break>"),
+        ('<phoneme ph="a">a<break/></phoneme>', "not <break>"),
     ],
 )
 def test_phonemes_that_are_wrong(element: str, message: str):

@@ -94,7 +94,7 @@ def test_entities_of_xml_are_characters() -> None:
         ("<speak><speak>x</speak></speak>", "speak"),
         ("<speaker>x</speaker>", "speaker"),
         ("<speak xml:lang='not a tag'>x</speak>", "language"),
-        ("<speak>" + "<p>" * 40 + "x" + "</p>" * 40 + "</speak>", "inside"),
+        ("<speak>" + "<p>" * 40 + "x" + "</p>" * 40 + "</speak>", "levels of nesting"),
         ("<speak>" + "<s>x</s>" * 3_000 + "</speak>", "elements"),
         ("<speak><!DOCTYPE x></speak>", "malformed"),
         ("<speak>&unknown;</speak>", "malformed"),

@@ -173,10 +173,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "safetensors": (write_safetensors, "safetensors"),
     "torchscript": (write_script, "TorchScript"),
     "archive": (write_archive, "ZIP archive of something else"),
-    "truncated": (write_cut, "cut short"),
+    "truncated": (write_cut, "truncated"),
     "damaged": (write_hole, "damaged"),
     "half a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": [1] * 999}, 2)[:700]), "damaged"),
-    "a list": (lambda path: torch.save([torch.ones(2)], path), "holds a list"),
+    "a list": (lambda path: torch.save([torch.ones(2)], path), "contains a list"),
 }
 
 

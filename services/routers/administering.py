@@ -1,4 +1,4 @@
-"""What the routes under ``/admin`` share: whom they are about, and what changes things."""
+"""What the routes under ``/admin`` share: the tenant of a request, and its administration."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,10 +18,10 @@ from services.tenancy.principal import Principal
 
 
 async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
-    """The tenant that is meant: one's own unless another is named.
+    """The tenant of a request: the caller's own, unless the operator names another.
 
     Raises:
-        ApiError: 404, another one is named by somebody who does not run the server.
+        ApiError: 404, another one is named by a caller who is not the operator.
     """
     if org_id is None or org_id == caller.org_id:
         return caller.org_id
@@ -31,25 +31,25 @@ async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
 
 
 Tenant: TypeAlias = Annotated[str, Depends(_tenant)]
-"""Declares a route's parameter as the id of the tenant that is meant."""
+"""Annotates a route's parameter as the id of the request's tenant."""
 
 
 @asynccontextmanager
 async def administration(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
-    """What changes things, in one transaction, by the request's caller."""
+    """Administration that writes, in one transaction, as the request's caller."""
     async with state.gate.write() as session:
         yield _by_caller(session, state, request)
 
 
 @asynccontextmanager
 async def consulting(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
-    """What only looks, without keeping anybody from writing."""
+    """Administration that only reads, without blocking writers."""
     async with state.gate.read() as session:
         yield _by_caller(session, state, request)
 
 
 def one_time(state: GatewayState, token: str, path: str) -> dict[str, Any]:
-    """A one-time token, and where its holder sends it; a request's ``Host`` does not say where that is."""
+    """A one-time token, and where to send it; not derived from the request's ``Host``."""
     public = state.settings.server.public_url
     return {"token": token, "path": path, "url": None if public is None else public.rstrip("/") + path}
 

@@ -11,7 +11,7 @@ async def send_object(state: GatewayState, key: str | None, content_type: str) -
     """A recording from the object store.
 
     Raises:
-        ApiError: 404, it is not kept any more.
+        ApiError: 404, it is no longer kept.
     """
     if key is None:
         raise ApiError(404, "The recording is no longer kept.", code="recording_not_kept")

@@ -18,7 +18,7 @@ LabelValue = Annotated[str, Field(max_length=200), Storable]
 
 
 def _one_part(value: str) -> str:
-    """A name that can be a part of a path."""
+    """A name that can be a segment of a path."""
     if "/" in value:
         raise ValueError("'/' is not allowed")
     return value
@@ -47,7 +47,7 @@ class VoiceBody(BaseModel):
 
 
 class Transcripts(BaseModel):
-    """What is said in uploads."""
+    """The transcripts of uploads."""
 
     transcripts: list[Annotated[str, Field(max_length=5_000), Paragraphs]] = Field(
         description="What is said in each recording, in their order; improves the likeness most."
@@ -55,7 +55,7 @@ class Transcripts(BaseModel):
 
 
 class NewVoice(VoiceBody):
-    """A voice to be made."""
+    """A voice to create."""
 
     name: Name = Field()  # pyright: ignore[reportIncompatibleVariableOverride] - a name is not left out here
 
@@ -64,7 +64,7 @@ def voice_fields(form: Form) -> dict[str, Any]:
     """The fields of :class:`VoiceBody` in a form: lists repeated, labels as JSON.
 
     Raises:
-        ApiError: 400, the labels are no JSON.
+        ApiError: 400, the labels are not valid JSON.
     """
     given: dict[str, Any] = {
         name: value
@@ -82,7 +82,7 @@ def voice_fields(form: Form) -> dict[str, Any]:
 
 
 def fields_of(body: VoiceBody) -> VoiceFields:
-    """What a body says of a voice."""
+    """The fields of a voice in a body."""
     return VoiceFields(
         name=body.name,
         language=body.language,
@@ -97,7 +97,7 @@ async def described(form: Form, names: Sequence[str]) -> list[Described]:
     """The recordings of a form, each with its transcript if there are any.
 
     Raises:
-        ApiError: 400, there are not as many transcripts as recordings.
+        ApiError: 400, the numbers of transcripts and recordings differ.
     """
     uploads = await form.files(*names)
     texts = checked(Transcripts, {"transcripts": form.texts("transcript")}).transcripts

@@ -45,6 +45,7 @@ from services.voices.consents import Consents
 from services.voices.intake import Intake
 from services.voices.library import VoiceLibrary
 from services.voices.preparer import VoicePreparer
+from services.voices.transaction import VoiceParts
 from services.voices.transfer import Transfer
 from services.wire.client import EngineClient
 from storage.columns import now
@@ -116,12 +117,15 @@ async def open_gateway(
             preparer.wake()
             erasing.wake()
 
-        library = VoiceLibrary(
-            gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
+        parts = VoiceParts(
+            gate=gate,
+            settings=config,
+            intake=intake,
+            cloning=preparer.cloning,
+            changed=changed,
+            forget=preparer.forget,
         )
-        consents = Consents(
-            gate, config, intake, cloning=preparer.cloning, changed=changed, forget=preparer.forget
-        )
+        library, consents = VoiceLibrary(parts), Consents(parts)
         sole = config.auth.mode == "local"
         ttl = config.server.request_timeout_seconds + SPARE_SECONDS
         places = Shares(config.limits.max_concurrent_streams, sole=sole)
@@ -140,15 +144,7 @@ async def open_gateway(
             keeps=keeps,
             voices=library,
             consents=consents,
-            transfer=Transfer(
-                gate,
-                objects,
-                config,
-                library=library,
-                consents=consents,
-                intake=intake,
-                models=preparer.models,
-            ),
+            transfer=Transfer(parts, objects, library=library, consents=consents, models=preparer.models),
             speaker=Speaker(
                 settings=config,
                 casting=Casting(gate, objects, directory, preparer.wake),

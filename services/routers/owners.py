@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from services.quota.allowed import Allowed
 from services.tenancy.caller import Caller
 from services.tenancy.origin import Origin
-from services.voices.library import Owner
+from services.voices.transaction import Owner
 
 
 async def _owner(caller: Caller, allowed: Allowed, request: Request) -> Owner:

@@ -24,8 +24,8 @@ from services.tenancy.caller import Caller
 from services.tenancy.scopes import Scope, access
 from services.uploads import is_json, read_form
 from services.voices.intake import WAV
-from services.voices.library import Owner
 from services.voices.shapes import consent_shape, sample_shape
+from services.voices.transaction import Owner
 from services.voices.watching import WatchResponse
 from storage.repositories.samples import SampleRepository
 from storage.repositories.voices import VoiceRepository

@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.embedding import BrokenEmbedding, unpack
-from services.config import Settings
 from services.errors import ApiError, invalid
-from services.gate import DatabaseGate
 from services.samples.report import SampleReport
 from services.tasks import in_thread
 from services.uploads import Upload, temporary_folder
@@ -26,16 +23,14 @@ from services.voices.bundle import (
 )
 from services.voices.consents import Consents
 from services.voices.gathering import Gathered
-from services.voices.intake import Described, Intake
-from services.voices.library import Owner, VoiceFields, VoiceLibrary, log, writing
-from services.voices.standing import renew, restate
+from services.voices.intake import Described
+from services.voices.library import VoiceFields, VoiceLibrary
+from services.voices.standing import restate
+from services.voices.transaction import Owner, VoiceParts, VoiceTransaction
 from storage.columns import new_id
 from storage.objects.contract import ObjectStore
-from storage.repositories.consents import ConsentRepository
-from storage.repositories.embeddings import EmbeddingRepository, Prepared
-from storage.repositories.samples import SampleRepository, keys_of
-from storage.repositories.stored import make_room
-from storage.repositories.voices import VoiceRepository
+from storage.repositories.embeddings import Prepared
+from storage.repositories.samples import keys_of
 from storage.tables import AudioSample, VoiceProfile, VoiceState
 
 EXPANSION: Final = 8
@@ -47,32 +42,26 @@ class Transfer:
     """Exports and imports voices.
 
     Args:
-        gate: The database.
+        parts: What it needs.
         objects: The object store.
-        settings: The settings.
         library: Makes voices.
         consents: Keeps consents.
-        intake: Takes recordings in.
         models: Gives the model of each engine that clones.
     """
 
     def __init__(
         self,
-        gate: DatabaseGate,
+        parts: VoiceParts,
         objects: ObjectStore,
-        settings: Settings,
         *,
         library: VoiceLibrary,
         consents: Consents,
-        intake: Intake,
         models: Callable[[], Awaitable[Mapping[str, str]]],
     ) -> None:
-        self._gate = gate
+        self._parts = parts
         self._objects = objects
-        self._settings = settings
         self._library = library
         self._consents = consents
-        self._intake = intake
         self._models = models
 
     @asynccontextmanager
@@ -87,13 +76,13 @@ class Transfer:
         if voice.state == VoiceState.REVOKED:
             headers = {"x-should-retry": "false"}
             raise ApiError(409, "The voice's consent was withdrawn.", code="voice_revoked", headers=headers)
-        async with self._gate.read() as session:
-            samples = await SampleRepository(session, owner.org_id).list(voice.id)
-            rows = await EmbeddingRepository(session, owner.org_id).list([voice.id])
-            aliases = await VoiceRepository(session, owner.org_id).aliases([voice.id])
+        async with self._parts.reading(owner) as transaction:
+            samples = await transaction.samples.list(voice.id)
+            rows = await transaction.embeddings.list([voice.id])
+            aliases = await transaction.voices.aliases([voice.id])
             consent = None
             if voice.consent_id is not None:
-                consent = await ConsentRepository(session, owner.org_id).get(voice.consent_id)
+                consent = await transaction.consents.get(voice.consent_id)
         with temporary_folder() as folder:
             gathered = Gathered(self._objects, folder)
             manifest = Manifest(
@@ -128,17 +117,14 @@ class Transfer:
             ApiError: 400 for the bundle, 429, 503.
             Conflict: The name is taken.
         """
-        most = self._settings.limits.max_upload_bytes * EXPANSION
+        most = self._parts.settings.limits.max_upload_bytes * EXPANSION
         with temporary_folder() as folder:
             try:
                 manifest = await asyncio.to_thread(read_bundle, upload.path, folder, most=most)
             except BadBundle as error:
                 raise invalid(f"{upload.filename}: {error}", "bundle", "bad_bundle") from error
-            try:
-                async with self._intake.discarding() as keys:
-                    return await self._bring_in(owner, manifest, folder, name, keys)
-            finally:
-                self._library.wake()
+            async with self._parts.discarding() as keys:
+                return await self._bring_in(owner, manifest, folder, name, keys)
 
     async def _bring_in(
         self, owner: Owner, manifest: Manifest, folder: Path, name: str | None, keys: list[str]
@@ -156,35 +142,33 @@ class Transfer:
             consent = await self._consents.arrived(owner, manifest.consent, recording)
             fields = replace(fields, consent_id=consent.id)
             keys.extend(filter(None, [consent.key]))
-        samples = await self._intake.take(owner.org_id, voice_id, _recordings(manifest, folder))
+        samples = await self._parts.intake.take(owner.org_id, voice_id, _recordings(manifest, folder))
         keys.extend(key for sample in samples for key in keys_of(sample))
         prepared: dict[str, Prepared] = {}
         for engine, model, data in embeddings:
-            prepared[engine] = await self._intake.put_embedding(owner.org_id, voice_id, model, data)
+            prepared[engine] = await self._parts.intake.put_embedding(owner.org_id, voice_id, model, data)
             keys.append(prepared[engine].key)
-        async with writing(self._gate) as session:
+        async with self._parts.writing(owner) as transaction:
             if consent is not None:
-                await self._consents.keep(session, owner, consent)
-            voice = await self._library.insert(session, owner, voice_id, fields)
-            await self._library.keep(session, owner, voice, [*samples, *erased])
-            await renew(session, voice, self._settings, ())
+                await self._consents.keep(transaction, consent)
+            voice = await self._library.insert(transaction, voice_id, fields)
+            await self._library.keep(transaction, voice, [*samples, *erased])
+            await transaction.renew(voice, ())
             if voice.state != VoiceState.FAILED:
-                await self._keep_embeddings(session, owner, voice, prepared)
+                await self._keep_embeddings(transaction, voice, prepared)
                 if samples and voice.reason is None:
-                    rows = EmbeddingRepository(session, owner.org_id)
-                    await rows.want(voice, engines.keys() - prepared.keys())
-                await restate(session, voice, self._settings)
-            await log(session, owner, "voice.imported", voice.id, {"name": voice.name})
+                    await transaction.embeddings.want(voice, engines.keys() - prepared.keys())
+                await restate(transaction.session, voice, self._parts.settings)
+            await transaction.log("voice.imported", voice.id, {"name": voice.name})
         return voice
 
     async def _keep_embeddings(
-        self, session: AsyncSession, owner: Owner, voice: VoiceProfile, prepared: Mapping[str, Prepared]
+        self, transaction: VoiceTransaction, voice: VoiceProfile, prepared: Mapping[str, Prepared]
     ) -> None:
-        size = sum(entry.size for entry in prepared.values())
-        await make_room(session, owner.org_id, size, most=owner.limits.stored_bytes)
-        await self._intake.claim(session, [entry.key for entry in prepared.values()])
+        await transaction.make_room(sum(entry.size for entry in prepared.values()))
+        await self._parts.intake.claim(transaction.session, [entry.key for entry in prepared.values()])
         for engine, entry in prepared.items():
-            await EmbeddingRepository(session, owner.org_id).put_prepared(voice, engine, entry)
+            await transaction.embeddings.put_prepared(voice, engine, entry)
 
     async def _embeddings(self, manifest: Manifest, folder: Path) -> list[tuple[str, str, bytes]]:
         """Engine, model and bytes of what can be taken over."""
@@ -206,10 +190,9 @@ class Transfer:
         return adopted
 
     async def _fields(self, owner: Owner, manifest: Manifest, name: str | None) -> VoiceFields:
-        async with self._gate.read() as session:
-            repository = VoiceRepository(session, owner.org_id)
+        async with self._parts.reading(owner) as transaction:
             # Names that mean something here already go on meaning that.
-            free = [alias for alias in manifest.aliases if not await repository.knows(alias)]
+            free = [alias for alias in manifest.aliases if not await transaction.voices.knows(alias)]
         return VoiceFields(
             name=name or manifest.name,
             language=manifest.language,

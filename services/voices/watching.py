@@ -14,7 +14,8 @@ from services.errors import ApiError
 from services.escaping import safe_json
 from services.sharing.shares import Share
 from services.stopping import Stopping
-from services.voices.library import Owner, VoiceLibrary
+from services.voices.library import VoiceLibrary
+from services.voices.transaction import Owner
 from storage.errors import StorageError
 from storage.tables import VoiceState
 

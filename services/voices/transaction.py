@@ -1,0 +1,175 @@
+"""Transactions on the voices of a tenant, and what everything that changes voices needs."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.config import QuotaLimits, Settings
+from services.errors import not_found
+from services.gate import DatabaseGate
+from services.tenancy.origin import Origin
+from services.voices.errors import over_quota
+from services.voices.intake import Intake
+from services.voices.standing import renew
+from storage.errors import OverQuota
+from storage.repositories.consents import ConsentRepository
+from storage.repositories.doomed import DoomedObjects
+from storage.repositories.embeddings import EmbeddingRepository
+from storage.repositories.samples import SampleRepository
+from storage.repositories.stored import make_room
+from storage.repositories.voices import VoiceRepository
+from storage.tables import AudioSample, VoiceProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose voices are meant, and who asks.
+
+    Attributes:
+        org_id: The tenant.
+        limits: What it may have.
+        origin: For the audit log.
+    """
+
+    org_id: str
+    limits: QuotaLimits
+    origin: Origin
+
+
+class VoiceTransaction:
+    """A transaction with the repositories of one tenant.
+
+    Args:
+        session: The transaction.
+        owner: The tenant, and who asks.
+        settings: The settings.
+    """
+
+    def __init__(self, session: AsyncSession, owner: Owner, settings: Settings) -> None:
+        self.session = session
+        self.owner = owner
+        self.voices = VoiceRepository(session, owner.org_id)
+        self.samples = SampleRepository(session, owner.org_id)
+        self.embeddings = EmbeddingRepository(session, owner.org_id)
+        self.consents = ConsentRepository(session, owner.org_id)
+        self._settings = settings
+
+    async def voice(self, voice_id: str) -> VoiceProfile:
+        """A voice.
+
+        Raises:
+            ApiError: 404, whether it is another tenant's or nobody's.
+        """
+        if (voice := await self.voices.get(voice_id)) is None:
+            raise not_found("voice", voice_id)
+        return voice
+
+    async def locked(self, voice_id: str) -> VoiceProfile:
+        """A voice that nobody else changes until the transaction ends.
+
+        Raises:
+            ApiError: 404, whether it is another tenant's or nobody's.
+        """
+        if (voice := await self.voices.lock(voice_id)) is None:
+            raise not_found("voice", voice_id)
+        return voice
+
+    async def sample(self, voice: VoiceProfile, sample_id: str) -> AudioSample:
+        """A recording of a voice.
+
+        Raises:
+            ApiError: 404.
+        """
+        if (sample := await self.samples.get(voice.id, sample_id)) is None:
+            raise not_found("sample", sample_id)
+        return sample
+
+    async def prepared(self, voice: VoiceProfile) -> list[tuple[str, str]]:
+        """Engine and id of each embedding of a voice."""
+        rows = await self.embeddings.list([voice.id])
+        return [(row.engine, row.embedding_id) for row in rows if row.embedding_id is not None]
+
+    async def make_room(self, size: int) -> None:
+        """Count bytes that are to be kept.
+
+        Raises:
+            OverQuota: The tenant keeps as much as it may.
+        """
+        await make_room(self.session, self.owner.org_id, size, most=self.owner.limits.stored_bytes)
+
+    async def doom(self, keys: Collection[str]) -> None:
+        """Have objects removed once the transaction is committed."""
+        await DoomedObjects(self.session).doom(keys)
+
+    async def renew(self, voice: VoiceProfile, engines: Collection[str]) -> None:
+        """Judge a locked voice's samples anew, and have it prepared."""
+        await renew(self.session, voice, self._settings, engines)
+
+    async def log(self, action: str, target: str, details: Mapping[str, Any]) -> None:
+        """Write down who did what."""
+        await self.owner.origin.log(self.session, self.owner.org_id, action, target=target, details=details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceParts:
+    """What everything that makes, changes or removes voices needs.
+
+    Attributes:
+        gate: The database.
+        settings: The settings.
+        intake: Takes recordings in.
+        cloning: Gives the names of the engines that clone.
+        changed: Called when there is something to prepare or to erase.
+        forget: Has the engines forget embeddings, as far as they can be reached.
+    """
+
+    gate: DatabaseGate
+    settings: Settings
+    intake: Intake
+    cloning: Callable[[], Awaitable[Collection[str]]]
+    changed: Callable[[], None]
+    forget: Callable[[Collection[tuple[str, str]]], Awaitable[None]]
+
+    @asynccontextmanager
+    async def reading(self, owner: Owner) -> AsyncGenerator[VoiceTransaction, None]:
+        """A transaction that reads.
+
+        Raises:
+            ApiError: 429, the tenant has as much as it may.
+            StorageUnavailable: The database is away.
+        """
+        with _quota_told():
+            async with self.gate.read() as session:
+                yield VoiceTransaction(session, owner, self.settings)
+
+    @asynccontextmanager
+    async def writing(self, owner: Owner) -> AsyncGenerator[VoiceTransaction, None]:
+        """A transaction that writes.
+
+        Raises:
+            ApiError: 429, the tenant has as much as it may.
+            StorageUnavailable: The database is away.
+        """
+        with _quota_told():
+            async with self.gate.write() as session:
+                yield VoiceTransaction(session, owner, self.settings)
+
+    @asynccontextmanager
+    async def discarding(self) -> AsyncGenerator[list[str], None]:
+        """Gives a list for the keys of objects that are put; they go again should the block fail."""
+        try:
+            async with self.intake.discarding() as keys:
+                yield keys
+        finally:
+            self.changed()
+
+
+@contextmanager
+def _quota_told() -> Generator[None, None, None]:
+    try:
+        yield
+    except OverQuota as error:
+        raise over_quota(error) from error

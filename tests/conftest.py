@@ -1,11 +1,18 @@
 """Fixtures for all tests."""
 
+import ast
 import functools
+import gc
+import os
 import signal
 import ssl
+import sys
+import threading
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -28,12 +35,67 @@ def _heed_signals() -> None:
 
 _heed_signals()
 
+
+def _parse_undisturbed() -> None:
+    """Pause garbage collection while Python source is parsed.
+
+    Before 3.11.8 and 3.12.2, `ast.parse` raises SystemError ("AST constructor recursion depth mismatch",
+    CPython gh-106905) if another parse runs inside it, which a finalizer can start. pytest parses source to
+    show a failed test: the error would end the whole run.
+    """
+    parse = ast.parse
+    alone = threading.RLock()
+
+    @functools.wraps(parse)
+    def undisturbed(*args: Any, **options: Any) -> ast.AST:
+        with alone:
+            collected = gc.isenabled()
+            gc.disable()
+            try:
+                return parse(*args, **options)
+            finally:
+                if collected:
+                    gc.enable()
+
+    ast.parse = undisturbed
+
+
+if sys.version_info < (3, 12, 2):
+    _parse_undisturbed()
+
 # Each of httpx's clients reads all certificates, which takes longer than most requests; tests speak no TLS.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 # A busy machine fails no test.
 settings.register_profile("awaaztwin", deadline=None)
 settings.load_profile("awaaztwin")
+
+
+_TIMEOUT = pytest.StashKey[Any]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    item.stash[_TIMEOUT] = settings
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Restart the timeout for a rerun: pytest-timeout gives both runs one, which may have expired."""
+    if getattr(item, "execution_count", 1) > 1 and _TIMEOUT in item.stash:
+        item.ihook.pytest_timeout_cancel_timer(item=item)
+        item.ihook.pytest_timeout_set_timer(item=item, settings=item.stash[_TIMEOUT])
+
+
+GIB_EACH = 3
+"""Memory of a process that runs tests, and of the servers it starts."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` is: a process for each core that may be used, as far as there is memory for them."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, min(cores, psutil.virtual_memory().total // (GIB_EACH << 30)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,8 @@ import yaml
 
 from engines.text.reading import reading_script
 
-from live import eventually, free_port
+from live import eventually
+from workers import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,7 +23,8 @@ from storage.backup import backup
 from storage.database import Database
 from storage.errors import StorageUnavailable
 
-from live import eventually, free_port, start
+from live import eventually, start
+from workers import free_port
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="files have modes on POSIX systems only")
 

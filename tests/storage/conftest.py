@@ -9,7 +9,7 @@ from storage.database import Database
 from storage.migrate import upgrade
 
 from databases import KINDS, database_address
-from live import free_port
+from workers import free_port
 
 
 @pytest.fixture(params=KINDS)

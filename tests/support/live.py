@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ import httpx
 import psutil
 import pytest
 import yaml
+
+from workers import free_port
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
@@ -37,12 +38,6 @@ ENGINES: list[dict[str, Any]] = [
     {"name": "BROKEN", "type": "SYNTHETIC", "options": {"fail_load": True}},
     {"name": "SLOW", "type": "SYNTHETIC", "max_concurrent_jobs": 1, "options": {"base_ms": 300}},
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> None:

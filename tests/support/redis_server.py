@@ -10,13 +10,16 @@ import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from live import free_port
+from workers import WORKER, free_port
 
 URL = os.environ.get("AWAAZTWIN_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+
+DATABASES = 16
+"""How many a Redis has that is not told otherwise."""
 
 
 @functools.cache
@@ -26,11 +29,19 @@ def redis_url() -> str:
     try:
         socket.create_connection((address.hostname or "127.0.0.1", address.port or 6379), timeout=2).close()
     except OSError:
-        own = OwnRedis()
-        own.start()
-        atexit.register(own.stop)
-        return own.url
-    return URL
+        return _started()
+    # Each worker has a database of its own: what it counts, no other counts too.
+    database = int(address.path.strip("/") or 0) + WORKER
+    if database >= DATABASES:
+        return _started()
+    return urlunsplit(address._replace(path=f"/{database}"))
+
+
+def _started() -> str:
+    own = OwnRedis()
+    own.start()
+    atexit.register(own.stop)
+    return own.url
 
 
 class OwnRedis:

@@ -10,7 +10,7 @@ import pytest
 
 from storage.config import ObjectStoreConfig
 
-from live import free_port
+from workers import free_port
 
 BUCKET = "awaaztwin-test"
 

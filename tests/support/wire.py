@@ -4,7 +4,7 @@ import socket
 import threading
 from contextlib import closing, suppress
 
-from live import free_port
+from workers import free_port
 
 
 class Wire:

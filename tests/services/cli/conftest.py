@@ -23,6 +23,7 @@ from storage.config import ObjectStoreConfig, StorageConfig
 
 from media import encode, pcm16, wav
 from speaking import SENTENCES, sentences
+from workers import free_port
 
 SECONDS_PER_CHAR = 0.01
 
@@ -139,9 +140,7 @@ def listening_() -> Callable[[ASGIApp], AbstractContextManager[str]]:
     return listening
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
     """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()

@@ -11,8 +11,8 @@ from services.counters.redis import RedisCounters
 from services.errors import ApiError
 from services.tenancy.login_guard import LoginGuard
 
-from live import free_port
 from redis_server import redis_url
+from workers import free_port
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -12,11 +12,12 @@ from sqlalchemy import make_url
 from wire import Wire
 
 from databases import database_address
-from live import Server, eventually, free_port, start
+from live import Server, eventually, start
 from redis_server import OwnRedis, own_redis
 from s3_server import S3Server
 from tenants import Tenants, error, settings, start_tenants
 from voices import TONE, create, heard, recording, samples, say, settled
+from workers import free_port
 
 SPEECH = {"model": "TONE", "voice": "tone", "input": "Hello.", "response_format": "pcm"}
 

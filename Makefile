@@ -10,6 +10,8 @@ TORCH_PIP  := $(TORCH_BIN)/python -m pip --disable-pip-version-check --quiet
 # Versions known to work together; only what the extras ask for is installed.
 CONSTRAINTS := $(if $(wildcard constraints.txt),--constraint constraints.txt)
 TORCH_TESTS := tests/torch
+# Which build of torch the tests need: cpu, cuda, or auto, which is cuda where there is an NVIDIA driver.
+TORCH ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help serve serve-torch test test-base test-torch test-all coverage check format lint types docs bench bench-engines bento clean system fuzz
@@ -31,10 +33,15 @@ $(VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(VENV)/pyvenv.cfg
 	$(PIP) install $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@ $(VENV)/.server
 
-$(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/pyvenv.cfg
+# Made again when another build is asked for.
+$(TORCH_VENV)/.torch-$(TORCH): pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/pyvenv.cfg
 	@echo "Installing into $(TORCH_VENV) what the engines with torch need: about 3 GB with torch's CPU build,"
-	@echo "some gigabytes more with CUDA. Which build it is, pip's settings decide (PIP_EXTRA_INDEX_URL,"
-	@echo "PIP_FIND_LINKS). \`make test-base\` does without torch."
+	@echo "some gigabytes more with CUDA. TORCH=cpu takes no other than a CPU build; \`make test-base\` does"
+	@echo "without torch."
+	@$(TORCH_BIN)/python scripts/torch_build.py $(TORCH)
+	@rm -f $(TORCH_VENV)/.torch-* && touch $@
+
+$(TORCH_VENV)/.dev: pyproject.toml $(wildcard constraints.txt) | $(TORCH_VENV)/.torch-$(TORCH)
 	$(TORCH_PIP) install $(CONSTRAINTS) --editable '.[dev,xtts,openvoice]'
 	@touch $@
 

@@ -12,6 +12,10 @@ CONSTRAINTS := $(if $(wildcard constraints.txt),--constraint constraints.txt)
 TORCH_TESTS := tests/torch
 # Which build of torch the tests need: cpu, cuda, or auto, which is cuda where there is an NVIDIA driver.
 TORCH ?= auto
+# How many processes run tests in parallel: auto is one for each core, 0 runs them in pytest's own process.
+# The tests of a file stay in one process, as they share servers.
+WORKERS ?= 0
+PYTEST_WORKERS := --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help serve serve-torch test test-base test-torch test-all coverage check format lint types docs bench bench-engines bento clean system fuzz
@@ -57,23 +61,23 @@ serve: $(VENV)/.server  ## start the server, ready to speak
 serve-torch: $(TORCH_VENV)/.dev  ## start the server with the engines that need torch installed
 	$(TORCH_BIN)/awaaztwin serve
 
-test: test-base test-torch  ## run the tests (without the slow ones)
+test: test-base test-torch  ## run the tests (without the slow ones), in parallel with WORKERS=auto
 
 test-base: $(VENV)/.dev system  ## the tests of all that works without torch
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) -m "not slow"
 
 test-torch: $(TORCH_VENV)/.dev  ## the tests of the engines that need torch
-	$(TORCH_BIN)/python -m pytest -m "not slow" $(TORCH_TESTS)
+	$(TORCH_BIN)/python -m pytest $(PYTEST_WORKERS) -m "not slow" $(TORCH_TESTS)
 
 # A test that fails once and then passes is named at the end ("flaky: …") instead of failing everything.
 test-all: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests; a failed one once more
-	$(BIN)/python -m pytest --reruns 1
-	$(TORCH_BIN)/python -m pytest --reruns 1 $(TORCH_TESTS)
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) --reruns 1
+	$(TORCH_BIN)/python -m pytest $(PYTEST_WORKERS) --reruns 1 $(TORCH_TESTS)
 
 # Apart from what CI runs: it makes the tests take a third longer.
 coverage: $(VENV)/.dev $(TORCH_VENV)/.dev system  ## run all tests and show which lines and branches none reaches
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
-	$(TORCH_BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TORCH_TESTS)
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) --cov --cov-report=term:skip-covered
+	$(TORCH_BIN)/python -m pytest $(PYTEST_WORKERS) --cov --cov-report=term:skip-covered $(TORCH_TESTS)
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff format .

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from live import eventually
+from live import ENGINES, eventually
 from s3_server import S3Server
 from tenants import Tenants, error, settings, start_tenants
 
@@ -21,7 +21,9 @@ def kept(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Tenants, None, None]:
     folder: Path = tmp_path_factory.mktemp("kept")
-    given: dict[str, Any] = settings(quota={"plans": {"default": {}, "small": {"stored_bytes": 60_000}}})
+    given: dict[str, Any] = settings(
+        engines=ENGINES, quota={"plans": {"default": {}, "small": {"stored_bytes": 60_000}}}
+    )
     s3 = S3Server()
     if request.param == "s3":
         s3.start()

@@ -106,11 +106,11 @@ def test_scripts_are_left_alone() -> None:
     assert escaped(text) == text
 
 
-def test_a_path_forges_no_line(own_server: Server) -> None:
+def test_a_path_forges_no_line(server: Server) -> None:
     forged = "2026-01-01%2000:00:00,000%20INFO%20%20%20%20awaaztwin.access:%20GET%20/admin%20200"
-    httpx.get(f"{own_server.url}/nowhere%0A{forged}%1B[2J%E2%80%AE%C2%85")
-    eventually(lambda: "/nowhere" in own_server.log.read_text(errors="replace"))
-    log = own_server.log.read_bytes().decode()
+    httpx.get(f"{server.url}/nowhere%0A{forged}%1B[2J%E2%80%AE%C2%85")
+    eventually(lambda: "/nowhere" in server.log.read_text(errors="replace"))
+    log = server.log.read_bytes().decode()
     assert not [line for line in log.splitlines() if line.startswith(FORGED)]
     assert f"/nowhere\\n{FORGED}\\x1b[2J\\u202e\\x85 404" in log
 

@@ -8,7 +8,7 @@ from collections.abc import Generator
 import httpx
 import pytest
 
-from live import eventually
+from live import ENGINES, eventually
 from tenants import Tenants, error, settings, start_tenants
 
 WORDS = {"model": "TONE", "voice": "tone", "input": "Hello there.", "response_format": "pcm"}
@@ -24,7 +24,7 @@ PLANS = {
 
 @pytest.fixture(scope="module")
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tenants, None, None]:
-    given = settings(quota={"plans": PLANS})
+    given = settings(engines=ENGINES, quota={"plans": PLANS})
     running = start_tenants(tmp_path_factory.mktemp("quota"), given)
     yield running
     running.server.stop()

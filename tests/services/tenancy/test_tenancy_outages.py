@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from wire import Wire
 
 from databases import database_address
-from live import Server, eventually, start
+from live import ENGINES, Server, eventually, start
 from redis_server import OwnRedis, own_redis
 from s3_server import S3Server
 from tenants import Tenants, error, settings, start_tenants
@@ -98,7 +98,7 @@ def test_a_stream_that_ends_during_an_outage_is_free_after_it(tmp_path: Path):
         wire = Wire("127.0.0.1", redis.port)
         address = f"redis://127.0.0.1:{wire.port}/0"
         plan = {"concurrent_streams": 1}
-        given = settings(storage={"redis_url": address}, quota={"plans": {"default": plan}})
+        given = settings(engines=ENGINES, storage={"redis_url": address}, quota={"plans": {"default": plan}})
         tenants = start_tenants(tmp_path, given)
         try:
             body = {**SPEECH, "model": "SLOW", "input": "This is a sentence. " * 10}

@@ -322,7 +322,7 @@ def test_bundles_that_are_none(client: httpx.Client, exported: tuple[dict[str, A
 
 
 def blown_up(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
-    files["samples/0/original"] = bytes(200 * 1024 * 1024)
+    files["samples/0/original"] = bytes(100 * 1024 * 1024)
     manifest["files"][0]["size"] = 60 * 1024 * 1024
 
 

@@ -65,7 +65,6 @@ def gone(processes: Iterable[psutil.Process]) -> bool:
     return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("of", ["engine_espeak", "Gateway"])
 def test_a_process_killed_under_load(own_server: Server, of: str) -> None:
     assert speaks(own_server)
@@ -79,7 +78,6 @@ def test_a_process_killed_under_load(own_server: Server, of: str) -> None:
     assert own_server.worker(of).pid != victim.pid
 
 
-@pytest.mark.timeout(240)
 def test_an_utterance_that_ends_the_runner(own_server: Server) -> None:
     body = {"model": "TONE", "voice": "tone", "input": "Now CRASH.", "response_format": "pcm"}
     answer = httpx.post(f"{own_server.api}/audio/speech", json=body, timeout=RESTART)
@@ -92,7 +90,6 @@ def test_an_utterance_that_ends_the_runner(own_server: Server) -> None:
     eventually(lambda: speaks(own_server, "TONE", "tone"), RESTART)
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left_when_the_supervisor_ends(own_server: Server, how: signal.Signals) -> None:
     assert speaks(own_server)

@@ -82,7 +82,6 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server, None,
     server.stop()
 
 
-@pytest.mark.timeout(240)
 def test_the_least_recently_used_engine_goes_and_its_memory_comes_back(crowded: Server) -> None:
     for name in ("A", "B", "A"):
         assert speaks(crowded, name)
@@ -100,7 +99,6 @@ def test_the_least_recently_used_engine_goes_and_its_memory_comes_back(crowded: 
     assert states(crowded, "A", "B", "C") == ["cold", "warm", "warm"]
 
 
-@pytest.mark.timeout(240)
 def test_busy_engines_stay_and_the_third_waits_until_one_is_idle(crowded: Server) -> None:
     assert speaks(crowded, "B")
     assert speaks(crowded, "C")
@@ -116,7 +114,6 @@ def test_busy_engines_stay_and_the_third_waits_until_one_is_idle(crowded: Server
     assert crowded.engine("A")["state"] == "warm"
 
 
-@pytest.mark.timeout(240)
 def test_all_at_once_take_turns_and_never_have_more_than_the_budget(crowded: Server) -> None:
     runtime = crowded.log.parent / "runtime"
     stop = threading.Event()
@@ -140,7 +137,6 @@ def test_all_at_once_take_turns_and_never_have_more_than_the_budget(crowded: Ser
     assert max(seen) <= BUDGET
 
 
-@pytest.mark.timeout(240)
 def test_an_engine_larger_than_the_budget_says_so_and_disturbs_nobody(crowded: Server) -> None:
     assert speaks(crowded, "A")
     answer = say(crowded, "HUGE")
@@ -150,7 +146,6 @@ def test_an_engine_larger_than_the_budget_says_so_and_disturbs_nobody(crowded: S
     assert crowded.engine("A")["state"] == "warm"
 
 
-@pytest.mark.timeout(240)
 def test_cold_start_and_memory_are_exported(crowded: Server) -> None:
     assert speaks(crowded, "A")
     told = crowded.engine("A")["loading"]
@@ -172,7 +167,6 @@ def test_cold_start_and_memory_are_exported(crowded: Server) -> None:
     assert 'awaaztwin_runner_load_seconds{engine="HUGE"}' not in values, "it was never loaded"
 
 
-@pytest.mark.timeout(240)
 def test_a_licence_is_accepted_before_anything_is_loaded(crowded: Server) -> None:
     answer = say(crowded, "CLOSED")
     found = error(answer)
@@ -192,7 +186,6 @@ def test_a_licence_is_accepted_before_anything_is_loaded(crowded: Server) -> Non
     assert "license_accepted" not in models["A"]
 
 
-@pytest.mark.timeout(240)
 def test_the_sdk_does_not_come_back_for_a_licence(crowded: Server) -> None:
     sent: list[object] = []
     with (
@@ -204,7 +197,6 @@ def test_the_sdk_does_not_come_back_for_a_licence(crowded: Server) -> None:
     assert len(sent) == 1
 
 
-@pytest.mark.timeout(240)
 def test_a_load_that_fails_is_held_off_ever_longer(crowded: Server) -> None:
     waits: list[int] = []
     answers = 0
@@ -228,7 +220,6 @@ def test_a_load_that_fails_is_held_off_ever_longer(crowded: Server) -> None:
     assert answers > 3, "between the tries nothing is loaded"
 
 
-@pytest.mark.timeout(240)
 def test_a_load_that_ends_its_process_is_no_crash_loop(crowded: Server) -> None:
     died = crowded.worker("engine_deadly").pid
     assert "DEADLY" in error(say(crowded, "DEADLY"))["message"]

@@ -100,7 +100,6 @@ def streams(tenants: Tenants) -> int:
     return int(answer.json()["parts"]["gateway"]["streams"])
 
 
-@pytest.mark.timeout(300)
 def test_slow_readers_of_one_tenant_cost_another_nothing(tenants: Tenants, readers: list[Reader]):
     for _ in range(128):
         reader = Reader(tenants.server.url, tenants.a)
@@ -129,7 +128,6 @@ def test_slow_readers_of_one_tenant_cost_another_nothing(tenants: Tenants, reade
     assert speak(tenants, tenants.a).status_code == 200
 
 
-@pytest.mark.timeout(300)
 def test_a_slow_reader_keeps_no_place_that_others_need(few: Tenants, readers: list[Reader]):
     slow: list[Reader] = []
     while (reader := Reader(few.server.url, few.a)).status == 200:

@@ -76,7 +76,6 @@ def seconds(content: bytes) -> float:
         return (len(content) - head) / frame / file.getframerate()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("tell", [to_the_supervisor, to_all_of_them, from_the_keyboard])
 def test_what_has_begun_is_finished_and_what_is_new_is_refused(
     tmp_path: Path, tell: Callable[[Server], None]
@@ -134,7 +133,6 @@ def check_refusals(server: Server, idle: httpx.Client) -> None:
     assert ready.json()["parts"]["gateway"] == {"ready": False, "streams": STREAMS}
 
 
-@pytest.mark.timeout(300)
 def test_what_takes_longer_than_the_grace_is_cut(tmp_path: Path) -> None:
     """One client that does not read holds the server up no longer than that."""
     server = start(tmp_path, {"engines": ENGINES[:1], "server": {"shutdown_grace_seconds": 1.0}})
@@ -155,7 +153,6 @@ def test_what_takes_longer_than_the_grace_is_cut(tmp_path: Path) -> None:
         server.stop()
 
 
-@pytest.mark.timeout(300)
 def test_voices_being_prepared_are_handed_back(tmp_path: Path) -> None:
     """At once, though the server still answers: another Gateway need not wait for the end of the lease."""
     slow = {**TONE, "options": {**TONE["options"], "prepare_ms": 600_000}}

@@ -63,7 +63,6 @@ async def plan(tenants: Tenants, tenant: Tenant, name: str) -> None:
         assert answer.status_code == 200
 
 
-@pytest.mark.timeout(240)
 async def test_no_limit_is_exceeded_by_concurrent_requests_over_two_gateways(two: tuple[Tenants, str]):
     tenants, other = two
 

@@ -32,7 +32,6 @@ async def outcome(examiner: Examiner, file: HostileFile, folder: Path) -> BadSam
     return None
 
 
-@pytest.mark.timeout(240)
 async def test_the_corpus(tmp_path: Path):
     files = hostile_files()
     assert len(files) >= 60

@@ -58,7 +58,6 @@ def parts(server: Server) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()["parts"]
 
 
-@pytest.mark.timeout(240)
 def test_outages_are_told_and_are_over_when_they_are_over(broken: tuple[Tenants, Wire, OwnRedis]):
     tenants, wire, redis = broken
     assert speak(tenants).status_code == 200
@@ -92,7 +91,6 @@ def test_outages_are_told_and_are_over_when_they_are_over(broken: tuple[Tenants,
     eventually(lambda: speak(tenants).status_code == 200)
 
 
-@pytest.mark.timeout(240)
 def test_a_stream_that_ends_during_an_outage_is_free_after_it(tmp_path: Path):
     with own_redis() as redis:
         wire = Wire("127.0.0.1", redis.port)
@@ -115,7 +113,6 @@ def test_a_stream_that_ends_during_an_outage_is_free_after_it(tmp_path: Path):
             wire.cut()
 
 
-@pytest.mark.timeout(240)
 def test_an_outage_of_the_object_store(tmp_path: Path):
     s3 = S3Server()
     s3.start()
@@ -156,7 +153,6 @@ def wired(postgresql: str, s3: S3Server) -> tuple[dict[str, Any], Wire, Wire]:
     return given, database, store
 
 
-@pytest.mark.timeout(240)
 def test_voices_during_outages(postgresql: str, tmp_path: Path):
     s3 = S3Server()
     s3.start()
@@ -221,7 +217,6 @@ def test_voices_during_outages(postgresql: str, tmp_path: Path):
         s3.stop()
 
 
-@pytest.mark.timeout(240)
 def test_without_redis_requests_may_go_on_uncounted(tmp_path: Path):
     given = settings(
         storage={"redis_url": f"redis://127.0.0.1:{free_port()}/0"},
@@ -236,7 +231,6 @@ def test_without_redis_requests_may_go_on_uncounted(tmp_path: Path):
         tenants.server.stop()
 
 
-@pytest.mark.timeout(240)
 async def test_a_local_server_speaks_without_its_database(tmp_path: Path):
     address = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
     engines = settings()["engines"]

@@ -75,7 +75,6 @@ def held(server: Server) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at a process's open files")
-@pytest.mark.timeout(240)
 def test_an_upload_whose_end_is_withheld_ends(tmp_path: Path, opened: list[Upload]):
     tenants = serve(tmp_path, server={"request_timeout_seconds": 10})
     try:
@@ -92,7 +91,6 @@ def test_an_upload_whose_end_is_withheld_ends(tmp_path: Path, opened: list[Uploa
         tenants.server.stop()
 
 
-@pytest.mark.timeout(240)
 def test_one_tenants_uploads_leave_room_for_another(tmp_path: Path, opened: list[Upload]):
     tenants = serve(tmp_path)
     try:

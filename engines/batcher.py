@@ -18,8 +18,8 @@ shortly.
 An engine that has slots (see :class:`engines.contract.Capabilities`) forms its own batches: it is
 given one utterance for each free slot, in fair order, as soon as there is one.
 
-Context variables, such as the request that a log line is of, are those of the submitting task where a batch
-is of one caller, and unset where several share it: it is then nobody's alone.
+Context variables, such as the request of a log line, are those of the submitting task if a batch has one
+caller, and unset if several callers share it.
 """
 
 import asyncio

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
 logger = logging.getLogger(__name__)
-
-_COMPUTE: Final = "nvmlDeviceGetComputeRunningProcesses"
 
 
 def of_processes(pids: AbstractSet[int]) -> int:
@@ -34,7 +32,8 @@ def counted_by(nvml: Any, pids: AbstractSet[int]) -> int:  # noqa: ANN401 - it s
     total = 0
     try:
         for index in range(nvml.nvmlDeviceGetCount()):
-            running: Iterable[Any] = getattr(nvml, _COMPUTE)(nvml.nvmlDeviceGetHandleByIndex(index))
+            gpu = nvml.nvmlDeviceGetHandleByIndex(index)
+            running: Iterable[Any] = nvml.nvmlDeviceGetComputeRunningProcesses(gpu)
             # None under WDDM.
             total += sum(process.usedGpuMemory or 0 for process in running if process.pid in pids)
     except nvml.NVMLError as error:

@@ -24,7 +24,7 @@ class RequestId:
     """Gives every answer an ``x-request-id`` (the client's own when it sent one) and logs a line for it.
 
     What is logged meanwhile carries the id. An answer that the server does not complete because it stops is
-    logged here, with that reason; all other reasons are logged by whoever has them.
+    logged here, with that reason; the parts that cut off an answer log all other reasons.
 
     Args:
         app: What answers.

@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import httptools
@@ -124,9 +125,9 @@ class Crowd:
 
 
 class _CutAnswers(logging.Filter):
-    """Drops what uvicorn says of an answer that was not completed: whoever cut it has logged why.
+    """Drops uvicorn's records of incomplete answers: the part that cut them off has logged the reason.
 
-    Left are exceptions that no layer of the app has caught.
+    Exceptions that no layer of the app has caught are kept.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -135,7 +136,11 @@ class _CutAnswers(logging.Filter):
         return raised is not None and not isinstance(raised, asyncio.CancelledError)
 
 
-_CUT: Final = _CutAnswers()
+@cache
+def _answers_logger() -> logging.Logger:
+    logger = logging.getLogger("uvicorn.error.answers")
+    logger.addFilter(_CutAnswers())
+    return logger
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -163,8 +168,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # There is nothing to upgrade to: such a request is answered as if it had not asked (RFC 9110, 7.8).
         self.ws_protocol_class = None
-        self.logger = logging.getLogger("uvicorn.error.answers")
-        self.logger.addFilter(_CUT)
+        self.logger = _answers_logger()
         self.address = ""
         self._limits = limits
         self._crowd = crowd

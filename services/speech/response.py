@@ -2,8 +2,8 @@
 
 The status is decided by the first audio: what fails before it is a clean error, what fails after it cuts
 the connection (or, for events, sends an error event), so that nobody takes half a file for a whole one.
-Each speech that is cut off is one line in the log, with the reason. Where it is not the speech that ends it,
-whoever does logs it: the watch over callers' access, or the layer that sees the server stop.
+Each speech that is cut off is one line in the log, with the reason. If another part ends it, that part logs
+it: the watch over callers' access, or the layer that sees the server stop.
 """
 
 import asyncio

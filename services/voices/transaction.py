@@ -1,7 +1,7 @@
 """Transactions on the voices of a tenant, and what everything that changes voices needs."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,29 +133,28 @@ class VoiceParts:
     changed: Callable[[], None]
     forget: Callable[[Collection[tuple[str, str]]], Awaitable[None]]
 
-    @asynccontextmanager
-    async def reading(self, owner: Owner) -> AsyncGenerator[VoiceTransaction, None]:
+    def reading(self, owner: Owner) -> AbstractAsyncContextManager[VoiceTransaction]:
         """A transaction that reads.
 
         Raises:
             ApiError: 429, the tenant has as much as it may.
             StorageUnavailable: The database is away.
         """
-        with _quota_told():
-            async with self.gate.read() as session:
-                yield VoiceTransaction(session, owner, self.settings)
+        return self._transaction(self.gate.read(), owner)
+
+    def writing(self, owner: Owner) -> AbstractAsyncContextManager[VoiceTransaction]:
+        """A transaction that writes; it raises the same."""
+        return self._transaction(self.gate.write(), owner)
 
     @asynccontextmanager
-    async def writing(self, owner: Owner) -> AsyncGenerator[VoiceTransaction, None]:
-        """A transaction that writes.
-
-        Raises:
-            ApiError: 429, the tenant has as much as it may.
-            StorageUnavailable: The database is away.
-        """
-        with _quota_told():
-            async with self.gate.write() as session:
+    async def _transaction(
+        self, opening: AbstractAsyncContextManager[AsyncSession], owner: Owner
+    ) -> AsyncGenerator[VoiceTransaction, None]:
+        try:
+            async with opening as session:
                 yield VoiceTransaction(session, owner, self.settings)
+        except OverQuota as error:
+            raise over_quota(error) from error
 
     @asynccontextmanager
     async def discarding(self) -> AsyncGenerator[list[str], None]:
@@ -165,11 +164,3 @@ class VoiceParts:
                 yield keys
         finally:
             self.changed()
-
-
-@contextmanager
-def _quota_told() -> Generator[None, None, None]:
-    try:
-        yield
-    except OverQuota as error:
-        raise over_quota(error) from error

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from workers import free_port
+from workers import free_port, stopped_unless_ready
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
@@ -138,13 +138,9 @@ def start(folder: Path, settings: dict[str, Any], port: int = 0) -> Server:
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     deadline = time.monotonic() + START_TIMEOUT
-    try:
+    with stopped_unless_ready(server.stop):
         while not server.ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail("the server did not start:\n" + log.read_text(errors="replace")[-6000:])
             time.sleep(0.1)
-    except BaseException:
-        # A test's timeout is raised here, too, and would leave the server behind.
-        server.stop()
-        raise
     return server

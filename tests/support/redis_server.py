@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from workers import WORKER, free_port
+from workers import WORKER, free_port, stopped_unless_ready
 
 URL = os.environ.get("AWAAZTWIN_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
@@ -58,6 +58,10 @@ class OwnRedis:
             pytest.skip("no Redis at AWAAZTWIN_TEST_REDIS_URL, and no redis-server is installed")
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen([command, *arguments], stdout=subprocess.DEVNULL)
+        with stopped_unless_ready(self.stop):
+            self._wait()
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + 20
         while True:
             try:

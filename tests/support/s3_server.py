@@ -10,7 +10,7 @@ import pytest
 
 from storage.config import ObjectStoreConfig
 
-from workers import free_port
+from workers import free_port, stopped_unless_ready
 
 BUCKET = "awaaztwin-test"
 
@@ -36,13 +36,17 @@ class S3Server:
             str(self.port),
         ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with stopped_unless_ready(self.stop):
+            self._make_bucket(self._process)
+
+    def _make_bucket(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 60
         while True:
             try:
                 # Anybody may make a bucket in it.
                 httpx.put(f"{self.url}/{BUCKET}", timeout=5).raise_for_status()
             except httpx.TransportError:
-                assert self._process.poll() is None, "the S3 server ended"
+                assert process.poll() is None, "the S3 server ended"
                 assert time.monotonic() < deadline, "the S3 server did not start"
                 time.sleep(0.05)
             else:

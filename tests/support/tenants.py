@@ -21,6 +21,7 @@ from services.tenancy.scopes import EVERYTHING, ROLES, Scope
 from storage.database import Database
 
 from live import ENGINES, Server, start
+from workers import stopped_unless_ready
 
 PASSWORD = "a long enough password"  # noqa: S105 - made up
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
@@ -69,11 +70,8 @@ def settings(**sections: Any) -> dict[str, Any]:
 def start_tenants(folder: Path, given: dict[str, Any] | None = None, plan: str = "default") -> Tenants:
     """Start a server and make its organisations in its database."""
     server = start(folder, given or settings())
-    try:
+    with stopped_unless_ready(server.stop):
         a, b, operator = asyncio.run(_populate(folder / "configuration.yaml", plan))
-    except BaseException:
-        server.stop()
-        raise
     return Tenants(server, a, b, operator, folder)
 
 

@@ -1,8 +1,10 @@
-"""What each of the processes that run tests side by side has for itself."""
+"""What processes that run tests in parallel have for themselves, and the servers that they start."""
 
 import os
 import random
 import socket
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """The number of this process among pytest-xdist's workers; 0 without them."""
@@ -30,3 +32,12 @@ def free_port() -> int:
                 continue
             return first + _last
     raise RuntimeError(f"no port is free from {first} to {first + PORTS_EACH - 1}")
+
+
+@contextmanager
+def stopped_unless_ready(stop: Callable[[], object]) -> Generator[None, None, None]:
+    """Stop a server unless the block ends well: a test's timeout is raised in it, too, and would leave it."""
+    with ExitStack() as stack:
+        stack.callback(stop)
+        yield
+        stack.pop_all()

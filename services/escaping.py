@@ -32,11 +32,6 @@ def safe_json(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text)
 
 
-def is_safe(text: str) -> bool:
-    """Whether :func:`escaped` leaves the text as it is."""
-    return _UNSAFE.search(text) is None
-
-
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] in _SHORT:

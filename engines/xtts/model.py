@@ -33,7 +33,7 @@ from engines.xtts.sampling import Sampling
 from engines.xtts.self_check import compare, heard
 from engines.xtts.sentence import Sentence
 from engines.xtts.speaker_file import load_speakers
-from engines.xtts.synthesis import Load, Synthesis
+from engines.xtts.synthesis import Synthesis
 from engines.xtts.text import TextEncoder
 from engines.xtts.vocoder import Vocoder
 
@@ -125,11 +125,6 @@ class XttsModel:
     def slots(self) -> int:
         """Sentences at once; fewer than at first when memory ran out."""
         return self._synthesis.slots
-
-    @property
-    def load_now(self) -> Load:
-        """What it is doing."""
-        return self._synthesis.load
 
     def submit(self, utterance: Utterance, emit: Callable[[Pcm | Outcome], None]) -> None:
         """Speak an utterance; PCM and at last the outcome go to ``emit``, from other threads.

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
+
+import typer
 
 from services.cli.audio import SUFFIXES, format_of
 from services.cli.console import USAGE, CommandError
@@ -13,6 +15,17 @@ from services.cli.meter import ArrivalMeter
 from services.cli.player import NO_PLAYER, PlayerSink, can_play_files, play_file, stream_player
 from services.cli.sink import FileSink, OutputSink, Sink
 from services.cli.text import STANDARD
+
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="Format of the file; by default inferred from its suffix.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Write a file instead of playing; `-` is standard output."),
+]
+PlayOption = Annotated[
+    bool | None, typer.Option("--play/--no-play", help="Play it as well; without --out this is the default.")
+]
 
 AudioIn: TypeAlias = Callable[[str], AbstractContextManager[Iterator[bytes]]]
 """Requests audio in a format; yields it as it arrives."""

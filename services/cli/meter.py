@@ -1,10 +1,18 @@
-"""Shows how much audio has arrived, and how fast."""
+"""Shows how much has arrived or was sent, and how fast."""
 
 import time
 from types import TracebackType
 from typing import Self
 
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 from services.cli.audio import WAV_HEAD, byte_rate
 from services.cli.console import messages
@@ -72,3 +80,19 @@ class ArrivalMeter:
         if self._first is not None:
             parts.append(f"first byte after {self._first * KILO:.0f} ms")
         return " · ".join(parts)
+
+
+def transfer_bar() -> Progress:
+    """A bar of bytes on standard error; nothing is drawn where that is no terminal."""
+    console = messages()
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -8,7 +8,7 @@ import typer
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import reported
-from services.cli.delivery import Delivery
+from services.cli.delivery import Delivery, FormatOption, OutOption, PlayOption
 from services.cli.sink import terminable
 from services.cli.text import read_text
 
@@ -46,18 +46,9 @@ def say(  # noqa: PLR0913 - one parameter for each option
     speed: Annotated[
         float, typer.Option("--speed", "-s", min=SLOWEST, max=FASTEST, help="Rate of speech.")
     ] = 1.0,
-    audio_format: Annotated[
-        str | None,
-        typer.Option("--format", help="Format of the file; by default inferred from its suffix."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write a file instead of playing; `-` is standard output."),
-    ] = None,
-    play: Annotated[
-        bool | None,
-        typer.Option("--play/--no-play", help="Play it as well; without --out this is the default."),
-    ] = None,
+    audio_format: FormatOption = None,
+    out: OutOption = None,
+    play: PlayOption = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:

@@ -51,11 +51,6 @@ class Catalogue:
         return found[-1] if found else None
 
 
-def shipped() -> Catalogue:
-    """The models of the package alone."""
-    return Catalogue(_read(SHIPPED))
-
-
 def catalogue(settings: Settings) -> Catalogue:
     """The models of the package and the operator's, who may replace one by another of the same name.
 

@@ -174,13 +174,26 @@ class EngineClient:
                 raise EngineUnavailable(self._runner.says(answer.status))
             return answer.status != HELD_STATUS
 
-    async def put_voice(self, voice_id: str, data: bytes) -> None:
-        """Send the runner a prepared voice before it speaks in it.
+    async def put_voice(self, voice_id: str, data: bytes, *, missed: int | None = None) -> None:
+        """Send the runner a prepared voice, so that it can speak in it.
+
+        Args:
+            voice_id: The voice's.
+            data: A packed voice.
+            missed: What the runner answered when it lacked the voice. If the voice was dropped since, nothing
+                is kept and nothing is raised: the next call asks again.
 
         Raises:
             EngineError: It rejects the voice, or is unreachable.
         """
-        await self._put(voice_id, data)
+        headers = {} if missed is None else {MISSED_HEADER: str(missed)}
+        body = io.BytesIO(data)  # aiohttp writes bytes at once, a file in pieces
+        async with self._runner.request(
+            "PUT", _path_of(voice_id), timeout=PUT_TIMEOUT_SECONDS, data=body, headers=headers
+        ) as answer:
+            # Gone: dropped since it was missed, so what was read may be old.
+            if answer.status != 204 and (answer.status != 410 or missed is None):  # noqa: PLR2004 - HTTP's No Content, Gone
+                raise await self._runner.failed(answer)
 
     async def drop_voice(self, voice_id: str) -> None:
         """Erase a prepared voice from the runner and its engine; an unknown one is fine.
@@ -234,7 +247,7 @@ class EngineClient:
         """Send the runner the missing voices, one after the other."""
 
         async def bring(voice_id: str) -> None:
-            await self._put(voice_id, await voices(voice_id), missed=missing.missed)
+            await self.put_voice(voice_id, await voices(voice_id), missed=missing.missed)
 
         limit = asyncio.timeout_at(deadline)
         try:
@@ -245,16 +258,6 @@ class EngineClient:
             if not limit.expired():
                 raise  # the reader's own
             raise EngineUnavailable(f"A voice could not be sent to {self.name} in time.") from error
-
-    async def _put(self, voice_id: str, data: bytes, *, missed: int | None = None) -> None:
-        headers = {} if missed is None else {MISSED_HEADER: str(missed)}
-        body = io.BytesIO(data)  # aiohttp writes bytes at once, a file in pieces
-        async with self._runner.request(
-            "PUT", _path_of(voice_id), timeout=PUT_TIMEOUT_SECONDS, data=body, headers=headers
-        ) as answer:
-            # Gone: dropped since it was missed, so what was read may be old; the next try asks again.
-            if answer.status != 204 and (answer.status != 410 or missed is None):  # noqa: PLR2004 - HTTP's No Content, Gone
-                raise await self._runner.failed(answer)
 
 
 def _events(frames: Iterable[tuple[FrameKind, bytes]]) -> Generator[SpeechEvent | None, None, None]:

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from services.models.catalogue import shipped
+from services.models.catalogue import SHIPPED, Catalogue
 from services.models.errors import ModelError
 from services.models.folder import ModelFolder, ModelState
+from services.models.manifest import read_manifest
 from services.models.meter import Quiet
 from services.models.pull import pull
 
 CACHE = Path.home() / ".cache" / "awaaztwin" / "models"
 VARIABLE = "AWAAZTWIN_MODELS"
+
+SHIPPED_MODELS = Catalogue(read_manifest(path) for path in SHIPPED.glob("*.yaml"))
+"""The models of the package alone."""
 
 _failed: dict[str, str] = {}
 """Why a model could not be had: no test tries again what another has tried."""
@@ -20,7 +24,7 @@ _failed: dict[str, str] = {}
 
 def weights(name: str) -> Path:
     """The folder of a shipped model, which is pulled when it is not there; else the test is skipped."""
-    manifest = shipped().find(name)
+    manifest = SHIPPED_MODELS.find(name)
     folder = ModelFolder(Path(os.environ.get(VARIABLE) or CACHE))
     if folder.state(manifest) is ModelState.PRESENT:
         return folder.path(manifest)

@@ -5,19 +5,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TransferSpeedColumn,
-)
 from rich.text import Text
 
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import CommandError, messages, output, print_json, reported
+from services.cli.meter import transfer_bar
 from services.cli.sink import FileSink, terminable
 from services.cli.voice.create import JsonOption
 from services.cli.voice.listing import VoiceArgument
@@ -76,18 +69,7 @@ def import_(
 
 
 def _write(client: Client, path: str, target: Path) -> None:
-    console = messages()
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar, FileSink(target, private=True) as sink, client.download(path) as data:
+    with transfer_bar() as bar, FileSink(target, private=True) as sink, client.download(path) as data:
         task = bar.add_task("receiving", total=None)
         for piece in data:
             sink.write(piece)

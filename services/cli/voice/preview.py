@@ -1,6 +1,5 @@
 """``awaaztwin voice preview``: how a voice sounds."""
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from services.cli.address import KeyOption, UrlOption, find_server
 from services.cli.client import Client
 from services.cli.console import reported
-from services.cli.delivery import Delivery
+from services.cli.delivery import Delivery, FormatOption, OutOption, PlayOption
 from services.cli.sink import terminable
 from services.cli.voice.listing import VoiceArgument
 from services.cli.voice.lookup import find_voice
@@ -25,17 +24,9 @@ def preview(  # noqa: PLR0913 - one parameter for each option
         str | None, typer.Option("--text", "-t", help="The text to speak; by default a sentence.")
     ] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="The engine to use.")] = None,
-    audio_format: Annotated[
-        str | None, typer.Option("--format", help="Format of the file; by default inferred from its suffix.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write a file instead of playing; `-` is standard output."),
-    ] = None,
-    play: Annotated[
-        bool | None,
-        typer.Option("--play/--no-play", help="Play it as well; without --out this is the default."),
-    ] = None,
+    audio_format: FormatOption = None,
+    out: OutOption = None,
+    play: PlayOption = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:

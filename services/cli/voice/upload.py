@@ -6,18 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
-
 from services.cli.client import Client
-from services.cli.console import CommandError, messages
+from services.cli.console import CommandError
+from services.cli.meter import transfer_bar
 
 TIMEOUT_SECONDS: Final = 900.0
 """Seconds to wait for the answer: a server looks at one recording after the other."""
@@ -67,18 +58,7 @@ def upload(
     Raises:
         CommandError: A file cannot be read, or the server refuses.
     """
-    console = messages()
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    bar = transfer_bar()
     task = bar.add_task("sending", total=None)
     left = 0
 

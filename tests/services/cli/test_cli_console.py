@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from services.cli.app import app
 from services.cli.console import messages, output, print_json
-from services.escaping import is_safe
+from services.escaping import escaped
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eesrever\u2066\u2028\x85line\rover"
 
 
 def harmless(text: str) -> bool:
-    return all(map(is_safe, text.split("\n")))
+    return all(escaped(line) == line for line in text.split("\n"))
 
 
 def test_tables_and_messages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,12 @@
 
 import pytest
 
-from services.models.catalogue import shipped
 from services.models.folder import ModelFolder
 from services.models.manifest import Manifest
 
-from weights import weights
+from weights import SHIPPED_MODELS, weights
 
-MODELS = list(shipped())
+MODELS = list(SHIPPED_MODELS)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -25,13 +24,13 @@ def test_a_restrictive_licence_has_a_notice(model: Manifest) -> None:
 def test_an_engine_has_one_model_by_default() -> None:
     engines = [model.engine for model in MODELS if model.default]
     assert len(engines) == len(set(engines))
-    model = shipped().of_engine("kokoro")
+    model = SHIPPED_MODELS.of_engine("kokoro")
     assert model is not None
     assert model.name == "kokoro"
-    assert shipped().of_engine("ESPEAK") is None
+    assert SHIPPED_MODELS.of_engine("ESPEAK") is None
 
 
 @pytest.mark.parametrize("name", ["kokoro", "whisper-base"])
 def test_the_real_weights_are_as_the_manifest_says(name: str) -> None:
     folder = weights(name).parent
-    assert not list(ModelFolder(folder).damaged(shipped().find(name)))
+    assert not list(ModelFolder(folder).damaged(SHIPPED_MODELS.find(name)))

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from engines.config import EngineConfig
-from services.models.catalogue import shipped
 from services.models.folder import ModelFolder
 from services.models.manifest import Manifest, ModelFile
 from services.models.placing import weights_of
 from services.models.weights import Weights
+
+from weights import SHIPPED_MODELS
 
 HASH = "0" * 64
 MANIFEST = Manifest(
@@ -60,9 +61,9 @@ def test_a_folder_that_cannot_be_read_is_said_and_raises_nothing(tmp_path: Path)
 def test_every_engine_with_a_model_says_how_it_is_fetched(tmp_path: Path, engine: str, command: str) -> None:
     folder = ModelFolder(tmp_path)
     config = EngineConfig(name=engine, type=engine)
-    weights = weights_of(config, shipped(), folder)
+    weights = weights_of(config, SHIPPED_MODELS, folder)
     assert weights is not None
     assert command in (weights.missing or "")
     placed = weights.placed(config)
     assert placed.model_path == weights.folder
-    assert weights_of(placed, shipped(), folder) is None
+    assert weights_of(placed, SHIPPED_MODELS, folder) is None

@@ -105,11 +105,11 @@ async def idle(engine: XttsEngine) -> None:
     """Wait until nothing is decoded and nothing waits."""
     assert engine._model is not None
     for _ in range(600):
-        load = engine._model.load_now
+        load = engine._model._synthesis.load
         if not load.decoding and not load.waiting:
             return
         await asyncio.sleep(0.01)
-    pytest.fail(f"it never came to rest: {engine._model.load_now}")
+    pytest.fail(f"it never came to rest: {engine._model._synthesis.load}")
 
 
 def test_it_is_what_the_runner_asks_for(tiny_xtts: Path) -> None:
@@ -329,7 +329,7 @@ async def test_out_of_memory_costs_slots_and_no_sentence(
 
     monkeypatch.setattr(Decoder, "step", failing)
     found = await spoken(engine, *utterances)
-    assert engine._model.load_now.slots == engine.capabilities.slots == 2
+    assert engine._model._synthesis.load.slots == engine.capabilities.slots == 2
     for speech, same in zip(found, expected, strict=True):
         assert len(speech.pcm) == len(same.pcm)
         assert np.abs(speech.pcm.astype(int) - same.pcm).max() < 3

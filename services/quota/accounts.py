@@ -58,14 +58,15 @@ class AccountBook:
             ApiError: 429 ``insufficient_quota``.
             StorageUnavailable: The database is away.
         """
+        written = self._writer.written
         try:
             return await self._reserve_open(org_id, wanted)
         except AccountMissing:
             await self._open(org_id, wanted)
         except OverQuota as error:
-            if not self._writer.waiting:
+            # Finished requests give back what they did not use, perhaps since the ledger was read.
+            if not self._writer.waiting and self._writer.written == written:
                 raise _insufficient(error) from error
-            # Finished requests may have something to give back.
             await self._writer.flush()
         try:
             return await self._reserve_open(org_id, wanted)

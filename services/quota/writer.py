@@ -59,6 +59,8 @@ class UsageWriter:
         self._gate = gate
         self._queue: deque[Settlement] = deque()
         self._writing = asyncio.Lock()
+        self._in_flight = 0
+        self._written = 0
         self._lost = 0
         self.chore = Chore(
             "writing usage records", self.flush, every=RETRY_SECONDS, gather=GATHER_SECONDS, at_close=True
@@ -66,8 +68,13 @@ class UsageWriter:
 
     @property
     def waiting(self) -> int:
-        """Number of settlements not written yet."""
-        return len(self._queue)
+        """Number of settlements not written yet, those of the running transaction included."""
+        return len(self._queue) + self._in_flight
+
+    @property
+    def written(self) -> int:
+        """Number of settlements whose transaction has ended."""
+        return self._written
 
     @property
     def lost(self) -> int:
@@ -92,6 +99,7 @@ class UsageWriter:
         async with self._writing:
             while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
+                self._in_flight = len(batch)
                 try:
                     await self._write(batch)
                 except DBAPIError:
@@ -99,6 +107,9 @@ class UsageWriter:
                 except BaseException:
                     self._queue.extendleft(reversed(batch))
                     raise
+                finally:
+                    self._in_flight = 0
+                    self._written += len(batch)
 
     async def _write_each(self, batch: list[Settlement]) -> None:
         """Write one by one what cannot be written together, and drop what cannot be written."""

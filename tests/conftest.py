@@ -8,7 +8,7 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for nodeid in again:
         if nodeid not in failed:
             terminalreporter.write_line(f"flaky: {nodeid}")
+
+
+@pytest.fixture
+def started() -> Callable[[], list[psutil.Process]]:
+    """The child processes that the test has started; older ones are servers that tests share."""
+    before = set(psutil.Process().children())
+    return lambda: [child for child in psutil.Process().children() if child not in before]
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,8 @@ from engines.synthetic import SyntheticEngine
 
 from weights import weights
 
+pytestmark = pytest.mark.usefixtures("started")  # before the engine starts processes
+
 
 class Whole(SyntheticEngine):
     """Has ``synthesize`` and no ``stream``, as a plug-in may; the engines that ship have it the other way."""
@@ -361,14 +363,16 @@ async def test_batches_wait_for_a_slow_reader_without_loss(case: Case, engine: E
     assert lengths == pytest.approx([lengths[0]] * 4, rel=0.02)
 
 
-async def test_a_thousand_utterances_leave_no_memory_behind(case: Case, engine: EngineAdapter):
+async def test_a_thousand_utterances_leave_no_memory_behind(
+    case: Case, engine: EngineAdapter, started: Callable[[], list[psutil.Process]]
+):
     batch = [case.say(f"Number {n}.", timings=True) for n in range(20 if case.quick else 2)]
     rounds = 50 if case.quick else 10
 
     def used() -> int:
         gc.collect()
         me = psutil.Process()
-        return sum(process.memory_info().rss for process in (me, *me.children()))
+        return sum(process.memory_info().rss for process in (me, *started()))
 
     for _ in range(rounds // 2):
         await synthesize(engine, batch)

@@ -1,11 +1,9 @@
 """What engines take of the host's memory: measured, and shared out."""
 
-import asyncio
 import platform
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,13 +16,12 @@ from engines.memory import (
     Plan,
     Resident,
     estimate,
-    measure,
     plan,
-    reclaim,
     too_large,
 )
 from engines.registry import get_engine_adapter
-from engines.synthetic import BALLAST
+
+from own_process import in_own_process, taken_by_a_child, taken_by_an_engine
 
 SIZES = st.integers(0, 10)
 MEMORIES = st.builds(Memory, SIZES, SIZES)
@@ -103,34 +100,15 @@ def test_an_engine_says_what_it_needs_or_nothing() -> None:
 
 
 def test_child_processes_count() -> None:
-    before = measure()
-    child = "b = bytearray(b'x') * 50_000_000; print(flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        assert measure().since(before).ram >= 50_000_000
-        process.communicate(b"\n", timeout=10)
+    assert in_own_process(taken_by_a_child) >= 50_000_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other allocators give back as they see fit")
-async def test_what_an_engine_took_is_given_back() -> None:
-    """In small pieces, with a last one above them: freeing alone leaves them to the process."""
-    config = EngineConfig(name="E", type="SYNTHETIC", options={"memory_mb": 64})
-    engine = get_engine_adapter("SYNTHETIC", config)
-    before = measure()
-    await engine.load()
-    loaded = measure()
-    above = np.ones(BALLAST, np.uint8)
-    await engine.close()
-    freed = measure()
-    await asyncio.to_thread(reclaim)
-    after = measure()
-    assert loaded.since(before).ram > 60_000_000
-    assert freed.since(before).ram > 60_000_000, "else this test shows nothing"
-    assert after.since(before).ram < 10_000_000
-    assert above.all()
+def test_what_an_engine_took_is_given_back() -> None:
+    loaded, freed, after = in_own_process(taken_by_an_engine)
+    assert loaded > 60_000_000
+    assert freed > 60_000_000, "else this test shows nothing"
+    assert after < 10_000_000
 
 
 ONE_HEAP = """

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -39,12 +39,12 @@ def say(text: str, voice: str = "en-gb") -> Utterance:
 
 
 @pytest.fixture
-async def engine() -> AsyncGenerator[EspeakEngine, None]:
+async def engine(started: Callable[[], list[psutil.Process]]) -> AsyncGenerator[EspeakEngine, None]:
     engine = EspeakEngine(EngineConfig(name="e", max_concurrent_jobs=1, utterance_timeout_seconds=2))
     await engine.load()
     yield engine
     await engine.close()
-    assert not psutil.Process().children(), "an orphan"
+    assert not started(), "an orphan"
 
 
 async def speak_and_hit(

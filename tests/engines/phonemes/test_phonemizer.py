@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import psutil
 import pytest
@@ -17,11 +17,11 @@ EN = "gmw/en-US"
 
 
 @pytest.fixture
-async def phonemizer() -> AsyncGenerator[Phonemizer, None]:
+async def phonemizer(started: Callable[[], list[psutil.Process]]) -> AsyncGenerator[Phonemizer, None]:
     phonemizer = Phonemizer()
     yield phonemizer
     await phonemizer.close()
-    assert not psutil.Process().children(), "an orphan"
+    assert not started(), "an orphan"
 
 
 async def test_many_voices_in_one_question(phonemizer: Phonemizer):
@@ -127,7 +127,9 @@ async def test_closing_twice_and_starting_again(phonemizer: Phonemizer):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-async def test_closing_fails_the_questions_that_wait(phonemizer: Phonemizer):
+async def test_closing_fails_the_questions_that_wait(
+    phonemizer: Phonemizer, started: Callable[[], list[psutil.Process]]
+):
     await phonemizer.ipa([(EN, "one")])
     assert phonemizer.pid
     os.kill(phonemizer.pid, signal.SIGSTOP)
@@ -138,23 +140,25 @@ async def test_closing_fails_the_questions_that_wait(phonemizer: Phonemizer):
         assert isinstance(answer, EngineUnavailable)
         assert answer.message == "The phonemizer was closed."
     assert phonemizer.pid is None
-    assert not psutil.Process().children()
+    assert not started()
     assert await phonemizer.ipa([(EN, "two")]) == ["t_ˈuː"]
 
 
-async def test_closing_while_the_process_starts(phonemizer: Phonemizer):
+async def test_closing_while_the_process_starts(
+    phonemizer: Phonemizer, started: Callable[[], list[psutil.Process]]
+):
     closed = 0
     for steps in range(1, 25):
         asked = asyncio.create_task(phonemizer.ipa([(EN, f"number {steps}")]))
         for _ in range(steps):
             await asyncio.sleep(0)
         await phonemizer.close()
-        assert not psutil.Process().children()
+        assert not started()
         with contextlib.suppress(EngineUnavailable):
             await asked
             continue
         closed += 1
-        assert not psutil.Process().children()
+        assert not started()
     assert closed
 
 

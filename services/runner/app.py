@@ -10,7 +10,6 @@ and those of prepared voices, see :mod:`services.runner.voice_routes`.
 """
 
 import asyncio
-import hmac
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -23,7 +22,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engines.batcher import Batcher
 from engines.config import EngineConfig
@@ -42,14 +40,14 @@ from engines.load_record import LoadRecord
 from engines.memory import Room
 from engines.registry import get_engine_adapter
 from engines.ticket import Ticket
-from services.asgi import is_request, refuse
 from services.declarations import declare
 from services.doors import ClosedByDefault, Doors
-from services.log_context import LogContext, logged_as, note, request_id_in
+from services.log_context import note
 from services.middleware import Unexpected
 from services.models.weights import Weights
 from services.runner.frame_response import FrameResponse
 from services.runner.held_voices import HeldVoices, Voices
+from services.runner.middleware import LoggedCalls
 from services.runner.preparing import EnginePreparer
 from services.runner.voice_routes import voice_routes
 from services.wire.frames import (
@@ -271,50 +269,6 @@ def _utterance(line: Line, prepared: VoiceEmbeddingRef | None, *, timings: bool)
 
 def _json(message: Spoken | Failure) -> bytes:
     return message.model_dump_json().encode()
-
-
-class RunnerToken:
-    """ASGI middleware: requires the shared secret on every path, also for WebSockets.
-
-    Args:
-        app: What is guarded.
-        token: The secret.
-    """
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
-        self._expected = f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if is_request(scope):
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
-                message = "The runner's token is missing or wrong."
-                await refuse(JSONResponse({"error": message}, 401), message, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-class LoggedCalls:
-    """ASGI middleware: what is logged for a call carries the id of the Gateway's request.
-
-    Args:
-        app: What answers.
-        engine: The engine's name.
-    """
-
-    def __init__(self, app: ASGIApp, engine: str) -> None:
-        self._app = app
-        self._engine = engine
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
-        if not is_request(scope):
-            await self._app(scope, receive, send)
-            return
-        with logged_as(LogContext(request_id_in(scope["headers"]), engine=self._engine)):
-            await self._app(scope, receive, send)
 
 
 def create_runner_app(

@@ -1,6 +1,7 @@
 """Imports run one way, and the three packages' names are ours alone."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,3 +127,20 @@ def test_engine_names_stay_below() -> None:
                     engines = {"ESPEAK", "KOKORO", "SYNTHETIC", "XTTS_HI"}
                     named = {text for text in literals if text.upper() in engines}
                     assert not named, f"{path.relative_to(ROOT)}:{node.lineno} branches on {named}"
+
+
+def test_a_runner_has_nothing_of_the_gateways(tmp_path: Path) -> None:
+    """It starts sooner and takes half the memory without the database, its drivers and the routes."""
+    absent = "import sys; sys.modules.update(dict.fromkeys(['sqlalchemy', 'alembic', 'redis', 'boto3']))"
+    started = "import services.bento, services.runner.app, services.host.memory"
+    settings = tmp_path / "configuration.yaml"
+    settings.write_text("engines: [{name: ESPEAK, type: ESPEAK}]\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", f"{absent}; {started}; assert 'services.app' not in sys.modules"],
+        env={**os.environ, "AWAAZTWIN_CONFIG": str(settings)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

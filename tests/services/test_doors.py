@@ -31,7 +31,8 @@ from services.http.proxies import TrustedProxies
 from services.log_context import RequestFields, known_of
 from services.middleware import Closing, RequestId, TakeOver, Unexpected
 from services.quota.allowed import Allowed
-from services.runner.app import RunnerAccess, RunnerToken, create_runner_app
+from services.runner.app import RunnerAccess, create_runner_app
+from services.runner.middleware import RunnerToken
 from services.state import State
 from services.stopping import Stopping
 from services.tenancy.administration import Administration

@@ -23,7 +23,8 @@ from services.config import Settings
 from services.host.folder import RuntimeFolderError, runtime_folder
 from services.host.ledger import Entry, MemoryLedger
 from services.host.memory import HostMemory
-from services.runner.app import RunnerToken, create_runner_app
+from services.runner.app import create_runner_app
+from services.runner.middleware import RunnerToken
 from services.wire.client import EngineClient
 from services.wire.frames import EngineDescription, Line, SynthesisCall
 

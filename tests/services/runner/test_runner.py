@@ -24,7 +24,8 @@ from engines.contract import (
 )
 from engines.lease import EngineState
 from engines.synthetic import SyntheticEngine
-from services.runner.app import RunnerToken, create_runner_app
+from services.runner.app import create_runner_app
+from services.runner.middleware import RunnerToken
 from services.wire.client import EngineClient
 from services.wire.frames import ENGINE_PATH, SYNTHESIZE_PATH, Line, Spoken, SynthesisCall
 

@@ -25,7 +25,8 @@ from engines.embedding import LARGEST, pack, unpack
 from engines.synthetic import SyntheticEngine
 from services.runner import app as runner_module
 from services.runner import preparing, voice_routes
-from services.runner.app import RunnerToken, create_runner_app
+from services.runner.app import create_runner_app
+from services.runner.middleware import RunnerToken
 from services.runner.preparing import WAITING, EnginePreparer
 from services.wire.client import MAX_SUPPLIES, EngineClient, VoiceReader
 from services.wire.frames import MISSED_HEADER, PREPARE_PATH, VOICES_PATH, Line, Spoken, SynthesisCall

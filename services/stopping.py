@@ -1,4 +1,4 @@
-"""The state of a process that is told to stop."""
+"""Notification that this process has been told to stop."""
 
 import asyncio
 

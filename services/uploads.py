@@ -55,7 +55,7 @@ async def file_chunks(path: Path) -> AsyncGenerator[bytes, None]:
         while chunk := await asyncio.to_thread(file.read, CHUNK):
             yield chunk
     finally:
-        file.close()  # at once, also while being cancelled
+        file.close()  # immediately, even during cancellation
 
 
 class Form:

@@ -163,7 +163,7 @@ def _leaky(x: Array, q: Array, line: Array, slope: _Number, step: _Number, zero:
 
 
 @_compile_exactly
-def convolve(  # noqa: PLR0913, PLR0917 - arrays of one convolution; numba takes no keywords cheaply
+def convolve(  # noqa: PLR0913, PLR0917 - arrays of one convolution; keyword arguments are slow in numba
     x: Array,
     rows: int,
     sums: Array,

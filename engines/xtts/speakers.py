@@ -1,4 +1,4 @@
-"""The voices that come with a checkpoint: ``speakers_xtts.pth``, as Coqui ships it beside the weights."""
+"""The voices that come with a checkpoint: ``speakers_xtts.pth``, which Coqui ships with the weights."""
 
 import collections
 import pickle

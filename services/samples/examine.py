@@ -76,7 +76,7 @@ class Examiner:
                 figures = await _figures(source, target, limits)
                 speaker = await _speaker(target)
             except BaseException:
-                target.unlink(missing_ok=True)  # noqa: ASYNC240 - at once, also while being cancelled
+                target.unlink(missing_ok=True)  # noqa: ASYNC240 - immediately, even during cancellation
                 raise
         return SampleReport(
             **dict(figures), speaker=speaker, findings=sample_findings(figures, speaker, limits)

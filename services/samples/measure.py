@@ -15,7 +15,7 @@ from services.samples.vad import FRAME, RATE, Mask, Silero, speech_mask
 BANDS: Final = 24
 """Number of bands of the mel spectrum."""
 _BATCH: Final = 256
-"""Frames read at once; 8 s."""
+"""Number of frames read at once; 8 s."""
 _LOUD: Final = 0.1
 """RMS to which loud frames are scaled before speech detection; the model was trained at such levels."""
 _MOST: Final = 1_000.0

@@ -41,8 +41,9 @@ _UNPRONOUNCEABLE: Final = regex.compile(
     rf"|(?!{'|'.join(_ONSETS)}){_CONSONANT}{{2}}.*"
     rf"|.*{_CONSONANT}{{2}}(?<!{'|'.join(_CODAS)})"
 )
-"""Letters that cannot be a word: without a vowel, or beginning or ending with two consonants in a way that no
-English or Hindi word does.
+"""Letters that cannot be a word.
+
+They have no vowel, or begin or end with two consonants with which no English or Hindi word does.
 """
 
 

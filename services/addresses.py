@@ -1,4 +1,4 @@
-"""IP addresses as texts, and whose they are."""
+"""Parsing of IP addresses, and grouping of clients by subscriber."""
 
 import ipaddress
 from typing import Final, TypeAlias
@@ -6,13 +6,13 @@ from typing import Final, TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 SUBSCRIBER_BITS: Final = 64
-"""Of an IPv6 address: one subscriber has all addresses that begin with them (RFC 6177)."""
+"""Length of a subscriber's IPv6 prefix in bits (RFC 6177)."""
 
 
 def address_of(text: str) -> Address | None:
-    """The IP address that a text is, an IPv4 one where it is written as IPv6; ``None`` if it is none."""
+    """Parse an IP address; an IPv4-mapped IPv6 address becomes IPv4. ``None`` if it is invalid."""
     try:
-        # An IPv6 address may end with the name of an interface, of any length and letters.
+        # Reject IPv6 zones (interface names), which may be arbitrary text.
         address = None if "%" in text else ipaddress.ip_address(text)
     except ValueError:
         return None
@@ -20,14 +20,14 @@ def address_of(text: str) -> Address | None:
 
 
 def crowd_of(client: tuple[str, int] | None) -> str:
-    """Whom a connection is counted with: its subscriber, or all of unknown origin."""
+    """Return the group that a connection counts towards: its subscriber, or ``""`` for an unknown client."""
     return "" if client is None else subscriber_of(client[0])
 
 
 def subscriber_of(text: str) -> str:
-    """What stands for a client: an IPv4 address, or the subscriber's part of an IPv6 one.
+    """Return the subscriber of an address: an IPv4 address, or the subscriber's prefix of an IPv6 address.
 
-    What is not an address stands for itself.
+    A text that is not an address is returned unchanged.
     """
     address = address_of(text.partition("%")[0])
     if not isinstance(address, ipaddress.IPv6Address):

@@ -49,7 +49,7 @@ from services.tenancy.watch import Watched
 DESCRIPTION: Final = """An OpenAI-compatible speech server: `POST /v1/audio/speech` and related endpoints."""
 
 PREFLIGHT_SECONDS: Final = 600
-"""How long a browser remembers what it may send."""
+"""Seconds for which a browser caches a preflight response."""
 
 EXPOSED: Final = (
     "x-audio-id",
@@ -59,11 +59,11 @@ EXPOSED: Final = (
     "x-ratelimit-remaining-requests",
     "x-ratelimit-reset-requests",
 )
-"""Headers that pages may read."""
+"""Response headers that scripts of other origins may read."""
 
 
 def routers(config: Settings) -> list[APIRouter]:
-    """All of the Gateway's routes."""
+    """Return the routers of all of the Gateway's routes."""
     always = [
         speech.router,
         models.router,
@@ -86,11 +86,11 @@ def routers(config: Settings) -> list[APIRouter]:
 
 
 def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping | None = None) -> FastAPI:
-    """Make the Gateway's app; its lifespan opens and closes what it works with.
+    """Create the Gateway's app, whose lifespan opens and closes the Gateway's parts.
 
     Args:
         loaded: The settings.
-        address_of: Where each engine's runner is.
+        address_of: Returns the address of an engine's runner.
         stopping: Begins when the process is told to stop.
     """
     config = loaded.settings
@@ -110,21 +110,21 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        # The docs' router serves it: every route declares who may use it.
+        # The docs' router serves it, as a route with a declared access.
         openapi_url=None,
-        # They would lead to whatever host the client names.
+        # Redirects would lead to any host that the client names.
         redirect_slashes=False,
     )
     install_error_handlers(app)
     for router in routers(config):
-        # Not included: FastAPI would keep each router as one route, whose own routes nobody else sees.
+        # Not by include_router: FastAPI would keep each router as one route, which hides its own routes.
         app.router.routes.extend(router.routes)
     doors = Doors(app.router.routes, Access)
 
     def state() -> GatewayState:
         return app.state.gateway
 
-    # The last one added is the first that a request meets.
+    # The last one added is the outermost.
     app.add_middleware(Watched, watch=lambda: state().watch)
     app.add_middleware(Quotas, config=config.quota, keepers=state)
     app.add_middleware(Tenancy, doors=doors, settings=config, authenticator=lambda: state().authenticator)
@@ -158,6 +158,6 @@ def create_app(loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping
         )
     app.add_middleware(RequestId)
     app.add_middleware(TrustedProxies, trusted=config.server.trusted_proxies)
-    # FastAPI's own way of changing the document.
+    # The way that FastAPI documents for changing its OpenAPI document.
     app.openapi = partial(document, app, doors)  # pyright: ignore[reportAttributeAccessIssue]
     return app

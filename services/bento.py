@@ -1,6 +1,6 @@
-"""What ``bentoml serve services.bento:Gateway`` and ``bentoml build`` import.
+"""The module that ``bentoml serve services.bento:Gateway`` and ``bentoml build`` import.
 
-A runner for another host is served by its own name: ``bentoml serve services.bento:engine_espeak``.
+To serve a runner on another host, use its own name: ``bentoml serve services.bento:engine_espeak``.
 """
 
 import os
@@ -13,9 +13,9 @@ from services.log import configure_logging
 from services.models.errors import ModelError
 from services.stopping import Stopping
 
-# Local first: BentoML's usage statistics stay off unless somebody asks for them.
+# Local first: BentoML's usage statistics are off unless enabled explicitly.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
-# uvicorn would believe whatever anybody on this machine says of a client; services.http.proxies decides.
+# uvicorn would trust the forwarded headers of any local process; services.http.proxies handles them instead.
 os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 try:
@@ -28,5 +28,5 @@ except ConfigError as error:
 except (RuntimeFolderError, ModelError) as error:
     raise SystemExit(f"Error: {error}") from None
 serve_with(_loaded.settings, _stopping)
-# BentoML finds a service by its name in the module that made it.
+# BentoML looks a service up by its name in the module that created it.
 globals().update(_runners)

@@ -1,4 +1,4 @@
-"""Which engines the Gateway knows, and which of them a request means."""
+"""The engines that the Gateway knows, and the selection of a request's engine."""
 
 import asyncio
 import re
@@ -14,27 +14,27 @@ from services.wire.client import EngineClient
 from services.wire.frames import EngineDescription
 
 FRESH_SECONDS: Final = 10.0
-"""Seconds a runner's description is believed without asking again."""
+"""Seconds for which a runner's description is cached."""
 
 POLL_SECONDS: Final = 3.0
-"""Seconds between two looks whether an engine's weights have been fetched."""
+"""Interval of checking whether an engine's weights have been fetched, in seconds."""
 
 OPENAI_MODELS: Final = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15")
-"""OpenAI's speech models, listed so that clients which check the list find theirs."""
+"""OpenAI's speech models, listed for clients that check the list for theirs."""
 
 _OPENAI_MODEL: Final = re.compile(r"tts-1(-hd)?(-\d+)?|gpt-[a-z0-9.-]*tts[a-z0-9.-]*", re.IGNORECASE)
-"""OpenAI's names, dated and later ones included: all of them mean the default engine."""
+"""OpenAI's model names, including dated and future ones: all of them select the default engine."""
 
 
 class EngineDirectory:
-    """The configured engines and the latest that is known of each.
+    """The configured engines, with the latest description of each.
 
     Args:
-        clients: One for each enabled engine, in order.
-        default: The name of the engine that OpenAI's model names mean, unless its weights are missing.
+        clients: Clients of the enabled engines, in order.
+        default: Name of the engine that OpenAI's model names select, unless its weights are missing.
 
     Attributes:
-        chore: Checks whether the default engine has its weights.
+        chore: Background task that checks whether the default engine has its weights.
     """
 
     def __init__(self, clients: Sequence[EngineClient], default: str) -> None:
@@ -52,7 +52,7 @@ class EngineDirectory:
 
     @property
     def default(self) -> EngineClient:
-        """The engine of OpenAI's model names: the first that is not known to lack its weights."""
+        """The engine that OpenAI's model names select: the first that is not known to lack its weights."""
         for client in self._order:
             known = self._known.get(client.name.lower())
             if known is None or self._serves(client, known[1]):
@@ -60,7 +60,7 @@ class EngineDirectory:
         return self._order[0]
 
     def select(self, model: str, engine: str | None = None) -> EngineClient:
-        """The engine that ``engine``, or else ``model``, names.
+        """Return the engine that ``engine`` or, if that is ``None``, ``model`` names.
 
         Raises:
             ApiError: 404 ``model_not_found``, or 400 for an unknown ``engine``.
@@ -77,17 +77,17 @@ class EngineDirectory:
         return client
 
     def chosen(self, model: str, engine: str | None = None) -> bool:
-        """Whether a request asks for one engine by its name, not for the default by one of OpenAI's."""
+        """Whether a request names an engine, rather than one of OpenAI's models."""
         return engine is not None or model.lower() in self._clients
 
     def find(self, model: str) -> EngineClient | None:
-        """The engine that ``model`` means, if any."""
+        """Return the engine that ``model`` names; ``None`` if it is unknown."""
         if client := self._clients.get(model.lower()):
             return client
         return self.default if _OPENAI_MODEL.fullmatch(model) else None
 
     async def describe(self, client: EngineClient, *, max_age: float = FRESH_SECONDS) -> EngineDescription:
-        """The engine as it was at most ``max_age`` seconds ago; older when its runner is away.
+        """Return a description at most ``max_age`` seconds old, or an older one if the runner is unreachable.
 
         Raises:
             EngineUnavailable: The runner has never answered.
@@ -107,7 +107,7 @@ class EngineDirectory:
             return description
 
     async def names_where(self, holds: Callable[[EngineDescription], bool]) -> list[str]:
-        """Names of the engines that answer, may be loaded and fulfil ``holds``, in order."""
+        """Return the names of reachable engines that may be loaded and satisfy ``holds``, in order."""
 
         async def fulfils(client: EngineClient) -> bool:
             try:
@@ -121,7 +121,7 @@ class EngineDirectory:
         return [client.name for client, able in zip(clients, found, strict=True) if able]
 
     async def _look(self) -> None:
-        """Ask the engines up to the default one, so that weights fetched later need no restart."""
+        """Update the descriptions up to the default engine's, so that fetching weights needs no restart."""
         for client in self._order:
             try:
                 description = await self.describe(client, max_age=POLL_SECONDS)
@@ -131,7 +131,7 @@ class EngineDirectory:
                 return
 
     def _serves(self, client: EngineClient, description: EngineDescription) -> bool:
-        """Whether an engine can be the default; one that only stands in needs its licence accepted too."""
+        """Whether an engine can be the default; a substitute also needs its licence accepted."""
         stands_in = client is not self._order[0]
         return description.missing is None and not (stands_in and description.license_accepted is False)
 
@@ -143,10 +143,10 @@ class EngineDirectory:
 
 
 def find_voice(description: EngineDescription, wanted: str) -> Voice:
-    """The engine's voice of that id or alias, compared without case.
+    """Return the engine's voice with an ID or alias; case-insensitive.
 
     Raises:
-        ApiError: 400 ``voice_not_found`` with the nearest names.
+        ApiError: 400 ``voice_not_found``, with the nearest names.
     """
     key = wanted.lower()
     ids: list[str] = []
@@ -157,7 +157,7 @@ def find_voice(description: EngineDescription, wanted: str) -> Voice:
     base, plus, variant = wanted.partition("+")
     base = base.partition("(")[0].strip()  # a weight, in a mix of voices
     if plus and variant and base:
-        # Variants and mixes of voices are the engine's own business; it says so when it has none.
+        # The engine handles variants and mixes of voices, and refuses them if it has none.
         return find_voice(description, base)
     near = nearest_names(key, ids, most=5, cutoff=0.5) or ids[:5]
     message = f"There is no voice '{wanted}' in the engine {description.name}. Nearest: {', '.join(near)}."

@@ -1,7 +1,7 @@
-"""Which routes of an app answer: those that declare an access, whatever class they are of.
+"""Closed by default: only routes that declare an access are reachable, whatever their class.
 
-All else is refused before it reaches the app: unknown paths and methods, and routes, WebSockets, mounts and
-hosts that declare nothing.
+Everything else is refused before it reaches the app: unknown paths and methods, and routes, WebSockets,
+mounts and hosts without a declared access.
 """
 
 import logging
@@ -21,13 +21,13 @@ AccessT = TypeVar("AccessT")
 
 
 class Doors(Generic[AccessT]):
-    """The routes of an app with the access that each declares.
+    """The routes of an app, with the access that each declares.
 
-    They are read anew for each request: a route that is added later is as closed as any other.
+    They are read again for each request, so that routes added later are closed by default, too.
 
     Args:
-        routes: The app's own list, which its router goes through in the same order.
-        kind: The class of an access; what is declared of another class counts as nothing.
+        routes: The app's own list of routes, in the order in which its router tries them.
+        kind: Class of an access; declarations of other classes are ignored.
     """
 
     def __init__(self, routes: Sequence[BaseRoute], kind: type[AccessT]) -> None:
@@ -35,15 +35,15 @@ class Doors(Generic[AccessT]):
         self._kind = kind
 
     def __iter__(self) -> Iterator[tuple[BaseRoute, AccessT | None]]:
-        """Each route with its access; ``None`` for one that is closed."""
+        """Iterate over the routes with their access; ``None`` for a closed route."""
         for route in self._routes:
             yield route, self._access(route)
 
     def find(self, connection: Scope) -> AccessT:
-        """What the route that the app's router will choose asks for.
+        """Return the access of the route that the app's router will choose.
 
         Raises:
-            ApiError: 404, there is none or it is closed; 405, the path has other methods.
+            ApiError: 404 if there is no such route or it is closed; 405 if the path has only other methods.
         """
         methods: set[str] = set()
         for route in self._routes:
@@ -65,7 +65,7 @@ class Doors(Generic[AccessT]):
         raise _unknown(connection)
 
     def peek(self, connection: Scope) -> AccessT | None:
-        """The same; ``None`` where :meth:`find` raises."""
+        """Like :meth:`find`, but return ``None`` instead of raising an error."""
         try:
             return self.find(connection)
         except ApiError:
@@ -77,10 +77,10 @@ class Doors(Generic[AccessT]):
 
 
 class ClosedByDefault:
-    """ASGI middleware that refuses, with a line in the log, what no declared route answers.
+    """ASGI middleware that refuses, and logs, requests to routes without a declared access.
 
     Args:
-        app: What answers.
+        app: The wrapped ASGI app.
         doors: Its routes.
     """
 

@@ -1,4 +1,4 @@
-"""Removing what nothing points to any more from the object store."""
+"""Deletion of unreferenced objects from the object store."""
 
 from services.gate import DatabaseGate
 from storage.objects.contract import ObjectStore
@@ -6,10 +6,10 @@ from storage.repositories.doomed import DoomedObjects
 
 
 async def erase_doomed(gate: DatabaseGate, objects: ObjectStore) -> int:
-    """Remove the objects whose time has come; gives how many keys that were.
+    """Delete the objects that are due for deletion; return the number of keys.
 
     Raises:
-        StorageError: The database or the store is away; the rest is for the next time.
+        StorageError: The database or the store is unavailable; the rest remains for the next call.
     """
     erased = 0
     while True:

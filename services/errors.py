@@ -1,8 +1,8 @@
-"""Every error a client can get, in OpenAI's shape.
+"""Error responses in OpenAI's format.
 
-``{"error": {"message", "type", "param", "code"}}`` with the status that makes the official SDK raise the
-right exception. One table turns an engine's errors into HTTP; FastAPI's own bodies (404, 405, 422) are
-replaced, since ``{"detail": …}`` loses message, type and code in the SDK.
+Bodies are ``{"error": {"message", "type", "param", "code"}}``, with the status for which the official SDK
+raises the right exception. Errors of engines and storage are converted; FastAPI's own bodies (404, 405, 422)
+are replaced, since the SDK finds no message, type and code in ``{"detail": …}``.
 """
 
 import http
@@ -43,7 +43,7 @@ DESCRIPTIONS: Final[Mapping[int, str]] = {
     429: "The server or the organisation is at a limit; see `Retry-After`.",
     503: "A part of the server is unavailable; see `Retry-After`.",
 }
-"""What the OpenAPI document says of an error's status."""
+"""Descriptions of error statuses in the OpenAPI document."""
 
 
 class ErrorBody(BaseModel):
@@ -66,7 +66,7 @@ class ErrorAnswer(BaseModel):
 
 
 class ApiError(Exception):
-    """An answer other than success.
+    """An error response.
 
     Args:
         status: HTTP status.
@@ -93,40 +93,40 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The HTTP answer."""
+        """Build the HTTP response."""
         return JSONResponse(self.content(), self.status, self.headers)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request with it, or refuse a WebSocket that is not accepted yet."""
+        """Send the error as the response to a request, or refuse a WebSocket that is not accepted yet."""
         await refuse(self.response(), self.body.message, scope, receive, send)
 
     def content(self) -> dict[str, Any]:
-        """The JSON body."""
+        """Return the JSON body."""
         return {"error": self.body.model_dump()}
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Errors of a route for FastAPI's ``responses``; those of every route are added by the document."""
+    """Build FastAPI's ``responses`` for a route's errors; the OpenAPI document adds those of all routes."""
     return {status: {"model": ErrorAnswer, "description": DESCRIPTIONS[status]} for status in statuses}
 
 
 def not_found(what: str, given: str) -> ApiError:
-    """A 404 for something that does not exist, or not in the caller's organisation."""
+    """Build a 404 for something that does not exist in the caller's organisation."""
     return ApiError(404, f"There is no {what} '{given}'.", code=f"{what}_not_found")
 
 
 def invalid(message: str, param: str | None, code: str | None = None) -> ApiError:
-    """A 400 that names the field at fault."""
+    """Build a 400 that names the invalid field."""
     return ApiError(400, message, param=param, code=code)
 
 
 def retry_headers(seconds: float) -> dict[str, str]:
-    """``Retry-After`` in whole seconds, at least one."""
+    """Build a ``Retry-After`` header in whole seconds, at least 1."""
     return {"retry-after": str(max(1, math.ceil(seconds)))}
 
 
 def from_engine(error: EngineError) -> ApiError:
-    """What an engine's error is to a client."""
+    """Convert an engine's error to an error response."""
     match error:
         case UnsupportedUtterance():
             return invalid(error.message, error.param, error.code)
@@ -134,7 +134,7 @@ def from_engine(error: EngineError) -> ApiError:
             headers = retry_headers(error.retry_after)
             return ApiError(429, error.message, kind="rate_limit_exceeded", code=error.code, headers=headers)
         case LicenseNotAccepted():
-            # Only the operator can change it: no client should come back by itself.
+            # Only the operator can change this, so clients should not retry.
             headers = {"x-should-retry": "false"}
             return ApiError(503, error.message, kind="server_error", code=error.code, headers=headers)
         case EngineUnavailable():
@@ -145,7 +145,7 @@ def from_engine(error: EngineError) -> ApiError:
 
 
 def from_storage(error: StorageError) -> ApiError:
-    """What a storage's error is to a client. Why a database is away is for the operator's eyes alone."""
+    """Convert a storage error to an error response, without the reason, which is only for the operator."""
     match error:
         case Conflict():
             return ApiError(409, error.message, param=error.param, code="conflict")
@@ -158,7 +158,7 @@ def from_storage(error: StorageError) -> ApiError:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make ``app`` answer every error in OpenAI's shape."""
+    """Make ``app`` send every error in OpenAI's format."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(EngineError, _engine_error)
     app.add_exception_handler(StorageError, _storage_error)
@@ -190,7 +190,7 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
 
 
 def invalid_request(problems: Sequence[Mapping[str, Any]]) -> ApiError:
-    """A 400 that names the field at fault, from what pydantic found; not empty."""
+    """Build a 400 that names the invalid field from pydantic's errors, which must not be empty."""
     first = problems[0]
     kind = str(first["type"])
     where = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
@@ -220,7 +220,7 @@ async def _http_error(request: HTTPConnection, error: Exception) -> Response:
 
 
 def unexpected() -> ApiError:
-    """A 500 that tells the client nothing of our insides."""
+    """Build a 500 that reveals no internals."""
     return ApiError(500, "The server had an error while processing the request.", kind="server_error")
 
 
@@ -229,5 +229,5 @@ async def _unexpected(_request: Request, _error: Exception) -> Response:
 
 
 def _printable(message: str) -> str:
-    """The message without lone surrogates, which no JSON encoder takes."""
+    """Replace lone surrogates in a message, which cannot be encoded as UTF-8."""
     return message.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Showing text of others where a line is a record and a terminal obeys escape codes."""
+"""Escaping of untrusted text for logs and terminals."""
 
 import json
 import re
@@ -6,29 +6,29 @@ from typing import Final
 
 _UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters: line ends, escape codes
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what reorders a line for its reader
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls, which reorder displayed text
     "\u2028\u2029"  # line and paragraph separators
-    "\ufeff\U000e0000-\U000e007f"  # what nobody sees
-    "\ud800-\udfff]"  # lone surrogates, which no encoding takes
+    "\ufeff\U000e0000-\U000e007f"  # invisible characters
+    "\ud800-\udfff]"  # lone surrogates, which cannot be encoded
 )
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def escaped(text: str) -> str:
-    r"""One line, with what could forge a line or steer a terminal as ``\n``, ``\x1b``, ``\u202e``.
+    r"""Escape characters that could forge a log line or control a terminal, as ``\n``, ``\x1b``, ``\u202e``.
 
-    Letters of all scripts stay, the joiners of Indian ones included. A backslash stays as it is.
+    Letters of all scripts are kept, including the joiners of Indic scripts. Backslashes are not escaped.
     """
     return _UNSAFE.sub(_escape, text)
 
 
 def escaped_lines(text: str, indent: str) -> str:
-    """Several lines, each escaped and indented, so that none looks like the beginning of a record."""
+    """Escape and indent each line, so that none looks like the beginning of a log record."""
     return "\n".join(indent + escaped(line) for line in text.split("\n"))
 
 
 def safe_json(text: str) -> str:
-    r"""JSON with what :func:`escaped` escapes as JSON's own ``\u…``; its line ends and its value stay."""
+    r"""Escape the same characters in a JSON text, as ``\u…``; its line ends and its value are unchanged."""
     return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text)
 
 

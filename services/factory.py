@@ -1,8 +1,8 @@
-"""BentoML services made from the settings: the Gateway and a runner for each engine.
+"""BentoML services built from the settings: the Gateway and a runner for each engine.
 
-Made anew, and alike, in every process: the supervisor's, each Gateway worker's and each runner's. The app of
-each is made in its own process, where its modules are imported: a runner without the Gateway's starts sooner
-and takes less memory.
+Every process (the supervisor, each Gateway worker and each runner) builds the same services again. Each app is
+built only in the process that serves it, which alone imports its modules: a runner without the Gateway's
+starts sooner and takes less memory.
 """
 
 import gc
@@ -39,21 +39,21 @@ from services.stopping import Stopping
 logger = logging.getLogger(__name__)
 
 SWITCH_SECONDS: Final = 0.001
-"""Seconds for which a thread may keep Python from the event loop, instead of 5 ms."""
+"""Interpreter's switch interval in seconds; Python's default is 5 ms. Threads delay the event loop less."""
 
 
 def make_services(
     loaded: LoadedSettings, stopping: Stopping | None = None
 ) -> tuple[Service[Any], dict[str, Service[Any]]]:
-    """The Gateway's service, and the runners' by service name.
+    """Create the Gateway's service, and the runners' by service name.
 
     Args:
         loaded: The settings.
         stopping: Begins when this process is told to stop.
 
     Raises:
-        RuntimeFolderError: The engines have a budget of memory, and no folder to keep count in.
-        ModelError: The manifest of a model is wrong.
+        RuntimeFolderError: There is a memory budget, but no folder for its bookkeeping.
+        ModelError: A manifest of a model is invalid.
     """
     config = loaded.settings
     stopping = stopping or Stopping()
@@ -69,7 +69,7 @@ def make_services(
 
 
 def service_name(engine: EngineConfig) -> str:
-    """The name of an engine's service: letters, digits and underscores, as BentoML needs it."""
+    """Return the name of an engine's service: letters, digits and underscores, as BentoML requires."""
     return "engine_" + re.sub(r"\W", "_", engine.name.lower())
 
 
@@ -97,11 +97,11 @@ def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]], stoppi
     members["__doc__"] = "The HTTP API."
     inner = bentoml.asgi_app(app, path="/")(type("Gateway", (), members))
     options = _options(workers=config.server.workers)
-    # BentoML takes addresses only.
+    # BentoML accepts only addresses.
     host = "127.0.0.1" if config.server.host == "localhost" else config.server.host
     options["http"] = {"host": host, "port": config.server.port}
     gateway = bentoml.service(name="Gateway", **options)(inner)
-    # BentoML types the class as if calling it were the request.
+    # BentoML's type for the class does not describe an ASGI middleware.
     gateway.add_asgi_middleware(TakeOver, answers=app)  # pyright: ignore[reportArgumentType]
     return gateway
 
@@ -168,13 +168,13 @@ def _runtime_folder(config: Settings) -> Path | None:
     except RuntimeFolderError as error:
         if Budget(ram=config.memory.ram_bytes, vram=config.memory.vram_bytes).limits:
             raise
-        # Only a load that ends its process again and again would be missed.
+        # Only the detection of a load that kills its process repeatedly is lost.
         logger.warning("%s", error)
         return None
 
 
 def _prepare(loaded: LoadedSettings) -> None:
-    """Once, before BentoML starts a process: one that dies at its start would be started again and again."""
+    """Prepare the folders once, before BentoML starts processes, since it restarts failing ones endlessly."""
     from services.folders import FolderError, prepare_folders  # noqa: PLC0415 - the database's; the supervisor's alone
 
     try:
@@ -184,16 +184,16 @@ def _prepare(loaded: LoadedSettings) -> None:
 
 
 def _start(_self: object) -> None:
-    """What each process of ours does first."""
+    """Set up a worker process."""
     end_with_parent()
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
 class _Deferred(Starlette):
-    """An app that is made in the process that serves it, when that starts or is first asked.
+    """An app that is built when it is started or first called.
 
     Args:
-        make: Makes it.
+        make: Builds the app.
     """
 
     def __init__(self, make: Callable[[], Starlette]) -> None:
@@ -207,8 +207,7 @@ class _Deferred(Starlette):
     @asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncGenerator[None, None]:
         async with self._app.router.lifespan_context(self._app):
-            # What is there for good is looked at no more: a full collection took 0.25 s, in which nobody is
-            # answered.
+            # Exempt permanent objects from garbage collection: a full collection blocked the process for 0.25 s.
             gc.collect()
             gc.freeze()
             yield
@@ -218,10 +217,10 @@ class _Deferred(Starlette):
 
 
 class _Untimed:
-    """Stands where BentoML puts its time-out; ours answer in OpenAI's shape.
+    """Replaces BentoML's timeout middleware; the Gateway's own timeouts answer in OpenAI's format.
 
-    Its own leaves a timer behind for each request until the time-out has passed, however soon the request
-    was answered, and never ends for one whose client left before it was. No value of its setting is "none".
+    BentoML's keeps a timer for each request until the timeout has passed, even if the request was answered
+    before, and never ends for a request whose client left unanswered. Its setting has no value to disable it.
     """
 
     def __init__(self, app: ASGIApp, timeout: float) -> None:
@@ -233,10 +232,10 @@ class _Untimed:
 
 
 def _options(*, workers: int) -> dict[str, Any]:
-    """What BentoML must be told, derived from our settings.
+    """Build BentoML's options of a service.
 
-    Its metrics label raw paths, and its access log repeats ours: both off. Its tracing costs time for
-    every chunk of a stream and exports nowhere: no path is traced.
+    Its metrics are off, since they label raw paths; its access log is off, since the app has its own. Its
+    tracing, which costs time for every chunk of a stream and exports nowhere, excludes all paths.
     """
     return {
         "workers": workers,

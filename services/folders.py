@@ -1,4 +1,4 @@
-"""The folders that a server writes to: there, writable and private before it starts."""
+"""The folders that a server writes to, which are created, checked and made private before it starts."""
 
 import os
 import tempfile
@@ -15,20 +15,20 @@ from storage.private import OTHERS, make_private_folder, tighten
 BENTOML_HOME: Final = "BENTOML_HOME"
 
 SQLITE_FILES: Final = ("", "-wal", "-shm", "-journal")
-"""What SQLite adds to the name of its file for those beside it."""
+"""Suffixes of the names of SQLite's files."""
 
 
 class FolderError(Exception):
-    """A folder cannot be used. The message is one line, and names it and its setting."""
+    """A folder cannot be used. The message is one line that names the folder and its setting."""
 
 
 def prepare_folders(loaded: LoadedSettings) -> None:
-    """Make the server's folders, and see that it can write there; what is its own is made private.
+    """Create the server's folders, check that they are writable, and make the server's own files private.
 
-    From here on this process and its children make files and folders for this user only.
+    Afterwards, this process and its children create files and folders that only this user can access.
 
     Raises:
-        FolderError: It cannot write to one of them.
+        FolderError: A folder cannot be created or written.
     """
     if os.name == "posix":
         os.umask(OTHERS)
@@ -51,7 +51,7 @@ def prepare_folders(loaded: LoadedSettings) -> None:
 
 
 def data_folders(config: Settings) -> Iterator[tuple[str, Path]]:
-    """The folders of the database and the objects that are on this machine, each with its setting."""
+    """Yield the local folders of the database and the objects, each with the name of its setting."""
     if (database := database_file(config)) is not None:
         yield "storage.db_url", database.parent
     if config.storage.object_store.type == "folder":
@@ -59,12 +59,12 @@ def data_folders(config: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def database_file(config: Settings) -> Path | None:
-    """SQLite's file; ``None`` for another database, or one in memory."""
+    """Return SQLite's file; ``None`` for another database, or one in memory."""
     return Database(config.storage.db_url.get_secret_value()).file
 
 
 def private_paths(loaded: LoadedSettings) -> Iterator[Path]:
-    """What is there of the server's and nobody else's business: data, and settings that hold a secret."""
+    """Yield the server's existing private files: its data, and settings files that contain secrets."""
     config = loaded.settings
     if (database := database_file(config)) is not None:
         paths = (database.with_name(f"{database.name}{end}") for end in SQLITE_FILES)
@@ -80,10 +80,10 @@ def private_paths(loaded: LoadedSettings) -> Iterator[Path]:
 
 
 def bentoml_home(environ: Mapping[str, str], config: Settings) -> Path | None:
-    """A folder for BentoML's own files where its usual one cannot be written; ``None`` where it can.
+    """Return a folder for BentoML's own files if its default is not writable; ``None`` if it is.
 
     Raises:
-        RuntimeFolderError: There is no other either.
+        RuntimeFolderError: No other folder is usable either.
     """
     named = environ.get(BENTOML_HOME)
     usual = Path(os.path.expandvars(named)).expanduser() if named else Path.home() / "bentoml"
@@ -108,7 +108,7 @@ def _check_file(setting: str, file: Path) -> None:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the one above it that is there."""
+    """Return the folder, or its nearest existing parent."""
     return next(one for one in (folder, *folder.absolute().parents) if one.exists())
 
 

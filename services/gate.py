@@ -1,4 +1,4 @@
-"""The database as requests use it: once it has what this version needs."""
+"""Access to the database for requests, once its schema is the one that this version needs."""
 
 import asyncio
 import time
@@ -17,18 +17,18 @@ from storage.repositories.orgs import LOCAL_ORG_ID, OrgRepository
 from storage.repositories.secrets import make_secret, rewrite_secret
 
 RETRY_SECONDS: Final = 1.0
-"""Seconds after a failure to open in which nobody tries again."""
+"""Backoff after a failure to open, in seconds."""
 
 SIGNING_SECRET: Final = "signing"  # noqa: S105 - its name
 
 
 class DatabaseGate:
-    """Gives transactions on a database that has this version's tables and what every server keeps in them.
+    """Provides transactions on a database that has this version's tables and their initial rows.
 
-    In ``env: local`` it migrates by itself. A database that is away when the server starts is no reason
-    not to start: each transaction tries again until it is there.
+    In ``env: local`` it migrates the database itself. The server starts even if the database is unavailable:
+    each transaction tries to open it again.
 
-    Transactions wait for each other by whom they are for, so that no tenant holds up all others.
+    Tenants take turns in waiting for connections, so that no tenant holds up all others.
 
     Args:
         database: The database.
@@ -44,17 +44,17 @@ class DatabaseGate:
         self._refused: tuple[float, StorageError] | None = None
 
     async def open(self) -> None:
-        """Open it, if it is not open yet.
+        """Open the database, unless it is open.
 
         Raises:
-            StorageError: It cannot be opened now; with the reason.
+            StorageError: The database cannot be opened now; the message gives the reason.
         """
         if self._opened:
             return
         async with self._lock:
             if self._opened:
                 return
-            # Requests that waited for this one to fail do not each try in turn.
+            # Requests that waited for a failed attempt do not each try again.
             if self._refused is not None and time.monotonic() < self._refused[0]:
                 raise self._refused[1]
             try:
@@ -66,14 +66,14 @@ class DatabaseGate:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession, None]:
-        """A transaction that reads; see :meth:`storage.database.Database.read`."""
+        """Open a read transaction; see :meth:`storage.database.Database.read`."""
         await self.open()
         async with self._slot(), self._database.read() as session:
             yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession, None]:
-        """A transaction that writes; see :meth:`storage.database.Database.write`."""
+        """Open a write transaction; see :meth:`storage.database.Database.write`."""
         await self.open()
         async with self._slot(), self._database.write() as session:
             yield session
@@ -83,7 +83,7 @@ class DatabaseGate:
         """Hold one of the database's connections.
 
         Raises:
-            StorageUnavailable: None came free in time.
+            StorageUnavailable: No connection became free in time.
         """
         async with AsyncExitStack() as stack:
             try:
@@ -93,19 +93,19 @@ class DatabaseGate:
             yield
 
     async def ping(self) -> None:
-        """Ask whether the database can be used.
+        """Check that the database is usable.
 
         Raises:
-            StorageUnavailable: It cannot; with the reason.
+            StorageUnavailable: The database is not usable; the message gives the reason.
         """
         await self.open()
         await self._database.ping()
 
     async def try_write(self) -> None:
-        """Change something that makes no difference.
+        """Check that the database is writable, by a change without effect.
 
         Raises:
-            StorageError: The database takes no changes now; with the reason.
+            StorageError: The database is not writable now; the message gives the reason.
         """
         await self._database.check_space()
         async with self.write() as session:

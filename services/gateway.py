@@ -1,4 +1,4 @@
-"""Opening and closing what the Gateway's routes work with."""
+"""Opening and closing the parts that the Gateway's routes use."""
 
 import asyncio
 import logging
@@ -60,7 +60,7 @@ from storage.repositories.tokens import TokenRepository
 logger = logging.getLogger(__name__)
 
 ERASE_SECONDS: Final = 5.0
-"""Between two rounds of erasing that nothing asks for."""
+"""Interval of erasing without a request for it, in seconds."""
 
 MINUTE: Final = 60.0
 HOUR: Final = 3_600.0
@@ -70,10 +70,10 @@ HOUR: Final = 3_600.0
 async def open_gateway(
     loaded: LoadedSettings, address_of: AddressOf, stopping: Stopping, turns: Turns
 ) -> AsyncGenerator[GatewayState, None]:
-    """The Gateway's parts, closed again at the end of the block.
+    """Open the Gateway's parts, and close them at the end of the block.
 
-    What is away for now (a runner, the database, Redis) does not keep the Gateway from starting: its
-    readiness says so, and requests that need it get a 503 until it is there.
+    The Gateway starts even if a runner, the database or Redis is unavailable: its readiness reports that, and
+    requests that need the part get a 503 until it is available.
     """
     config = loaded.settings
     redis_url = config.storage.redis_url

@@ -1,4 +1,4 @@
-"""How the processes log: text for people, or JSON lines for collectors."""
+"""Logging configuration: text for people, or JSON lines for log collectors."""
 
 import json
 import logging
@@ -11,22 +11,22 @@ from services.escaping import escaped, escaped_lines
 from services.log_context import RequestFields, known_of
 
 NAMESPACES: Final = ("services", "engines", "storage", "awaaztwin")
-"""Loggers that are ours."""
+"""Names of this project's top-level loggers."""
 
 TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 INDENT: Final = "    "
-"""Before each line of a traceback; a record begins with its time."""
+"""Indentation of tracebacks, which tells their lines from the beginning of a record."""
 
 
 class TextFormatter(logging.Formatter):
-    """One line a record, its request in brackets at the end; tracebacks are indented below it."""
+    """Formats a record as one line, with its request in brackets at the end; tracebacks are indented."""
 
     def __init__(self) -> None:
         super().__init__(TEXT)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
+        """Format a record as text."""
         record.message = record.getMessage()
         record.asctime = self.formatTime(record)
         text = escaped(self.formatMessage(record) + _request(record))
@@ -34,10 +34,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON."""
+        """Format a record as JSON."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -47,30 +47,30 @@ class JsonFormatter(logging.Formatter):
         }
         if below := _below(self, record):
             line["exception"] = "\n".join(below)
-        # JSON escapes line ends itself; the rest would reach a terminal, or no encoding would take it.
+        # JSON escapes line ends itself; other characters could control a terminal, or cannot be encoded.
         safe = {name: "\n".join(map(escaped, value.split("\n"))) for name, value in line.items()}
         return json.dumps(safe, ensure_ascii=False)
 
 
 def _request(record: logging.LogRecord) -> str:
-    """The request of a record as `` [req_1 org=org_1 engine=ESPEAK]``, as far as it is known."""
+    """Format the known fields of a record's request, as `` [req_1 org=org_1 engine=ESPEAK]``."""
     known = known_of(record)
     words = [value if name == "request_id" else f"{name}={value}" for name, value in known.items()]
     return f" [{' '.join(words)}]" if words else ""
 
 
 def _below(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
-    """The record's traceback and stack, where it has them."""
+    """Format a record's traceback and stack, if any."""
     found = [formatter.formatException(record.exc_info)] if record.exc_info else []
     return [*found, formatter.formatStack(record.stack_info)] if record.stack_info else found
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our loggers to standard error at the configured level; safe to repeat.
+    """Send this project's loggers to standard error at the configured level; idempotent.
 
-    Others (BentoML's, uvicorn's) keep their streams and levels, and write as ours do: a client's text is in
-    their records, too. So that each line says which request it is of, handlers have a filter: one on a
-    logger would see nothing of the loggers below it.
+    Other loggers (BentoML's, uvicorn's) keep their streams and levels but get the same formatter, since their
+    records contain clients' text, too. The filter that adds the request is on the handlers, since a logger's
+    filter would not see the records of its child loggers.
     """
     formatter = JsonFormatter() if settings.server.log_format == "json" else TextFormatter()
     handler = logging.StreamHandler(sys.stderr)

@@ -1,6 +1,6 @@
-"""Which request the running task works for, so that each line it logs can say so.
+"""The request that the running task works for, which each of its log lines names.
 
-The Gateway hands the request's id to its runners in a header, so their lines carry it, too.
+The Gateway passes the request's ID to its runners in a header, so that their lines name it, too.
 """
 
 import logging
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 REQUEST_ID: Final = "x-request-id"
-"""The header of a request's id, from clients and to them, and from the Gateway to its runners."""
+"""Header with a request's ID, from and to clients, and from the Gateway to its runners."""
 
 MAX_VALUE_CHARS: Final = 100
-"""Of an id or a name in a line."""
+"""Maximum length of an ID or a name in a line, in characters."""
 
 _FIELDS: Final = "request_fields"
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
@@ -23,12 +23,12 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 
 @dataclass(slots=True, eq=False)
 class LogContext:
-    """What is known of a request. One object for all of its tasks: each sees what another learnt.
+    """The known fields of a request. Its tasks share one object, so that each sees what others have noted.
 
     Attributes:
-        request_id: Its id.
-        org: The id of the organisation it comes from.
-        engine: The engine that speaks for it.
+        request_id: ID of the request.
+        org: ID of the caller's organisation.
+        engine: Name of the engine that speaks.
     """
 
     request_id: str | None = None
@@ -40,14 +40,14 @@ _CURRENT: Final[ContextVar[LogContext | None]] = ContextVar("log_context", defau
 
 
 def request_id_in(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """The id that an ASGI request's headers give; ``None`` where there is none, or it is not one word."""
+    """Return the ID in an ASGI request's headers; ``None`` if it is missing or not a single word."""
     given = dict(headers).get(REQUEST_ID.encode(), b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else None
 
 
 @contextmanager
 def logged_as(context: LogContext) -> Generator[None, None, None]:
-    """Lines logged in the block, and by the tasks and threads it starts, are of this request."""
+    """Assign the lines logged in the block, and by the tasks and threads it starts, to a request."""
     token = _CURRENT.set(context)
     try:
         yield
@@ -56,7 +56,7 @@ def logged_as(context: LogContext) -> Generator[None, None, None]:
 
 
 def note(*, org: str | None = None, engine: str | None = None) -> None:
-    """Add what has become known of the running request; outside one, do nothing."""
+    """Add known fields of the running request; does nothing outside a request."""
     context = _CURRENT.get()
     if context is not None:
         context.org = org or context.org
@@ -64,25 +64,25 @@ def note(*, org: str | None = None, engine: str | None = None) -> None:
 
 
 def handed_on() -> dict[str, str]:
-    """The headers that name the running request to a runner."""
+    """Return the headers that pass the running request's ID on to a runner."""
     context = _CURRENT.get()
     return {} if context is None or context.request_id is None else {REQUEST_ID: context.request_id}
 
 
 def of_no_request() -> Context:
-    """The running task's context without its request: for work that one request starts for many."""
+    """Copy the running task's context without its request, for work that one request starts for many."""
     context = copy_context()
     context.run(_CURRENT.set, None)
     return context
 
 
 def known_of(record: logging.LogRecord) -> dict[str, str]:
-    """The fields that :class:`RequestFields` gave a record, those that are known."""
+    """Return the known fields that :class:`RequestFields` added to a record."""
     return vars(record).get(_FIELDS, {})
 
 
 class RequestFields(logging.Filter):
-    """Gives each record of a handler what is known of the request it was logged for; drops none."""
+    """Adds the known fields of the running request to each record of a handler; drops no records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields."""

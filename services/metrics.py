@@ -1,4 +1,4 @@
-"""What a Gateway process counts, for Prometheus. Each process counts for itself."""
+"""Prometheus metrics of a Gateway process. Each process has its own."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,14 +13,14 @@ from services.wire.frames import EngineDescription, Spoken
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 150.0, 300.0)
-"""Bounds of the histogram of preparations."""
+"""Bucket bounds of the histogram of preparations, in seconds."""
 
 WORDS: Final = 64
-"""Words for ends and findings that are told apart; plug-ins have their own."""
+"""Maximum number of distinct label values for finish reasons and findings; plug-ins have their own."""
 
 
 class Metrics:
-    """The Gateway's own counters, and what runners say of themselves. Labels have few values."""
+    """The Gateway's own counters, and gauges from the runners' descriptions. Labels have few values."""
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
@@ -88,7 +88,7 @@ class Metrics:
         }
 
     def spoken(self, engine: str, sentence: Spoken) -> None:
-        """Count a sentence."""
+        """Count a spoken sentence, with its findings and retries."""
         self._sentences.labels(engine, self._label(sentence.finish_reason)).inc()
         for finding in sentence.findings:
             self._findings.labels(engine, self._label(finding)).inc()
@@ -96,16 +96,16 @@ class Metrics:
             self._retries.labels(engine).inc(sentence.retries)
 
     def _label(self, word: str) -> str:
-        """An engine's own word, or ``other`` when there are too many of them already."""
+        """Return an engine's word as a label, or ``other`` if there are too many different ones."""
         if len(self._known) < WORDS:
             self._known.add(word)
         return word if word in self._known else "other"
 
     def exposed(self, engines: Iterable[EngineDescription]) -> bytes:
-        """All of it in Prometheus' text format.
+        """Return all metrics in Prometheus' text format.
 
         Args:
-            engines: As they are now; those that are away are left out.
+            engines: Current descriptions of the reachable engines.
         """
         for gauge in (self._state, *self._runners.values()):
             gauge.clear()

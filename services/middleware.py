@@ -1,4 +1,4 @@
-"""What every request and WebSocket of the Gateway passes through, as plain ASGI middleware."""
+"""Plain ASGI middleware for all requests and WebSockets."""
 
 import asyncio
 import logging
@@ -21,20 +21,20 @@ HEALTH_PATHS: Final = frozenset({"/health/live", "/livez", "/healthz", "/health/
 
 
 class RequestId:
-    """Gives every answer an ``x-request-id`` (the client's own when it sent one) and logs a line for it.
+    """Adds an ``x-request-id`` (the client's own if it sent one) to every response, and logs each request.
 
-    What is logged meanwhile carries the id. An answer that the server does not complete because it stops is
-    logged here, with that reason; the parts that cut off an answer log all other reasons.
+    Log lines during the request carry the ID. Responses that are incomplete because the server is stopping
+    are logged here; all other reasons are logged where the response is cut off.
 
     Args:
-        app: What answers.
+        app: The wrapped ASGI app.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass the request on, with its ID, and log it."""
         if not is_request(scope):
             await self._app(scope, receive, send)
             return
@@ -72,21 +72,21 @@ class RequestId:
 
 
 class Unexpected:
-    """Answers 500 for what nobody expected, so that the answer has all that other answers have.
+    """Answers 500 for unexpected exceptions, inside the middleware that adds headers to all responses.
 
-    Starlette does it around every other layer, and raises the exception again: uvicorn then closes the
-    connection, which a client that was told nothing of it takes for open. An answer that has begun is left
-    incomplete, which tells its client that it was cut off.
+    Starlette's own handler is the outermost layer and reraises the exception: uvicorn then closes the
+    connection, which the client, without notice, takes for open. A response that has begun is left
+    incomplete, which shows the client that it was cut off.
 
     Args:
-        app: What answers.
+        app: The wrapped ASGI app.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass the request on; answer 500 if that fails."""
         if not is_request(scope):
             await self._app(scope, receive, send)
             return
@@ -104,17 +104,17 @@ class Unexpected:
             cut = started and not complete
             logger.exception("the request %s", "was cut off: it failed" if cut else "failed unexpectedly")
             if cut and scope["type"] == "websocket":
-                raise  # what is never closed would stay open
+                raise  # otherwise the WebSocket would stay open
             if not started:
                 await unexpected().answer(scope, receive, send)
 
 
 class Closing:
-    """Refuses what comes once the process has been told to stop, except questions after its health.
+    """Refuses requests once the process has been told to stop, except health checks.
 
     Args:
-        app: What answers.
-        stopping: Whether it has.
+        app: The wrapped ASGI app.
+        stopping: Whether the process has been told to stop.
     """
 
     def __init__(self, app: ASGIApp, stopping: Stopping) -> None:
@@ -122,7 +122,7 @@ class Closing:
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or 503."""
+        """Pass the request on, or answer 503."""
         if not (self._stopping.begun and is_request(scope)) or scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
@@ -133,12 +133,12 @@ class Closing:
 
 
 class BodyLimit:
-    """Refuses bodies longer than a limit, whether they say so or not. A WebSocket has none.
+    """Refuses bodies longer than a limit, with or without ``Content-Length``. WebSockets have no body.
 
     Args:
-        app: What answers.
-        max_bytes: Of a request's body.
-        more: Bytes that a request may have beyond that; asked only for one that has more.
+        app: The wrapped ASGI app.
+        max_bytes: Default limit of a request's body.
+        more: Returns a request's higher limit, or ``None``; called only for bodies longer than ``max_bytes``.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class BodyLimit:
         self._more = more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or 413."""
+        """Pass the request on, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -173,7 +173,7 @@ class BodyLimit:
             if seen > limit:
                 limit = self._more(scope) or limit
             if seen > limit:
-                # FastAPI lets only its own exception through while it reads a body.
+                # The only exception that FastAPI passes on while it reads a body.
                 raise HTTPException(413, _too_long(limit))
             return message
 
@@ -185,14 +185,14 @@ def _too_long(limit: int) -> str:
 
 
 class TakeOver:
-    """Hands every request and WebSocket to one app, so that the framework around it answers none of its own.
+    """Routes all requests and WebSockets to one app, bypassing the surrounding framework.
 
-    BentoML adds routes of its own (``/schema.json``, ``/docs.json``, ``/``, health checks), with error
-    bodies of another shape. Only its lifespan passes through.
+    BentoML adds its own routes (``/schema.json``, ``/docs.json``, ``/``, health checks), whose error bodies
+    have another format. Only the lifespan is passed on to it.
 
     Args:
-        app: The framework's.
-        answers: Answers all requests.
+        app: The framework's ASGI app.
+        answers: The app that handles all requests.
     """
 
     def __init__(self, app: ASGIApp, answers: ASGIApp) -> None:
@@ -200,5 +200,5 @@ class TakeOver:
         self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass requests to the app, and the lifespan to the framework."""
         await (self._answers if is_request(scope) else self._app)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Names like one that was asked for, at a bounded cost."""
+"""Suggestions of similar names, at a bounded cost."""
 
 import heapq
 from collections.abc import Iterable
@@ -7,23 +7,23 @@ from itertools import islice
 from typing import Final
 
 MAX_COMPARED_CHARS: Final = 48
-"""Characters of names that are compared: comparing two may take the cube of their length."""
+"""Maximum number of compared characters: a comparison can take cubic time in the length."""
 
 MOST: Final = 200
-"""Names that are looked at; the rest are not suggested."""
+"""Maximum number of names considered; the rest are not suggested."""
 
 COMPARED: Final = 10
-"""Names that are compared letter by letter: those that share most letters."""
+"""Number of names that are compared in full: those that share the most letters."""
 
 
 def nearest_names(wanted: str, names: Iterable[str], *, most: int, cutoff: float = 0.6) -> list[str]:
-    """The names most like ``wanted``, the best first. It takes 10 ms at the most, whatever the names are.
+    """Return the names most similar to ``wanted``, the best first. Takes at most 10 ms for any input.
 
     Args:
-        wanted: As it was asked for; any text of a client's.
-        names: Those there are; of many only the first are looked at.
-        most: How many, at most.
-        cutoff: How alike they must be, 0 to 1, by :meth:`difflib.SequenceMatcher.ratio`.
+        wanted: The requested name, which may be any text.
+        names: The existing names; only the first :data:`MOST` are considered.
+        most: Maximum number of names to return.
+        cutoff: Minimum similarity, 0 to 1, by :meth:`difflib.SequenceMatcher.ratio`.
     """
     if len(wanted) > MAX_COMPARED_CHARS:
         return []

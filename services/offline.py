@@ -1,4 +1,4 @@
-"""Working on the database without a server: what the command line calls."""
+"""Operations on the database without a server, for the command line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,36 +26,36 @@ Result = TypeVar("Result")
 
 
 class Refused(Exception):  # noqa: N818 - named for the state
-    """It cannot be done, and nothing has changed. The message is for a person."""
+    """The operation was refused or failed. The message is for the user."""
 
 
 def administer(settings: Settings, work: Callable[[Administration], Awaitable[Result]]) -> Result:
-    """Do ``work`` in one transaction that writes.
+    """Run ``work`` in a write transaction.
 
     Raises:
-        Refused: It cannot be done.
+        Refused: The work was refused or failed.
     """
     return _administered(settings, DatabaseGate.write, work)
 
 
 def consult(settings: Settings, work: Callable[[Administration], Awaitable[Result]]) -> Result:
-    """Do ``work`` in one transaction that reads, and keeps nobody from writing.
+    """Run ``work`` in a read transaction, which does not block writers.
 
     Raises:
-        Refused: It cannot be done.
+        Refused: The work was refused or failed.
     """
     return _administered(settings, DatabaseGate.read, work)
 
 
 def hash_password(password: str, about: Sequence[str]) -> str:
-    """The hash of a password that is chosen, made before any transaction.
+    """Hash a new password. Call it before opening a transaction, since it is slow.
 
     Args:
-        password: What is chosen.
-        about: What others know of its owner.
+        password: The new password.
+        about: Public facts about its owner, which add no strength to it.
 
     Raises:
-        Refused: It is too weak.
+        Refused: The password is too weak.
     """
 
     async def run() -> str:
@@ -65,10 +65,10 @@ def hash_password(password: str, about: Sequence[str]) -> str:
 
 
 def delete_org(settings: Settings, id_or_name: str) -> str:
-    """Remove a tenant with all of its rows and objects; gives its name.
+    """Delete a tenant with all its rows and objects; return its name.
 
     Raises:
-        Refused: It cannot be done, or not wholly: the tenant is locked then, and it can be tried again.
+        Refused: The deletion failed. If it was interrupted, the tenant stays locked, and it can be repeated.
     """
 
     async def run() -> str:
@@ -89,10 +89,10 @@ def delete_org(settings: Settings, id_or_name: str) -> str:
 
 
 def retain(settings: Settings, *, dry_run: bool) -> RetentionReport:
-    """Throw away what was kept long enough, in every tenant, or only count it.
+    """Delete expired data of all tenants, or only count it.
 
     Raises:
-        Refused: It cannot be done, or not wholly: the rest is for the next time.
+        Refused: The deletion failed; the rest remains for the next call.
     """
 
     async def run() -> RetentionReport:
@@ -107,10 +107,10 @@ def retain(settings: Settings, *, dry_run: bool) -> RetentionReport:
 
 
 def upgrade(settings: Settings, revision: str) -> tuple[str | None, str | None]:
-    """Migrate up; gives the revisions before and after.
+    """Upgrade the schema to ``revision``; return the revisions before and after.
 
     Raises:
-        Refused: It cannot be done.
+        Refused: The migration failed.
     """
 
     async def run() -> tuple[str | None, str | None]:
@@ -121,10 +121,10 @@ def upgrade(settings: Settings, revision: str) -> tuple[str | None, str | None]:
 
 
 def downgrade(settings: Settings, revision: str) -> tuple[str | None, str | None]:
-    """Migrate down; gives the revisions before and after.
+    """Downgrade the schema to ``revision``; return the revisions before and after.
 
     Raises:
-        Refused: It cannot be done.
+        Refused: The migration failed.
     """
 
     async def run() -> tuple[str | None, str | None]:
@@ -135,10 +135,10 @@ def downgrade(settings: Settings, revision: str) -> tuple[str | None, str | None
 
 
 def copy(settings: Settings, target: Path) -> None:
-    """Copy the database to a file.
+    """Back the database up to a file.
 
     Raises:
-        Refused: It cannot be done.
+        Refused: The file exists, or the backup failed.
     """
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with what it does not know of this app."""
+"""The OpenAPI document: FastAPI's, with this app's errors, security schemes and scopes."""
 
 from typing import Any, Final
 
@@ -23,16 +23,16 @@ METERED: Final = (429,)
 
 
 def document(app: FastAPI, doors: Doors[Access]) -> dict[str, Any]:
-    """FastAPI's document with the errors every route may give, and who may use it.
+    """Build FastAPI's document, with the errors and the required access of each route.
 
     Args:
         app: The app.
-        doors: Its routes and what they ask for.
+        doors: Its routes, with their access.
     """
     told = FastAPI.openapi(app)
     components = told.setdefault("components", {})
     if "securitySchemes" in components:
-        return told  # FastAPI keeps the document, and so this
+        return told  # FastAPI caches the document, which was changed before
     components["securitySchemes"] = SECURITY
     components.setdefault("schemas", {}).setdefault(
         "ErrorAnswer", ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -43,7 +43,7 @@ def document(app: FastAPI, doors: Doors[Access]) -> dict[str, Any]:
         for method in route.methods or ():
             operation = told["paths"][route.path_format][method.lower()]
             answers = operation["responses"]
-            # What FastAPI answers to invalid requests, this app answers with 400.
+            # FastAPI answers invalid requests with 422, this app with 400.
             answers.pop("422", None)
             keyed = () if access.everyone else WITH_KEY
             for status in (*EVERYWHERE, *keyed, *(METERED if access.metered else ())):

@@ -1,4 +1,4 @@
-"""Trying something out for whoever asks, without doing it for each of them."""
+"""Checks whose result is shared by concurrent callers and cached for a short time."""
 
 import asyncio
 import time
@@ -9,19 +9,19 @@ from services.log_context import of_no_request
 from storage.errors import StorageError
 
 FRESH_SECONDS: Final = 3.0
-"""Seconds for which a success counts."""
+"""Seconds for which a success is cached."""
 
 WAIT_SECONDS: Final = 2.0
-"""Seconds after which nobody waits any longer."""
+"""Maximum seconds that a caller waits."""
 
 
 class Probe:
-    """Says whether something works: tried at most once at a time, and not again soon after it did.
+    """A check that runs at most once at a time, and whose success is cached.
 
-    A failure is not remembered, so that its end is seen at the next question.
+    Failures are not cached, so that a recovery is seen by the next call.
 
     Args:
-        work: Tries it; raises :class:`storage.errors.StorageError`.
+        work: The check; raises :class:`storage.errors.StorageError` if it fails.
     """
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -30,11 +30,11 @@ class Probe:
         self._trying: asyncio.Task[StorageError | None] | None = None
 
     async def check(self) -> None:
-        """Ask.
+        """Run the check, or wait for the running one, unless a success is cached.
 
         Raises:
-            StorageError: It does not work; with the reason.
-            TimeoutError: It is not known in time; whoever asks next waits for the same try.
+            StorageError: The check failed; the message gives the reason.
+            TimeoutError: The check takes too long. It continues, and the next call waits for it.
         """
         if time.monotonic() < self._good_until:
             return
@@ -45,7 +45,7 @@ class Probe:
                 raise error
 
     async def aclose(self) -> None:
-        """Stop trying."""
+        """Cancel the running check."""
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.gather(self._trying, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Throwing away what was kept long enough. What it goes by is in the database, so it survives restarts."""
+"""Deletion of expired data. Its state is in the database, so it survives restarts."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,12 +25,12 @@ ACTOR: Final = "system"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionReport:
-    """What was thrown away, or would be.
+    """Numbers of items that were deleted, or would be.
 
     Attributes:
-        outputs: Pieces of kept audio.
-        recordings: Uploaded recordings; what was prepared from them stays.
-        objects: Objects that nothing pointed to any more.
+        outputs: Stored audio outputs.
+        recordings: Uploaded recordings; the voices prepared from them are kept.
+        objects: Unreferenced objects.
     """
 
     outputs: int = 0
@@ -41,16 +41,16 @@ class RetentionReport:
 async def run_retention(
     gate: DatabaseGate, objects: ObjectStore, retention: RetentionConfig, *, dry_run: bool = False
 ) -> RetentionReport:
-    """Throw away all whose time is over.
+    """Delete all expired data.
 
     Args:
         gate: The database.
         objects: The object store.
-        retention: How long things are kept, unless a tenant has its own times.
-        dry_run: Only count.
+        retention: Default retention times, which tenants can override.
+        dry_run: Whether to only count the items.
 
     Raises:
-        StorageError: A part is away; the rest is for the next time.
+        StorageError: The database or the store is unavailable; the rest remains for the next call.
     """
     if dry_run:
         return await _count(gate, retention)
@@ -62,15 +62,15 @@ async def run_retention(
 
 
 async def throw_away_outputs(gate: DatabaseGate, objects: ObjectStore) -> int:
-    """Remove the kept audio whose time is over, some at once; gives how many.
+    """Delete a batch of expired audio outputs; return their number.
 
     Raises:
-        StorageUnavailable: The database or the store is away; the rest is for the next time.
+        StorageUnavailable: The database or the store is unavailable; the rest remains for the next call.
     """
     async with gate.read() as session:
         expired = await expired_outputs(session, now())
     for output in expired:
-        # The object first: should this process die between, the row still says where it was.
+        # The object first: if the process dies in between, the row still has its key.
         await objects.delete(output.key)
         async with gate.write() as session:
             await delete_output(session, output.id)
@@ -78,12 +78,12 @@ async def throw_away_outputs(gate: DatabaseGate, objects: ObjectStore) -> int:
 
 
 async def throw_away_recordings(gate: DatabaseGate, retention: RetentionConfig) -> int:
-    """Have uploaded recordings erased that are older than their tenant keeps them; gives how many.
+    """Mark uploaded recordings past their tenant's retention time for erasure; return their number.
 
-    What was prepared from them stays, and what is known of their quality.
+    The voices prepared from them and their quality reports are kept.
 
     Raises:
-        StorageUnavailable: The database is away; the rest is for the next time.
+        StorageUnavailable: The database is unavailable; the rest remains for the next call.
     """
     async with gate.read() as session:
         orgs = await sample_orgs(session)
@@ -99,7 +99,7 @@ async def throw_away_recordings(gate: DatabaseGate, retention: RetentionConfig) 
 
 async def _throw_away(gate: DatabaseGate, org_id: str, days: int) -> int:
     before = now() - timedelta(days=days)
-    # Nearly always there is nothing, and nobody has to wait for that.
+    # Usually nothing has expired, and a read transaction does not block writers.
     async with gate.read() as session:
         if not await count_expired_samples(session, org_id, before):
             return 0

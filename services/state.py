@@ -1,4 +1,4 @@
-"""What the Gateway's routes work with, made once for each app."""
+"""The parts that the Gateway's routes use, created once for each app."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from services.voices.transfer import Transfer
 from storage.objects.contract import ObjectStore
 
 AddressOf: TypeAlias = Callable[[EngineConfig], str]
-"""The address of an engine's runner; asked when the app starts."""
+"""Returns the address of an engine's runner; called when the app starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,34 +41,34 @@ class GatewayState:
     """The Gateway's parts.
 
     Attributes:
-        loaded: The settings and where each came from.
+        loaded: The settings, with the source of each.
         directory: The engines.
-        places: The streams served now.
-        watchers: Those who watch a voice being prepared.
-        spool: Bytes of audio that clients have not read yet.
-        turns: Of the processor.
-        uploads: Bytes of uploads that are taken in now.
+        places: Shares of concurrent streams.
+        watchers: Shares of the connections that follow a voice's preparation.
+        spool: Shares of the memory for audio that clients have not read yet, in bytes.
+        turns: Turns on the event loop and in the encoding threads.
+        uploads: Shares of concurrent uploads, in bytes.
         gate: The database: tenants, keys, usage.
-        writes: Whether the database takes changes.
-        objects: Finished audio, recordings and prepared voices.
-        keeps: Whether there is room for more of them.
+        writes: Check that the database is writable.
+        objects: Object store of finished audio, recordings and prepared voices.
+        keeps: Check that the object store can take more objects.
         voices: The tenants' own voices.
-        consents: What allows those.
-        transfer: Voices to and from other servers.
+        consents: The speakers' consents to those voices.
+        transfer: Export and import of voices.
         speaker: Opens the sessions in which requests are spoken.
         preparer: Prepares voices in the engines.
         token_signer: Signs and reads access tokens and URLs.
-        authenticator: Says who a request comes from.
-        watch: Ends answers whose caller may not have them any more.
-        passwords: Makes and checks password hashes.
+        authenticator: Identifies the caller of a request.
+        watch: Ends responses whose caller has lost access.
+        passwords: Creates and checks password hashes.
         sessions: Logins.
-        accounts: What people do with their own.
-        guard: Slows down guessing at passwords and the like.
-        counters: Requests a minute and concurrent streams.
-        meter: Books what requests use.
-        metrics: What this process counts.
+        accounts: Account changes that need proof of identity.
+        guard: Limits attempts to guess passwords.
+        counters: Counters of requests per minute and of concurrent streams.
+        meter: Records the usage of requests.
+        metrics: Metrics of this process.
         stopping: Whether this process has been told to stop.
-        started: When this process started, Unix seconds.
+        started: Start time of this process, in Unix seconds.
     """
 
     loaded: LoadedSettings
@@ -107,9 +107,9 @@ class GatewayState:
 
 
 async def _state(connection: HTTPConnection) -> GatewayState:
-    # Asynchronous, though it waits for nothing: FastAPI runs other functions in a thread.
+    # Asynchronous, since FastAPI runs synchronous dependencies in a thread.
     return cast("GatewayState", connection.app.state.gateway)
 
 
 State: TypeAlias = Annotated[GatewayState, Depends(_state)]
-"""Declares a route's parameter as the Gateway's parts."""
+"""Type of a route's parameter that receives the Gateway's parts."""

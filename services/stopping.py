@@ -1,10 +1,10 @@
-"""Whether this process has been told to stop."""
+"""Notification that this process has been told to stop."""
 
 import asyncio
 
 
 class Stopping:
-    """Begins once, from a signal's handler or the event loop, and is never taken back."""
+    """A flag that this process is stopping; set once, from a signal handler or the event loop."""
 
     def __init__(self) -> None:
         self._begun = False
@@ -12,21 +12,21 @@ class Stopping:
 
     @property
     def begun(self) -> bool:
-        """Whether the process is being stopped."""
+        """Whether the process is stopping."""
         return self._begun
 
     def begin(self) -> None:
-        """Tell everybody."""
+        """Begin, and wake all waiting tasks."""
         self._begun = True
         for loop, told in tuple(self._waiting):
             loop.call_soon_threadsafe(told.set)
 
     async def wait(self) -> None:
-        """Return once it has begun."""
+        """Wait until stopping has begun."""
         waiter = (asyncio.get_running_loop(), asyncio.Event())
         self._waiting.append(waiter)
         try:
-            # Looked at once it is in the list: a signal in between is not missed.
+            # Checked after the waiter is in the list, so that a signal in between is not missed.
             if not self._begun:
                 await waiter[1].wait()
         finally:

@@ -1,4 +1,4 @@
-"""Work beside other work: in a thread, while its caller is there, once for many, and again and again."""
+"""Concurrent work: in threads, until the client disconnects, shared by callers, or periodic."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CLOSE_SECONDS: Final = 15.0
-"""Seconds that the end of a chore may take."""
+"""Maximum time to close a chore, in seconds."""
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -33,7 +33,7 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 async def in_pool(pool: Executor | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, in one of ``pool``'s threads; ``None`` is the event loop's own pool."""
+    """Like :func:`in_thread`, but in a thread of ``pool``; ``None`` is the event loop's default pool."""
     called = partial(work, *args, **kwargs)
     thread = asyncio.get_running_loop().run_in_executor(pool, copy_context().run, called)
     try:
@@ -47,11 +47,11 @@ async def until_hangup(work: Coroutine[Any, Any, None], receive: Receive) -> boo
     """Run ``work``; cancel it as soon as the peer of ``receive`` disconnects.
 
     Args:
-        work: What is done for the caller. The request's body must have been read before.
-        receive: The ASGI connection's.
+        work: The work for the client. The request's body must have been read before.
+        receive: The connection's ``receive``.
 
     Returns:
-        Whether the work ran to its end. Its exceptions are raised.
+        Whether the work was completed. Its exceptions are raised.
     """
     worker = asyncio.ensure_future(work)
     watcher = asyncio.ensure_future(_disconnect(receive))
@@ -79,22 +79,22 @@ class _Flight(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Shares running work by key; nothing is kept once it has ended.
+    """Shares running work by key; results are not cached.
 
-    It is of no request, whichever one started it.
+    The work's log lines belong to no request, whichever request started it.
     """
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     def __len__(self) -> int:
-        """How many pieces of work run."""
+        """Return the number of running pieces of work."""
         return len(self._flights)
 
     async def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Wait for the work of ``key``, started now unless it runs; what it gives or raises, all get.
+        """Start the work of ``key`` unless it is running, and wait for its result or exception.
 
-        A caller that gives up leaves it to the others; the last one cancels it.
+        If a caller is cancelled, the work continues for the others; the last caller cancels it.
         """
         flight = self._flights.get(key)
         if flight is None:
@@ -111,16 +111,16 @@ class SingleFlight(Generic[T]):
 
 
 class Chore:
-    """Background work in rounds, one at a time, for the server itself and of no request.
+    """Periodic background work of the server, one round at a time, outside any request.
 
     A round that raises is logged and repeated ``every`` seconds later, even if the chore is woken before, so
-    that an outage is not met with more work.
+    that an outage does not cause more work.
 
     Args:
-        name: For the log, such as "erasing".
-        work: One round.
+        name: Name for the log, such as "erasing".
+        work: Runs one round.
         every: Seconds between two rounds.
-        gather: Seconds between a wake and its round, in which more work may gather.
+        gather: Seconds between a wake and its round, in which more work may accumulate.
         at_once: Whether the first round runs immediately instead of after ``every`` seconds.
         at_close: Whether a last round runs on closing.
     """
@@ -146,15 +146,15 @@ class Chore:
             self.wake()
 
     def wake(self) -> None:
-        """Run a round now, or another one after the one that is running."""
+        """Run a round now, or another one after the running one."""
         self._wanted.set()
 
     def start(self) -> None:
-        """Begin, in the running event loop."""
+        """Start the chore in the running event loop."""
         self._task = asyncio.create_task(self._repeat(), context=Context())
 
     async def aclose(self) -> None:
-        """Cancel the round that is running and run the last one, in :data:`CLOSE_SECONDS` at most."""
+        """Cancel the running round, and run the last one if wanted, in at most :data:`CLOSE_SECONDS`."""
         if self._task is None:
             return
         ending = asyncio.create_task(self._end(self._task), context=Context())
@@ -184,12 +184,12 @@ class Chore:
                 self.wake()
 
     async def _round(self) -> bool:
-        """Work once; whether it succeeded."""
+        """Run a round; return whether it succeeded."""
         try:
             await self._work()
         except StorageError as error:
             logger.warning("%s has to wait: %s", self._name, error)
-        except Exception:  # whatever one round raises must not end the next
+        except Exception:  # no exception of a round may prevent the next
             logger.exception("%s failed", self._name)
         else:
             return True
@@ -198,7 +198,7 @@ class Chore:
 
 @asynccontextmanager
 async def running(*chores: Chore) -> AsyncGenerator[None, None]:
-    """Run chores until the end of the block; then all are closed at the same time."""
+    """Run chores until the end of the block; then close all of them concurrently."""
     for chore in chores:
         chore.start()
     try:

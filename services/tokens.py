@@ -26,13 +26,13 @@ _REFRESH: Final = re.compile(r"atr_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """Who somebody says they are: what an access token holds. Believed only together with the database.
+    """Claims of an access token, which are checked against the database in addition.
 
     Attributes:
-        org_id: The tenant.
-        user_id: The user, of a login.
-        family: The login it came from.
-        key_id: The API key it was made from.
+        org_id: ID of the tenant.
+        user_id: ID of the user, for a token from a login.
+        family: ID of the login.
+        key_id: ID of the API key, for a token from a key.
     """
 
     org_id: str
@@ -42,11 +42,11 @@ class Claims:
 
 
 class InvalidToken(ValueError):  # noqa: N818 - named for the state
-    """The token is not ours, was changed, or is too old.
+    """The token was not issued by this server, was modified, or has expired.
 
     Args:
-        message: For the client.
-        expired: Whether it only came too late.
+        message: Message for the client.
+        expired: Whether the token is valid except for its age.
     """
 
     def __init__(self, message: str, *, expired: bool = False) -> None:
@@ -58,8 +58,8 @@ class Tokens:
     """Signs and reads access tokens.
 
     Args:
-        secret: At least 32 bytes.
-        seconds: How long a token is good.
+        secret: Signing key, at least 32 bytes.
+        seconds: Lifetime of a token.
     """
 
     def __init__(self, secret: str, *, seconds: float) -> None:
@@ -67,11 +67,11 @@ class Tokens:
         self.seconds = seconds
 
     def sign(self, claims: Claims, *, seconds: float | None = None) -> str:
-        """A token that says so.
+        """Create a signed token.
 
         Args:
-            claims: What it says.
-            seconds: How long it is good, if not as long as others.
+            claims: Claims of the token.
+            seconds: Lifetime, if not the default.
         """
         now = int(time.time())
         payload: dict[str, Any] = {
@@ -89,16 +89,16 @@ class Tokens:
         return jwt.encode(payload, self._secret, ALGORITHM)
 
     def signature(self, *parts: str) -> str:
-        """The signature of a URL's parts: HMAC-SHA256, base64url."""
+        """Compute the signature of a URL's parts: HMAC-SHA256, base64url without padding."""
         message = "\n".join(parts).encode()
         mac = hmac.digest(self._secret.encode(), b"url\n" + message, "sha256")
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     def read(self, token: str) -> Claims:
-        """What a token says.
+        """Verify a token and return its claims.
 
         Raises:
-            InvalidToken: It is not to be believed.
+            InvalidToken: The token is invalid or has expired.
         """
         try:
             payload = jwt.decode(
@@ -122,7 +122,7 @@ class Tokens:
 
 
 class TokenSigner:
-    """Gives this server's :class:`Tokens`, whose secret is in the settings or else in the database.
+    """Provides this server's :class:`Tokens`, whose secret is in the settings or else in the database.
 
     Args:
         gate: The database.
@@ -135,10 +135,10 @@ class TokenSigner:
         self._tokens: Tokens | None = None
 
     async def tokens(self) -> Tokens:
-        """What signs and reads tokens; the secret is read once.
+        """Return the signer; the secret is read once.
 
         Raises:
-            StorageError: The database cannot be opened now; with the reason.
+            StorageError: The database cannot be opened now; the message gives the reason.
         """
         if self._tokens is None:
             configured = self._config.jwt_secret
@@ -152,27 +152,27 @@ class TokenSigner:
 
 
 def make_refresh_token() -> str:
-    """A new refresh token; its hash is kept."""
+    """Generate a refresh token, of which only the hash is stored."""
     return _random(REFRESH_MARK)
 
 
 def make_invitation_token() -> str:
-    """A new invitation's token; its hash is kept."""
+    """Generate an invitation's token, of which only the hash is stored."""
     return _random(INVITATION_MARK)
 
 
 def make_reset_token() -> str:
-    """A new token by which a password is chosen; its hash is kept."""
+    """Generate a password reset token, of which only the hash is stored."""
     return _random(RESET_MARK)
 
 
 def is_refresh_token(text: str) -> bool:
-    """Whether it looks like a refresh token."""
+    """Whether a text has the format of a refresh token."""
     return _REFRESH.fullmatch(text) is not None
 
 
 def hash_token(token: str) -> str:
-    """What is kept of a random token: SHA-256, hexadecimal."""
+    """Compute the stored hash of a random token: SHA-256, in hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

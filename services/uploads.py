@@ -1,4 +1,4 @@
-"""Forms with files: what a request uploads, on the disk and bounded."""
+"""Multipart forms: a request's uploaded files, on disk and with limits."""
 
 import asyncio
 import hashlib
@@ -28,18 +28,18 @@ MAX_FIELD_BYTES: Final = 64 * 1024
 LONGEST_NAME: Final = 200
 CHUNK: Final = 1024 * 1024
 PREFIX: Final = "awaaztwin-upload-"
-"""Of folders among the system's temporary files; :mod:`services.host.folder` has another."""
+"""Prefix of temporary folders' names; :mod:`services.host.folder` uses another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was uploaded.
+    """An uploaded file.
 
     Attributes:
-        path: Where it is while the request lasts.
-        filename: As the client named it, cut to what can be kept; for people only.
-        size: Bytes.
-        sha256: Hexadecimal.
+        path: Path of the file, which exists during the request.
+        filename: The client's name for it, sanitised; only for display.
+        size: In bytes.
+        sha256: Hash of the contents, in hexadecimal.
     """
 
     path: Path
@@ -49,21 +49,21 @@ class Upload:
 
 
 async def file_chunks(path: Path) -> AsyncGenerator[bytes, None]:
-    """The bytes of a file, a megabyte at a time; the event loop goes on meanwhile."""
+    """Yield the bytes of a file, 1 MiB at a time, without blocking the event loop."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
         while chunk := await asyncio.to_thread(file.read, CHUNK):
             yield chunk
     finally:
-        file.close()  # at once, also while being cancelled
+        file.close()  # immediately, even during cancellation
 
 
 class Form:
-    """A multipart form: text fields, and files in the order they came.
+    """A form with text fields, and files in the order in which they were sent.
 
     Args:
-        data: As it was parsed.
-        folder: For the files.
+        data: The parsed form.
+        folder: Folder for the files.
     """
 
     def __init__(self, data: FormData, folder: Path) -> None:
@@ -71,10 +71,10 @@ class Form:
         self._folder = folder
 
     def texts(self, name: str) -> list[str]:
-        """The values of a field, ``name`` or ``name[]``.
+        """Return the values of a field, named ``name`` or ``name[]``.
 
         Raises:
-            ApiError: 400, one of them is a file.
+            ApiError: 400 if one of them is a file.
         """
         found = [value for key in (name, f"{name}[]") for value in self._data.getlist(key)]
         if any(not isinstance(value, str) for value in found):
@@ -82,19 +82,19 @@ class Form:
         return [value for value in found if isinstance(value, str)]
 
     def text(self, name: str) -> str | None:
-        """The value of a field; ``None`` when it is not there or empty.
+        """Return the last value of a field; ``None`` if it is missing or empty.
 
         Raises:
-            ApiError: 400, it is a file.
+            ApiError: 400 if it is a file.
         """
         found = self.texts(name)
         return (found[-1] or None) if found else None
 
     async def files(self, *names: str) -> list[Upload]:
-        """The files of some fields (``name`` or ``name[]``), each on the disk.
+        """Write the files of fields, named ``name`` or ``name[]``, to disk.
 
         Raises:
-            ApiError: 400, one of them is text.
+            ApiError: 400 if one of them is text.
         """
         wanted = {alike for name in names for alike in (name, f"{name}[]")}
         uploads: list[Upload] = []
@@ -107,25 +107,26 @@ class Form:
                 )
             path = self._folder / f"upload-{len(uploads)}"
             size, digest = await asyncio.to_thread(_copy, value, path)
-            await value.close()  # now, so that a form's files are not there twice
+            await value.close()  # now, so that the disk does not hold all files twice
             uploads.append(Upload(path, _shown(value.filename), size, digest))
         return uploads
 
 
 @asynccontextmanager
 async def read_form(request: Request, budget: Shares, *, max_files: int) -> AsyncGenerator[Form, None]:
-    """Read a request's form; its files are gone at the end of the block.
+    """Read a request's form; its files are deleted at the end of the block.
 
-    :class:`services.middleware.BodyLimit` bounds its bytes and :class:`services.http.body_pace.BodyPace` its
+    :class:`services.middleware.BodyLimit` limits its size and :class:`services.http.body_pace.BodyPace` its
     time.
 
     Args:
-        request: The request; its caller is known.
-        budget: Bytes of uploads at once, shared by tenants.
-        max_files: In the form.
+        request: The request; its caller must be authenticated.
+        budget: Bytes of concurrent uploads, shared by tenants.
+        max_files: Maximum number of files in the form.
 
     Raises:
-        ApiError: 400, it is no form, or a broken one, or has too many parts; 429, there are too many others.
+        ApiError: 400 if the body is not a valid form or has too many parts; 429 if the tenant has its share
+            of concurrent uploads.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
@@ -141,7 +142,7 @@ async def read_form(request: Request, budget: Shares, *, max_files: int) -> Asyn
 
 
 def _within(share: Share, receive: Receive) -> Receive:
-    """``receive``, with more of the budget taken for a body that did not say how long it is."""
+    """Wrap ``receive`` to take more of the budget for a body without ``Content-Length``."""
     seen = 0
 
     async def counted() -> Message:
@@ -169,7 +170,7 @@ async def _parsed(request: Request, max_files: int) -> AsyncGenerator[FormData, 
     except ClientDisconnect as error:
         raise invalid("The request's body is incomplete.", None, "incomplete_body") from error
     except (LookupError, ValueError) as error:
-        # A form may name a charset that is none, or that refuses what is in a part.
+        # A form may name an unknown charset, or one that cannot decode a part.
         raise invalid("A form field is not valid text in its charset.", None, "invalid_form") from error
     try:
         yield data
@@ -179,17 +180,17 @@ async def _parsed(request: Request, max_files: int) -> AsyncGenerator[FormData, 
 
 @contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
-    """A folder that is gone at the end of the block; if the process dies, see :func:`sweep_folders`."""
+    """Create a folder, deleted at the end of the block or, if the process dies, by :func:`sweep_folders`."""
     with TemporaryDirectory(prefix=PREFIX) as folder:
         yield Path(folder)
 
 
 def sweep_folders() -> int:
-    """Remove the folders that processes left which died; gives how many."""
+    """Remove folders left by processes that died; return their number."""
     old = time.time() - ABANDONED_SECONDS
     swept = 0
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another user's, or gone already
+        with suppress(OSError):  # another user's, or already removed
             found = folder.lstat()
             ours = os.name != "posix" or found.st_uid == os.geteuid()
             if ours and stat.S_ISDIR(found.st_mode) and found.st_mtime < old:
@@ -199,7 +200,7 @@ def sweep_folders() -> int:
 
 
 def is_json(request: Request) -> bool:
-    """Whether a request's body says that it is JSON."""
+    """Whether a request's ``Content-Type`` is JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json"
 
@@ -216,7 +217,7 @@ def _copy(upload: UploadFile, path: Path) -> tuple[int, str]:
 
 
 def _shown(filename: str | None) -> str:
-    """What a file was called, without what no database or screen takes."""
+    """Sanitise a file's name for the database and for display."""
     name = (filename or "").replace("\\", "/").rpartition("/")[2]
     name = "".join(letter for letter in name if letter.isprintable())
     return name.encode("utf-8", "replace").decode("utf-8")[:LONGEST_NAME] or "recording"

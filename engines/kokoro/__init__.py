@@ -1,1 +1,1 @@
-"""KOKORO: Kokoro-82M, natural speech on the CPU."""
+"""The engine KOKORO: Kokoro-82M, natural speech on the CPU."""

@@ -1,4 +1,4 @@
-"""The engine: Kokoro-82M, a phrase at a time in each of its threads."""
+"""The engine: Kokoro-82M, with threads that each speak a phrase at a time."""
 
 import asyncio
 import os
@@ -43,25 +43,28 @@ SPEED_RANGE: Final = (0.5, 2.0)
 """Speeds that the model itself renders; beyond them the server changes the tempo."""
 MAX_CHARS: Final = 400
 PHRASE: Final = 200
-"""Most symbols of a phrase: 12 s of speech. Closer to the model's 510 it hurries, and memory grows."""
+"""Maximum number of symbols per phrase: 12 s of speech. Near the model's 510, it rushes, and memory grows."""
 FIRST_PHRASE: Final = 90
-"""The same for the first phrase, if it can be cut there, so that audio starts sooner."""
+"""Maximum number of symbols in the first phrase, if it can be cut there, so that audio starts sooner."""
 TAKEN: Final = 230_000_000
-"""Bytes that the libraries take beside the weights."""
+"""Memory of the libraries in bytes, in addition to the weights."""
 THREAD_TAKES: Final = 350_000_000
-"""Bytes that a thread takes for the longest phrase at half the speed, 21 s; at normal speed, 215 million."""
+"""Memory of a thread in bytes, for the longest phrase at half speed (21 s); 215 million at normal speed."""
 WARM_UP: Final = ("en-US", "This is how it sounds, and it sounds well.")
 _NICENESS: Final = 5
 _QUICK, _QUICKER = 1.5, 0.3
-"""A symbol has whole frames, one at least, so that quick speech is slower than it was asked for: by 6 % at
-twice the speed, in four voices. From 1.5 on, the requested speed is raised by this factor."""
+"""Speed above which the requested speed is increased, and the factor of that increase.
+
+A symbol has a whole number of frames, at least one, so fast speech is slower than requested: by 6 % at twice
+the speed, in four voices.
+"""
 _MODEL_FILE: Final = "model.onnx"
 
 
 class KokoroEngine:
     """Natural speech in English, Hindi, Spanish, French, Italian and Portuguese, on the CPU.
 
-    Nothing heavy is imported before it is loaded.
+    Large libraries are imported only when the engine is loaded.
 
     Args:
         config: The engine's settings. ``model_path`` is the folder with the export;
@@ -85,17 +88,17 @@ class KokoroEngine:
 
     @property
     def sample_rate(self) -> int:
-        """24 kHz."""
+        """Sample rate: 24 kHz."""
         return SAMPLE_RATE
 
     @property
     def languages(self) -> Sequence[str]:
-        """Those that can be pronounced."""
+        """Languages that can be pronounced."""
         return LANGUAGES
 
     @property
     def capabilities(self) -> Capabilities:
-        """Streams a phrase at a time, times words, and says the same again for the same text."""
+        """Streams a phrase at a time, with word timings. Deterministic."""
         return Capabilities(
             word_timings=True,
             speed_range=SPEED_RANGE,
@@ -108,12 +111,12 @@ class KokoroEngine:
 
     @property
     def license(self) -> str:
-        """The weights'."""
+        """Licence of the weights."""
         return "Apache-2.0"
 
     @property
     def missing(self) -> str | None:
-        """The export, if it is missing from its folder."""
+        """What is missing, and how to get it; ``None`` if the export is present."""
         try:
             self._export()
         except EngineUnavailable as error:
@@ -122,7 +125,7 @@ class KokoroEngine:
 
     @property
     def memory_needed(self) -> int:
-        """Bytes: the weights in the file, again in the computed format, and each thread's memory."""
+        """Estimated bytes: the weights as in the file and as packed, and each thread's memory."""
         try:
             threads = self._config.max_concurrent_jobs * THREAD_TAKES
             return TAKEN + threads + 2 * self._export().stat().st_size
@@ -130,7 +133,7 @@ class KokoroEngine:
             return 0
 
     def voices(self) -> Sequence[Voice]:
-        """OpenAI's names, which are a voice in each language, and those of the model's own that are here."""
+        """OpenAI's names, each with a voice per language, and the present ones of the model's own voices."""
         folder = self._config.model_path
         return [
             voice
@@ -144,7 +147,7 @@ class KokoroEngine:
         """Load the model, in a thread.
 
         Raises:
-            EngineUnavailable: A library is not installed, or the export is missing or is not one.
+            EngineUnavailable: A library is not installed, or the export is missing or invalid.
         """
         async with self._changing:
             if self._backend is None:
@@ -163,7 +166,7 @@ class KokoroEngine:
         # Read when libgomp starts; spinning threads would take the Gateway's CPU time.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
-            # The libraries come with the server, and only this engine needs them.
+            # The libraries are installed with the server, but only this engine needs them.
 
             from engines.kokoro.backend import open_backend  # noqa: PLC0415
             from engines.kokoro.session import BackendError  # noqa: PLC0415
@@ -171,7 +174,7 @@ class KokoroEngine:
         except ImportError as error:
             message = f"{error}. Run `pip install 'awaaztwin[server]'`."
             raise EngineUnavailable(message, retry_after=RETRY_SECONDS) from error
-        # Numpy's matrix products also stay in each thread.
+        # Numpy's matrix products also use one core per thread.
         use_one_core()
         try:
             backend = open_backend(path, self._options.backend, self._config.device)
@@ -182,10 +185,10 @@ class KokoroEngine:
         return backend, Styles(path.parent)
 
     async def warm_up(self) -> None:
-        """Compile what is compiled on first use, in each thread, and start the pronunciation process.
+        """Compile everything that is compiled on first use, in each thread, and start the phonemizer process.
 
         Raises:
-            EngineUnavailable: It cannot speak.
+            EngineUnavailable: The model cannot speak.
         """
         language, text = WARM_UP
         utterance = Utterance(text=text, voice="alloy", language=language)
@@ -206,7 +209,7 @@ class KokoroEngine:
             await self._pronouncer.close()
 
     def batch_key(self, utterance: Utterance) -> Hashable:
-        """Utterances run side by side, whatever they are."""
+        """Return ``None``: all utterances can run concurrently."""
         del utterance
         return None
 
@@ -227,10 +230,10 @@ class KokoroEngine:
                 yield index, error
 
     async def _speak(self, utterance: Utterance) -> "AsyncGenerator[Outcome | np.ndarray, None]":
-        """The PCM of an utterance, a phrase at a time, and its outcome.
+        """Yield the PCM of an utterance, a phrase at a time, and finally its outcome.
 
         Raises:
-            EngineError: It cannot be spoken.
+            EngineError: The utterance cannot be spoken.
         """
         casting = self._catalogue.cast(utterance.voice, utterance.language)
         phrases = await self._pronouncer.phrases(
@@ -243,7 +246,7 @@ class KokoroEngine:
                 raise Abandoned("The utterance was abandoned.")
             heard = await self._in_thread(phrase, casting, utterance.speed)
             for word in heard.words:
-                if words and words[-1].offset == word.offset:  # the rest of a word that was cut
+                if words and words[-1].offset == word.offset:  # the rest of a word that was split
                     words[-1] = replace(words[-1], end=word.end + seconds)
                 else:
                     words.append(replace(word, start=word.start + seconds, end=word.end + seconds))
@@ -262,15 +265,15 @@ class KokoroEngine:
             raise EngineUnavailable("The engine is shutting down.")
         try:
             spoken = threads.submit(_say, backend, styles, phrase, casting, speed)
-        except RuntimeError as error:  # they were shut down between the two lines
+        except RuntimeError as error:  # the threads were shut down in between
             raise EngineUnavailable("The engine is shutting down.") from error
         return await asyncio.wrap_future(spoken)
 
     def _export(self) -> Path:
-        """The export's file.
+        """Return the path of the export.
 
         Raises:
-            EngineUnavailable: It is missing; the message says how to get it.
+            EngineUnavailable: The export is missing; the message says how to get it.
         """
         folder = self._config.model_path
         if folder is None:
@@ -303,8 +306,8 @@ class KokoroEngine:
 
 
 def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: VoiceMix, speed: float) -> "Heard":
-    """Say a phrase, in one of the engine's threads."""
-    from engines.kokoro.session import BackendError  # noqa: PLC0415 - as when it was loaded
+    """Speak a phrase, in one of the engine's threads."""
+    from engines.kokoro.session import BackendError  # noqa: PLC0415 - as in _load
     from engines.kokoro.speech import finish  # noqa: PLC0415
 
     style = styles.style(casting.mix, len(phrase.symbols))
@@ -319,5 +322,5 @@ def _say(backend: "Backend", styles: "Styles", phrase: Phrase, casting: VoiceMix
 def step_back() -> None:
     """Lower this thread's priority; Linux has priorities per thread."""
     if sys.platform == "linux":
-        # It cannot be raised, and need not be: the whole process may have a low one.
+        # Relative, since the whole process may have a low priority, which cannot be raised.
         os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)

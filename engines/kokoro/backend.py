@@ -1,4 +1,4 @@
-"""Backends of Kokoro: oneDNN and compiled passes where the CPU supports them, else ONNX Runtime."""
+"""Backends of Kokoro: oneDNN and compiled kernels if the CPU supports them, else ONNX Runtime."""
 
 import logging
 from pathlib import Path
@@ -17,15 +17,15 @@ logger = logging.getLogger(__name__)
 
 
 def open_backend(path: Path, choice: BackendChoice, device: Device) -> Backend:
-    """The chosen backend, or the fastest that works here.
+    """Open the chosen backend; by default the fastest that works on this machine.
 
     Args:
-        path: The export.
+        path: Path of the export.
         choice: The backend.
         device: The device.
 
     Raises:
-        BackendError: It does not work here.
+        BackendError: The backend does not work on this machine.
         ValueError: The file is not an export of Kokoro.
     """
     graph = Graph(path)
@@ -62,7 +62,7 @@ def _on_cuda(graph: Graph, choice: BackendChoice) -> "OnnxRuntimeBackend":
 
 def _by_onednn(graph: Graph) -> Backend:
     try:
-        # It compiles, and has dependencies that are not available everywhere.
+        # It compiles kernels, and its dependencies are not available everywhere.
         from engines.kokoro.onednn_backend import OnednnBackend  # noqa: PLC0415
     except ImportError as error:
         raise OnednnError(f"{error.name or error} cannot be imported") from error
@@ -74,11 +74,11 @@ class OnnxRuntimeBackend:
 
     Args:
         graph: The export.
-        on_cuda: Whether it runs on a GPU.
+        on_cuda: Whether to run on a GPU.
 
     Raises:
         BackendError: CUDA does not work.
-        ValueError: It is not an export of Kokoro.
+        ValueError: The file is not an export of Kokoro.
     """
 
     def __init__(self, graph: Graph, *, on_cuda: bool = False) -> None:

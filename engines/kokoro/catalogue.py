@@ -1,4 +1,4 @@
-"""Kokoro's voices, and OpenAI's names over them."""
+"""Kokoro's voices, with OpenAI's names for them."""
 
 import re
 from collections.abc import Mapping
@@ -43,8 +43,8 @@ class Character:
 
     Attributes:
         id: The name in requests.
-        gender: Of its voices.
-        voices: A voice, or a mix, by primary language subtag.
+        gender: Gender of its voices.
+        voices: Voice or mix by primary language subtag.
     """
 
     id: str
@@ -56,7 +56,7 @@ def _character(name: str, gender: str, english: str, hindi: str) -> Character:
     female = gender == "female"
     others = {
         "es": "ef_dora" if female else "em_alex",
-        # The model has one French voice; it is a woman's.
+        # The model has only one French voice, a female one.
         "fr": "ff_siwis",
         "it": "if_sara" if female else "im_nicola",
         "pt": "pf_dora" if female else "pm_alex",
@@ -79,8 +79,11 @@ CHARACTERS: Final = (
     _character("marin", "female", "bf_emma", "hf_alpha(1)+hf_beta(1)"),
     _character("cedar", "male", "am_fenrir(1)+am_michael(1)", "hm_psi"),
 )
-"""OpenAI's names. English voices are those that were trained longest (the author's grades C and better), so
-some names are mixes of two of them."""
+"""OpenAI's names.
+
+Their English voices are the ones with the most training (the author's grades C and better), so some names are
+mixes of two of them.
+"""
 
 PACKAGED_IDS: Final = frozenset(
     part.partition("(")[0] for each in CHARACTERS for mix in each.voices.values() for part in mix.split("+")
@@ -88,7 +91,7 @@ PACKAGED_IDS: Final = frozenset(
 """The voices behind OpenAI's names, which are in the package."""
 
 _LANGUAGE_VOICES: Final = {"en": "alloy", "hi": "alloy"}
-"""Names that only say a language, as ESPEAK has them."""
+"""Names that are only a language, as in the engine ESPEAK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,8 @@ class VoiceMix:
     """A voice or mix, and its accent.
 
     Attributes:
-        mix: Weights by id of a voice; they add up to 1.
-        language: BCP-47 tag that the text is pronounced in.
+        mix: Voice IDs with their weights, which sum to 1.
+        language: BCP-47 tag of the pronunciation.
     """
 
     mix: tuple[tuple[str, float], ...]
@@ -109,14 +112,14 @@ class Catalogue:
     """The voices, and names for mixes of them.
 
     Args:
-        mixes: Names that the operator gave to mixes, see :func:`checked_mixes`.
+        mixes: The operator's names for mixes; see :func:`checked_mixes`.
     """
 
     mixes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def voices(self) -> tuple[Voice, ...]:
-        """OpenAI's names, then the languages', the operator's mixes, and the model's own voices."""
+        """OpenAI's names, then those of languages, the operator's mixes, and the model's own voices."""
         characters = [Voice(id=each.id, name=each.id.capitalize(), gender=each.gender) for each in CHARACTERS]
         languages = [
             Voice(
@@ -145,8 +148,7 @@ class Catalogue:
         """Find the voice of a request.
 
         Args:
-            voice: A name, the id of a voice, or a mix such as ``af_heart(2)+am_onyx(1)``;
-                case-insensitive.
+            voice: A name, a voice ID, or a mix such as ``af_heart(2)+am_onyx(1)``; case-insensitive.
             language: BCP-47 tag of the text.
 
         Raises:
@@ -186,7 +188,7 @@ def _parsed(mix: str, name: str) -> tuple[tuple[str, float], ...]:
 
 
 def checked_mixes(mixes: Mapping[str, str]) -> Mapping[str, str]:
-    """Validated names for mixes.
+    """Validate names for mixes.
 
     Raises:
         ValueError: A mix is invalid, or has the name of another voice.
@@ -204,20 +206,20 @@ def checked_mixes(mixes: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def voice_file(folder: Path, voice: str) -> Path:
-    """The path, in the model's folder, of a voice that is not in the package."""
+    """Return the path, in the model's folder, of a voice that is not in the package."""
     return folder / "voices" / f"{voice}.bin"
 
 
 def _own_language(mix: tuple[tuple[str, float], ...]) -> str:
-    """That of the largest part."""
+    """Return the language of the part with the largest weight."""
     return _LANGUAGES[max(mix, key=lambda part: part[1])[0][0]]
 
 
 def _accent(language: str, own: str) -> str:
-    """English without a region has the voice's accent; other tags decide themselves."""
+    """Return the accent: for English without a region the voice's own, else the language of the text."""
     return own if language.lower() == "en" and own.startswith("en-") else language
 
 
 def _spoken_by(own: str) -> tuple[str, ...]:
-    """All languages, a voice's own first: it speaks the others with its accent."""
+    """Return all languages, a voice's own first; it speaks the others with an accent."""
     return tuple(dict.fromkeys(language for language in (own, *LANGUAGES) if language in LANGUAGES))

@@ -20,7 +20,7 @@ SETTINGS: Final = {
 
 
 def lacking() -> str | None:
-    """Why CUDA cannot be used here, with a remedy; ``None`` if it can be tried."""
+    """Return why CUDA cannot be used, with a remedy; ``None`` if it can be tried."""
     if PROVIDER not in ort.get_available_providers():
         return "ONNX Runtime lacks CUDA. Install `awaaztwin[server-cuda]` in a separate environment"
     # Without it ONNX Runtime still offers CUDA, logs long errors and computes on the CPU.
@@ -33,7 +33,7 @@ def load_libraries() -> None:
     """Load CUDA and cuDNN from their Python packages, if those are installed."""
     if not hasattr(ort, "preload_dlls"):
         return
-    # It prints what it does not find; creating a session shows what is really missing.
+    # It prints every library that it does not find; creating a session shows which are really missing.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(OSError, RuntimeError):
         ort.preload_dlls()
 

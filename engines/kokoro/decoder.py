@@ -1,4 +1,4 @@
-"""Kokoro's decoder, from a text's features, its pitch and its energy to samples, over few kernels.
+"""Kokoro's decoder, which converts a text's features, pitch and energy to samples, with few kernels.
 
 ::
 
@@ -6,10 +6,10 @@
     pitch    ├─▶ encode ─▶ decode ×4 ─▶ upsample ×10 ─▶ 3 residual blocks ─▶ upsample ×6 ─▶ 3 ─▶ inverse STFT
     energy   ┘                             ▲ noise of the pitch's harmonics    ▲
 
-ONNX Runtime spends 95 % of its time on it. Everything is rows of channels, one row a moment: 40 rows a second
-where it begins, 80 after ``decode.3``, 800 and 4,800 in the generator. Modules are named as in the author's
-code (``istftnet.py`` of Kokoro, Apache-2.0), whose arithmetic this is. Convolutions multiply 8-bit integers,
-as those of the commonest export do, and each has a range of its own for what it reads.
+ONNX Runtime spends 95 % of its time on it. Arrays have one row of channels per time step: 40 rows per second
+at first, 80 after ``decode.3``, 800 and 4,800 in the generator. Modules are named as in the author's code
+(``istftnet.py`` of Kokoro, Apache-2.0), which this follows. Convolutions multiply 8-bit integers, as in the
+most common export, and each has its own range for its inputs.
 """
 
 from dataclasses import dataclass, field
@@ -24,28 +24,28 @@ from engines.kokoro.graph import Floats, Graph
 from engines.kokoro.onednn import Bound, Convolution, Onednn, Worker
 
 STYLE: Final = 128
-"""Values of a style that the decoder reads; the others are the front's."""
+"""Number of values of a style that the decoder uses; the front uses the others."""
 KEPT: Final = 500
-"""Frames, 12.5 s, for which a thread keeps its arrays; the memory of longer speech is freed."""
+"""Number of frames (12.5 s) up to which a thread keeps its arrays; they are freed after longer speech."""
 _HOP: Final = 5
 _SLOPE: Final = np.float32(0.2)
 _BRANCHES: Final = 3
-"""Residual blocks of a stage, whose mean is taken."""
+"""Number of residual blocks per stage; their results are averaged."""
 _DILATIONS: Final = (1, 3, 5)
 _ALL: Final = np.float32(1)
 _HALF: Final = np.float32(1 / np.sqrt(2))
 _PITCH_STEP: Final = 300
-"""Samples for each value of the pitch."""
+"""Number of samples per value of the pitch."""
 _NO_FLOATS: Final = np.zeros(0, np.float32)
 _NO_ROWS: Final = np.zeros((0, 0), np.float32)
 _CHUNK: Final = 512
-"""Rows of matrix products at once: their results stay in the cache."""
+"""Number of rows per matrix product, so that the results stay in the cache."""
 _ROUNDED: Final = 64
-"""Channels that convolutions read are padded to a multiple of this; others are slow."""
+"""Multiple to which the input channels of convolutions are padded; other numbers are slow."""
 
 
 def load_symbols(onednn: Onednn) -> None:
-    """Make oneDNN's functions available to compiled passes."""
+    """Make oneDNN's functions available to compiled kernels."""
     binding: Any = llvmlite.binding
     binding.load_library_permanently(str(onednn.path))
 
@@ -56,8 +56,8 @@ class Layer:
 
     Attributes:
         convolution: The primitive with its weights.
-        table: For each filter: scale, sum of its weights, bias; shape ``(3, filters)``.
-        pad: Rows of zeros before and after what it reads.
+        table: Scale, sum of weights, and bias of each filter; shape ``(3, filters)``.
+        pad: Number of rows of zeros before and after the input.
     """
 
     convolution: Convolution
@@ -112,12 +112,12 @@ class Decoder:
         return self._layers
 
     def styles(self, style: Floats) -> dict[str, Floats]:
-        """Scale and shift of each normalisation in a style, shape ``(2, channels)``, by module."""
+        """Compute each normalisation's scale and shift for a style, shape ``(2, channels)``, by module."""
         values = style @ self._style_weights + self._style_bias
         return {name: values[start:end].reshape(2, -1) for name, start, end in self._style_places}
 
     def _residual(self, name: str) -> None:
-        """An ``AdainResBlk1d``."""
+        """Read an ``AdainResBlk1d``."""
         upsamples = name == "decode.3"
         tile = 64 if upsamples else 32
         self._layer(f"{name}/conv1", tile=tile)
@@ -127,7 +127,7 @@ class Decoder:
             self._norm(f"{name}/{norm}")
 
     def _snakes(self, name: str, tile: int) -> None:
-        """An ``AdaINResBlock1``."""
+        """Read an ``AdaINResBlock1``."""
         for index, dilation in enumerate(_DILATIONS):
             self._layer(f"{name}/convs1.{index}", tile=tile, dilation=dilation)
             self._layer(f"{name}/convs2.{index}", tile=tile, adds=True)
@@ -152,7 +152,7 @@ class Decoder:
         self._fc.append((name, *self._graph.linear(f"{name}/fc")))
 
     def _join_styles(self) -> None:
-        """One matrix for all normalisations: a style is read once."""
+        """Join the matrices of all normalisations, so that a style needs one product."""
         places: list[tuple[str, int, int]] = []
         start = 0
         for name, _, bias in self._fc:
@@ -174,9 +174,9 @@ class Decoder:
         self.basis = np.concatenate([np.cos(angles), -np.sin(angles)]).astype(np.float32) * window.astype(
             np.float32
         )
-        # A sine of half the window's turns is 0, not a rounding error whose sign would be an angle of π.
+        # These sines are 0; the sign of a rounding error would become an angle of π.
         self.basis[bins] = self.basis[-1] = 0
-        # What overlapping windows add up to: the sum of their squares, and the transform's own scale.
+        # Corrects for the sum of the overlapping windows' squares, and for the transform's scale.
         self.gain = np.float32(size / _HOP / (window**2).reshape(-1, _HOP).sum(0).mean())
 
 
@@ -185,9 +185,9 @@ class Upsampling:
     """A transposed convolution whose kernel is twice its stride.
 
     Attributes:
-        matrix: From a row to all that it becomes, shape ``(channels, 2 · stride · filters)``.
-        bias: One for each filter.
-        stride: Rows for each row.
+        matrix: Weights from an input row to its output rows, shape ``(channels, 2 · stride · filters)``.
+        bias: Bias of each filter, shape ``(filters,)``.
+        stride: Number of output rows per input row.
     """
 
     matrix: Floats
@@ -196,20 +196,20 @@ class Upsampling:
 
 
 def _spread(weights: Floats, bias: Floats) -> Upsampling:
-    """The weights of a transposed convolution, shape ``(channels, filters, taps)``, as one matrix."""
+    """Convert a transposed convolution's weights, shape ``(channels, filters, taps)``, to one matrix."""
     channels, _, taps = weights.shape
     return Upsampling(weights.transpose(0, 2, 1).reshape(channels, -1), bias, taps // 2)
 
 
 class Arena:
-    """Arrays that a thread reuses; they grow to the longest text."""
+    """Arrays that a thread reuses; they grow to the size of the longest text."""
 
     def __init__(self) -> None:
         self._floats: dict[str, Floats] = {}
         self._bytes = np.zeros(0, np.uint8)
 
     def floats(self, name: str, rows: int, channels: int) -> Floats:
-        """An array that holds anything, shape ``(rows, channels)``."""
+        """Return an uninitialised array, shape ``(rows, channels)``; one per name."""
         size = rows * channels
         held = self._floats.get(name)
         if held is None or held.size < size:
@@ -217,7 +217,7 @@ class Arena:
         return held[:size].reshape(rows, channels)
 
     def bytes(self, rows: int, channels: int) -> npt.NDArray[np.uint8]:
-        """The same of bytes; there is one."""
+        """Return an uninitialised array of bytes, shape ``(rows, channels)``; there is only one."""
         size = rows * channels
         if self._bytes.size < size:
             self._bytes = np.empty(size + size // 8, np.uint8)
@@ -239,13 +239,13 @@ class Speaker:
         self._arena = Arena()
 
     def speak(self, aligned: Floats, pitch: Floats, energy: Floats, style: Floats) -> Floats:
-        """Samples at 24 kHz, shape ``(600 · frames,)``.
+        """Generate samples at 24 kHz, shape ``(600 · frames,)``.
 
         Args:
-            aligned: The text's features, shape ``(512, frames)``.
-            pitch: Hertz, shape ``(2 · frames,)``.
-            energy: Shape ``(2 · frames,)``.
-            style: Shape ``(128,)``.
+            aligned: Features of the text, shape ``(512, frames)``.
+            pitch: Pitch in hertz, shape ``(2 · frames,)``.
+            energy: Energy, shape ``(2 · frames,)``.
+            style: The decoder's part of the style, shape ``(128,)``.
         """
         try:
             return self._spoken(aligned, pitch, energy, style)
@@ -272,7 +272,7 @@ class Speaker:
         return self._generate(x, pitch, styles)
 
     def _block(self, name: str, x: Floats, styles: dict[str, Floats]) -> Floats:
-        """An ``AdainResBlk1d``; ``decode.3`` doubles the rows."""
+        """Run an ``AdainResBlk1d``; ``decode.3`` doubles the rows."""
         rows = x.shape[0]
         layers = self._decoder.layers
         sums = _sums(x, rows)
@@ -297,7 +297,7 @@ class Speaker:
         return y[:rows] * _HALF
 
     def _generate(self, x: Floats, pitch: Floats, styles: dict[str, Floats]) -> Floats:
-        """The generator: two stages of upsampling and residual blocks, then the inverse transform."""
+        """Run the generator: two stages of upsampling and residual blocks, then the inverse transform."""
         decoder = self._decoder
         heard = self._heard(pitch)
         for stage, (weights, bias) in enumerate(decoder.noise):
@@ -320,7 +320,7 @@ class Speaker:
         return self._resynthesised(x)
 
     def _snakes(self, name: str, x: Floats, rows: int, sums: Floats, styles: dict[str, Floats]) -> Floats:
-        """An ``AdaINResBlock1``, in place; the sums of what ``x`` then holds."""
+        """Run an ``AdaINResBlock1`` on ``x`` in place; return the sums of the result."""
         alphas = self._decoder.alphas
         h = self._rows(f"{name}/convs1.0", "h", rows)
         out = np.empty_like(sums)
@@ -332,13 +332,13 @@ class Speaker:
         return sums
 
     def _upsampled(self, stage: int, x: Floats) -> Floats:
-        """A transposed convolution of what the rectifier leaves; the second stage gains a row in front.
+        """Run a leaky ReLU and a transposed convolution; the second stage prepends a row.
 
-        In float32: there is little of it, and what it loses by integers is heard most.
+        It is computed in float32: it is little work, and quantisation is most audible here.
         """
         up = self._decoder.upsamplings[stage]
         rows, channels = x.shape[0], up.bias.size
-        # A kernel is two strides long: each row's first half falls on the second half of the row before.
+        # A kernel is two strides long: each row's first half overlaps the second half of the row before.
         y = self._arena.floats("up", (rows + 1) * up.stride, channels).reshape(rows + 1, up.stride * channels)
         tiled = np.tile(up.bias, up.stride)
         y[0] = tiled
@@ -352,12 +352,12 @@ class Speaker:
         spread = y.reshape(-1, channels)
         if stage == 0:
             return spread[half:-half]
-        # Reflected, so that there are as many rows as the noise has.
+        # The reflected row makes as many rows as the noise has.
         spread[half - 1] = spread[half + 1]
         return spread[half - 1 : -half]
 
     def _heard(self, pitch: Floats) -> Floats:
-        """The short-time spectrum of the excitation, magnitudes and angles."""
+        """Compute the short-time spectrum of the excitation: magnitudes and angles."""
         decoder = self._decoder
         wave = np.empty(pitch.size * _PITCH_STEP, np.float32)
         kernels.harmonics(pitch, _PITCH_STEP, decoder.harmonics, decoder.harmonics_bias, wave)
@@ -366,7 +366,7 @@ class Speaker:
         return out
 
     def _resynthesised(self, x: Floats) -> Floats:
-        """The last convolution, in float32 as its result is an exponent, and the inverse transform."""
+        """Run the last convolution, in float32 since its result is an exponent, and the inverse transform."""
         weights, bias = self._decoder.post
         filters, channels, taps = weights.shape
         matrix = weights.transpose(1, 2, 0).reshape(channels, taps * filters)
@@ -386,7 +386,7 @@ class Speaker:
         return wave
 
     def _rows(self, name: str, array: str, rows: int) -> Floats:
-        """Room for what a layer gives: whole tiles."""
+        """Return an array for a layer's output, rounded up to whole tiles."""
         shape = self._decoder.layers[name].convolution.shape
         return self._arena.floats(array, -rows % shape.tile + rows, shape.filters)
 
@@ -416,12 +416,12 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Given:
-    """The facts about an array that is convolved.
+    """Properties of the input of a convolution.
 
     Attributes:
-        sums: See :func:`engines.kokoro.kernels.gather`.
-        style: Scale and shift of its normalisation; without one it is not normalised.
-        alpha: Of the snake; empty for the rectifier.
+        sums: Sums of the input; see :func:`engines.kokoro.kernels.gather`.
+        style: Scale and shift of its normalisation; ``None`` for no normalisation.
+        alpha: Parameter of the snake activation; empty for a leaky ReLU.
     """
 
     sums: Floats
@@ -437,14 +437,14 @@ def _sums(x: Floats, rows: int) -> Floats:
 
 
 def _halved(curve: Floats, weights: Floats, bias: Floats) -> Floats:
-    """A convolution of three taps that takes every second value."""
+    """Convolve a curve with three taps and stride 2."""
     padded = np.pad(curve, 1)
     before, at, after = weights.reshape(-1)
     return padded[:-2:2] * before + padded[1:-1:2] * at + padded[2::2] * after + bias[0]
 
 
 def _rectified(x: Floats, sums: Floats, rows: int, style: Floats) -> Floats:
-    """Normalised, scaled, shifted and rectified, as floats."""
+    """Normalise, scale and shift ``x``, and apply a leaky ReLU, in float32."""
     mean = sums[0] / rows
     scale = (1 + style[0]) / np.sqrt(sums[1] / rows - mean * mean + np.float32(1e-5))
     value = (x - mean) * scale + style[1]
@@ -452,7 +452,7 @@ def _rectified(x: Floats, sums: Floats, rows: int, style: Floats) -> Floats:
 
 
 def _pooled(x: Floats, weights: Floats, bias: Floats) -> Floats:
-    """Twice the rows, by a transposed convolution of three taps for each channel by itself."""
+    """Double the rows by a depthwise transposed convolution with three taps."""
     before, at, after = weights[:, 0].T
     pooled = np.empty((2 * len(x), x.shape[1]), np.float32)
     pooled[::2] = x * at + bias
@@ -462,7 +462,7 @@ def _pooled(x: Floats, weights: Floats, bias: Floats) -> Floats:
 
 
 def _moments(heard: Floats, weights: Floats) -> Floats:
-    """What a strided convolution multiplies: for each of its moments, all channels with all taps."""
+    """Build the input matrix of a strided convolution: per output row, all channels with all taps."""
     taps = weights.shape[2]
     if taps == 1:
         return heard

@@ -1,7 +1,7 @@
-"""An export of Kokoro to ONNX, whoever made it: its inputs, its durations, and the weights that it holds.
+"""An export of Kokoro to ONNX: its inputs, its durations, and its weights.
 
-Nodes are found by their names, which are those of the author's modules, so that exports in 8-bit integers, in
-float32 and in float16 are read alike. Exports with another layout are computed by ONNX Runtime alone.
+Nodes are found by their names, which are those of the author's modules, so that exports in 8-bit integers,
+float32 and float16 are read in the same way. Exports with another layout run in ONNX Runtime alone.
 """
 
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ Floats = npt.NDArray[np.float32]
 
 SPEED: Final = "speed"
 DURATIONS: Final = "/encoder/Cast_output_0"
-"""Frames of each symbol, int64; a frame has 600 samples."""
+"""Number of frames of each symbol, int64; a frame has 600 samples."""
 ALIGNED, PITCH, ENERGY = (
     "/encoder/MatMul_1_output_0",
     "/encoder/Reshape_output_0",
     "/encoder/Reshape_1_output_0",
 )
-"""Inputs of the decoder: the text's features, a column a frame; pitch and energy, two values a frame."""
+"""Inputs of the decoder: features of the text, a column per frame; pitch and energy, two values per frame."""
 _INTEGER_OPERATORS: Final = frozenset({"ConvInteger", "MatMulInteger"})
 _LEVELS: Final = 127
 _WINDOW: Final = 20
-"""Samples of the inverse transform's window."""
+"""Length of the inverse transform's window, in samples."""
 
 
 class UnknownLayout(Exception):  # noqa: N818 - named for what it is
@@ -41,9 +41,9 @@ class Kernel:
     """The weights of a convolution over time.
 
     Attributes:
-        weights: int8, shape ``(filters, channels, taps)``; times ``scales`` they are the model's.
-        scales: One for each filter.
-        bias: One for each filter.
+        weights: int8, shape ``(filters, channels, taps)``, to be multiplied by ``scales``.
+        scales: Scale of each filter, shape ``(filters,)``.
+        bias: Bias of each filter, shape ``(filters,)``.
     """
 
     weights: npt.NDArray[np.int8]
@@ -51,7 +51,7 @@ class Kernel:
     bias: Floats
 
     def as_floats(self) -> Floats:
-        """The model's weights, shape ``(filters, channels, taps)``."""
+        """Return the dequantised weights, shape ``(filters, channels, taps)``."""
         return self.weights.astype(np.float32) * self.scales[:, None, None]
 
 
@@ -59,10 +59,10 @@ class Graph:
     """An export, read from its file.
 
     Args:
-        path: The ``.onnx`` file.
+        path: Path of the ``.onnx`` file.
 
     Raises:
-        ValueError: It is not an ONNX file.
+        ValueError: The file is not an ONNX file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class Graph:
         self._take_any_speed()
 
     def _take_any_speed(self) -> None:
-        """Take fractions for whole speeds, which the author's export takes and makes floats of."""
+        """Accept fractional speeds: the author's export has an integer input, which it casts to float."""
         for given in self.model.graph.input:
             readers = [node for node in self.model.graph.node if given.name in node.input]
             if given.name == SPEED and readers and all(node.op_type == "Cast" for node in readers):
@@ -90,26 +90,26 @@ class Graph:
 
     @property
     def has_durations(self) -> bool:
-        """Whether durations have the expected name."""
+        """Whether the durations have the expected name."""
         return any(DURATIONS in node.output for node in self.model.graph.node)
 
     @property
     def has_integers(self) -> bool:
-        """Whether it multiplies 8-bit integers."""
+        """Whether the export multiplies 8-bit integers."""
         return any(node.op_type in _INTEGER_OPERATORS for node in self.model.graph.node)
 
     @property
     def gain(self) -> float:
-        """The factor for its audio.
+        """Factor to multiply the samples by.
 
-        Exports traced with a single frame hold the sum of one window only, so that all but the first samples
-        are not divided by 1.5, the sum of the squares of overlapping windows: their peaks exceed 1.
+        Exports traced with a single frame contain the sum of only one window, so that all but the first
+        samples are not divided by 1.5, the sum of the squares of overlapping windows: their peaks exceed 1.
         """
         sums = self._tensors.get("decoder.decoder.generator.stft.istft.stft.window_sum")
         return 1 / 1.5 if sums is not None and sums.dims[0] <= _WINDOW else 1.0
 
     def whole(self) -> bytes:
-        """The export with durations as a second output, where they can be found."""
+        """Return the export, with durations as a second output if they can be found."""
         if not self.has_durations or any(out.name == DURATIONS for out in self.model.graph.output):
             return self.model.SerializeToString()
         copy = onnx.ModelProto()
@@ -118,10 +118,10 @@ class Graph:
         return copy.SerializeToString()
 
     def front(self) -> bytes:
-        """The part before the decoder: from symbols to what it reads, and durations.
+        """Return the part before the decoder, with the decoder's inputs and the durations as outputs.
 
         Raises:
-            UnknownLayout: It cannot be cut there.
+            UnknownLayout: The graph does not have these values.
         """
         wanted = [ALIGNED, PITCH, ENERGY, DURATIONS]
         made = {name for node in self.model.graph.node for name in node.output}
@@ -131,7 +131,7 @@ class Graph:
         return utils.Extractor(self.model).extract_model(inputs, wanted).SerializeToString()
 
     def tensor(self, name: str) -> Floats:
-        """A weight as floats.
+        """Return a weight as float32.
 
         Raises:
             UnknownLayout: There is no weight of that name.
@@ -139,10 +139,10 @@ class Graph:
         return self._array(name).astype(np.float32)
 
     def kernel(self, module: str) -> Kernel:
-        """The convolution of a module, such as ``generator/resblocks.0/convs1.0``.
+        """Return the quantised convolution of a module, such as ``generator/resblocks.0/convs1.0``.
 
         Raises:
-            UnknownLayout: It is not there.
+            UnknownLayout: There is no such convolution.
         """
         path = f"/decoder/decoder/{module}/Conv"
         if node := self._nodes.get(f"{path}_quant"):
@@ -159,14 +159,14 @@ class Graph:
         raise UnknownLayout(f"there is no convolution {module}")
 
     def convolution(self, module: str, kind: str = "Conv") -> tuple[Floats, Floats]:
-        """Weights and bias of a module that is not quantised, as they are.
+        """Return the weights and the bias of a module's convolution, in float32.
 
         Args:
-            module: As above.
+            module: Name of the module, as in :meth:`kernel`.
             kind: ``Conv`` or ``ConvTranspose``.
 
         Raises:
-            UnknownLayout: It is not there.
+            UnknownLayout: There is no such convolution.
         """
         node = self._nodes.get(f"/decoder/decoder/{module}/{kind}")
         if node is None:
@@ -176,10 +176,10 @@ class Graph:
         return weights, self._bias(node, weights.shape[0])
 
     def linear(self, module: str) -> tuple[Floats, Floats]:
-        """Weights, shape ``(in, out)``, and bias of a module.
+        """Return the weights, shape ``(in, out)``, and the bias of a module's linear layer.
 
         Raises:
-            UnknownLayout: It is not there.
+            UnknownLayout: There is no such layer.
         """
         path = f"/decoder/decoder/{module}/Gemm"
         bias = f"decoder.decoder.{module.replace('/', '.')}.bias"
@@ -203,12 +203,12 @@ class Graph:
         return numpy_helper.to_array(tensor)
 
     def _around_zero(self, name: str, zero: str, *, axis: int) -> tuple[npt.NDArray[np.int16], Floats]:
-        """Quantised weights around their zero point, and what to multiply them by.
+        """Return quantised weights minus their zero point, and their scales.
 
         Args:
-            name: Of the weights.
-            zero: Of their zero point: one, or one for each index of ``axis``.
-            axis: Of the weights.
+            name: Name of the weights.
+            zero: Name of their zero point: one value, or one for each index of ``axis``.
+            axis: Axis of the weights that zero points and scales belong to.
         """
         weights = self._array(name).astype(np.int16)
         along = [1] * weights.ndim
@@ -218,11 +218,11 @@ class Graph:
 
 
 def quantised(weights: Floats, bias: Floats) -> Kernel:
-    """Weights in 8 bits, with a scale for each filter.
+    """Quantise weights to int8, with a scale for each filter.
 
     Args:
         weights: Shape ``(filters, channels, taps)``.
-        bias: One for each filter.
+        bias: Shape ``(filters,)``.
     """
     scales = np.maximum(np.abs(weights).max((1, 2)), 1e-12) / _LEVELS
     return Kernel(np.rint(weights / scales[:, None, None]).astype(np.int8), scales.astype(np.float32), bias)

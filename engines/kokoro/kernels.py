@@ -1,10 +1,10 @@
-"""Passes between the convolutions, compiled by numba, each over rows of channels.
+"""Kernels around the convolutions, compiled by numba, over rows of channels.
 
-A row holds the channels of one moment. Instance normalisation needs the mean and variance of a whole channel,
-so every convolution also gathers the sums of what it gives, tile by tile while it is in the cache. With a
-channel's least and greatest value they also tell beforehand what range the next activation will have, as all
-activations here are monotone. So memory is passed over twice for each convolution: once to normalise,
-activate and quantise, and once to convolve and gather.
+A row holds the channels of one time step. Instance normalisation needs the mean and variance of a whole
+channel, so every convolution also gathers the sums of its output, tile by tile while it is in the cache. They
+include each channel's minimum and maximum, which determine the range of the next activation in advance, since
+all activations are monotone. So each convolution needs two passes over memory: one to normalise, activate and
+quantise, and one to convolve and gather.
 """
 
 import math
@@ -18,18 +18,18 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 _Number: TypeAlias = Any
-"""A float32; numba would make a Python number a float64, and what it touches too."""
+"""A float32; numba treats Python floats as float64, and promotes what is combined with them."""
 
 
 def compiler(**options: object) -> Any:  # noqa: ANN401 - numba's decorators have no types
-    """A decorator that compiles at the first call, and keeps the code where a folder can be written."""
+    """Return a decorator that compiles at the first call, and caches the code if a folder is writable."""
     compile_: Any = partial(numba.njit, nogil=True, error_model="numpy", **options)
 
     def compiled(function: Callable[..., object]) -> Any:  # noqa: ANN401
         try:
             return compile_(cache=True)(function)
         except RuntimeError:
-            # No folder that can be written, neither beside the code nor of the user.
+            # Neither the code's folder nor the user's cache is writable.
             return compile_()(function)
 
     return compiled
@@ -37,7 +37,7 @@ def compiler(**options: object) -> Any:  # noqa: ANN401 - numba's decorators hav
 
 _compile: Any = compiler(fastmath=True)
 _compile_exactly: Any = compiler()
-"""Infinities and signs of zero keep their meaning."""
+"""Compiles without fast math, for functions that depend on infinities or signs of zero."""
 _types: Any = numba.types
 
 # Found by name when the code is linked, so that it can be cached: see decoder.load_symbols.
@@ -58,18 +58,18 @@ _INFINITY: Final = np.float32(math.inf)
 _COSINE: Final = tuple(np.float32(c) for c in (-19.739209, 64.93939, -85.456817, 60.24464, -26.426256))
 """The Taylor series of ``cos(2πt)`` in ``t²``."""
 _BLOCK: Final = 64
-"""Rows that are added and gathered while they are in the cache."""
+"""Number of rows that are added and gathered at once, while they are in the cache."""
 _SAMPLE_RATE: Final = 24_000.0
 _VOICED: Final = 10.0
-"""Hertz; a pitch below is none."""
+"""Minimum pitch of voiced speech, in hertz."""
 _LOUDNESS: Final = 0.1
-"""Of each harmonic."""
+"""Amplitude of each harmonic."""
 _HOP: Final = 5
 
 
 @_compile
 def _ripple(angle: _Number) -> _Number:
-    """``1 − cos(angle)`` by a polynomial of the fraction of a turn, within 2e-3 near 2, 1e-6 near 0."""
+    """Return ``1 − cos(angle)`` by a polynomial in the fraction of a turn, within 2e-3 near 2, 1e-6 at 0."""
     turns = angle * _TURN
     turns -= np.floor(turns + _HALF)
     z = turns * turns
@@ -83,9 +83,9 @@ def gather(y: Array, first: int, last: int, sums: Array) -> None:
 
     Args:
         y: float32, ``(≥ last, channels)``.
-        first: The first row.
-        last: The row after the last.
-        sums: float32, ``(4, channels)``: sum, sum of squares, least and greatest value of each channel.
+        first: First row, inclusive.
+        last: Last row, exclusive.
+        sums: float32, ``(4, channels)``: sum, sum of squares, minimum and maximum of each channel.
     """
     channels = y.shape[1]
     part = np.zeros((2, channels), np.float32)
@@ -106,7 +106,7 @@ def gather(y: Array, first: int, last: int, sums: Array) -> None:
 
 @_compile_exactly
 def clear(sums: Array) -> None:
-    """Make sums those of nothing."""
+    """Reset sums to those of no rows."""
     sums[:2] = _ZERO
     sums[2] = _INFINITY
     sums[3] = -_INFINITY
@@ -114,7 +114,7 @@ def clear(sums: Array) -> None:
 
 @_compile_exactly
 def _normalisation(sums: Array, rows: int, style: Array, line: Array) -> None:
-    """Instance normalisation, and the style's scale and shift, as ``line[0] · x + line[1]``."""
+    """Combine instance normalisation and the style's scale and shift as ``line[0] · x + line[1]``."""
     for c in range(line.shape[1]):
         mean = sums[0, c] / rows
         variance = max(sums[1, c] / rows - mean * mean, _ZERO)
@@ -125,7 +125,7 @@ def _normalisation(sums: Array, rows: int, style: Array, line: Array) -> None:
 
 @_compile_exactly
 def _range(sums: Array, line: Array, alpha: Array, slope: _Number) -> Any:  # noqa: ANN401 - numba has no types
-    """Least and greatest value after the activation; 0, which pads, is always among them."""
+    """Compute the minimum and maximum after the activation, including 0, the padding."""
     low, high = _ZERO, _ZERO
     for c in range(line.shape[1]):
         for extreme in (sums[2, c], sums[3, c]):
@@ -163,7 +163,7 @@ def _leaky(x: Array, q: Array, line: Array, slope: _Number, step: _Number, zero:
 
 
 @_compile_exactly
-def convolve(  # noqa: PLR0913, PLR0917 - arrays of one convolution; numba takes no keywords cheaply
+def convolve(  # noqa: PLR0913, PLR0917 - arrays of one convolution; keyword arguments are slow in numba
     x: Array,
     rows: int,
     sums: Array,
@@ -185,21 +185,21 @@ def convolve(  # noqa: PLR0913, PLR0917 - arrays of one convolution; numba takes
 
     Args:
         x: float32, ``(≥ rows, channels)``.
-        rows: How many of them count; the convolution gives ``rows + 2 · pad − reach``.
-        sums: Of ``x``, see :func:`gather`.
-        style: Scale and shift, ``(2, channels)``; without rows ``x`` is not normalised.
-        alpha: Of the snake, for each channel; empty for the leaky rectifier.
-        slope: Of the rectifier where its argument is negative; 1 leaves all as it is.
-        pad: Rows of zeros before and after ``x``.
-        q: uint8, ``(≥ reach + whole tiles, ≥ channels)``: what the convolution reads.
+        rows: Number of valid rows of ``x``; the result has ``rows + 2 · pad − reach``.
+        sums: Sums of ``x``; see :func:`gather`.
+        style: Scale and shift, ``(2, channels)``; empty for no normalisation.
+        alpha: Parameter of the snake, ``(channels,)``; empty for a leaky ReLU.
+        slope: Negative slope of the leaky ReLU; 1 for no activation.
+        pad: Number of rows of zeros before and after ``x``.
+        q: uint8, ``(≥ reach + whole tiles, ≥ channels)``: buffer for the convolution's input.
         handles: See :class:`engines.kokoro.onednn.Bound`.
-        table: For each filter the scale of its weights, their sum, and its bias, ``(3, filters)``.
-        scales: Of the convolution, written here.
-        bias: Likewise.
-        tile: Rows of a tile.
-        reach: Rows of ``q`` beside those of a tile.
-        y: float32, ``(≥ whole tiles, filters)``; rows after those that count hold nothing of use.
-        out: Sums of ``y``; without rows they are not gathered.
+        table: Scale of weights, sum of weights, and bias of each filter, ``(3, filters)``.
+        scales: Scales of the convolution, written here.
+        bias: Bias of the convolution, written here.
+        tile: Number of rows per tile.
+        reach: Number of rows of ``q`` that a tile needs in addition to its own.
+        y: float32, ``(≥ whole tiles, filters)``; rows after the valid ones are undefined.
+        out: Receives the sums of ``y``; empty to not gather them.
     """
     channels = x.shape[1]
     line = np.empty((2, channels), np.float32)
@@ -215,7 +215,7 @@ def convolve(  # noqa: PLR0913, PLR0917 - arrays of one convolution; numba takes
     for f in range(scales.size):
         scales[f] = size * table[0, f]
         bias[f] = table[2, f] - scales[f] * level * table[1, f]
-    zero = level + _HALF  # what is cut off after it rounds
+    zero = level + _HALF  # makes the later truncation round
     count = rows + 2 * pad - reach
     q[:pad] = np.uint8(level)
     if out.shape[0]:
@@ -248,10 +248,10 @@ def add(x: Array, rows: int, y: Array, factor: _Number, out: Array) -> None:
 
     Args:
         x: float32, ``(≥ rows, channels)``, changed in place.
-        rows: How many of them count.
-        y: As many of them.
+        rows: Number of rows to change.
+        y: float32, ``(≥ rows, channels)``.
         factor: float32.
-        out: Sums of what ``x`` then holds; without rows they are not gathered.
+        out: Receives the sums of the result; empty to not gather them.
     """
     if out.shape[0]:
         clear(out)
@@ -264,17 +264,17 @@ def add(x: Array, rows: int, y: Array, factor: _Number, out: Array) -> None:
 
 @_compile_exactly
 def harmonics(pitch: Array, step: int, weights: Array, bias: float, wave: Array) -> None:
-    """The excitation: sines of the pitch and its multiples, weighed, added and squashed.
+    """Generate the excitation: the tanh of a weighted sum of sines at multiples of the pitch.
 
-    Phases grow linearly between the middles of the frames, as the model's upsampling has them. Multiples of
-    the pitch come from the first by ``sin((n+1)a) = 2 cos(a) sin(na) − sin((n−1)a)``.
+    Phases are interpolated linearly between the centres of the frames, as in the model's upsampling.
+    Harmonics follow from the first by ``sin((n+1)a) = 2 cos(a) sin(na) − sin((n−1)a)``.
 
     Args:
-        pitch: Hertz, one for each ``step`` samples.
-        step: Samples.
-        weights: Of the harmonics, from the first.
-        bias: Added to their sum.
-        wave: float32, ``(len(pitch) · step,)``, written.
+        pitch: Pitch in hertz, one value per ``step`` samples.
+        step: Number of samples per value.
+        weights: Weights of the harmonics, from the first.
+        bias: Constant added to their sum.
+        wave: Receives the result, float32, ``(len(pitch) · step,)``.
     """
     frames = pitch.size
     ends = np.empty(frames, np.float64)
@@ -301,12 +301,12 @@ def harmonics(pitch: Array, step: int, weights: Array, bias: float, wave: Array)
 
 @_compile_exactly
 def spectrum(wave: Array, basis: Array, out: Array) -> None:
-    """Short-time spectrum of a wave that is reflected at both ends: magnitudes, then angles.
+    """Compute the short-time spectrum of a wave, with reflection at both ends: magnitudes, then angles.
 
     Args:
         wave: float32, ``(samples,)``.
         basis: Windowed cosines and negative sines, ``(2 · bins, size)``.
-        out: float32, ``(samples / 5 + 1, 2 · bins)``, written.
+        out: Receives the result, float32, ``(samples / 5 + 1, 2 · bins)``.
     """
     bins, size = basis.shape[0] // 2, basis.shape[1]
     piece = np.empty(size, np.float32)
@@ -325,13 +325,13 @@ def spectrum(wave: Array, basis: Array, out: Array) -> None:
 
 @_compile
 def resynthesise(post: Array, basis: Array, gain: _Number, wave: Array) -> None:
-    """A wave from log magnitudes and from what the angles are sines of: inverse transform, overlap and add.
+    """Compute a wave by inverse transform and overlap-add.
 
     Args:
-        post: float32, ``(frames, 2 · bins)``.
-        basis: Windowed, ``(2 · bins, size)``.
-        gain: Makes up for windows that overlap.
-        wave: float32, ``(5 · (frames − 1),)``, written.
+        post: Log magnitudes, then values whose sines are the angles; float32, ``(frames, 2 · bins)``.
+        basis: Windowed basis, ``(2 · bins, size)``.
+        gain: Correction for overlapping windows.
+        wave: Receives the result, float32, ``(5 · (frames − 1),)``.
     """
     bins, size = basis.shape[0] // 2, basis.shape[1]
     wave[:] = _ZERO

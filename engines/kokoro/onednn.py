@@ -1,8 +1,8 @@
 """oneDNN's convolutions through its C API (``oneapi/dnnl/dnnl.h``, version 3), bound with ctypes.
 
-A convolution here is one of 8-bit integers over a tile of fixed length: its source is padded by whoever
-fills it, so that one primitive, made once, serves texts of every length. Primitives and packed weights are
-shared by all threads; what a thread writes to (:class:`Worker`, :class:`Bound`) is its own.
+Convolutions are of 8-bit integers over a tile of fixed length: the caller pads the source, so that one
+primitive, created once, serves texts of every length. All threads share primitives and packed weights, and
+each has its own buffers (:class:`Worker`, :class:`Bound`).
 """
 
 import ctypes
@@ -36,29 +36,29 @@ _Dims: Final = ctypes.c_int64 * 12
 
 
 class OnednnError(Exception):
-    """The library cannot be loaded, or refuses; the message says which call and its status."""
+    """The library cannot be loaded, or a call failed; the message gives the call and its status."""
 
 
 def installed() -> Path | None:
-    """The path of the library in its wheel; ``None`` if it is not installed."""
+    """Return the path of the library from its wheel; ``None`` if it is not installed."""
     path = Path(sys.prefix) / "lib" / LIBRARY
     return path if path.is_file() else None
 
 
 class Handle:
-    """An object of the library, which is destroyed with this one. ctypes takes it as an argument.
+    """A handle of a library object, which is destroyed with it. ctypes accepts it as an argument.
 
     Args:
-        value: Its address.
-        destroy: The library's function for that.
-        keeps: Kept alive until then: the library's engine.
+        value: Address of the object.
+        destroy: The library's function that destroys it.
+        keeps: Object to keep alive until then: the library's engine.
     """
 
     def __init__(self, value: int, destroy: Callable[[ctypes.c_void_p], int], keeps: object) -> None:
         self.value = value
         self._as_parameter_ = ctypes.c_void_p(value)
         self._keeps = keeps
-        # When Python exits, other threads may still be computing.
+        # Not at exit, when other threads may still be computing.
         weakref.finalize(self, destroy, self._as_parameter_).atexit = False
 
 
@@ -66,10 +66,10 @@ class Onednn:
     """The loaded library and its engine for the CPU.
 
     Args:
-        path: Of the shared library.
+        path: Path of the shared library.
 
     Raises:
-        OnednnError: It does not load.
+        OnednnError: The library does not load.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,11 +84,11 @@ class Onednn:
 
     @property
     def quick_at_int8(self) -> bool:
-        """Whether the processor multiplies 8-bit integers without saturating."""
+        """Whether the CPU multiplies 8-bit integers without saturation."""
         return bool(self._lib.dnnl_get_effective_cpu_isa() & _VNNI)
 
     def one_thread(self) -> None:
-        """Make the calling thread compute alone; libgomp keeps this for each thread."""
+        """Limit the calling thread's computations to one thread; libgomp has this setting per thread."""
         self._threads.omp_set_num_threads(1)
 
     def call(self, name: str, *arguments: object) -> None:
@@ -102,12 +102,12 @@ class Onednn:
             raise OnednnError(f"{name} gave the status {status}.")
 
     def make(self, kind: str, function: str, *arguments: object) -> Handle:
-        """The object that a function of the library creates, through its first argument.
+        """Create an object with a function of the library, which returns it through its first argument.
 
         Args:
-            kind: ``dnnl_<kind>_destroy`` destroys it.
-            function: Its name.
-            arguments: The others.
+            kind: Kind of object, which ``dnnl_<kind>_destroy`` destroys.
+            function: Name of the function.
+            arguments: The other arguments.
 
         Raises:
             OnednnError: The status is not success.
@@ -117,29 +117,29 @@ class Onednn:
         return Handle(made.value or 0, getattr(self._lib, f"dnnl_{kind}_destroy"), self.engine)
 
     def query(self, descriptor: Handle, what: int) -> ctypes.c_void_p:
-        """A memory descriptor of a primitive's; it goes when ``descriptor`` does."""
+        """Return a memory descriptor of a primitive; it is valid as long as ``descriptor``."""
         function = self._lib.dnnl_primitive_desc_query_md
         function.restype = ctypes.c_void_p
         return ctypes.c_void_p(function(descriptor, what, 0))
 
     def size(self, descriptor: Handle | ctypes.c_void_p) -> int:
-        """Bytes that a memory descriptor describes."""
+        """Return the size of the memory that a descriptor describes, in bytes."""
         function = self._lib.dnnl_memory_desc_get_size
         function.restype = ctypes.c_size_t
         return int(function(descriptor))
 
     def described(self, shape: tuple[int, ...], kind: int, strides: tuple[int, ...] | None = None) -> Handle:
-        """A memory descriptor; without strides the library chooses the layout."""
+        """Create a memory descriptor; without strides, the library chooses the layout."""
         how: tuple[str, object] = ("tag", _ANY) if strides is None else ("strides", _Dims(*strides))
         function = f"dnnl_memory_desc_create_with_{how[0]}"
         return self.make("memory_desc", function, len(shape), _Dims(*shape), kind, how[1])
 
     def memory(self, descriptor: Handle | ctypes.c_void_p, address: int) -> Handle:
-        """A memory object over bytes that the caller keeps alive."""
+        """Create a memory object over bytes that the caller keeps alive."""
         return self.make("memory", "dnnl_memory_create", descriptor, self.engine, ctypes.c_void_p(address))
 
     def stream(self) -> Handle:
-        """A new stream, for one thread."""
+        """Create a stream, for one thread."""
         return self.make("stream", "dnnl_stream_create", self.engine, 1)
 
     def execute(self, primitive: Handle, stream: Handle, arguments: dict[int, Handle]) -> None:
@@ -151,12 +151,12 @@ class Onednn:
 
 
 def arguments_of(arguments: dict[int, Handle]) -> npt.NDArray[np.int64]:
-    """``dnnl_exec_arg_t[]``: an index and a memory handle for each."""
+    """Build a ``dnnl_exec_arg_t[]``: an index and a memory handle for each argument."""
     return np.array([(index, memory.value) for index, memory in arguments.items()], np.int64)
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
-    """Zeros aligned to 64 bytes."""
+    """Allocate zeros, aligned to 64 bytes."""
     whole = np.zeros(size + _ALIGNMENT, np.uint8)
     start = -whole.ctypes.data % _ALIGNMENT
     return whole[start : start + size]
@@ -167,12 +167,12 @@ class Shape:
     """The shape of a convolution over time.
 
     Attributes:
-        channels: Of its source; a multiple of four, as the source's rows are packed.
-        filters: Channels of what it gives.
-        taps: Of its kernel.
-        dilation: Rows from one tap to the next.
-        tile: Rows that one call gives.
-        adds: Whether what it gives is added to what is there.
+        channels: Channels of the source; a multiple of four, as the source's rows are packed.
+        filters: Channels of the result.
+        taps: Length of the kernel.
+        dilation: Number of rows from one tap to the next.
+        tile: Number of rows of the result per call.
+        adds: Whether the result is added to the destination.
     """
 
     channels: int
@@ -184,21 +184,21 @@ class Shape:
 
     @property
     def reach(self) -> int:
-        """Rows of the source beside those of the tile."""
+        """Number of rows of the source in addition to those of the tile."""
         return (self.taps - 1) * self.dilation
 
 
 class Convolution:
-    """A convolution of unsigned 8-bit rows with signed 8-bit weights, into 32-bit floats.
+    """A convolution of uint8 rows with int8 weights, with a float32 result.
 
-    Rows follow each other in memory, channels within a row. ``y = scale · Σ x·w + bias`` for each filter.
+    Rows are contiguous in memory, with channels innermost. ``y = scale · Σ x·w + bias`` for each filter.
 
     Args:
-        onednn: The library; the calling thread must compute alone (:meth:`Onednn.one_thread`).
+        onednn: The library; :meth:`Onednn.one_thread` must have been called in the calling thread.
         weights: int8, shape ``(filters, channels, taps)``.
-        dilation: Rows from one tap to the next.
-        tile: Rows that one call gives.
-        adds: Add to what is there.
+        dilation: Number of rows from one tap to the next.
+        tile: Number of rows of the result per call.
+        adds: Whether to add the result to the destination.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class Convolution:
         self._pack(onednn.query(chosen, _QUERY_WEIGHTS), weights)
 
     def _pack(self, layout: ctypes.c_void_p, weights: npt.NDArray[np.int8]) -> None:
-        """Put the weights into the layout that the primitive wants."""
+        """Convert the weights to the primitive's layout."""
         onednn = self.onednn
         weights = np.ascontiguousarray(weights)
         _, channels, taps = weights.shape
@@ -258,7 +258,7 @@ class Worker:
 
     Args:
         onednn: The library.
-        scratchpad_bytes: The most that any of its convolutions asks for.
+        scratchpad_bytes: Maximum that any of its convolutions needs.
     """
 
     def __init__(self, onednn: Onednn, scratchpad_bytes: int) -> None:
@@ -271,14 +271,14 @@ class Bound:
     """A convolution bound to one thread: its scales and bias, and its buffers.
 
     Attributes:
-        scales: One for each filter.
-        bias: One for each filter.
+        scales: Scale of each filter, shape ``(filters,)``.
+        bias: Bias of each filter, shape ``(filters,)``.
     """
 
     def __init__(self, convolution: Convolution, worker: Worker) -> None:
         onednn, filters = convolution.onednn, convolution.shape.filters
         self.shape = convolution.shape
-        # Kept, as the handles below are addresses of what is in them.
+        # Kept alive, since the handles below are addresses of their objects.
         self._convolution, self._worker = convolution, worker
         self.scales: Floats = np.ones(filters, np.float32)
         self.bias: Floats = np.zeros(filters, np.float32)
@@ -304,4 +304,4 @@ class Bound:
             ],
             np.int64,
         )
-        """Primitive, stream, arguments, how many, the source's and the result's memory: for the kernels."""
+        """For the kernels: primitive, stream, arguments and their number, memory of source and result."""

@@ -1,4 +1,4 @@
-"""Kokoro by oneDNN: the front of the graph in ONNX Runtime, the decoder in kernels of our own."""
+"""Kokoro with oneDNN: the front of the graph in ONNX Runtime, the decoder in custom kernels."""
 
 import threading
 
@@ -12,15 +12,15 @@ from engines.kokoro.session import Session, Spoken
 
 
 class OnednnBackend:
-    """The front of the graph in ONNX Runtime, the decoder in our own kernels.
+    """Runs the front of the graph in ONNX Runtime, and the decoder in custom kernels.
 
     Args:
         graph: The export.
 
     Raises:
-        OnednnError: The library is not installed, or does not support this processor.
+        OnednnError: The library is not installed, or the CPU lacks VNNI.
         UnknownLayout: The export has another layout.
-        ValueError: It is not an export of Kokoro.
+        ValueError: The file is not an export of Kokoro.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -38,7 +38,7 @@ class OnednnBackend:
     def speak(self, symbols: list[int], style: Floats, speed: float) -> Spoken:
         """See :meth:`Backend.speak`."""
         *given, frames = self._front.run(symbols, style, speed).values()
-        # An export in float16 returns those.
+        # A float16 export returns float16.
         aligned, pitch, energy = (values.astype(np.float32, copy=False) for values in given)
         speaker: Speaker | None = getattr(self._own, "speaker", None)
         if speaker is None:

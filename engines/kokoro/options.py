@@ -11,7 +11,7 @@ BackendChoice = Literal["auto", "onednn", "onnxruntime"]
 
 
 class KokoroOptions(StrictModel):
-    """How Kokoro runs, and voices mixed from its own."""
+    """Options of Kokoro: how it runs, and names for mixes of its voices."""
 
     backend: BackendChoice = Field(
         default="auto",

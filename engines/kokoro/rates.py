@@ -1,8 +1,8 @@
-"""Rates of what Kokoro says."""
+"""Rates of Kokoro's output."""
 
 from typing import Final
 
 SAMPLE_RATE: Final = 24_000
-"""Hertz."""
+"""In hertz."""
 FRAME: Final = 600
-"""Samples of a frame, in which durations are counted."""
+"""Number of samples per frame, the unit of durations."""

@@ -1,4 +1,4 @@
-"""A graph of Kokoro's in ONNX Runtime, and what every backend gives."""
+"""A graph of Kokoro in ONNX Runtime, and the interface of backends."""
 
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -18,16 +18,16 @@ _FLOATS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class BackendError(Exception):
-    """It cannot be used here, or cannot speak; the message says why."""
+    """The backend cannot be used on this machine, or failed to speak; the message says why."""
 
 
 class Spoken(NamedTuple):
-    """A phrase as the model says it.
+    """The model's output for a phrase.
 
     Attributes:
-        samples: 24 kHz, shape ``(600 · sum(frames),)``.
-        frames: Of each symbol, 600 samples each, with those before and after the phrase; ``None`` where the
-            export does not tell.
+        samples: Samples at 24 kHz, shape ``(600 · sum(frames),)``.
+        frames: Number of frames (600 samples) of each symbol, including the pads before and after the phrase;
+            ``None`` if the export does not output them.
     """
 
     samples: Floats
@@ -35,23 +35,23 @@ class Spoken(NamedTuple):
 
 
 class Backend(Protocol):
-    """Speaks phrases, in any number of threads at once."""
+    """Speaks phrases. Thread-safe."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Display name."""
         ...
 
     def speak(self, symbols: list[int], style: Floats, speed: float) -> Spoken:
-        """Say a phrase.
+        """Speak a phrase.
 
         Args:
-            symbols: Ids, without those of the beginning and the end.
-            style: Shape ``(256,)``.
-            speed: 0.5 to 2.
+            symbols: Tokens of the symbols, without the pads at both ends.
+            style: Style of the voice, shape ``(256,)``.
+            speed: Relative speed, 0.5 to 2.
 
         Raises:
-            BackendError: It failed.
+            BackendError: The backend failed.
         """
         ...
 
@@ -60,27 +60,27 @@ class Session:
     """A part of the graph in ONNX Runtime, with the names and types of its inputs.
 
     Args:
-        contents: The graph.
-        on_cuda: Whether it runs on a GPU.
+        contents: The serialised graph.
+        on_cuda: Whether to run on a GPU.
 
     Raises:
         BackendError: CUDA does not work.
-        ValueError: It is not an export of Kokoro.
+        ValueError: The graph is not an export of Kokoro.
     """
 
     def __init__(self, contents: bytes, *, on_cuda: bool = False) -> None:
         options = ort.SessionOptions()
-        # Threads are ours: one phrase each. Its own would spin beside them.
+        # The engine has its own threads, one phrase each; the library's would spin next to them.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Both keep memory for every length that was ever seen.
+        # Both would keep memory for every length seen so far.
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         providers = [(cuda.PROVIDER, cuda.SETTINGS), _CPU] if on_cuda else [_CPU]
         try:
             self._session = ort.InferenceSession(contents, options, providers=providers)
-        except Exception as error:  # onnxruntime's own classes, which it does not export
+        except Exception as error:  # onnxruntime does not export its exception classes
             raise ValueError(f"ONNX Runtime cannot load it: {error}") from error
         if on_cuda and cuda.PROVIDER not in self._session.get_providers():
             raise BackendError("ONNX Runtime cannot load CUDA or cuDNN (its log says which). Install them")
@@ -95,7 +95,7 @@ class Session:
         self.outputs: list[str] = [made.name for made in self._session.get_outputs()]
 
     def run(self, symbols: list[int], style: Floats, speed: float) -> dict[str, npt.NDArray[Any]]:
-        """All outputs by name."""
+        """Run the graph; return all outputs by name."""
         feeds = {
             self._tokens: np.array([[0, *symbols, 0]], np.int64),
             STYLE: style.reshape(1, -1).astype(self._types[STYLE]),

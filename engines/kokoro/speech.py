@@ -1,4 +1,4 @@
-"""From what the model says to what is heard: no silence around it, no clipping, words with their times."""
+"""Postprocessing of the model's output: trims silence, prevents clipping, and times the words."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,24 +17,26 @@ from engines.kokoro.session import Spoken
 BEFORE: Final = 0.02
 """Seconds kept before the first sound."""
 AFTER: Final = 0.045
-"""Seconds kept after the last one, which fades out."""
+"""Seconds kept after the last sound, which fades out."""
 _FADE: Final = 0.005
-"""Seconds in which the edges are faded, so that none clicks."""
+"""Length of the fade at both edges in seconds, which avoids clicks."""
 _WINDOW: Final = 120
-"""Samples in which loudness is measured: 5 ms."""
+"""Number of samples per window of the loudness measurement: 5 ms."""
 _FAINT: Final = 0.003
-"""Of the loudest window: what is quieter before speech is silence. The model's own is far below it; at 0.005
-the judge missed an unstressed “and”."""
+"""Level before speech, relative to the loudest window, below which a window is silent.
+
+The model's silence is far below it; at 0.005 the judge missed an unstressed “and”.
+"""
 _QUIET: Final = 0.005
-"""The same after speech, where a fading vowel is not missed."""
+"""The same level after speech, where the end of a fading vowel is not missed."""
 _PAUSE: Final = 0.01
-"""The same between words, where it is not as silent."""
+"""The same level between words, where pauses are less silent."""
 _SHORTEST_PAUSE: Final = 0.04
-"""Seconds; closures of plosives are as short."""
+"""Minimum length of a pause in seconds; closures of plosives are shorter."""
 _EARLY: Final = 0.05
-"""Seconds by which sounds begin before their symbols do, on the average of words beside pauses."""
+"""Seconds by which sounds begin before their symbols, averaged over words next to pauses."""
 _LATE: Final = 0.2
-"""Seconds around a border in which its pause is looked for."""
+"""Seconds before a border between words, in which a pause is searched for."""
 _HIGHEST: Final = 0.98
 
 
@@ -43,8 +45,8 @@ class Heard:
     """A phrase, ready to be sent.
 
     Attributes:
-        pcm: 24 kHz.
-        words: Times from the start of ``pcm``.
+        pcm: Samples at 24 kHz.
+        words: Words with times relative to the start of ``pcm``.
     """
 
     pcm: Pcm
@@ -52,16 +54,16 @@ class Heard:
 
 
 def finish(spoken: Spoken, phrase: Phrase) -> Heard:
-    """Cut, level and time a phrase.
+    """Trim and scale a phrase, and time its words.
 
     Args:
-        spoken: What the model said.
-        phrase: What it was given.
+        spoken: The model's output.
+        phrase: The model's input.
     """
     samples = spoken.samples
     loudness = _loudness(samples)
     first, last = _audible(loudness)
-    # A symbol's sound begins before it does, never after: its time bounds what is cut.
+    # A sound never begins after its symbol, whose time therefore limits the trimming.
     if spoken.frames is not None:
         first = min(first, int(spoken.frames[0]) * FRAME // _WINDOW)
     start = max(0, first * _WINDOW - round(BEFORE * SAMPLE_RATE))
@@ -71,20 +73,20 @@ def finish(spoken: Spoken, phrase: Phrase) -> Heard:
 
 
 def _loudness(samples: Floats) -> Floats:
-    """Root mean square of each window, shape ``(windows,)``."""
+    """Compute the root mean square of each window, shape ``(windows,)``."""
     whole = samples[: samples.size // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
     return np.sqrt(np.einsum("ij,ij->i", whole, whole) / _WINDOW)
 
 
 def _audible(loudness: Floats) -> tuple[int, int]:
-    """The first window that is heard, and the one after the last."""
+    """Find the first audible window, and the one after the last."""
     loudest = loudness.max(initial=0.0)
     faint, heard = (np.flatnonzero(loudness > level * loudest) for level in (_FAINT, _QUIET))
     return (int(faint[0]), int(heard[-1]) + 1) if heard.size else (0, loudness.size)
 
 
 def _levelled(samples: Floats) -> Pcm:
-    """16 bits, the edges faded; what would clip is made quieter as a whole."""
+    """Convert to 16 bits with faded edges; audio that would clip is scaled down as a whole."""
     samples = samples.copy()
     fade = min(round(_FADE * SAMPLE_RATE), samples.size // 2)
     if fade:
@@ -99,11 +101,11 @@ def _levelled(samples: Floats) -> Pcm:
 def _timed(
     frames: npt.NDArray[np.int64], phrase: Phrase, loudness: Floats, first: int, last: int, start: int
 ) -> tuple[WordTiming, ...]:
-    """The words' times, in seconds from the sample ``start``."""
+    """Time the words, in seconds from the sample ``start``."""
     if not phrase.words or frames.size != len(phrase.symbols) + 2:
         return ()
     ends = np.cumsum(frames) * FRAME / SAMPLE_RATE
-    # The symbol before a word's first ends where the word begins; one more stands before all of them.
+    # A word begins where the symbol before its first one ends; ``frames`` begins with the leading pad.
     borders = [[float(ends[word.start]) - _EARLY, float(ends[word.end]) - _EARLY] for word in phrase.words]
     for before, after in itertools.pairwise(borders):
         pause = _pause(loudness, before, after)
@@ -115,7 +117,7 @@ def _timed(
 
 
 def _pause(loudness: Floats, before: Sequence[float], after: Sequence[float]) -> tuple[float, float] | None:
-    """The longest silence around the border of two words, as seconds from and to, if there is one."""
+    """Find the longest pause around the border of two words, as start and end in seconds, if there is one."""
     window = _WINDOW / SAMPLE_RATE
     low = max(0, round(max(before[0] + _EARLY, before[1] - _LATE) / window))
     high = min(loudness.size, round(min(after[1] - _EARLY, after[0] + _EARLY) / window))

@@ -1,4 +1,4 @@
-"""Styles of voices: 256 values for each length of a phrase, for the decoder, and for pitch and duration."""
+"""Styles of voices: 256 values per length of a phrase, for the decoder, and for pitch and duration."""
 
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,10 @@ PACKAGED: Final = Path(__file__).with_name("voices.safetensors")
 
 
 class Styles:
-    """The voices that there are.
+    """The styles of the available voices.
 
     Args:
-        folder: Of the model; other voices are read from ``voices/<id>.bin`` in it.
+        folder: The model's folder; voices that are not packaged are read from ``voices/<id>.bin`` in it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,14 +31,15 @@ class Styles:
         self._packs: dict[str, Floats] = {}
 
     def style(self, mix: tuple[tuple[str, float], ...], symbols: int) -> Floats:
-        """The style of a phrase, shape ``(256,)``: voices of a mix add up, as styles are linear.
+        """Return the style of a phrase, shape ``(256,)``; that of a mix is the weighted sum of its voices'.
 
         Args:
-            mix: Weights by id of a voice.
-            symbols: Of the phrase.
+            mix: Voice IDs with their weights.
+            symbols: Number of symbols in the phrase.
 
         Raises:
-            UnsupportedUtterance: A voice is not there.
+            UnsupportedUtterance: A voice has not been fetched.
+            EngineUnavailable: The file of a voice is unreadable or invalid.
         """
         row = min(max(symbols, 1), LENGTHS) - 1
         total = np.zeros(VALUES, np.float32)
@@ -47,7 +48,7 @@ class Styles:
         return total
 
     def _pack(self, voice: str) -> Floats:
-        """All styles of a voice, shape ``(510, 256)``."""
+        """Return all styles of a voice, shape ``(510, 256)``."""
         pack = self._packs.get(voice)
         if pack is None:
             pack = self._packs[voice] = self._read(voice)

@@ -1,6 +1,6 @@
 """The engine: a base voice speaks, and its speech is converted to the tone colour of a prepared voice.
 
-torch and coqui-tts are imported when it is loaded.
+Torch and coqui-tts are imported only when the engine is loaded.
 """
 
 import asyncio
@@ -42,29 +42,29 @@ if TYPE_CHECKING:
     from engines.openvoice.machine import Machine
 
 MAX_CHARS: Final = 400
-"""Half a minute of speech or so."""
+"""Maximum length of a text in characters: about half a minute of speech."""
 SPEAKERS: Final = 64
-"""Most speakers of the base whose tone colour is cached; each is a kilobyte."""
+"""Maximum number of cached tone colours of the base's speakers; each has a kilobyte."""
 PARTS_AHEAD: Final = 64
-"""Parts that the base may speak ahead of the conversion, 200 ms each."""
+"""Maximum number of parts, of 200 ms each, that the base may speak ahead of the conversion."""
 _READ: Final = 3
-"""Sentences of the script that a speaker's tone colour is measured from: 15 seconds."""
+"""Number of sentences of the script that a speaker's tone colour is measured from: 15 seconds."""
 _MODEL: Final = "openvoice-v2"
 _COLOUR: Final = "tone_colour"
 _PITCH: Final = "pitch"
 _LIBRARIES: Final = 700_000_000
-"""Bytes that torch, coqui-tts and a batch take, roughly."""
+"""Approximate memory of torch, coqui-tts and a batch, in bytes."""
 _COPIES: Final = 2
-"""The weights are read and rearranged; both are held for a moment."""
+"""Number of copies of the weights during loading: as read, and rearranged."""
 _WARM_SECONDS: Final = 2
 _HERTZ: Final = (20.0, 2_000.0)
 _LARGEST: Final = 1e4
-"""Bound of a tone colour's numbers, far beyond any sensible value."""
+"""Limit of a tone colour's values, far beyond any plausible one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The tone colour of a cloned voice, and its pitch in hertz or 0."""
+    """The tone colour of a cloned voice, and its pitch in hertz; 0 if unknown."""
 
     colour: ToneColour
     pitch: float
@@ -75,12 +75,12 @@ class _Job:
     """An utterance in a cloned voice.
 
     Attributes:
-        index: Its place in the batch.
+        index: Index in the batch.
         utterance: The utterance for the base.
-        source: The base's tone colour.
-        target: The cloned voice's.
+        source: Tone colour of the base's speaker.
+        target: Tone colour of the cloned voice.
         heard: The base's speech so far.
-        speech: How the base ended.
+        speech: The base's outcome; ``None`` until it has ended.
     """
 
     index: int
@@ -116,17 +116,17 @@ class OpenVoiceEngine:
 
     @property
     def sample_rate(self) -> int:
-        """22.05 kHz, the converter's."""
+        """Sample rate of the converter: 22.05 kHz."""
         return SAMPLE_RATE
 
     @property
     def languages(self) -> Sequence[str]:
-        """Those of the base voice."""
+        """Languages of the base voice."""
         return self._base.languages
 
     @property
     def capabilities(self) -> Capabilities:
-        """Clones and streams; words and rate are the base voice's."""
+        """Clones and streams; word timings and speeds are those of the base voice."""
         base = self._base.capabilities
         return Capabilities(
             word_timings=base.word_timings,
@@ -137,12 +137,12 @@ class OpenVoiceEngine:
 
     @property
     def license(self) -> str:
-        """That of MyShell's weights and of the base voice."""
+        """Licences of MyShell's weights and of the base voice."""
         return " AND ".join(dict.fromkeys(["MIT", self._base.license]))
 
     @property
     def voice_model(self) -> str:
-        """OpenVoice V2 and a fingerprint of its files; independent of the base voice."""
+        """Name of the model, with a fingerprint of its files; independent of the base voice."""
         if self._model is not None:
             return self._model
         with contextlib.suppress(EngineUnavailable):
@@ -151,7 +151,7 @@ class OpenVoiceEngine:
 
     @property
     def memory_needed(self) -> int:
-        """Bytes, from the size of the weights."""
+        """Estimated bytes, from the size of the weights."""
         with contextlib.suppress(EngineUnavailable, OSError):
             size = (converter_folder(self._config.model_path) / WEIGHTS).stat().st_size
             return _LIBRARIES + _COPIES * size
@@ -165,7 +165,7 @@ class OpenVoiceEngine:
         """Read the weights and start the base voice.
 
         Raises:
-            EngineUnavailable: Something is missing or broken; the message says what, and what to do.
+            EngineUnavailable: Something is missing or damaged; the message says what, and what to do.
         """
         async with self._changing:
             if self._machine is not None:
@@ -180,7 +180,7 @@ class OpenVoiceEngine:
             self._machine = machine
 
     async def close(self) -> None:
-        """Free the weights and close the base voice."""
+        """Unload the weights and close the base voice."""
         async with self._changing:
             machine, self._machine, self._model = self._machine, None, None
             self._sources.clear()
@@ -189,7 +189,7 @@ class OpenVoiceEngine:
                 await asyncio.to_thread(machine.close)
 
     async def warm_up(self) -> None:
-        """Convert some noise: torch compiles its kernels on first use.
+        """Convert noise, since torch compiles its kernels on first use.
 
         Raises:
             EngineUnavailable: The conversion does not work.
@@ -208,7 +208,7 @@ class OpenVoiceEngine:
         return utterance.prepared is None
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-        """Speak a batch: the base's speech is converted together, and passed on piece by piece.
+        """Speak a batch: the base's speech is converted together, and yielded piece by piece.
 
         Raises:
             EngineUnavailable: The engine is not loaded.
@@ -231,7 +231,7 @@ class OpenVoiceEngine:
                     yield item
 
     async def prepare_voice(self, samples: Sequence[ReferenceSample]) -> VoiceEmbeddingRef:
-        """The mean tone colour of the samples, and their pitch.
+        """Compute the mean tone colour of the samples, and their pitch.
 
         Raises:
             UnsupportedUtterance: The samples cannot be used; the message says why.
@@ -276,7 +276,7 @@ class OpenVoiceEngine:
         return self._machine
 
     async def _job(self, machine: "Machine", index: int, utterance: Utterance) -> _Job | None:
-        """The conversion of an utterance; ``None`` if the base speaks it unconverted."""
+        """Create the job that converts an utterance; ``None`` if the base speaks it unconverted."""
         most = self.capabilities.max_chars
         if len(utterance.text) > most:
             message = f"The text is {len(utterance.text)} characters long; OpenVoice accepts at most {most}."
@@ -306,7 +306,7 @@ class OpenVoiceEngine:
         return _Target(colour, hertz if _HERTZ[0] < hertz < _HERTZ[1] else 0.0)
 
     async def _source(self, machine: "Machine", utterance: Utterance) -> ToneColour:
-        """The tone colour of the base's speaker of ``utterance``, measured once while it is cached."""
+        """Return the tone colour of the base's speaker of ``utterance``, measured if it is not cached."""
         speaker = self._base.speaker(utterance)
         async with self._measuring:
             colour = self._sources.get(speaker)
@@ -335,7 +335,7 @@ class OpenVoiceEngine:
     async def _spoken(
         self, machine: "Machine", said: Sequence[tuple[int, Utterance]], jobs: dict[int, _Job]
     ) -> AsyncGenerator[Streamed, None]:
-        """The base's speech, converted or not; the base speaks on while a part is converted."""
+        """Yield the base's speech, converted or not; the base continues while a part is converted."""
         queue: asyncio.Queue[Streamed | None] = asyncio.Queue(PARTS_AHEAD)
         speaking = asyncio.create_task(self._say(said, queue))
         ready: list[_Job] = []
@@ -368,19 +368,19 @@ class OpenVoiceEngine:
     async def _say(
         self, said: Sequence[tuple[int, Utterance]], queue: asyncio.Queue[Streamed | None]
     ) -> None:
-        """Run the base; its outcomes go into the queue, and ``None`` at the end."""
+        """Run the base, and put its items into the queue, followed by ``None``."""
         places = [index for index, _ in said]
         try:
             async with aclosing(self._base.stream([utterance for _, utterance in said])) as items:
                 async for place, item in items:
                     await queue.put((places[place], item))
-        except Exception:  # whatever it is: who reads waits for the end. When it is cancelled, nobody reads
+        except Exception:  # the reader waits for the end; after a cancellation, there is no reader
             await queue.put(None)
             raise
         await queue.put(None)
 
     async def _converted(self, machine: "Machine", jobs: Sequence[_Job]) -> AsyncGenerator[Streamed, None]:
-        """Convert the speech, and end its utterances."""
+        """Convert the speech of jobs, and end their utterances."""
         rows = [
             Row(
                 samples=to_signal(np.concatenate(job.heard)),

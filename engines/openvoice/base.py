@@ -1,4 +1,4 @@
-"""Base voices: the speech before the tone colour is converted."""
+"""Base voices: the speech before the conversion of its tone colour."""
 
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -12,43 +12,43 @@ ToneColour: TypeAlias = npt.NDArray[np.float32]
 """The converter's representation of a speaker, shape ``(256,)`` in MyShell's checkpoint."""
 
 SAMPLE_RATE: Final = 22_050
-"""Hertz of base voices and the converter: MyShell's ``sampling_rate``."""
+"""Sample rate of base voices and the converter, in hertz: MyShell's ``sampling_rate``."""
 
 
 @runtime_checkable
 class BaseVoice(Protocol):
-    """The speech that is converted: words, rate, pitch and melody are its own, the tone colour is not.
+    """Produces the speech to convert, which keeps its words, rate, pitch and intonation.
 
-    Much of it is as in :class:`engines.contract.EngineAdapter`: making one loads nothing, everything but
-    ``stream`` and ``tone_colour`` works before ``load``; ``load`` and ``close`` alternate, any number of
-    times.
+    It resembles :class:`engines.contract.EngineAdapter`: its constructor loads nothing, everything but
+    ``stream`` and ``tone_colour`` works before ``load``, and ``load`` and ``close`` may alternate any number
+    of times.
     """
 
     @property
     def languages(self) -> Sequence[str]:
-        """BCP-47 tags it speaks."""
+        """BCP-47 tags of the supported languages."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """Its ``word_timings``, ``speed_range``, ``max_chars`` and ``deterministic`` count, and no others."""
+        """Capabilities: only ``word_timings``, ``speed_range``, ``max_chars``, ``deterministic`` are used."""
         ...
 
     @property
     def license(self) -> str:
-        """SPDX identifier, or the name, of its licence."""
+        """SPDX identifier or name of the licence."""
         ...
 
     def voices(self) -> Sequence[Voice]:
-        """Its own voices; each speaks unconverted when it is requested by its id or alias."""
+        """List the base's own voices, which speak unconverted when requested by ID or alias."""
         ...
 
     def voice_near(self, pitch: float, language: str) -> str:
-        """The id of the voice that speaks for a cloned one.
+        """Return the ID of the voice that speaks for a cloned one.
 
         Args:
-            pitch: Of the recordings, in hertz; conversion does not change a voice's pitch. 0: not known.
-            language: Of the utterance.
+            pitch: Pitch of the recordings in hertz, which the conversion does not change; 0 if unknown.
+            language: Language of the utterance.
 
         Raises:
             UnsupportedUtterance: There is no voice for the language.
@@ -56,7 +56,7 @@ class BaseVoice(Protocol):
         ...
 
     def speaker(self, utterance: Utterance) -> Hashable:
-        """The speaker of an utterance, independent of its text: equal speakers have the same tone colour.
+        """Return the speaker of an utterance, regardless of its text; equal speakers have equal tone colours.
 
         Raises:
             UnsupportedUtterance: There is no such voice or language.
@@ -64,27 +64,27 @@ class BaseVoice(Protocol):
         ...
 
     async def load(self) -> None:
-        """Make it ready to speak.
+        """Load the voice.
 
         Raises:
-            EngineUnavailable: Something it needs is missing or broken; the message says what.
+            EngineUnavailable: A requirement is missing or damaged; the message says which.
         """
         ...
 
     async def close(self) -> None:
-        """Free everything. Never raises; safe to repeat."""
+        """Free all resources. Never raises; idempotent."""
         ...
 
     def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """Speak a batch at :data:`SAMPLE_RATE`, as :meth:`engines.contract.StreamingEngine.stream` does.
 
-        Several calls run side by side. ``prepared`` is ``None`` in every utterance.
+        Calls may run concurrently. ``prepared`` is ``None`` in every utterance.
 
         Raises:
-            EngineUnavailable: It is not loaded.
+            EngineUnavailable: The voice is not loaded.
         """
         ...
 
     async def tone_colour(self, utterance: Utterance) -> ToneColour | None:
-        """The tone colour that is shipped for an utterance's speaker; ``None``: measure it from speech."""
+        """Return the tone colour shipped for an utterance's speaker; ``None`` to measure it from speech."""
         ...

@@ -1,4 +1,4 @@
-"""MyShell's tone colour converter, read into coqui-tts's network of the same layers and names."""
+"""Loading of MyShell's tone colour converter into coqui-tts' network, which has the same layers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ _NORMS: Final = (
     (".parametrizations.weight.original0", ".weight_g"),
     (".parametrizations.weight.original1", ".weight_v"),
 )
-"""Names of a weight's norm and direction: torch's current ones, and MyShell's."""
+"""Suffixes of a weight's norm and direction: torch's current ones, and MyShell's."""
 _NAMED: Final = 3
-"""Names in a message."""
+"""Maximum number of names in a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A loaded converter: float32, on the CPU.
+    """A loaded converter, in float32 on the CPU.
 
     Attributes:
-        network: coqui-tts's ``OpenVoice``, its weight norms folded.
-        configuration: Of the network.
+        network: coqui-tts' ``OpenVoice``, with weight norms folded in.
+        configuration: Configuration of the network.
     """
 
     network: Any
@@ -37,15 +37,15 @@ class Checkpoint:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read ``config.json`` and ``checkpoint.pth``; a tenth of a second once coqui-tts is imported.
+    """Read ``config.json`` and ``checkpoint.pth``; takes 0.1 s once coqui-tts is imported.
 
     Raises:
-        EngineUnavailable: A file is missing, damaged or not a converter's; the message names it.
+        EngineUnavailable: A file is missing, damaged or not that of a converter; the message names it.
     """
     configuration = read_configuration(folder)
     path = folder / WEIGHTS
     state = _weights(path)
-    with torch.device("meta"):  # nothing is initialised only to be replaced
+    with torch.device("meta"):  # avoids a useless initialisation
         network = _network(configuration)
     expected: dict[str, Tensor] = {_of_old(name): value for name, value in network.state_dict().items()}
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
@@ -66,7 +66,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
-    """The weights by MyShell's names, in float32, copied from the file."""
+    """Read the weights by MyShell's names, in float32, copied from the file."""
     weights: Any = read_weights(path).get("model")
     if not isinstance(weights, dict):
         raise unreadable(path, "it has no `model`, as MyShell's checkpoints do")

@@ -1,4 +1,4 @@
-"""``config.json`` of MyShell's tone colour converter, and where its files lie.
+"""``config.json`` of MyShell's tone colour converter, and the location of its files.
 
 Names are MyShell's; keys for training are ignored.
 """
@@ -18,7 +18,7 @@ from engines.openvoice.vits import Section, Vits, read_section
 CONFIGURATION: Final = "config.json"
 WEIGHTS: Final = "checkpoint.pth"
 FOLDER: Final = "converter"
-"""The converter's folder in MyShell's ``checkpoints_v2``."""
+"""Name of the converter's folder in MyShell's ``checkpoints_v2``."""
 
 _SAMPLES: Final = 64
 _SAMPLE: Final = 4_096
@@ -45,7 +45,7 @@ class Data(Section):
 
 
 class Model(Vits):
-    """``model``: the network's dimensions; those that MyShell leaves out are its own defaults."""
+    """``model``: the network's dimensions, with MyShell's defaults."""
 
     zero_g: bool = False
 
@@ -64,13 +64,13 @@ class Configuration(Section):
 
 
 def converter_folder(path: Path | None) -> Path:
-    """The folder of the converter's files: the folder itself, or ``converter`` in it.
+    """Return the folder of the converter's files: ``path`` itself, or ``converter`` in it.
 
     Args:
         path: ``model_path`` of the engine's settings.
 
     Raises:
-        EngineUnavailable: There is none; the message says which files to put where.
+        EngineUnavailable: There is no such folder; the message says which files to put where.
     """
     if path is None:
         raise EngineUnavailable(
@@ -93,15 +93,15 @@ def read_configuration(folder: Path) -> Configuration:
     """Read ``config.json``.
 
     Raises:
-        EngineUnavailable: It is missing or is not a converter's; the message names file and setting.
+        EngineUnavailable: The file is missing or not that of a converter; the message names file and setting.
     """
     return read_section(folder / CONFIGURATION, Configuration)
 
 
 def fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits that change with the model; voices are then prepared again.
+    """Compute a fingerprint of the model, on which prepared voices depend: twelve hexadecimal digits.
 
-    They are made of the configuration, and of the size and samples of the weights; in milliseconds.
+    It hashes the configuration, and the size and samples of the weights, in milliseconds.
 
     Raises:
         EngineUnavailable: A file is missing; the message names it.
@@ -113,7 +113,7 @@ def fingerprint(folder: Path) -> str:
         size = path.stat().st_size
         digest.update(str(size).encode())
         with path.open("rb") as file:
-            for number in range(_SAMPLES + 1):  # the last one is the archive's list of contents
+            for number in range(_SAMPLES + 1):  # the last one is the archive's directory
                 file.seek(max(0, (size - _SAMPLE) * number // _SAMPLES))
                 digest.update(file.read(_SAMPLE))
     except OSError as error:

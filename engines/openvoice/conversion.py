@@ -1,6 +1,6 @@
-"""The conversion of a tone colour: speech is encoded, its colour is replaced, and the result is decoded.
+"""The conversion of a tone colour: speech is encoded, its tone colour is replaced, and the result is decoded.
 
-It computes the same as coqui-tts's ``OpenVoice.inference``, for many rows together.
+It computes the same as coqui-tts' ``OpenVoice.inference``, for many rows together.
 Method: Qin et al., "OpenVoice" (2023), https://arxiv.org/abs/2312.01479.
 """
 
@@ -21,7 +21,7 @@ from engines.openvoice.row import Row, Samples
 from engines.openvoice.wavenet import WaveNet
 
 LEAST: Final = 4
-"""Least frames that are encoded; fewer are padded with silence."""
+"""Minimum number of frames that are encoded; fewer are padded with silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,9 +29,9 @@ class Latent:
     """Speech with its new tone colour, before it is decoded.
 
     Attributes:
-        frames: Shape ``(channels, frames)``.
+        frames: Latent frames, shape ``(channels, frames)``.
         colour: The new tone colour, shape ``(colours,)``.
-        samples: Its final length.
+        samples: Number of samples of the decoded speech.
     """
 
     frames: Tensor
@@ -39,7 +39,7 @@ class Latent:
     samples: int
 
     def __len__(self) -> int:
-        """Frames."""
+        """Return the number of frames."""
         return self.frames.shape[1]
 
 
@@ -49,8 +49,8 @@ class Piece:
 
     Attributes:
         latent: The latent.
-        start: Its first frame.
-        stop: The frame after its last.
+        start: First frame, inclusive.
+        stop: Last frame, exclusive.
     """
 
     latent: Latent
@@ -59,13 +59,13 @@ class Piece:
 
 
 class Converter:
-    """One checkpoint, ready to convert. Calls may run side by side.
+    """One checkpoint, ready to convert. Calls may run concurrently.
 
     Args:
         checkpoint: The loaded checkpoint. Its network can be freed afterwards.
-        dtype: Of the decoder, which takes nine tenths of the work; the rest computes in float32 on the CPU.
-        device: Where it computes.
-        tau: How much noise the encoder adds; ``None``: MyShell's 0.3.
+        dtype: Dtype of the decoder, which is nine tenths of the work. On the CPU, the rest is float32.
+        device: Device that it runs on; by default the CPU.
+        tau: Amount of noise that the encoder adds; by default MyShell's 0.3.
     """
 
     def __init__(
@@ -97,28 +97,28 @@ class Converter:
 
     @property
     def colours(self) -> int:
-        """Numbers in a tone colour."""
+        """Dimensions of a tone colour."""
         return self._colours
 
     @property
     def context(self) -> int:
-        """Frames to either side that a piece is decoded with."""
+        """Number of frames on either side that a piece is decoded with."""
         return self._decoder.context
 
     @property
     def samples_per_frame(self) -> int:
-        """Samples in a frame."""
+        """Number of samples per frame."""
         return self._decoder.samples_per_frame
 
     @torch.inference_mode()
     def embed(self, samples: Samples) -> ToneColour:
-        """The tone colour of speech, shape ``(colours,)``."""
+        """Compute the tone colour of speech, shape ``(colours,)``."""
         colour: Tensor = self._reference(self._spectrum(samples).T[None])
         return colour[0].cpu().numpy().astype(np.float32)
 
     @torch.inference_mode()
     def latents(self, rows: Sequence[Row]) -> list[Latent]:
-        """Encode rows together and give each its new tone colour: each comes out as it would alone."""
+        """Encode rows together with their new tone colours; each result is the same as alone."""
         if not rows:
             return []
         spectra = [self._spectrum(self._whole_frames(row.samples)) for row in rows]
@@ -140,7 +140,7 @@ class Converter:
 
     @torch.inference_mode()
     def decode(self, pieces: Sequence[Piece]) -> list[Samples]:
-        """Decode pieces together: joined, they are the latent decoded whole."""
+        """Decode pieces together; joined, they equal the latent decoded as a whole."""
         if not pieces:
             return []
         windows: list[Tensor] = []
@@ -161,7 +161,7 @@ class Converter:
         ]
 
     def convert(self, rows: Sequence[Row]) -> list[Samples]:
-        """Convert rows together, each as long as it was; memory grows with their length."""
+        """Convert rows together, preserving their lengths; memory grows with the lengths."""
         latents = self.latents(rows)
         return self.decode([Piece(latent, 0, len(latent)) for latent in latents])
 
@@ -172,13 +172,13 @@ class Converter:
         return ends.cut(mean + noise * self._tau * log_scale.exp())
 
     def _whole_frames(self, samples: Samples) -> Samples:
-        """Speech, filled up with silence."""
+        """Pad speech with silence to a whole number of frames."""
         hop = self._data.hop_length
         frames = max(LEAST, -(-len(samples) // hop))
         return np.pad(samples, (0, frames * hop - len(samples)))
 
     def _spectrum(self, samples: Samples) -> Tensor:
-        """The magnitudes of speech, shape ``(bins, frames)``."""
+        """Compute the magnitude spectrogram of speech, shape ``(bins, frames)``."""
         data = self._data
         sizes = (data.filter_length, data.hop_length, data.win_length)
         signal = torch.as_tensor(samples, dtype=torch.float32, device=self._device)
@@ -186,7 +186,7 @@ class Converter:
         return spectrum[0]
 
     def _noise(self, rows: Sequence[Row], lengths: Sequence[int]) -> Tensor:
-        """Drawn on the CPU, each row's with its own seed: independent of the device and the batch."""
+        """Draw noise on the CPU, with each row's own seed, so that device and batch do not matter."""
         drawn = [
             torch.randn(self._channels, length, generator=torch.Generator().manual_seed(row.seed))
             for row, length in zip(rows, lengths, strict=True)
@@ -202,7 +202,7 @@ class Converter:
 
 
 class _Coupling:
-    """One step of the flow: half of the channels are shifted by a function of the other half."""
+    """One step of the flow, which shifts half of the channels by a function of the other half."""
 
     def __init__(self, layer: Any, dtype: torch.dtype, device: torch.device) -> None:  # noqa: ANN401 - as above
         self._half: int = layer.half_channels

@@ -1,4 +1,4 @@
-"""From latents to a waveform: HiFi-GAN's generator over rows of different lengths, whole or in pieces.
+"""Decoding of latents to a waveform: HiFi-GAN's generator, over rows of different lengths or pieces of them.
 
 Method: Kong et al., "HiFi-GAN" (2020), https://arxiv.org/abs/2010.05646.
 """
@@ -8,17 +8,17 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - as everywhere
+from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from engines.openvoice.convolution import Convolution, Ends, batched, constants
 
 _SLOPE: Final = 0.1
 _LAST_SLOPE: Final = 0.01
-"""coqui-tts and MyShell leave out the slope before the last convolution; this is torch's own."""
+"""Slope before the last convolution: torch's default, which coqui-tts and MyShell use there."""
 
 
 class _Block:
-    """Residual pairs of convolutions, the first of each dilated."""
+    """Residual pairs of convolutions, of which the first one is dilated."""
 
     def __init__(self, block: Any, dtype: torch.dtype, device: torch.device) -> None:  # noqa: ANN401 - coqui-tts has no types
         pairs = zip(block.convs1, block.convs2, strict=True)
@@ -34,17 +34,17 @@ class _Block:
 
 
 class Decoder:
-    """The generator of one checkpoint. Calls may run side by side.
+    """The generator of one checkpoint. Calls may run concurrently.
 
     Args:
-        generator: coqui-tts's ``Generator``, weight norms folded.
-        neutral: The tone colour it is conditioned on, shape ``(colours,)``, or ``None``: on each row's own.
-        dtype: Of weights and signals.
-        device: Where they are.
+        generator: coqui-tts' ``Generator``, with weight norms folded in.
+        neutral: Tone colour to condition on, shape ``(colours,)``; ``None`` for each row's own.
+        dtype: Dtype of weights and signals.
+        device: Device that they are on.
 
     Attributes:
-        samples_per_frame: Samples of a decoded frame.
-        context: Frames to either side that a frame's samples depend on.
+        samples_per_frame: Number of samples per frame.
+        context: Number of frames on either side that a frame's samples depend on.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class Decoder:
         self.context = _context(generator)
 
     def __call__(self, rows: list[Tensor], colours: list[Tensor]) -> list[Tensor]:
-        """Decode rows together: each comes out as it would alone.
+        """Decode rows together; each result is the same as alone.
 
         Args:
             rows: Latents, shapes ``(channels, frames)``.
-            colours: A tone colour for each, shape ``(colours,)``.
+            colours: Tone colour of each row, shape ``(colours,)``.
 
         Returns:
-            Waveforms, float32 within ±1, shapes ``(frames * samples_per_frame,)``.
+            Waveforms, float32 from -1 to 1, shapes ``(frames * samples_per_frame,)``.
         """
         x, ends = batched(rows, self._dtype, self._device)
         spoken = colours if self._neutral is None else [self._neutral] * len(rows)
@@ -94,7 +94,7 @@ class Decoder:
 
 
 def _context(generator: Any) -> int:  # noqa: ANN401 - coqui-tts has no types
-    """Frames that the generator sees to either side, counted from its last layer to its first."""
+    """Compute the generator's context on either side in frames, from its last layer to its first."""
     kernels: int = generator.num_kernels
     reach = float(generator.conv_post.padding[0])
     for number in reversed(range(generator.num_upsamples)):

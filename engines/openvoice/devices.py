@@ -9,15 +9,15 @@ from engines.hardware import cores
 from engines.openvoice.options import Precision
 
 MOST_THREADS: Final = 8
-"""Most CPU threads by default; a sentence does not use more."""
+"""Maximum number of CPU threads by default; a sentence does not use more."""
 _DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def dtype_for(precision: Precision, device: torch.device) -> torch.dtype:
-    """The dtype of a setting: for ``auto``, bf16 where the device multiplies it natively.
+    """Return the dtype of a setting; for ``auto``, bf16 if the device multiplies it natively, else float32.
 
     Raises:
-        EngineUnavailable: The device does not support it.
+        EngineUnavailable: The device does not support the precision.
     """
     if precision == "auto":
         return torch.bfloat16 if _multiplies_bf16(device) else torch.float32
@@ -29,13 +29,13 @@ def dtype_for(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def threads_for(threads: int | None) -> int:
-    """CPU threads of a setting: by default one per core, at most eight."""
+    """Return the number of CPU threads of a setting: by default one per core, at most eight."""
     return threads or min(cores(), MOST_THREADS)
 
 
 def _multiplies_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         processor: Any = torch.cpu
-        asked = getattr(processor, "_is_avx512_bf16_supported", None)  # torch has no public question for it
+        asked = getattr(processor, "_is_avx512_bf16_supported", None)  # torch has no public function for it
         return asked is not None and asked()
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

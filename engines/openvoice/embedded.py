@@ -20,19 +20,20 @@ PITCHES: Final = {
     "nova": 205.0,
     "shimmer": 246.0,
 }
-"""Median pitch in hertz of the voices that speak any language, over eight sentences of English and Hindi.
+"""Median pitch, in hertz, of the voices that speak any language, over eight sentences of English and Hindi.
 
-Voices with the same pitch as another are left out: their tone colour is replaced anyway."""
+Voices with the same pitch as another one are omitted, since their tone colour is replaced anyway.
+"""
 
 USUAL: Final = "alloy"
-"""The voice for an unknown pitch: the one in the middle."""
+"""The voice for an unknown pitch, which is in the middle."""
 
 
 class EmbeddedVoice:
-    """eSpeak NG as a base voice, see :class:`engines.openvoice.base.BaseVoice`.
+    """eSpeak NG as a base voice; see :class:`engines.openvoice.base.BaseVoice`.
 
     Args:
-        config: The engine's settings: how many processes, and how long an utterance may take.
+        config: The engine's settings, of which the number of processes and the timeout are used.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -40,25 +41,25 @@ class EmbeddedVoice:
 
     @property
     def languages(self) -> Sequence[str]:
-        """Those of eSpeak NG."""
+        """Languages of eSpeak NG."""
         return self._espeak.languages
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of eSpeak NG."""
+        """Capabilities of eSpeak NG."""
         return self._espeak.capabilities
 
     @property
     def license(self) -> str:
-        """That of eSpeak NG, which runs in separate processes."""
+        """Licence of eSpeak NG, which runs in separate processes."""
         return self._espeak.license
 
     def voices(self) -> Sequence[Voice]:
-        """Those of eSpeak NG."""
+        """List the voices of eSpeak NG."""
         return self._espeak.voices()
 
     def voice_near(self, pitch: float, language: str) -> str:
-        """The voice whose pitch is the nearest, in octaves.
+        """Return the voice with the nearest pitch, in octaves.
 
         Raises:
             UnsupportedUtterance: eSpeak NG does not speak the language.
@@ -72,7 +73,7 @@ class EmbeddedVoice:
         return near
 
     def speaker(self, utterance: Utterance) -> Hashable:
-        """The library's voice with its pitch, and the language where it makes the voice.
+        """Return eSpeak NG's voice with its pitch, and the language if that determines the voice.
 
         Raises:
             UnsupportedUtterance: There is no such voice or language.
@@ -83,7 +84,7 @@ class EmbeddedVoice:
         """Start the processes.
 
         Raises:
-            EngineUnavailable: The library is not installed, or a process does not speak.
+            EngineUnavailable: eSpeak NG is not installed, or a process does not work.
         """
         await self._espeak.load()
 
@@ -96,6 +97,6 @@ class EmbeddedVoice:
         return self._espeak.stream(batch)
 
     async def tone_colour(self, utterance: Utterance) -> ToneColour | None:
-        """``None``: it is measured."""
+        """Return ``None``: the tone colour is measured."""
         del utterance
         return None

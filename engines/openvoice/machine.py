@@ -1,4 +1,4 @@
-"""Runs a converter: its device, its number format, and its thread."""
+"""Running a converter, with its device, number format and thread."""
 
 import asyncio
 import logging
@@ -27,11 +27,12 @@ from engines.openvoice.self_check import fidelity
 logger = logging.getLogger(__name__)
 
 DECODED: Final = {"cpu": 1, "mps": 2_048, "cuda": 8_192}
-"""Frames decoded at once, each 160 KB in float32; on the CPU one row after the other.
+"""Maximum number of frames decoded at once, each 160 KB in float32; on the CPU, one row at a time.
 
-One row keeps a processor busy: more are no quicker, and oneDNN compiles kernels for each number of rows."""
+One row keeps a CPU busy: more are not faster, and oneDNN compiles kernels for each number of rows.
+"""
 ENCODED: Final = 4
-"""Frames encoded at once, for each that is decoded at once; they take a tenth of the memory."""
+"""Ratio of frames encoded at once to frames decoded at once; the former take a tenth of the memory."""
 _FULL_SCALE: Final = 32_767.0
 
 P = ParamSpec("P")
@@ -42,9 +43,9 @@ class Converted(NamedTuple):
     """The next part of a row.
 
     Attributes:
-        row: Its place.
-        heard: Its PCM, or the error that ends it.
-        last: Whether this ends the row.
+        row: Index of the row.
+        heard: PCM of the part, or the error that ends the row.
+        last: Whether this part ends the row.
     """
 
     row: int
@@ -53,12 +54,12 @@ class Converted(NamedTuple):
 
 
 class Machine:
-    """A converter and the thread it computes in. Use one event loop.
+    """A converter with its own thread. Use it from one event loop only.
 
     Args:
         converter: The converter.
-        device: Where it computes.
-        threads: CPU threads of each computation.
+        device: Device of the converter.
+        threads: Number of CPU threads of each computation.
     """
 
     def __init__(self, converter: Converter, device: torch.device, threads: int) -> None:
@@ -70,23 +71,23 @@ class Machine:
 
     @property
     def colours(self) -> int:
-        """Numbers in a tone colour."""
+        """Dimensions of a tone colour."""
         return self._converter.colours
 
     async def embed(self, samples: Samples) -> ToneColour:
-        """The tone colour of speech."""
+        """Compute the tone colour of speech."""
         return await self._run(self._converter.embed, samples)
 
     async def convert(
         self, rows: Sequence[Row], unwanted: Callable[[int], bool]
     ) -> AsyncGenerator[Converted, None]:
-        """Convert rows together, and yield pieces as they are ready.
+        """Convert rows together, and yield parts as they become ready.
 
         Closing the generator stops the work after the current computation.
 
         Args:
-            rows: What to convert.
-            unwanted: Whether a row is abandoned, by its place.
+            rows: The rows to convert.
+            unwanted: Returns whether the row with an index is abandoned.
         """
         budget, hop = self._budget, self._converter.samples_per_frame
         waiting: list[tuple[int, list[Piece]]] = []
@@ -114,7 +115,7 @@ class Machine:
                 yield converted
 
     def close(self) -> None:
-        """Wait for the current computation and end the thread; blocks for some tenths of a second."""
+        """Wait for the current computation, and end the thread; blocks for some tenths of a second."""
         self._executor.shutdown(wait=True)
 
     def _pieces(self, latent: Latent) -> list[Piece]:
@@ -127,7 +128,7 @@ class Machine:
     async def _decoded(
         self, pieces: Sequence[tuple[int, Piece]], left: set[int], unwanted: Callable[[int], bool]
     ) -> AsyncGenerator[Converted, None]:
-        """Decode a piece each of several rows."""
+        """Decode one piece of each of several rows."""
         context = 2 * self._converter.context
         for group in groups(pieces, lambda one: one[1].stop - one[1].start + context, self._budget):
             for index, _ in group:
@@ -149,7 +150,7 @@ class Machine:
                 yield _converted(index, samples, last=last)
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Compute in the thread.
+        """Run a function in the thread.
 
         Raises:
             EngineUnavailable: The engine was closed, or the device has too little memory left.
@@ -164,7 +165,7 @@ class Machine:
 
 
 def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Machine:
-    """Read the checkpoint and choose where and how to compute; takes seconds, so not on an event loop.
+    """Load the checkpoint, and choose device and precision; blocks for seconds.
 
     Raises:
         EngineUnavailable: A file, a library or the device is missing; the message says which.
@@ -177,7 +178,7 @@ def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Mac
         exact = Converter(checkpoint, device=chosen, tau=options.tau)
         ratio = fidelity(converter, exact)
         logger.info("the conversion in %s is within %.1f dB of fp32", dtype, ratio)
-        if not ratio >= FIDELITY:  # nor if it is no number
+        if not ratio >= FIDELITY:  # also true for NaN
             logger.warning("the conversion in %s is too far from fp32 on these weights", dtype)
             converter = exact
     return Machine(converter, chosen, threads_for(options.threads))

@@ -1,4 +1,4 @@
-"""What can be set for an engine of type ``OPENVOICE_V2``."""
+"""Options of an engine of type ``OPENVOICE_V2``."""
 
 from pathlib import Path
 from typing import Literal, Self, TypeAlias

@@ -1,7 +1,7 @@
-"""Which parts of which utterances are decoded at once.
+"""Division of utterances into pieces that are decoded at once.
 
-Each utterance is cut into a short piece, so that it is heard early, and long ones, which waste less: a piece
-is decoded with its context. First all first pieces are decoded, then all second ones, and so on.
+Each utterance has a short first piece, so that its audio starts early, and long ones, which waste less work
+on context. First all first pieces are decoded, then all second ones, and so on.
 """
 
 import itertools
@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 FIRST: Final = 96
-"""Frames of the first window: a second of sound, and its context."""
+"""Number of frames in the first window: a second of audio, and its context."""
 MOST: Final = 512
-"""Frames of a later window, 6 seconds. A frame takes 160 KB while it is decoded in float32."""
+"""Number of frames in a later window: 6 seconds. In float32, a frame takes 160 KB while it is decoded."""
 
 Item = TypeVar("Item")
 
 
 def cuts(frames: int, context: int, *, first: int = FIRST, most: int = MOST) -> list[tuple[int, int]]:
-    """Where an utterance of that many frames is cut: first frame of each piece, and the one after its last.
+    """Divide an utterance into pieces; return the start (inclusive) and stop (exclusive) frame of each.
 
-    All windows but the last one are of two lengths. An utterance that is hardly longer than the first window
-    is left whole.
+    All windows but the last one have one of two lengths. An utterance that is hardly longer than the first
+    window is not divided.
 
     Args:
-        frames: How long it is.
-        context: Frames to either side of a piece, where there are any, that it is decoded with.
-        first: Frames of the first window, more than its context.
-        most: Frames of later windows, at most; more than twice the context.
+        frames: Number of frames of the utterance.
+        context: Number of frames on either side that a piece is decoded with, as far as they exist.
+        first: Number of frames in the first window; more than its context.
+        most: Maximum number of frames in later windows; more than twice the context.
     """
     if frames <= first + context:
         return [(0, frames)]
@@ -35,15 +35,15 @@ def cuts(frames: int, context: int, *, first: int = FIRST, most: int = MOST) -> 
 
 
 def rounds(utterances: Sequence[Sequence[Item]]) -> Iterator[list[Item]]:
-    """The first pieces of all utterances, the second ones of those that have one, and so on."""
+    """Yield the first pieces of all utterances, then the second ones, and so on."""
     for pieces in itertools.zip_longest(*utterances):
         yield [piece for piece in pieces if piece is not None]
 
 
 def groups(items: Sequence[Item], length: Callable[[Item], int], budget: int) -> Iterator[list[Item]]:
-    """Items that are computed together: of similar length, and no more than ``budget`` when filled up.
+    """Group items of similar length, so that the padded length of a group is at most ``budget``.
 
-    One that exceeds the budget alone is a group of its own.
+    An item that exceeds the budget forms its own group.
     """
     group: list[Item] = []
     for item in sorted(items, key=length):

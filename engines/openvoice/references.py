@@ -1,4 +1,4 @@
-"""Recordings of a voice, as the converter takes them in."""
+"""Conversion of a voice's recordings to the converter's input."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,17 +14,17 @@ from engines.recordings.resampling import resampled
 from engines.recordings.signals import to_signal
 
 _MIN_SAMPLE_SECONDS: Final = 0.5
-"""Seconds; a shorter sample says little of a voice, and weighs as much as a long one."""
+"""Minimum length of a sample in seconds; a shorter one says little, but would weigh as much as a long one."""
 
 
 def signals(samples: Sequence[ReferenceSample]) -> tuple[list[npt.NDArray[np.float32]], float]:
-    """The samples at the converter's rate, full scale 1, and the median pitch of the voice in hertz.
+    """Return the samples at the converter's rate, with full scale 1, and the voice's median pitch in hertz.
 
-    What exceeds :data:`MAX_RECORDING_SECONDS` is left out, and so are silent samples and very short ones,
-    unless there are no others.
+    Audio beyond :data:`MAX_RECORDING_SECONDS` in total is omitted, and so are silent samples. Very short ones
+    are omitted, too, unless there are no others.
 
     Raises:
-        UnsupportedUtterance: They are no recordings, or hold too little speech; the message says which.
+        UnsupportedUtterance: A sample is not a recording, or there is too little speech; the message says so.
     """
     recordings = read(samples)
     pitch, _ = summary(np.concatenate([one.speech.pitch[one.speech.active] for one in recordings]))

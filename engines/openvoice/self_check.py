@@ -1,4 +1,4 @@
-"""Whether a precision converts as fp32 does, on the weights that it is to be used with."""
+"""Comparison of a precision with fp32, on the loaded weights."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ from engines.openvoice.conversion import Converter
 from engines.openvoice.row import Row, Samples
 
 SECONDS: Final = 0.6
-"""Of speech that is converted: a tenth of a second's work in fp32."""
+"""Seconds of audio that are converted, which takes 0.1 s in fp32."""
 
 
 def fidelity(converter: Converter, exact: Converter) -> float:
-    """Signal-to-noise ratio in dB of what ``converter`` makes of a voice; ``exact`` makes the signal."""
+    """Compute the signal-to-noise ratio of ``converter`` in dB, with the signal converted by ``exact``."""
     low, high = _buzz(110.0), _buzz(220.0)
     row = Row(samples=low, source=exact.embed(low), target=exact.embed(high))
     (signal,), (found,) = exact.convert([row]), converter.convert([row])
@@ -23,7 +23,7 @@ def fidelity(converter: Converter, exact: Converter) -> float:
 
 
 def _buzz(hertz: float) -> Samples:
-    """Something with a pitch that moves, harmonics and syllables."""
+    """Generate a buzz with varying pitch, harmonics and syllables."""
     time = np.arange(int(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
     phase = 2 * np.pi * hertz * (time + 0.02 * np.sin(2 * np.pi * 2 * time))
     wave = sum(np.sin(number * phase) / number for number in range(1, 12))

@@ -1,6 +1,6 @@
-"""What ``config.json`` of MyShell's converter and of MeloTTS have in common: both are VITS networks.
+"""The common part of the ``config.json`` of MyShell's converter and of MeloTTS, both VITS networks.
 
-Names are theirs; what only training needs is passed over.
+Names are theirs; keys for training are ignored.
 """
 
 from pathlib import Path
@@ -15,13 +15,13 @@ Kernel: TypeAlias = Annotated[int, Field(ge=1, le=64)]
 
 
 class Section(BaseModel):
-    """Immutable; what is not named is passed over."""
+    """A section of a configuration; immutable, and unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 class Vits(Section):
-    """Latents, and the HiFiGAN that makes sound of them."""
+    """Dimensions of the latents and of the HiFi-GAN that decodes them."""
 
     inter_channels: Width
     hidden_channels: Width
@@ -57,10 +57,10 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 def read_section(path: Path, section: type[SectionT]) -> SectionT:
-    """Read a configuration.
+    """Read a configuration file.
 
     Raises:
-        EngineUnavailable: It is missing or not as it should be; the message names file and setting.
+        EngineUnavailable: The file is missing or invalid; the message names file and setting.
     """
     try:
         return section.model_validate(read_json(path))

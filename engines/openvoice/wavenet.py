@@ -1,4 +1,4 @@
-"""The gated convolutions of VITS: what its encoder and each step of its flow are made of.
+"""The gated convolutions of VITS, of which its encoder and each step of its flow consist.
 
 Method: Kim et al., "Conditional Variational Autoencoder with Adversarial Learning for End-to-End
 Text-to-Speech" (2021), https://arxiv.org/abs/2106.06103.
@@ -16,9 +16,9 @@ class WaveNet:
     """A stack of gated convolutions with skip connections.
 
     Args:
-        layers: coqui-tts's ``WN``, weight norms folded.
-        dtype: Of weights and signals.
-        device: Where they are.
+        layers: coqui-tts' ``WN``, with weight norms folded in.
+        dtype: Dtype of weights and signals.
+        device: Device that they are on.
     """
 
     def __init__(self, layers: Any, dtype: torch.dtype, device: torch.device) -> None:  # noqa: ANN401 - coqui-tts has no types
@@ -28,7 +28,7 @@ class WaveNet:
         self._outputs = [Convolution(layer, dtype, device) for layer in layers.res_skip_layers]
 
     def __call__(self, x: Tensor, colour: Tensor, ends: Ends) -> Tensor:
-        """Shape ``(rows, hidden, 1, frames)``, with tone colours ``(rows, colours, 1, 1)``."""
+        """Map ``(rows, hidden, 1, frames)`` to the same shape; tone colours are ``(rows, colours, 1, 1)``."""
         hidden = self._hidden
         conditions = parted(self._condition(colour), 2 * hidden)
         skipped: Tensor | None = None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engines.xtts.model import XttsModel
 
 SAMPLE_RATE: Final = 24_000
-"""Hertz of XTTS-v2's vocoder."""
+"""Sample rate of XTTS-v2's vocoder, in hertz."""
 
 SPEED_RANGE: Final = (0.7, 1.5)
 """Rates at which stretched latents still sound like the voice; beyond it the server changes the tempo."""
@@ -48,13 +48,13 @@ USUAL_LANGUAGES: Final = (
 """Languages of XTTS-v2, used while the model's own configuration cannot be read."""
 
 TAKEN: Final = 2_300_000_000
-"""Most bytes that torch, coqui-tts and the sentences in the slots take beside the weights."""
+"""Maximum memory of torch, coqui-tts and the sentences in the slots, in bytes, in addition to the weights."""
 
 
 class XttsEngine:
     """XTTS-v2: sentences of all callers decoded together, in voices cloned from recordings.
 
-    Nothing of torch is imported before it is loaded.
+    Torch is imported only when the engine is loaded.
 
     Args:
         config: The engine's settings. ``model_path`` is the folder with the model's files.
@@ -74,12 +74,12 @@ class XttsEngine:
 
     @property
     def sample_rate(self) -> int:
-        """24 kHz."""
+        """Sample rate: 24 kHz."""
         return SAMPLE_RATE
 
     @property
     def languages(self) -> Sequence[str]:
-        """Those in the model's configuration whose libraries are installed."""
+        """Languages in the model's configuration whose libraries are installed."""
         return self._languages
 
     @property
@@ -94,7 +94,7 @@ class XttsEngine:
 
     @property
     def license(self) -> str:
-        """The weights'."""
+        """Licence of the weights."""
         return "CPML"
 
     @property
@@ -107,21 +107,21 @@ class XttsEngine:
 
     @property
     def memory_needed(self) -> int:
-        """Bytes: half of the file of the weights for the bytes they become, and what all else takes."""
+        """Estimated bytes: half the size of the weights' file, for the packed weights, plus :data:`TAKEN`."""
         with contextlib.suppress(EngineUnavailable, OSError):
             return TAKEN + weights_file(self._folder).stat().st_size // 2
         return 0
 
     @property
     def voice_model(self) -> str:
-        """Changes with the weights."""
+        """Identifier of the model that voices are prepared for; changes with the weights."""
         try:
             return f"xtts/1 ({fingerprint(self._folder)})"
         except (EngineUnavailable, OSError):
             return "xtts/1"
 
     def voices(self) -> Sequence[Voice]:
-        """The speakers that came with the model, if any; else it speaks in voices that were prepared."""
+        """The speakers that came with the model, if any; prepared voices are not listed."""
         return self._speakers
 
     async def load(self) -> None:
@@ -135,10 +135,10 @@ class XttsEngine:
                 self._model = await asyncio.to_thread(self._load)
 
     def _load(self) -> "XttsModel":
-        # Read when torch starts: its threads then sleep while they wait. Spinning, they took seven times as
-        # long beside other work.
+        # Read when torch starts: idle threads then sleep. With busy waiting, they took seven times as long
+        # next to other work.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        # Kernels that oneDNN keeps, some 0.2 MB each. Shapes are few, so that these are enough for all.
+        # Number of cached oneDNN kernels, some 0.2 MB each; enough for all shapes.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "2048")
         try:
             from engines.xtts.model import XttsModel  # noqa: PLC0415 - torch, only where and when it is needed
@@ -148,10 +148,10 @@ class XttsEngine:
         return XttsModel.load(self._folder, self._options, device=self._config.device, name=self.voice_model)
 
     async def warm_up(self) -> None:
-        """Compile what is compiled on first use, so that no client's first sentence waits for it.
+        """Compile everything that is compiled on first use, so that no client's first sentence waits for it.
 
         Raises:
-            EngineUnavailable: It cannot speak.
+            EngineUnavailable: The model cannot speak.
         """
         if self._model is not None:
             await asyncio.to_thread(self._model.warm_up)
@@ -164,7 +164,7 @@ class XttsEngine:
                 await asyncio.to_thread(model.close)
 
     def batch_key(self, utterance: Utterance) -> Hashable:
-        """All utterances can be decoded together."""
+        """Return ``None``: all utterances can be decoded together."""
         del utterance
         return None
 
@@ -209,7 +209,7 @@ class XttsEngine:
             left = True
 
     async def prepare_voice(self, samples: Sequence[ReferenceSample]) -> VoiceEmbeddingRef:
-        """The voice's prompt for the decoder and its embedding for the vocoder; one preparation at a time.
+        """Compute the voice's prompt for the decoder and embedding for the vocoder; one voice at a time.
 
         Raises:
             UnsupportedUtterance: The samples cannot be used; the message says why.

@@ -1,7 +1,7 @@
 """An XTTS-v2 checkpoint in memory.
 
-coqui-tts' own modules take the weights. They are made without memory and given the tensors of the file: no
-initialisation, no second copy, and ``Xtts`` itself, which makes its transformer twice, is not needed.
+coqui-tts' own modules hold the weights. They are created on the meta device and get the tensors of the file:
+without initialisation or a second copy, and without ``Xtts`` itself, which creates its transformer twice.
 """
 
 import logging
@@ -23,15 +23,15 @@ __all__ = ["Checkpoint", "ModelSettings", "Shape", "fingerprint", "load_checkpoi
 logger = logging.getLogger(__name__)
 
 LATENTS: Final = 32
-"""Vectors that a voice is for the transformer; coqui-tts' ``GPT`` has the number in its code."""
+"""Number of latent vectors of a voice; hard-coded in coqui-tts' ``GPT``."""
 
 _MAPPED: Final = "gpt.h."
-"""The transformer's blocks: most of the weights, which a decoder converts into its own format."""
+"""Prefix of the transformer's blocks: most of the weights, which a decoder converts into its own format."""
 
 _VOCODER: Final = "hifigan_decoder.waveform_decoder."
 _SPEAKER: Final = "hifigan_decoder.speaker_encoder."
 _STAGES: Final = (1, 2, 3, 4)
-"""Of the speaker encoder."""
+"""Stages of the speaker encoder."""
 _SPEAKER_AUDIO: Final = {
     "fft_size": 512,
     "win_length": 400,
@@ -48,24 +48,24 @@ class Shape:
     """Dimensions of the model.
 
     Attributes:
-        layers: Blocks of the transformer.
-        width: Channels of the transformer, and of the latents that the vocoder takes.
-        heads: Attention heads of a block.
-        text_tokens: Tokens that text may have.
-        audio_tokens: Tokens that speech may have, those that start and end it included.
+        layers: Number of transformer blocks.
+        width: Channels of the transformer, and of the latents that are the vocoder's input.
+        heads: Attention heads per block.
+        text_tokens: Size of the text vocabulary.
+        audio_tokens: Size of the audio vocabulary, including start and stop.
         start_text: Token before a text.
-        stop_text: Token after it.
+        stop_text: Token after a text.
         start_audio: Token before speech.
-        stop_audio: Token after it.
-        max_text: Tokens of the longest text, start and end not counted.
-        max_audio: Tokens of the longest speech.
-        max_prompt: Vectors of the longest prompt.
-        latents: Vectors that a voice is for the transformer.
-        speaker: Numbers that a voice is for the vocoder.
-        code_stride: Samples at ``input_rate`` that a token of speech lasts.
-        input_rate: Hertz of what the transformer was trained with.
-        output_rate: Hertz of what the vocoder gives.
-        hop: Samples at ``output_rate`` that the vocoder makes of a frame.
+        stop_audio: Token after speech.
+        max_text: Maximum number of text tokens, without start and stop.
+        max_audio: Maximum number of audio tokens.
+        max_prompt: Maximum number of prompt vectors.
+        latents: Number of a voice's latent vectors, the input of the transformer.
+        speaker: Dimensions of a voice's embedding, the input of the vocoder.
+        code_stride: Samples at ``input_rate`` per audio token.
+        input_rate: Sample rate of the transformer's training data, in hertz.
+        output_rate: Sample rate of the vocoder's output, in hertz.
+        hop: Samples at ``output_rate`` per frame of the vocoder.
     """
 
     layers: int
@@ -93,15 +93,15 @@ class Checkpoint:
     """A model in memory: float32, on the CPU, for inference.
 
     Attributes:
-        shape: Its dimensions.
-        languages: What it speaks, with the tags of its vocabulary (``zh-cn``).
-        gpt: ``TTS.tts.layers.xtts.gpt.GPT``. The matrices of ``gpt.gpt.h`` may be pages of the file, read
-            when they are used: take copies of them, or keep the file.
+        shape: Dimensions of the model.
+        languages: Supported languages, as tags of its vocabulary (``zh-cn``).
+        gpt: ``TTS.tts.layers.xtts.gpt.GPT``. The matrices of ``gpt.gpt.h`` may be memory-mapped: copy them,
+            or keep the file.
         hifi: ``TTS.tts.layers.xtts.hifigan_decoder.HifiDecoder``: vocoder, with weight norm, and speaker
             encoder.
         mel_stats: Divisors of the mel bands, shape ``(80,)``.
         tokenizer: ``TTS.tts.layers.xtts.tokenizer.VoiceBpeTokenizer``.
-        settings: Its generation defaults.
+        settings: Generation defaults of the model.
     """
 
     shape: Shape
@@ -114,10 +114,10 @@ class Checkpoint:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Load the checkpoint in ``folder``, in seconds; nothing is written there.
+    """Load the checkpoint in ``folder``; takes seconds, and writes nothing there.
 
     Raises:
-        EngineUnavailable: A file is missing, damaged, or does not belong to the others; the message names it.
+        EngineUnavailable: A file is missing or damaged, or belongs to another model; the message names it.
     """
     configuration = read_configuration(folder)
     vocabulary = vocabulary_file(folder, configuration)
@@ -143,8 +143,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _tokenizer(path: Path) -> Any:  # noqa: ANN401 - an untyped library's object
-    """Coqui's tokenizer with the vocabulary in ``path``."""
-    read_json(path)  # for its messages
+    """Create Coqui's tokenizer with the vocabulary in ``path``."""
+    read_json(path)  # for its error messages
     tokenizers: Any = coqui("tts.layers.xtts.tokenizer")
     try:
         return tokenizers.VoiceBpeTokenizer(vocab_file=path)
@@ -181,7 +181,7 @@ def _shape(arguments: Arguments, tokenizer: Any, vocabulary: Path) -> Shape:  # 
 
 
 def _languages(configuration: Configuration, tokenizer: Any, vocabulary: Path) -> tuple[str, ...]:  # noqa: ANN401 - as above
-    """Those of the configuration that the vocabulary has a tag for."""
+    """Return the configuration's languages that the vocabulary has a tag for."""
     known = tokenizer.tokenizer.get_vocab()
     spoken = tuple(language for language in configuration.languages if f"[{language}]" in known)
     if not spoken:
@@ -195,7 +195,7 @@ def _languages(configuration: Configuration, tokenizer: Any, vocabulary: Path) -
 
 
 def _gpt(shape: Shape, arguments: Arguments) -> Any:  # noqa: ANN401 - as above
-    """Coqui's transformer, without memory."""
+    """Create Coqui's transformer on the meta device."""
     layers: Any = coqui("tts.layers.xtts.gpt")
     logging.getLogger("transformers.configuration_utils").addFilter(_matters)
     with torch.device("meta"):
@@ -218,14 +218,14 @@ def _gpt(shape: Shape, arguments: Arguments) -> Any:  # noqa: ANN401 - as above
 
 
 def _matters(record: logging.LogRecord) -> bool:
-    """Whether transformers warns of more than GPT-2's own tokens, which coqui-tts sets and does not use."""
+    """Drop transformers' warning about GPT-2's special tokens, which coqui-tts sets but does not use."""
     return "token_id must be" not in record.getMessage()
 
 
 def _hifi(shape: Shape, arguments: Arguments, state: State, path: Path) -> Any:  # noqa: ANN401 - as above
-    """Coqui's vocoder and speaker encoder, without memory, with as many channels as the weights have.
+    """Create Coqui's vocoder and speaker encoder on the meta device, with the weights' numbers of channels.
 
-    The configuration does not tell these; XTTS-v2 has 512 in the vocoder.
+    The configuration does not have these; XTTS-v2 has 512 in the vocoder.
     """
     try:
         channels = state[f"{_VOCODER}conv_pre.weight"].shape[0]
@@ -239,7 +239,7 @@ def _hifi(shape: Shape, arguments: Arguments, state: State, path: Path) -> Any: 
     decoders: Any = coqui("tts.layers.xtts.hifigan_decoder")
     encoders: Any = coqui("encoder.models.resnet")
     with torch.device("meta"):
-        # Not by its own constructor, which has no place for the speaker encoder's dimensions.
+        # Not by its own constructor, which does not accept the speaker encoder's dimensions.
         hifi: Any = decoders.HifiDecoder.__new__(decoders.HifiDecoder)
         nn.Module.__init__(hifi)
         hifi.waveform_decoder = decoders.HifiganGenerator(
@@ -260,7 +260,7 @@ def _hifi(shape: Shape, arguments: Arguments, state: State, path: Path) -> Any: 
             log_input=True,
             audio_config=_SPEAKER_AUDIO,
         )
-    # Its filters are computed, which takes memory.
+    # Outside the meta device, since its filters are computed.
     hifi.speaker_encoder.torch_spec = hifi.speaker_encoder.get_torch_mel_spectrogram_class(_SPEAKER_AUDIO)
     hifi.speaker_encoder.use_torch_spec = True
     hifi.input_sample_rate = shape.input_rate
@@ -304,7 +304,7 @@ def _check(state: State, modules: dict[str, nn.Module], path: Path) -> None:
 def _fill(module: nn.Module, state: State, prefix: str) -> None:
     """Load a module's weights, for inference.
 
-    All but the transformer's blocks are copied, so that little depends on the file from here on.
+    All but the transformer's blocks are copied, so that only these still depend on the file.
     """
     own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     ready = {name: _ready(tensor, copy=not name.startswith(_MAPPED)) for name, tensor in own.items()}

@@ -1,4 +1,4 @@
-"""Monitors a sentence while it is decoded, and judges it at its end.
+"""Detection of defects in a sentence, during and after its decoding.
 
 XTTS samples its audio tokens, and sometimes misses the end, repeats itself in a loop, or stops at once. For
 each sentence::
@@ -6,14 +6,13 @@ each sentence::
     watch = Watch(text)
     while ...:
         if watch.feed(token) is not None:
-            break                                 # a fault that will not get better
-    verdict = watch.verdict()                     # the first ``verdict.keep`` tokens are worth hearing
-    verdict = verdict.heard(listen(pcm, 24_000))  # what only the samples show
+            break                                 # an unrecoverable defect
+    verdict = watch.verdict()                     # the first ``verdict.keep`` tokens are usable
+    verdict = verdict.heard(listen(pcm, 24_000))  # defects that only the samples show
     if verdict.findings:
         again = safer(settings, 1, verdict.findings, watch.least)
 
-Only numpy is needed here. What the thresholds rest on stands with each; none was tuned on the tokens of real
-weights.
+Needs only numpy. Each threshold documents its basis; none was tuned on the tokens of real weights.
 """
 
 import hashlib
@@ -28,35 +27,39 @@ from engines.xtts.pace import pace
 from engines.xtts.sound import Sound
 
 TOKENS_PER_SECOND: Final = 22_050 / 1024
-"""Audio tokens of a second: each stands for 1024 samples at 22.05 kHz."""
+"""Audio tokens per second: each stands for 1024 samples at 22.05 kHz."""
 
 MAX_TOKENS: Final = 602
-"""Audio tokens of one sentence, at most: the positions that XTTS-v2 was trained with (28.0 s)."""
+"""Maximum number of audio tokens per sentence: the positions that XTTS-v2 was trained with (28.0 s)."""
 
 LONGEST_PATTERN: Final = 86
-"""Longest pattern that is detected, in tokens: 4 s, the length of a short sentence."""
+"""Length of the longest pattern that is detected, in tokens: 4 s, a short sentence."""
 
 LOOP: Final = 43
-"""Tokens that repeat what came one pattern earlier, each the very same, before it is a loop: 2 s. The longest
-pause of a human reader was 0.47 s and a vowel can be held for a second, so a sound that lasts may pass; and a
-word that is said again is not sampled as the same tokens for so long. With the spectra of real and synthetic
-speech sorted into 16 kinds, each in place of a token, no more than 16 repeated."""
+"""Number of consecutive tokens, each equal to the one a pattern earlier, that make a loop: 2 s.
+
+The longest pause of a human reader was 0.47 s and a vowel can be held for a second, so that long sounds are
+not detected; and a repeated word is not sampled as the same tokens for that long. With the spectra of real
+and synthetic speech clustered into 16 classes in place of tokens, at most 16 repeated.
+"""
 
 WANDERING: Final = 86
-"""Tokens that are looked back on for a loop which is not exact: 4 s."""
+"""Number of last tokens that are searched for an inexact loop: 4 s."""
 
 FEWEST: Final = 6
-"""Different tokens among the last :data:`WANDERING` in anything that is still speech. Four seconds of it are
-some fifty phones; with the spectra of real speech sorted into no more than 16 kinds, 13 of them were always
-there, with 64 kinds 33."""
+"""Minimum number of distinct tokens among the last :data:`WANDERING` of speech.
+
+Four seconds of speech have some fifty phones. With the spectra of real speech clustered into only 16 classes,
+at least 13 of them occurred; with 64 classes, at least 33.
+"""
 
 
 class Watch:
-    """Watches the audio tokens of one sentence, each in constant time (some 10 µs).
+    """Watches the audio tokens of one sentence, in constant time per token (some 10 µs).
 
     Args:
-        text: The model's input. Its script decides how fast it can be spoken.
-        limit: Tokens the model may give.
+        text: The model's input. Its script determines how fast it can be spoken.
+        limit: Maximum number of tokens that the model may generate.
     """
 
     def __init__(self, text: str, limit: int = MAX_TOKENS) -> None:
@@ -64,7 +67,7 @@ class Watch:
         self._least = int(bounds.least * TOKENS_PER_SECOND)
         self._most = min(round(bounds.most * TOKENS_PER_SECOND), limit)
         self._limit = limit
-        # A text that repeats itself may sound like it.
+        # A repetitive text may sound repetitive.
         self._repeats = round(bounds.repeats * TOKENS_PER_SECOND)
         self._tokens = np.full(limit + LONGEST_PATTERN, -1, np.int64)
         self._matches = np.zeros(LONGEST_PATTERN, np.int64)
@@ -75,24 +78,24 @@ class Watch:
 
     @property
     def length(self) -> int:
-        """Tokens so far."""
+        """Number of tokens so far."""
         return self._length
 
     @property
     def least(self) -> int:
-        """Tokens that a hurried reader needs for the text."""
+        """Number of tokens that a fast reader needs for the text."""
         return self._least
 
     @property
     def most(self) -> int:
-        """Tokens that a slow reader needs for the text; within the limit."""
+        """Number of tokens that a slow reader needs for the text, at most the limit."""
         return self._most
 
     def feed(self, token: int) -> SpeechFinding | None:
-        """The next audio token; the stop token is none.
+        """Add the next audio token; do not pass the stop token.
 
         Returns:
-            Why decoding must end here; ``None`` to continue.
+            The reason to stop decoding; ``None`` to continue.
         """
         if self._ending is not None:
             return self._ending
@@ -106,14 +109,14 @@ class Watch:
         return self._ending
 
     def verdict(self) -> "Verdict":
-        """The verdict at the end of the tokens."""
+        """Return the verdict after the last token."""
         findings = () if self._ending is None else (self._ending,)
         if self._length < self._least:
             findings = (*findings, SpeechFinding.EARLY_STOP)
         return Verdict(findings=findings, keep=self._length if self._keep is None else self._keep)
 
     def _count(self, token: int) -> None:
-        """Keep the counts of the last :data:`WANDERING` tokens."""
+        """Update the counts of the last :data:`WANDERING` tokens."""
         self._counts[token] = self._counts.get(token, 0) + 1
         if self._length > WANDERING:
             gone = int(self._tokens[self._length + LONGEST_PATTERN - WANDERING - 1])
@@ -142,31 +145,31 @@ class Verdict:
     """The judgement of a sentence.
 
     Attributes:
-        findings: Its defects, each once.
-        keep: Number of tokens from the start to keep. After a loop, the pattern is kept once; after a
-            runaway, what a slow reader needs, since tokens do not tell where the text ended.
+        findings: The sentence's defects, each once.
+        keep: Number of tokens to keep, from the start. Of a loop, the pattern is kept once; of a runaway, as
+            much as a slow reader needs, since tokens do not show where the text ended.
     """
 
     findings: tuple[SpeechFinding, ...] = ()
     keep: int = 0
 
     def heard(self, sound: Sound) -> "Verdict":
-        """The verdict, with findings from the samples."""
+        """Return the verdict with the findings from the samples added."""
         return replace(self, findings=tuple(dict.fromkeys((*self.findings, *sound.findings))))
 
     @property
     def finish_reason(self) -> str:
-        """``stop`` when the model ended it, else why it was ended; for ``Speech.finish_reason``."""
+        """Value for ``Speech.finish_reason``: ``stop`` if the model ended it, else why it was ended."""
         return next((finding.value for finding in reversed(ENDINGS) if finding in self.findings), "stop")
 
     @property
     def badness(self) -> int:
-        """0 without findings; of two tries, the lower one is better."""
+        """Total severity; 0 without findings. Of two tries, the lower one is better."""
         return badness(self.findings)
 
 
 class _Sampling(Protocol):
-    """A data class with what :func:`safer` changes."""
+    """A data class with the fields that :func:`safer` changes."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -188,22 +191,22 @@ CALMER: Final = 0.8
 """Factor of temperature and ``top_p`` in each retry: unlikely tokens cause most defects."""
 
 CALMEST: Final = 0.3
-"""The temperature, and ``top_p``, that a retry does not go below: less is nearly greedy, and loops."""
+"""Minimum temperature and ``top_p`` of a retry: lower is nearly greedy, and loops."""
 
 
 def safer(
     settings: SamplingT, attempt: int, findings: Collection[SpeechFinding] = (), least: int = 0
 ) -> SamplingT:
-    """The settings of a retry; the same for the same request, so that a seeded one stays repeatable.
+    """Return the settings of a retry. They are deterministic, so that a seeded request stays repeatable.
 
-    A greedy decoder is independent of the seed: its retry samples, at a low temperature and repeatably.
+    Greedy decoding ignores the seed, so its retry samples: repeatably, at a low temperature.
 
     Args:
-        settings: Of the first try, such as :class:`engines.xtts.sampling.Sampling`.
-        attempt: 0 is the first try, 1 its first retry.
-        findings: What was wrong before. What was caught in a loop is not made calmer, only seeded anew, and
-            what stopped early may not stop before ``least``.
-        least: Tokens of a hurried reader, see :attr:`Watch.least`.
+        settings: Settings of the first try, such as :class:`engines.xtts.sampling.Sampling`.
+        attempt: 0 for the first try, 1 for its first retry.
+        findings: Defects of the previous try. After a loop, only the seed changes, not the temperature; after
+            an early stop, the retry may not stop before ``least``.
+        least: Number of tokens that a fast reader needs; see :attr:`Watch.least`.
     """
     if attempt <= 0:
         return settings
@@ -230,6 +233,6 @@ def _calmer(value: float, calm: float) -> float:
 
 
 def _derived(seed: int, attempt: int) -> int:
-    """A seed derived from ``seed``, statistically independent of it; positive, in 63 bits."""
+    """Derive a statistically independent seed; not negative, 63 bits."""
     digest = hashlib.blake2b(f"{seed}/{attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -1,7 +1,7 @@
 """The conditioning of a voice: the results of coqui-tts' ``Xtts.get_conditioning_latents``.
 
-Two halves: the transformer hears the recordings, joined, in pieces of some seconds, and the mean of what it
-made of each is a prompt; the vocoder gets the mean of the speaker embeddings of the recordings.
+It has two parts. The transformer encodes the joined recordings in pieces of some seconds; the mean of the
+pieces' results is its prompt. The vocoder gets the mean of the recordings' speaker embeddings.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ from engines.recordings.prepared import check_model
 from engines.xtts.checkpoint import Checkpoint, ModelSettings, Shape
 
 RATE: Final = 22_050
-"""Hertz of what the transformer hears, whatever the checkpoint."""
+"""Sample rate of the transformer's input, in hertz, for all checkpoints."""
 
 MIN_RECORDING_SECONDS: Final = 0.33
-"""Seconds below which a recording, or what is left of the recordings at the end, is too short to use."""
+"""Minimum length of a recording, and of the last piece of the joined recordings, in seconds."""
 
 _SPEAKER_RATE: Final = 16_000
 _LOUDEST: Final = 0.75
@@ -32,7 +32,7 @@ _FULL_SCALE: Final = 32_768.0
 _LATENTS: Final = "gpt_cond_latent"
 _SPEAKER: Final = "speaker_embedding"
 _LARGEST: Final = 1e4
-"""Bound of all numbers, far beyond any sensible value."""
+"""Limit of all values, far beyond any plausible one."""
 
 
 def _nobody() -> bool:
@@ -41,7 +41,7 @@ def _nobody() -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditioning:
-    """A voice, float32.
+    """A voice, in float32.
 
     Attributes:
         latents: The prompt, shape ``(1, 32, width)``.
@@ -52,7 +52,7 @@ class Conditioning:
     speaker: Tensor
 
     def to_tensors(self) -> dict[str, npt.NDArray[np.float32]]:
-        """As arrays by name: ``gpt_cond_latent`` ``(32, width)`` and ``speaker_embedding`` ``(512,)``."""
+        """Return ``gpt_cond_latent`` ``(32, width)`` and ``speaker_embedding`` ``(512,)`` by name."""
         return {
             _LATENTS: self.latents[0].cpu().numpy().copy(),
             _SPEAKER: self.speaker[0, :, 0].cpu().numpy().copy(),
@@ -63,7 +63,7 @@ class Conditioning:
         """Read a prepared voice.
 
         Raises:
-            UnsupportedUtterance: It is for another model than ``model``, or damaged.
+            UnsupportedUtterance: It was prepared for another model, or is damaged.
         """
         check_model(prepared, model)
         return cls.from_tensors(prepared.tensors, shape)
@@ -73,7 +73,7 @@ class Conditioning:
         """Read the result of :meth:`to_tensors`.
 
         Raises:
-            UnsupportedUtterance: Something is missing or invalid.
+            UnsupportedUtterance: An array is missing or invalid.
         """
         for name, size in ((_LATENTS, (shape.latents, shape.width)), (_SPEAKER, (shape.speaker,))):
             tensor = tensors.get(name)
@@ -91,13 +91,13 @@ def condition(
     *,
     abandoned: Callable[[], bool] = _nobody,
 ) -> Conditioning:
-    """Compute a voice from recordings; blocking, for seconds. The result is on the CPU.
+    """Compute a voice from recordings; blocks for seconds. The result is on the CPU.
 
     Args:
-        checkpoint: The model; only its encoders are used, and not changed.
-        samples: Recordings of one speaker. The transformer hears the first ``settings.gpt_cond_len`` seconds
-            of them, joined; the speaker encoder the first ``settings.max_ref_len`` seconds of each.
-        abandoned: Polled between pieces of some seconds.
+        checkpoint: The model, of which only the encoders are used.
+        samples: Recordings of one speaker. The transformer uses the first ``settings.gpt_cond_len`` seconds
+            of the joined recordings; the speaker encoder the first ``settings.max_ref_len`` seconds of each.
+        abandoned: Whether to stop; polled between pieces of some seconds.
 
     Raises:
         UnsupportedUtterance: A recording is too short or silent; the message says which.
@@ -118,7 +118,7 @@ def condition(
 
 
 def _heard(sample: ReferenceSample, number: int, settings: ModelSettings) -> Tensor:
-    """A recording as the model hears it, shape ``(1, samples)`` at :data:`RATE`."""
+    """Convert a recording to the model's input, shape ``(1, samples)`` at :data:`RATE`."""
     seconds = len(sample.pcm) / sample.sample_rate
     if seconds < MIN_RECORDING_SECONDS:
         raise UnsupportedUtterance(
@@ -135,19 +135,19 @@ def _heard(sample: ReferenceSample, number: int, settings: ModelSettings) -> Ten
 
 
 def _resampled(signal: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.float32]:
-    """The signal at :data:`RATE`; better than torchaudio's, and at any rate, where that takes gigabytes."""
+    """Resample to :data:`RATE`, better than torchaudio, which for some rates needs gigabytes."""
     return signal if rate == RATE else soxr.resample(signal, rate, RATE, "HQ").astype(np.float32)
 
 
 def _pieces(joined: Tensor, settings: ModelSettings) -> list[Tensor]:
-    """What the transformer hears at a time, without a last piece that is too short."""
+    """Split the recordings into the transformer's pieces, without a last one that is too short."""
     length = RATE * settings.gpt_cond_chunk_len
     pieces = [joined[:, start : start + length] for start in range(0, joined.shape[-1], length)]
     return [piece for piece in pieces if piece.shape[-1] >= RATE * MIN_RECORDING_SECONDS]
 
 
 def _speaker(checkpoint: Checkpoint, recording: Tensor, abandoned: Callable[[], bool]) -> Tensor:
-    """The speaker embedding, shape ``(1, 512, 1)``."""
+    """Compute the speaker embedding, shape ``(1, 512, 1)``."""
     _go_on(abandoned)
     functional: Any = coqui("tts.models.xtts").torchaudio.functional
     encoder: Any = checkpoint.hifi.speaker_encoder
@@ -156,7 +156,7 @@ def _speaker(checkpoint: Checkpoint, recording: Tensor, abandoned: Callable[[], 
 
 
 def _prompt(checkpoint: Checkpoint, piece: Tensor, abandoned: Callable[[], bool]) -> Tensor:
-    """The transformer's output for a piece, shape ``(1, width, 32)``."""
+    """Compute the transformer's prompt for a piece, shape ``(1, width, 32)``."""
     _go_on(abandoned)
     mel = coqui("tts.models.xtts").wav_to_mel_cloning(
         piece,

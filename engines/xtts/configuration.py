@@ -70,15 +70,15 @@ class ModelSettings(_Read):
     """Generation and conditioning defaults of the model.
 
     Attributes:
-        temperature: Of sampling.
-        length_penalty: Of beam search.
+        temperature: Temperature of sampling.
+        length_penalty: Exponent of the length in beam search.
         repetition_penalty: Divisor of the logits of tokens already generated.
         top_k: Number of most likely tokens to sample from.
-        top_p: Probability of the tokens that are sampled from.
-        gpt_cond_len: Seconds of recordings that the decoder hears.
-        gpt_cond_chunk_len: Seconds that it hears at a time.
+        top_p: Total probability of the tokens to sample from.
+        gpt_cond_len: Seconds of the joined recordings that the decoder uses.
+        gpt_cond_chunk_len: Seconds of each piece of them.
         max_ref_len: Seconds of each recording that are used.
-        sound_norm_refs: Whether recordings are made equally loud.
+        sound_norm_refs: Whether recordings are normalised to the same peak.
     """
 
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.85
@@ -97,7 +97,7 @@ class Configuration(ModelSettings):
 
     Attributes:
         model_args: Dimensions of the model.
-        languages: Tags that it was trained with, as its vocabulary has them.
+        languages: Tags of the languages that it was trained with, as in its vocabulary.
     """
 
     model_args: Arguments
@@ -109,7 +109,7 @@ class Configuration(ModelSettings):
         return ModelSettings.model_validate(self.model_dump(include=set(ModelSettings.model_fields)))
 
     def of_voices(self) -> str:
-        """The settings that a voice's conditioning depends on, as stable text."""
+        """Return the settings that a voice's conditioning depends on, as canonical JSON."""
         left_out = {"languages", "temperature", "length_penalty", "repetition_penalty", "top_k", "top_p"}
         return json.dumps(self.model_dump(mode="json", exclude=left_out), sort_keys=True)
 
@@ -118,7 +118,8 @@ def read_configuration(folder: Path) -> Configuration:
     """Read ``config.json`` in ``folder``.
 
     Raises:
-        EngineUnavailable: It is missing, is not JSON, or does not describe an XTTS-v2; the message names it.
+        EngineUnavailable: The file is missing, is not JSON, or does not describe an XTTS-v2 model; the
+            message names it.
     """
     path = folder / NAME
     contents = read_json(path)

@@ -1,9 +1,9 @@
-"""The vocoder's convolutions, each packed once for the device and the precision it runs in.
+"""The vocoder's convolutions, each packed once for its device and precision.
 
-Tensors are ``(rows, channels, 1, time)``, on the CPU channels last, that is ``time × channels``:
-the layout in which oneDNN reaches the machine's peak. Measured on one core with AVX-512 BF16 and VNNI, in
-multiply-adds a nanosecond of the residual blocks' convolutions (32 to 256 channels, 3 to 11 taps, dilated or
-not): 20-55 as ``(channels, time)``, 44-57 channels last, 91-113 in bf16, 158-250 in int8.
+Tensors are ``(rows, channels, 1, time)``; on the CPU channels last (``time × channels``), the layout in which
+oneDNN reaches the machine's peak. Multiply-adds per nanosecond, measured on one core with AVX-512 BF16 and
+VNNI for the residual blocks' convolutions (32 to 256 channels, 3 to 11 taps, dilated or not): 20-55 as
+``(channels, time)``, 44-57 channels last, 91-113 in bf16, 158-250 in int8.
 """
 
 from typing import Any, Final, Protocol
@@ -16,13 +16,13 @@ from engines.contract import EngineUnavailable
 from engines.xtts.precision import DTYPES, Precision, has_onednn
 
 SLOPE: Final = 0.1
-"""Of the leaky ReLU around every convolution but the last."""
+"""Negative slope of all leaky ReLUs but the last."""
 
 ZERO: Final = 23
-"""The byte that stands for 0 in activations. After a leaky ReLU, a tenth of their range is below it."""
+"""Zero point of the activations' bytes. After a leaky ReLU, a tenth of the range is negative."""
 
 ROUNDER: Final = 12582912.0
-"""1.5 × 2²³: added to a small float32, it leaves that number rounded in the low bits of the sum."""
+"""1.5 × 2²³; the sum of it and a small float32 has that number, rounded to an integer, in its low bits."""
 
 _mkldnn: Any = torch.ops.mkldnn
 _onednn: Any = torch.ops.onednn
@@ -33,20 +33,20 @@ class Convolution(Protocol):
     """A convolution along time with stride 1 that keeps the length."""
 
     def plain(self, inputs: Tensor) -> Tensor:
-        """The convolution."""
+        """Return the convolution of ``inputs``."""
         ...
 
     def activated(self, inputs: Tensor) -> Tensor:
-        """The leaky ReLU of the convolution."""
+        """Return the leaky ReLU of the convolution."""
         ...
 
     def onto(self, residual: Tensor, inputs: Tensor) -> Tensor:
-        """``residual`` with the convolution added, in place."""
+        """Add the convolution to ``residual`` in place, and return it."""
         ...
 
 
 def supported(precision: Precision, device: torch.device) -> bool:
-    """Whether ``device`` computes in ``precision`` itself, without being slower than in float32."""
+    """Whether ``device`` supports ``precision`` natively, at least as fast as float32."""
     if precision is Precision.FP32:
         return True
     if device.type != "cpu":
@@ -55,7 +55,7 @@ def supported(precision: Precision, device: torch.device) -> bool:
         return precision is Precision.FP16
     if not torch.backends.mkldnn.is_available():
         return False
-    # Without VNNI, oneDNN's bytes saturate in pairs and give wrong sums.
+    # Without VNNI, oneDNN's int8 products saturate in pairs, and sums are wrong.
     needed = {
         Precision.BF16: ("_is_avx512_bf16_supported", "_is_amx_tile_supported"),
         Precision.INT8: ("_is_vnni_supported",),
@@ -64,24 +64,24 @@ def supported(precision: Precision, device: torch.device) -> bool:
 
 
 def compute_type(precision: Precision) -> torch.dtype:
-    """Type of the activations between the convolutions."""
+    """Return the dtype of the activations between the convolutions."""
     return DTYPES.get(precision, torch.float32)
 
 
 def pack_convolution(
     weight: Tensor, bias: Tensor | None, *, dilation: int = 1, precision: Precision, device: torch.device
 ) -> Convolution:
-    """A convolution with packed weights.
+    """Create a convolution with packed weights.
 
     Args:
-        weight: ``(out, in, taps)`` float32, an odd number of taps.
-        bias: ``(out,)`` float32.
-        dilation: Distance of the taps.
-        precision: How weights and activations are held and multiplied; int8 is for the CPU.
-        device: Where.
+        weight: ``(out, in, taps)``, float32, with an odd number of taps.
+        bias: ``(out,)``, float32.
+        dilation: Distance between taps.
+        precision: Precision of weights and activations; int8 only on the CPU.
+        device: Device that it runs on.
 
     Raises:
-        EngineUnavailable: The device cannot compute in the precision.
+        EngineUnavailable: The device does not support the precision.
     """
     if precision is Precision.INT8:
         if not supported(precision, device):
@@ -96,14 +96,14 @@ def pack_convolution(
 
 
 def _same(weight: Tensor, dilation: int) -> int:
-    """Padding that preserves the length."""
+    """Compute the padding that preserves the length."""
     return (weight.shape[-1] - 1) * dilation // 2
 
 
 class _Plain:
-    """torch's own convolution, on any device.
+    """Torch's own convolution, on any device.
 
-    On a CPU always in float32, of numbers that are rounded to the precision: torch's own bf16 takes 28 times
+    On a CPU it computes in float32, with numbers rounded to the precision: torch's own bf16 takes 28 times
     as long there.
     """
 
@@ -130,9 +130,10 @@ class _Plain:
 
 
 class _Reordered:
-    """Through oneDNN: weights reordered once, the ReLU and the sum done while the result is in a register.
+    """oneDNN's convolution, with weights reordered once, and with the ReLU and the sum fused.
 
-    One core's time against torch's own channels-last convolution: 0.9 for windows of 24 frames, 0.95 for 64.
+    Time on one core relative to torch's own channels-last convolution: 0.9 for windows of 24 frames, 0.95 for
+    64.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int) -> None:
@@ -157,12 +158,12 @@ class _Reordered:
 
 
 class _Bytes:
-    """Bytes times bytes through oneDNN; what it is given came out of a leaky ReLU, and the sums are float32.
+    """oneDNN's int8 convolution, with float32 output. Its inputs are outputs of a leaky ReLU.
 
-    Weights have a scale for each output channel, activations one for all of a window.
-    That scale follows the window, so that it must be alone: in a batch it would depend on its neighbours. The
-    zero point is paid for in the bias, and the padding is written out, since with oneDNN's own way of either
-    dilated taps take twice as long.
+    Weights have a scale per output channel, activations one per window. The latter depends on the window, so
+    a batch must hold only one window, whose result would else depend on the others. The zero point is
+    corrected in the bias, and the padding is explicit, since with oneDNN's own support for either, dilated
+    convolutions take twice as long.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int) -> None:
@@ -213,9 +214,9 @@ class _Bytes:
         return torch.add(self._bias, self._of_zero, alpha=-scale)
 
     def _levels(self, inputs: Tensor) -> tuple[Tensor, float]:
-        """``inputs`` as bytes between bytes of padding, and the size of one step."""
+        """Quantise ``inputs``; return them padded, as uint8, and the scale."""
         _, channels, _, time = inputs.shape
-        # Half a step is left at either end, for what is rounded.
+        # Half a step at either end is left for rounding.
         scale = max(inputs.amax().item() / (254.5 - ZERO), -inputs.amin().item() / (ZERO - 0.5), 1e-12)
         rounded = torch.add(self._rounder, inputs, alpha=1.0 / scale)
         padded = torch.full((1, 1, time + 2 * self._padding, channels), ZERO, dtype=torch.uint8).permute(

@@ -1,16 +1,15 @@
-"""The GPT of XTTS, written out for decoding: text of many sentences in, audio tokens and their latents out.
+"""The GPT of XTTS, implemented for batched decoding of sentences to audio tokens and their latents.
 
-A transformer as in GPT-2 (Radford et al., 2019) over embeddings of the voice, the text and the audio so far::
+It is a transformer as in GPT-2 (Radford et al., 2019) over embeddings of the voice, the text and the audio::
 
     voice (32) │ [start] text [stop] │ [start] audio …
     └ prefix ┘   └──────── prompt ────────┘   └ step by step
 
-Positions are in the embeddings, and every token sees only what is before it. So a sentence is the same
-whatever it is decoded together with, what depends on the voice alone can be computed once
-(:meth:`Decoder.prefix`), and a sentence may join and leave between any two steps. Keys and values stay in
-slots that are allotted once.
+Positions are added to the embeddings, and attention is causal. So a sentence's result does not depend on the
+others in the batch, the voice's part can be computed once (:meth:`Decoder.prefix`), and sentences can join
+and leave between any two steps. Keys and values stay in slots that are allocated once.
 
-The weights are those that coqui-tts has loaded; tests compare with its ``Xtts.inference`` token for token.
+The weights are those that coqui-tts has loaded; tests compare the tokens with its ``Xtts.inference``.
 """
 
 from collections.abc import Sequence
@@ -38,12 +37,12 @@ KERNELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A layer norm, float32.
+    """A layer norm, in float32.
 
     Attributes:
-        weight: ``(width,)``.
-        bias: ``(width,)``.
-        eps: Added to the variance.
+        weight: Shape ``(width,)``.
+        bias: Shape ``(width,)``.
+        eps: Constant added to the variance.
     """
 
     weight: Tensor
@@ -52,27 +51,27 @@ class Norm:
 
     @classmethod
     def of(cls, module: Any, device: torch.device) -> "Norm":  # noqa: ANN401 - coqui's modules have no types
-        """That of a ``LayerNorm``."""
+        """Convert a ``LayerNorm``."""
         return cls(
             module.weight.detach().float().to(device), module.bias.detach().float().to(device), module.eps
         )
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """``rows`` ``(rows, width)``, normed."""
+        """Normalise ``rows``, shape ``(rows, width)``."""
         return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """As GPT-2 has it: attention, then two products with a GELU between them, each onto the sums.
+    """A layer of GPT-2: attention, then an MLP with a GELU, both with residual connections.
 
     Attributes:
-        norm: Before the attention.
-        qkv: ``width`` to queries, keys and values.
-        output: Of the attention.
-        mlp_norm: Before the two products.
-        mlp_in: ``width`` to four times that.
-        mlp_out: And back.
+        norm: Norm before the attention.
+        qkv: Projection from ``width`` to queries, keys and values.
+        output: Output projection of the attention.
+        mlp_norm: Norm before the MLP.
+        mlp_in: Projection from ``width`` to four times that.
+        mlp_out: Projection back to ``width``.
     """
 
     norm: Norm
@@ -84,10 +83,10 @@ class Layer:
 
     @classmethod
     def of(cls, block: Any, precision: Precision, device: torch.device) -> "Layer":  # noqa: ANN401 - as above
-        """That of a ``GPT2Block``."""
+        """Convert a ``GPT2Block``."""
 
         def linear(module: Any) -> Linear:  # noqa: ANN401 - as above
-            # Hugging Face's Conv1D holds its matrix the other way round.
+            # Hugging Face's Conv1D stores its matrix transposed.
             return pack_linear(module.weight.t(), module.bias, precision, device)
 
         return cls(
@@ -100,11 +99,11 @@ class Layer:
         )
 
     def finish(self, rows: Tensor, attended: Tensor) -> Tensor:
-        """What follows the attention.
+        """Compute the part of the layer after the attention.
 
         Args:
-            rows: The sums, ``(rows, width)``.
-            attended: ``(rows, width)``.
+            rows: Residual stream, ``(rows, width)``.
+            attended: Result of the attention, ``(rows, width)``.
         """
         rows = rows + self.output(attended.float())
         return rows + self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(rows)), approximate="tanh"))
@@ -112,11 +111,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A voice as the decoder sees it.
+    """Cached keys and values of a voice.
 
     Attributes:
-        keys: ``(layers, positions, heads, width / heads)``.
-        values: The same.
+        keys: Shape ``(layers, positions, heads, width / heads)``.
+        values: The same shape.
     """
 
     keys: Tensor
@@ -124,20 +123,20 @@ class Prefix:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both."""
+        """Size of keys and values in bytes."""
         return 2 * self.keys.numel() * self.keys.element_size()
 
 
 class Slots:
-    """Keys and values of the sentences that are being decoded, a slot for each; the first ``n`` are in use.
+    """Keys and values of the sentences being decoded, one slot each; the first ``n`` slots are in use.
 
     Args:
-        shape: Of the model.
-        count: Slots.
-        dtype: Of keys and values.
-        device: Where they are.
-        blank: Whether they must hold numbers from the start: what a mask hides is still multiplied by zero,
-            which leaves what is no number as it is. Else memory is taken up only as it is written to.
+        shape: Dimensions of the model.
+        count: Number of slots.
+        dtype: Type of keys and values.
+        device: Device that they are on.
+        blank: Whether to initialise them with zeros: masked positions are still multiplied by zero, which
+            leaves a NaN as it is. Otherwise memory is committed only when it is written to.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class Slots:
         self.values = make(size, dtype=dtype, device=device)
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Put the first ``length`` positions of one slot into another."""
+        """Copy the first ``length`` positions of one slot to another."""
         for cache in (self.keys, self.values):
             cache[:, target, :length] = cache[:, source, :length]
 
@@ -176,14 +175,14 @@ class _Layer(NamedTuple):
 
 
 class FusedStep:
-    """The layers over slots, which it writes to where they are. Not for several threads at once.
+    """One step of all layers with fused kernels, which update the slots in place. Not thread-safe.
 
     Args:
-        layers: All of them.
+        layers: All layers.
         last: The norm after them.
-        precision: Theirs.
+        precision: Precision of the layers.
         keys: ``(layers, slots, positions, heads, size)`` in the kernels' type, on the CPU.
-        values: The same.
+        values: The same shape.
     """
 
     def __init__(
@@ -207,17 +206,17 @@ class FusedStep:
             for index, (layer, next_norm) in enumerate(zip(layers, [*following, None], strict=True))
         ]
         slots = keys.shape[1]
-        # What fills the rows up is multiplied and left; it only must be numbers.
+        # Padding rows are multiplied, too, and ignored; they only must not be NaN.
         self._narrow = torch.zeros(filled(slots), last.weight.shape[0], dtype=self._kernels.encoded)
         self._wide = torch.zeros(filled(slots), layers[0].mlp_in.bias.shape[0], dtype=self._kernels.encoded)
         self._scales = np.ones(slots, np.float32)
 
     def __call__(self, rows: Tensor, ends: Sequence[int]) -> Tensor:
-        """Take a token for each row in.
+        """Process one token per row.
 
         Args:
-            rows: Their embeddings, float32 ``(rows, width)``; row ``i`` is slot ``i``. They are written over.
-            ends: Positions that each slot held before.
+            rows: Embeddings of the tokens, float32 ``(rows, width)``; row ``i`` is slot ``i``. Overwritten.
+            ends: Number of positions in each slot before the step.
 
         Returns:
             Hidden states ``(rows, width)``, float32.
@@ -248,16 +247,16 @@ def _norm(norm: Norm) -> kernels.Norm:
 
 
 class Decoder:
-    """The transformer and its slots. Not for several threads at once.
+    """The transformer and its slots. Not thread-safe.
 
     Args:
-        gpt: coqui-tts's ``GPT`` with its weights, float32 on the CPU; nothing of it is changed.
-        shape: Of the model.
-        slots: Sentences at once, at most.
-        precision: Of the matrices of the layers. Embeddings, norms and the head stay float32.
-        device: Where it runs.
-        together: Whether rows attend all at once, in shapes that come again (see
-            :mod:`engines.xtts.graphs`); by default where the device is not the CPU.
+        gpt: coqui-tts' ``GPT`` with its weights, float32 on the CPU; it is not changed.
+        shape: Dimensions of the model.
+        slots: Maximum number of concurrent sentences.
+        precision: Precision of the layers' matrices. Embeddings, norms and the head stay float32.
+        device: Device that it runs on; by default the CPU.
+        together: Whether the attention of all rows is computed at once, in recurring shapes (see
+            :mod:`engines.xtts.graphs`); by default unless the device is the CPU.
     """
 
     def __init__(
@@ -283,7 +282,7 @@ class Decoder:
         self._audio = self._table(model.mel_embedding.weight)
         self._audio_positions = self._table(model.mel_pos_embedding.emb.weight)
         self._together = self.device.type != "cpu" if together is None else together
-        # Of keys and values.
+        # The type of keys and values.
         if not self._together:
             self._dtype = KERNELS[precision].cached
         else:
@@ -303,18 +302,18 @@ class Decoder:
             self._step = FusedStep(self._layers, self._norm, self.precision, keys, values)
 
     def resize(self, slots: int) -> None:
-        """Have another number of slots; nothing is in them then."""
-        # Their memory first: there may be none for both.
+        """Change the number of slots; their contents are discarded."""
+        # Free the old slots first: there may not be enough memory for both.
         del self.slots
         self._graphs = self._step = None
         self._allot(slots)
 
     @torch.inference_mode()
     def prefix(self, latents: Tensor) -> Prefix:
-        """What the layers make of a voice.
+        """Compute the keys and values of a voice.
 
         Args:
-            latents: ``(positions, width)``, see :mod:`engines.xtts.conditioning`.
+            latents: ``(positions, width)``; see :mod:`engines.xtts.conditioning`.
         """
         size = (self.shape.layers, latents.shape[0], self.shape.heads, self.shape.width // self.shape.heads)
         keys = torch.empty(size, dtype=self._dtype, device=self.device)
@@ -324,16 +323,15 @@ class Decoder:
 
     @torch.inference_mode()
     def join(self, slot: int, prefix: Prefix, text: Sequence[int]) -> tuple[Tensor, int]:
-        """Read a text into a slot.
+        """Process a text into a slot.
 
         Args:
-            slot: Which.
-            prefix: Its voice.
-            text: Its tokens, without start and stop.
+            slot: Index of the slot.
+            prefix: Keys and values of the voice.
+            text: Tokens of the text, without start and stop.
 
         Returns:
-            The hidden state ``(width,)`` that the first audio token is chosen from, and the positions that
-            the slot holds.
+            The hidden state ``(width,)`` for the first audio token, and the number of positions in the slot.
         """
         shape = self.shape
         tokens = torch.tensor([shape.start_text, *text, shape.stop_text], device=self.device)
@@ -347,15 +345,15 @@ class Decoder:
 
     @torch.inference_mode()
     def step(self, tokens: Tensor, counts: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Take the newest audio token of each row in, and give what the next is chosen from.
+        """Process the newest audio token of each row.
 
         Args:
-            tokens: ``(rows,)``; row ``i`` is slot ``i``.
-            counts: ``(rows,)``, audio tokens of each row, the newest included.
-            lengths: Positions that each slot holds, before this one.
+            tokens: The tokens, ``(rows,)``; row ``i`` is slot ``i``.
+            counts: Number of audio tokens of each row, including the newest, ``(rows,)``.
+            lengths: Number of positions in each slot before the step.
 
         Returns:
-            Hidden states ``(rows, width)``.
+            Hidden states for the next tokens, ``(rows, width)``.
         """
         if self._graphs is not None:
             return self._graphs(tokens, counts, lengths)
@@ -363,25 +361,25 @@ class Decoder:
         return self._step(self._audio[tokens] + self._audio_positions[counts], lengths)
 
     def _advance(self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int) -> Tensor:
-        """The same in torch's operations, over ``span`` positions of all rows."""
+        """Do the same with torch's operations, over ``span`` positions of all rows."""
         rows = self._audio[tokens] + self._audio_positions[counts]
         keys, values = (cache[:, : len(tokens), :span] for cache in (self.slots.keys, self.slots.values))
         return self._forward(rows, keys, values, ends[:, None])
 
     @torch.inference_mode()
     def read(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents for the vocoder ``(rows, width)``, and scores of tokens ``(rows, audio_tokens)``."""
+        """Return the vocoder's latents ``(rows, width)`` and the tokens' logits ``(rows, audio_tokens)``."""
         latents = self._final(hidden)
         return latents, self._head(latents)
 
     def _forward(self, rows: Tensor, keys: Tensor, values: Tensor, places: Tensor) -> Tensor:
-        """Take tokens of some sequences in, as many of each, and write their keys and values.
+        """Process the same number of tokens of each sequence, and write their keys and values.
 
         Args:
-            rows: Their embeddings, ``(sequences × tokens, width)``.
+            rows: Embeddings of the tokens, ``(sequences × tokens, width)``.
             keys: ``(layers, sequences, positions, heads, size)``.
-            values: The same.
-            places: ``(sequences, tokens)``, the positions that they take. Each sees those up to its own.
+            values: The same shape.
+            places: Positions of the tokens, ``(sequences, tokens)``. Each attends to those up to its own.
 
         Returns:
             Hidden states ``(sequences × tokens, width)``.
@@ -404,7 +402,7 @@ class Decoder:
         return self._norm(rows)
 
     def _append(self, rows: Tensor, keys: Tensor, values: Tensor, known: int) -> Tensor:
-        """Take ``rows`` in behind the ``known`` positions of one sequence."""
+        """Process ``rows`` after the ``known`` positions of one sequence."""
         places = torch.arange(known, known + rows.shape[0], device=self.device)[None]
         return self._forward(rows, keys[:, None], values[:, None], places)
 

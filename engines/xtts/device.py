@@ -1,4 +1,4 @@
-"""Chooses the precision for a device."""
+"""Choice of the precision for a device."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ FALLBACKS: Final = {
 
 
 def decoder_precision(wanted: str, device: torch.device) -> Precision:
-    """The precision of the decoder.
+    """Choose the precision of the decoder.
 
     Raises:
         EngineUnavailable: The device does not support the requested precision.
@@ -36,14 +36,14 @@ def decoder_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def vocoder_precision(wanted: str, device: torch.device) -> Precision:
-    """The precision of the vocoder; the vocoder itself rejects unsupported ones."""
+    """Choose the precision of the vocoder; the vocoder itself rejects unsupported ones."""
     if wanted != "auto":
         return Precision(wanted)
     return _cpu_floats() if device.type == "cpu" else _accelerator_floats(device)
 
 
 def _cpu_floats() -> Precision:
-    """bf16 where the CPU multiplies it natively: elsewhere it is slower than float32."""
+    """Choose bf16 if the CPU multiplies it natively, since otherwise float32 is faster."""
     flags: Any = torch.cpu
     native = any(
         getattr(flags, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -58,7 +58,7 @@ def _accelerator_floats(device: torch.device) -> Precision:
 
 
 def _has_int8() -> bool:
-    """Whether oneDNN's int8 products work here at all; where they do not, asking for one raises."""
+    """Whether oneDNN's int8 products work on this machine; where they do not, they raise an exception."""
     flags: Any = torch.cpu
     if not getattr(flags, "_is_vnni_supported", bool)():
         return False

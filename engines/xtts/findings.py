@@ -9,25 +9,25 @@ class SpeechFinding(StrEnum):
     """A defect, as reported to clients."""
 
     LENGTH = "length"
-    """The model's limit came before the end."""
+    """The speech reached the model's maximum length."""
     RUNAWAY = "runaway"
-    """It went on for longer than the text can take."""
+    """The speech is longer than the text can take."""
     REPETITION = "repetition"
-    """It repeated itself."""
+    """The speech is caught in a loop."""
     EARLY_STOP = "early_stop"
-    """It ended before anyone could have spoken the text."""
+    """The speech is shorter than the text can take."""
     SILENCE = "silence"
-    """There is a long silence in it, or at one of its ends."""
+    """The speech has a long silence, inside or at one end."""
     SILENT = "silent"
-    """It is inaudible."""
+    """The speech is inaudible."""
     CLIPPING = "clipping"
     """Samples are at full scale."""
     BROKEN = "broken"
-    """Some samples are not numbers."""
+    """Some samples are NaN or infinite."""
 
 
 ENDINGS: Final = (SpeechFinding.LENGTH, SpeechFinding.REPETITION, SpeechFinding.RUNAWAY)
-"""Faults that end an utterance before the model does; the worse ones last."""
+"""Defects that end an utterance before the model does; the worse ones last."""
 
 _WEIGHTS: Final = {
     SpeechFinding.CLIPPING: 1,

@@ -14,20 +14,20 @@ VOCABULARY: Final = "vocab.json"
 _BEST: Final = "best_model.pth"
 """The name that Coqui's trainer gives the weights."""
 _BESIDES: Final = frozenset({"speakers_xtts.pth", "dvae.pth", "mel_stats.pth"})
-"""Files of Coqui's that are not the model."""
+"""Other files that Coqui ships, which are not the model."""
 _SHOWN: Final = 3
-"""Names in a message."""
+"""Maximum number of names in a message."""
 _SAMPLES: Final = 64
 _SAMPLE: Final = 4_096
 _END: Final = 262_144
-"""Bytes at the end of the weights: the archive's list of contents, with a checksum of every tensor."""
+"""Number of hashed bytes at the end of the weights: the archive's directory, with a checksum per tensor."""
 
 
 def weights_file(folder: Path) -> Path:
-    """The file with the weights: ``model.pth``, else ``best_model.pth``, else the only ``.pth`` there is.
+    """Find the file of the weights: ``model.pth``, else ``best_model.pth``, else the only ``.pth`` file.
 
     Raises:
-        EngineUnavailable: There is none, or it is not clear which.
+        EngineUnavailable: There is no such file, or the choice is ambiguous.
     """
     for name in (WEIGHTS, _BEST):
         if (folder / name).exists():
@@ -40,10 +40,10 @@ def weights_file(folder: Path) -> Path:
 
 
 def vocabulary_file(folder: Path, configuration: Configuration) -> Path:
-    """The tokenizer's file: ``vocab.json``, else the one that ``config.json`` names, there or elsewhere.
+    """Find the tokenizer's file: ``vocab.json``, else the one that ``config.json`` names, there or elsewhere.
 
     Raises:
-        EngineUnavailable: There is none.
+        EngineUnavailable: There is no such file.
     """
     named = configuration.model_args.tokenizer_file
     path = folder / VOCABULARY
@@ -54,13 +54,13 @@ def vocabulary_file(folder: Path, configuration: Configuration) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits that change when the model, and with it every voice prepared for it, does.
+    """Compute a fingerprint of the model, on which prepared voices depend: twelve hexadecimal digits.
 
-    They are made of the sizes and samples of the files and of the settings that a voice depends on; in
-    milliseconds, without loading anything.
+    It hashes the vocabulary, the size and samples of the weights, and the settings that a voice depends on,
+    in milliseconds and without loading the model.
 
     Raises:
-        EngineUnavailable: A file is missing, or ``config.json`` is not as it should be; the message names it.
+        EngineUnavailable: A file is missing, or ``config.json`` is invalid; the message names it.
     """
     configuration = read_configuration(folder)
     digest = hashlib.sha256(configuration.of_voices().encode())

@@ -12,21 +12,21 @@ from engines.xtts.decoder import Decoder, Prefix
 from engines.xtts.sampling import Sampling, SamplingSettings
 
 PLACEHOLDER: Final = 1
-"""The audio token that stock XTTS has at the positions of voice and text, and so treats as generated."""
+"""Audio token that stock XTTS puts at the positions of voice and text, and so treats as generated."""
 
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A sentence that is being decoded.
+    """A sentence being decoded.
 
     Attributes:
-        text: Its tokens, without start and stop.
-        prefix: Its voice.
-        sampling: How its tokens are chosen.
-        watch: Ends it if it is defective; none lets it continue to its limit.
-        latents: Called with the latent ``(width,)`` of each token, the last included.
-        tokens: Those chosen so far, including the stop token.
-        ended: Whether there will be no more.
+        text: Tokens of the text, without start and stop.
+        prefix: Keys and values of the voice.
+        sampling: Sampling settings.
+        watch: Ends a defective sentence; ``None`` lets it continue to its limit.
+        latents: Called with the latent ``(width,)`` of each token, including the last.
+        tokens: Audio tokens so far, including the stop token.
+        ended: Whether decoding has ended.
         stopped: Whether the model ended it.
     """
 
@@ -43,11 +43,11 @@ class Row:
 
 
 class Generation:
-    """The rows of one decoder; row ``i`` is in slot ``i``. Not for several threads at once.
+    """The rows of one decoder; row ``i`` is in slot ``i``. Not thread-safe.
 
     Args:
         decoder: The model.
-        slots: How many rows it may have.
+        slots: Maximum number of rows.
     """
 
     def __init__(self, decoder: Decoder, slots: int) -> None:
@@ -61,7 +61,7 @@ class Generation:
 
     @property
     def rows(self) -> Sequence[Row]:
-        """Those that are being decoded."""
+        """Rows that are being decoded."""
         return self._rows
 
     @property
@@ -70,10 +70,10 @@ class Generation:
         return self._capacity - len(self._rows)
 
     def join(self, row: Row) -> None:
-        """Add a row; its text is read immediately.
+        """Add a row; its text is processed immediately.
 
         Raises:
-            IndexError: There is no slot for it.
+            IndexError: No slot is free.
         """
         if not self.free:
             raise IndexError("no slot is free")
@@ -101,7 +101,7 @@ class Generation:
         self._settings = None
 
     def clear(self) -> None:
-        """Give up all rows."""
+        """Remove all rows."""
         for row in list(self._rows):
             self.leave(row)
 
@@ -110,7 +110,7 @@ class Generation:
         """Choose the next token of every row, and pass on its latent.
 
         Returns:
-            The rows that ended with it; they have left.
+            The rows that have ended; they are removed.
         """
         if not self._rows:
             return []
@@ -144,7 +144,7 @@ class Generation:
         return ended
 
     def _took(self, row: Row, token: int, latent: Tensor) -> bool:
-        """Whether it was the row's last token."""
+        """Add a row's next token; return whether it is the last."""
         row.tokens.append(token)
         row.latents(latent)
         row.stopped = token == self._decoder.shape.stop_audio

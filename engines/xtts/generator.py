@@ -4,9 +4,8 @@
 
     frames ──conv──▶ + speaker ──▶ [ upsample ──▶ + speaker ──▶ residual blocks ] × 4 ──conv──▶ samples
 
-The weights are coqui-tts's, the arithmetic too; what differs is the layout and when things are cut. A
-window's context is only computed as far as it is needed: the first stages see far, the last, which cost the
-most, hardly beyond the window's edge.
+Weights and arithmetic are those of coqui-tts, but the layout differs, and a window's context is only computed
+as far as each stage needs it: much in the first stages, and hardly any in the last, which cost the most.
 """
 
 from typing import Any, Final
@@ -19,19 +18,19 @@ from engines.xtts.convolution import SLOPE, Convolution, compute_type, pack_conv
 from engines.xtts.precision import Precision
 
 LAST_SLOPE: Final = 0.01
-"""Of the leaky ReLU before the last convolution."""
+"""Negative slope of the leaky ReLU before the last convolution."""
 
 
 class Generator:
-    """Frames to samples; holds no state of a call, so several threads may call it at once.
+    """Converts frames to samples. Thread-safe, since calls share no state.
 
     Args:
-        network: coqui-tts's ``HifiganGenerator``; it is read, not changed.
-        precision: Of the convolutions.
-        device: Where it runs.
+        network: coqui-tts' ``HifiganGenerator``; it is not changed.
+        precision: Precision of the convolutions.
+        device: Device that it runs on.
 
     Raises:
-        EngineUnavailable: The device cannot compute in the precision.
+        EngineUnavailable: The device does not support the precision.
     """
 
     def __init__(self, network: Any, *, precision: Precision, device: torch.device) -> None:  # noqa: ANN401 - an untyped library's module
@@ -40,13 +39,13 @@ class Generator:
         self._layout = torch.channels_last if device.type in {"cpu", "cuda"} else torch.contiguous_format
         self._speaker = _SpeakerBiases(network, device, self._dtype)
         blocks = len(network.resblocks) // len(network.ups)
-        # Bytes are for the residual blocks: they are 96 % of the work, and what they add to is not rounded.
+        # int8 only for the residual blocks: they are 96 % of the work, and their residuals are not rounded.
         outer = precision
         if precision is Precision.INT8:
             outer = Precision.BF16 if supported(Precision.BF16, device) else Precision.FP32
         self._outer_dtype = compute_type(outer)
         self._first = _packed(network.conv_pre, precision=outer, device=device)
-        # Each stage gives the mean of its blocks. Dividing the next weights, not the signal, is the same.
+        # A stage's output is the mean of its blocks; the division is folded into the next weights.
         self._stages = [
             _Stage(
                 upsample,
@@ -62,19 +61,19 @@ class Generator:
         self._last = _packed(network.conv_post, share=1.0 / blocks, precision=plain, device=device)
         self._margins = _margins(network)
         self.context: Final = self._margins[0] + network.conv_pre.padding[0]
-        """Frames on either side that a frame's samples depend on."""
+        """Number of frames on either side that a frame's samples depend on."""
         self.samples_per_frame: Final = _product(upsample.stride[0] for upsample in network.ups)
-        """Samples that a frame becomes."""
+        """Number of samples per frame."""
 
     @torch.inference_mode()
     def samples(self, frames: Tensor, speakers: Tensor, *, before: int = 0, after: int = 0) -> Tensor:
-        """The samples of ``frames`` without those of the context.
+        """Return the samples of ``frames``, without those of the context.
 
         Args:
             frames: ``(rows, width, n)``.
             speakers: ``(rows, speaker width, 1)``.
-            before: Frames of context at the start. Fewer than :attr:`context`: the sentence starts here.
-            after: Frames of context at the end, likewise.
+            before: Frames of context at the start; fewer than :attr:`context` at the start of a sentence.
+            after: Frames of context at the end; fewer than :attr:`context` at the end of a sentence.
 
         Returns:
             ``(rows, (n - before - after) × samples_per_frame)`` float32.
@@ -95,7 +94,7 @@ class Generator:
 
 
 class _SpeakerBiases:
-    """What a speaker adds to the channels, after the first convolution and after each upsampling."""
+    """The speaker's bias of the channels, after the first convolution and after each upsampling."""
 
     def __init__(self, network: Any, device: torch.device, dtype: torch.dtype) -> None:  # noqa: ANN401 - as above
         layers = [network.cond_layer] + (list(network.conds) if network.cond_in_each_up_layer else [])
@@ -106,7 +105,7 @@ class _SpeakerBiases:
         self._dtype = dtype
 
     def __call__(self, speakers: Tensor) -> list[Tensor | None]:
-        """``(rows, channels, 1, 1)`` for each place; none where the network has none."""
+        """Return the bias ``(rows, channels, 1, 1)`` at each place; ``None`` where the network has none."""
         speakers = speakers[..., 0].to(self._weight)
         sums = functional.linear(speakers, self._weight, self._bias).to(self._dtype)[:, :, None, None]
         parts: list[Tensor | None] = list(torch.split_with_sizes(sums, self._sizes, dim=1))
@@ -154,11 +153,11 @@ class _Stage:
         for block in self._blocks:
             of_block = _residual(block, signal.clone(), activated)
             total = of_block if total is None else total.add_(of_block)
-        assert total is not None  # noqa: S101 - a network without blocks is no network
+        assert total is not None  # noqa: S101 - every network has blocks
         return total
 
     def _interleaved(self, phases: Tensor) -> Tensor:
-        """From ``(rows, factor × channels, 1, n)`` to ``(rows, channels, 1, n × factor)``."""
+        """Reshape ``(rows, factor × channels, 1, n)`` to ``(rows, channels, 1, n × factor)``."""
         rows, outputs, _, time = phases.shape
         signal = phases.permute(0, 2, 3, 1).reshape(rows, 1, time * self.factor, outputs // self.factor)
         return signal.permute(0, 3, 1, 2)
@@ -177,13 +176,13 @@ def _biased(signal: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _trimmed(signal: Tensor, before: int, after: int, margin: int) -> tuple[Tensor, int, int]:
-    """``signal`` with at most ``margin`` of context at either end, and how much there is of it."""
+    """Trim the context at either end to at most ``margin``; return the signal and its remaining context."""
     start, end = max(0, before - margin), max(0, after - margin)
     return signal[..., start : signal.shape[-1] - end], before - start, after - end
 
 
 def _packed(layer: Any, *, share: float = 1.0, precision: Precision, device: torch.device) -> Convolution:  # noqa: ANN401 - as above
-    """``layer`` packed, its weight norm folded in: such a weight is computed when it is read."""
+    """Pack ``layer``, with its weight norm folded in: the parametrised weight is computed on access."""
     bias = None if layer.bias is None else layer.bias.detach()
     return pack_convolution(
         layer.weight.detach() * share, bias, dilation=layer.dilation[0], precision=precision, device=device
@@ -191,7 +190,7 @@ def _packed(layer: Any, *, share: float = 1.0, precision: Precision, device: tor
 
 
 def _phases(upsample: Any) -> Tensor:  # noqa: ANN401 - as above
-    """A transposed convolution's weight as a plain one's, with an output for each phase of each channel.
+    """Convert a transposed convolution's weight to a plain one's, with one output per phase and channel.
 
     Sample ``t × stride + phase`` is the sum over ``shift`` of
     ``input[t - shift] × weight[shift × stride + phase + padding]``.
@@ -213,13 +212,13 @@ def _phases(upsample: Any) -> Tensor:  # noqa: ANN401 - as above
 
 
 def _reach(upsample: Any) -> int:  # noqa: ANN401 - as above
-    """Inputs on either side that an upsampled sample depends on."""
+    """Compute the number of inputs on either side that an upsampled sample depends on."""
     size, stride, padding = upsample.weight.shape[-1], upsample.stride[0], upsample.padding[0]
     return max((size - 1 - padding) // stride, (padding + stride - 1) // stride)
 
 
 def _margins(network: Any) -> list[int]:  # noqa: ANN401 - as above
-    """Context needed before each stage and before the last convolution, in samples of the signal there."""
+    """Compute the context needed before each stage and the last convolution, in samples of their inputs."""
     margin = network.conv_post.padding[0]
     margins = [margin]
     blocks = len(network.resblocks) // len(network.ups)

@@ -1,9 +1,8 @@
-"""A decoder's step in shapes that come again, so that a GPU can be given all of it at once.
+"""A decoder's step in recurring shapes, so that a GPU can run it as a CUDA graph.
 
-A step is some thousand small kernels, and starting them takes longer than running them. CUDA graphs start
-all of them together, but are good for one set of shapes and addresses only. So rows and positions are
-rounded up, and what is asked goes through buffers that stay where they are. Rows that are only there to fill
-up lie in slots that are free, and what is computed in them is of no use to anybody.
+A step has some thousand small kernels, whose launches take longer than their execution. A CUDA graph launches
+all of them together, but has fixed shapes and addresses. So rows and positions are rounded up, and inputs are
+copied to fixed buffers. Padding rows use free slots, and their results are discarded.
 """
 
 import logging
@@ -17,17 +16,17 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 SPAN: Final = 128
-"""Positions are rounded up to a multiple of this."""
+"""Multiple to which positions are rounded up."""
 
 MOST: Final = 48
-"""Shapes that are recorded, at most; others run as they are. Six numbers of rows by eight spans."""
+"""Maximum number of recorded shapes (six numbers of rows by eight spans); others run without a graph."""
 
 
 class Step(Protocol):
-    """A step over tensors alone: tokens, counts and ends ``(rows,)``, and the span of the attention."""
+    """A step whose inputs are tensors: tokens, counts and ends ``(rows,)``, and the span of the attention."""
 
     def __call__(self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int, /) -> Tensor:
-        """Hidden states ``(rows, width)``."""
+        """Run the step; return the hidden states ``(rows, width)``."""
         ...
 
 
@@ -41,13 +40,13 @@ class _Recorded:
 
 
 class GraphedStep:
-    """Runs a step in rounded shapes; on CUDA each is recorded when it first comes, and replayed.
+    """Runs a step in rounded shapes; on CUDA, each shape is recorded on first use, and replayed.
 
     Args:
-        step: What a step is. It reads and writes the slots in place.
-        slots: How many there are.
-        length: Positions of a slot.
-        device: Where they are. Anywhere but on CUDA the step just runs.
+        step: The step, which updates the slots in place.
+        slots: Number of slots.
+        length: Number of positions in a slot.
+        device: Device of the slots. On others than CUDA, nothing is recorded.
     """
 
     def __init__(self, step: Step, *, slots: int, length: int, device: torch.device) -> None:
@@ -59,7 +58,7 @@ class GraphedStep:
         self._recorded: dict[tuple[int, int], _Recorded] = {}
 
     def __call__(self, tokens: Tensor, counts: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Hidden states ``(rows, width)``; the arguments are those of ``Decoder.step``."""
+        """Return the hidden states ``(rows, width)``; for the arguments, see ``Decoder.step``."""
         rows = len(lengths)
         size = min(self._slots, 1 << (rows - 1).bit_length())
         span = min(self._length, -(-(max(lengths) + 1) // SPAN) * SPAN)
@@ -82,9 +81,9 @@ class GraphedStep:
         return recorded.hidden.clone()
 
     def _record(self, tokens: Tensor, counts: Tensor, ends: Tensor, span: int) -> None:
-        """Record a shape. Where that fails, steps run one kernel after the other from then on.
+        """Record a shape. If that fails, all new shapes run without a graph from then on.
 
-        Running it before and while recording writes the same keys and values to the same places.
+        The runs before and during the recording write the same keys and values to the same positions.
         """
         tokens, counts, ends = tokens.clone(), counts.clone(), ends.clone()
         try:

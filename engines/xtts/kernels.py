@@ -1,11 +1,11 @@
-"""What a step of the decoder does between its matrix products on the CPU, compiled by numba.
+"""Fused kernels between the matrix products of a decoder's step on the CPU, compiled by numba.
 
-A product of few rows is quick, and torch's small operations around it (norms, scales, sums, the attention of
-one token) then take as long as the products do. Here each is one pass over a row that ends in what the next
-product takes: float32, bfloat16, or bytes and their scale. numba comes with coqui-tts.
+With few rows, torch's small operations around the products (norms, scales, sums, the attention of one token)
+take as long as the products. Here each is one pass over a row, which ends in the next product's input format:
+float32, bfloat16, or bytes and their scale. numba is installed with coqui-tts.
 
-Attention reads all keys and values once for each token, each row no more than its own slot holds, and that is
-what it costs; in bfloat16 it is half.
+Attention is bound by reading the keys and values that each row's slot holds, once for each token; bfloat16
+halves that.
 """
 
 from collections.abc import Callable
@@ -22,16 +22,16 @@ from torch import Tensor
 
 Array: TypeAlias = npt.NDArray[Any]
 Norm: TypeAlias = tuple[Array, Array, np.float32]
-"""Weight and bias ``(width,)``, and what is added to the variance."""
+"""Weight and bias ``(width,)``, and the constant added to the variance."""
 
 _Number: TypeAlias = Callable[[Any], Any]
 _Store: TypeAlias = Callable[[Array, Array], Any]
 
 ZERO_POINT: Final = 128
-"""The byte that stands for 0: VNNI multiplies unsigned by signed bytes; signed ones have no quick kernel."""
+"""Zero point of bytes: VNNI multiplies unsigned by signed bytes; there is no fast kernel for signed ones."""
 
 LEVELS: Final = 127.0
-"""Steps on either side of zero."""
+"""Number of steps on either side of zero."""
 
 _compile: Any = numba.njit(nogil=True, fastmath=True, error_model="numpy")
 _types: Any = numba.types
@@ -41,7 +41,7 @@ _intrinsic: Any = intrinsic
 
 @_intrinsic
 def _as_float(_context: Any, bits: Any) -> Any:  # noqa: ANN401 - numba has no types
-    """The float32 with these bits."""
+    """Reinterpret bits as a float32."""
     del bits
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
@@ -52,7 +52,7 @@ def _as_float(_context: Any, bits: Any) -> Any:  # noqa: ANN401 - numba has no t
 
 @_intrinsic
 def _as_bits(_context: Any, number: Any) -> Any:  # noqa: ANN401 - as above
-    """The bits of a float32."""
+    """Reinterpret a float32 as bits."""
     del number
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
@@ -61,7 +61,7 @@ def _as_bits(_context: Any, number: Any) -> Any:  # noqa: ANN401 - as above
     return _types.uint32(_types.float32), generate
 
 
-# numba takes a Python number for float64, and what it touches becomes that too.
+# numba treats Python floats as float64, and promotes what is combined with them.
 _ZERO: Final = np.float32(0.0)
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1.0)
@@ -69,10 +69,10 @@ _TINY: Final = np.float32(1e-12)
 _LEVELS: Final = np.float32(LEVELS)
 _MIDDLE: Final = np.float32(ZERO_POINT + 0.5)
 _BITS: Final = np.uint32(16)
-"""Bits of a float32 that a bfloat16 is without."""
+"""Number of low bits of a float32 that a bfloat16 lacks."""
 
 _LOWEST: Final = np.float32(-87.0)
-"""exp(-87) is the least power that is a normal float32."""
+"""Lowest integer exponent whose power of e is a normal float32."""
 
 _LOG2E: Final = np.float32(1.4426950408889634)
 _LN2: Final = np.float32(0.6931471805599453)
@@ -87,7 +87,7 @@ _CUBIC: Final = np.float32(0.044715)
 
 @_compile
 def _exp(number: Any) -> Any:  # noqa: ANN401 - as above
-    """The power of e, for numbers that are not positive; unlike the C library's it can be vectorised."""
+    """Compute the exponential of a number ≤ 0; unlike the C library's function, it can be vectorised."""
     number = max(number, _LOWEST)
     whole = np.int32(number * _LOG2E - _HALF)
     rest = number - np.float32(whole) * _LN2
@@ -103,7 +103,7 @@ def _exp(number: Any) -> Any:  # noqa: ANN401 - as above
 
 @_compile
 def _gelu(number: Any) -> Any:  # noqa: ANN401 - as above
-    """As GPT-2 has it: ``x / (1 + exp(-2 √(2/π) (x + 0.044715 x³)))``, for either sign without overflow."""
+    """Compute GPT-2's GELU, ``x / (1 + exp(-2 √(2/π) (x + 0.044715 x³)))``, without overflow for any sign."""
     power = _GELU * (number + _CUBIC * number * number * number)
     small = _exp(-abs(power))
     share = _ONE / (_ONE + small)
@@ -117,13 +117,13 @@ def _same(number: Any) -> Any:  # noqa: ANN401 - as above
 
 @_compile
 def _widened(number: Any) -> Any:  # noqa: ANN401 - as above
-    """A bfloat16's bits as float32."""
+    """Convert a bfloat16's bits to float32."""
     return _as_float(np.uint32(number) << _BITS)
 
 
 @_compile
 def _narrowed(number: Any) -> Any:  # noqa: ANN401 - as above
-    """A float32's bits as those of the nearest bfloat16."""
+    """Convert a float32 to the bits of the nearest bfloat16."""
     bits = _as_bits(number)
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> _BITS) & np.uint32(1))) >> _BITS)
 
@@ -150,7 +150,7 @@ def _to_bytes(values: Array, out: Array) -> np.float32:
     scale = max(largest, _TINY) / _LEVELS
     inverse = _ONE / scale
     for index in range(values.shape[0]):
-        # The conversion cuts off, and all is positive here: half a step more rounds.
+        # The conversion truncates, and all values are positive: adding half a step rounds.
         out[index] = np.uint8(np.int32(values[index] * inverse + _MIDDLE))
     return scale
 
@@ -188,22 +188,22 @@ def _softmax(scores: Array) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The passes for one precision.
+    """The kernels for one precision.
 
-    In all of them ``rows`` are the sums that run through the layers, ``(rows, width)`` float32. A ``product``
-    is what a linear layer gives without its bias ``offset``, still to be multiplied by the ``scales`` of its
-    rows. What the next linear layer takes goes to ``out`` and ``scales``.
+    In all of them, ``rows`` is the residual stream, ``(rows, width)``, float32. A ``product`` is a linear
+    layer's output before its bias ``offset`` is added and its rows are multiplied by their ``scales``. The
+    next linear layer's input is written to ``out`` and ``scales``.
 
     Attributes:
-        norm: ``(rows, norm, out, scales)``: the first norm of all.
-        add_norm: ``(rows, product, offset, norm, out, scales)``: adds to the rows, and norms.
-        add_last: The same; ``out`` is float32.
-        gelu: ``(product, offset, out, scales)``.
+        norm: ``(rows, norm, out, scales)``: computes the first norm.
+        add_norm: ``(rows, product, offset, norm, out, scales)``: adds the product to the rows and normalises.
+        add_last: Like ``add_norm``, but ``out`` is float32.
+        gelu: ``(product, offset, out, scales)``: computes the GELU.
         attend: ``(product, offset, keys, values, ends, out, scales)``: takes a layer's queries, keys and
             values, ``(rows, 3 × width)``, writes position ``ends[row]`` of
             ``(slots, positions, heads, size)``, and attends to it and all before it.
-        encoded: Type of ``out``.
-        cached: Type of keys and values.
+        encoded: Dtype of ``out``.
+        cached: Dtype of keys and values.
     """
 
     norm: Callable[..., None]
@@ -216,7 +216,7 @@ class Kernels:
 
 
 def array(tensor: Tensor) -> Array:
-    """The same memory as an array; bfloat16 as the integers that it is made of."""
+    """View a tensor as an array, without a copy; bfloat16 as uint16."""
     plain = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
     return plain.numpy()
 
@@ -260,7 +260,7 @@ def _activate(read: _Number, store: _Store) -> Callable[..., None]:
 
 
 def _scores(wide: _Number) -> Callable[..., None]:
-    # All heads of a position in turn: so memory is read from one end to the other.
+    # All heads of a position before the next one, so that memory is read sequentially.
     @_compile
     def score(query: Array, keys: Array, scores: Array) -> None:
         size = keys.shape[2]
@@ -292,7 +292,7 @@ def _sums(wide: _Number) -> Callable[..., None]:
 
 
 def _attention(read: _Number, store: _Store, wide: _Number, narrow: _Number) -> Callable[..., None]:
-    """``wide`` and ``narrow`` are from and to the numbers of keys and values."""
+    """Build the attention; ``wide`` and ``narrow`` convert from and to the format of keys and values."""
     score, weigh = _scores(wide), _sums(wide)
 
     @_compile

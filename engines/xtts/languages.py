@@ -9,13 +9,16 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 MAX_CHARS: Final = 250
-"""Characters of a text in a language that is not in :data:`MAX_CHARS_BY_LANGUAGE`."""
+"""Maximum length of a text in languages that are not in :data:`MAX_CHARS_BY_LANGUAGE`, in characters."""
 
 MAX_CHARS_BY_LANGUAGE: Final[Mapping[str, int]] = {
     "en": 250, "de": 253, "fr": 273, "es": 239, "it": 213, "pt": 203, "pl": 224, "ar": 166, "cs": 186,
     "ru": 182, "nl": 251, "tr": 226, "hu": 224, "hi": 150, "ko": 95, "zh": 82, "cmn": 82, "ja": 71,
 }  # fmt: skip
-"""By primary subtag. Longer texts may be cut off: ``VoiceBpeTokenizer.char_limits`` of coqui-tts 0.28."""
+"""Maximum length of a text by primary subtag, in characters; longer ones may be cut off.
+
+From ``VoiceBpeTokenizer.char_limits`` of coqui-tts 0.28.
+"""
 
 _CHINESE: Final = "zh-cn"
 _SAME: Final = {"zh": _CHINESE, "cmn": _CHINESE}
@@ -27,9 +30,9 @@ class _Library:
     """Libraries that a language needs besides coqui-tts.
 
     Attributes:
-        modules: All of them.
-        dictionaries: One of them; empty is none.
-        extra: The extra of coqui-tts that brings both.
+        modules: Required modules.
+        dictionaries: Alternative dictionaries, of which one is required, if any.
+        extra: Extra of coqui-tts that installs both.
     """
 
     modules: tuple[str, ...]
@@ -45,7 +48,7 @@ _LIBRARIES: Final = {
 
 
 def vocabulary_tag(language: str) -> str:
-    """The tag of a language in the vocabulary: ``hi-IN`` → ``hi``, ``zh`` and ``cmn`` → ``zh-cn``.
+    """Return the vocabulary's tag of a language: ``hi-IN`` → ``hi``, ``zh`` and ``cmn`` → ``zh-cn``.
 
     Args:
         language: BCP-47 tag.
@@ -55,7 +58,7 @@ def vocabulary_tag(language: str) -> str:
 
 
 def missing_for(language: str) -> str | None:
-    """What must be installed before a language can be read, in a sentence; ``None`` when nothing is missing.
+    """Describe what must be installed for a language, as a predicate; ``None`` if nothing is missing.
 
     Args:
         language: Tag of the vocabulary.
@@ -72,7 +75,7 @@ def missing_for(language: str) -> str | None:
 
 
 def available(languages: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``languages`` whose libraries are installed; the others are logged.
+    """Return the languages whose libraries are installed; the others are logged.
 
     Imports nothing, so it can be called before the engine is loaded.
 

@@ -1,12 +1,12 @@
-"""Turns one sentence's latents into windows of frames for the vocoder.
+"""Conversion of one sentence's latents to windows of frames for the vocoder.
 
 ::
 
     latents ──× 1/speed──▶ ──× 4──▶ ──× 24000/22050──▶ frames ──▶ windows with context
 
-All of it keeps pace with the decoder: a frame is made once no later latent can change it, and a
-window is cut once there are enough frames. Where the windows lie depends on the number of latents alone, not
-on when they came, so that the same latents always give the same samples.
+It keeps pace with the decoder: a frame is computed once no later latent can change it, and a window is cut
+once there are enough frames. The windows' positions depend only on the number of latents, not on their
+timing, so that the same latents always give the same samples.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ import torch
 from torch import Tensor
 
 FIRST: Final = 16
-"""Frames of the first window: 171 ms, so that the first audio needs seven latents."""
+"""Number of frames in the first window: 171 ms, so that the first audio needs seven latents."""
 
 GROWTH: Final = 2.0
 """Ratio of each window's length to the previous one's."""
 
 LARGEST: Final = 96
-"""Frames of a window at most: 1.0 s. Longer ones save less than 2 % of the context that is computed twice."""
+"""Maximum number of frames in a window: 1.0 s. Longer ones save less than 2 % of the work for context."""
 
 SLOWEST: Final = 0.05
-"""Least speed, as in coqui-tts's ``Xtts.inference``."""
+"""Minimum speed, as in coqui-tts' ``Xtts.inference``."""
 
 
 def window_sizes() -> list[int]:
-    """Frames of a sentence's windows, from its first to the largest; only its last is of another size."""
+    """Return the numbers of frames of the windows, up to the largest; only a sentence's last one differs."""
     sizes = [FIRST]
     while sizes[-1] < LARGEST:
         sizes.append(min(int(sizes[-1] * GROWTH), LARGEST))
@@ -38,13 +38,13 @@ def window_sizes() -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocoderShape:
-    """How latents, frames and samples of a vocoder follow from each other.
+    """Relations between the latents, frames and samples of a vocoder.
 
     Attributes:
-        stretches: Factors by which latents are interpolated to frames, one after the other.
-        samples_per_frame: Samples that a frame becomes.
-        context: Frames on either side that a frame's samples depend on.
-        sample_rate: Hertz.
+        stretches: Factors by which latents are interpolated to frames, in order.
+        samples_per_frame: Number of samples per frame.
+        context: Number of frames on either side that a frame's samples depend on.
+        sample_rate: In hertz.
     """
 
     stretches: tuple[float, ...]
@@ -57,13 +57,13 @@ class VocoderShape:
 class LatentWindow:
     """A piece of a sentence that can be vocoded by itself.
 
-    An edge with less context than the vocoder's is the sentence's own; nothing but silence lies beyond it.
+    An edge with less context than the vocoder's is the start or end of the sentence.
 
     Attributes:
         frames: Interpolated latents with their context, ``(width, n)``.
         speaker: Speaker embedding, ``(speaker width, 1)``.
-        skip: Samples at the start that belong to the context.
-        keep: Samples of the piece, after those.
+        skip: Number of samples at the start that belong to the context.
+        keep: Number of samples of the piece, after those.
     """
 
     frames: Tensor
@@ -73,14 +73,15 @@ class LatentWindow:
 
 
 class Interpolation:
-    """Linear interpolation along time of rows that come in pieces: the same as of all of them at once.
+    """Linear interpolation along time of rows that arrive in pieces, with the same result as at once.
 
-    The arithmetic, indices in float32 included, is that of ``torch.nn.functional.interpolate`` with a
-    ``scale_factor`` and ``mode="linear"``, except where that copies: when it gives as many rows as it got,
-    which nobody knows while they come. It happens to sentences of one or two latents.
+    The arithmetic, including indices in float32, is that of ``torch.nn.functional.interpolate`` with a
+    ``scale_factor`` and ``mode="linear"``, with one exception: that function copies its input if the numbers
+    of input and output rows are equal, which is not known in advance. This happens in sentences of one or two
+    latents.
 
     Args:
-        factor: Rows out for each row in.
+        factor: Number of output rows per input row.
     """
 
     def __init__(self, factor: float) -> None:
@@ -92,7 +93,7 @@ class Interpolation:
         self._given = 0
 
     def append(self, rows: Tensor) -> Tensor:
-        """Take ``rows`` ``(n, width)``; give the rows that are final now."""
+        """Add ``rows``, shape ``(n, width)``; return the output rows that are final now."""
         if rows.shape[0] == 0:
             return rows
         self._seen += rows.shape[0]
@@ -100,11 +101,11 @@ class Interpolation:
         return self._give(last=False)
 
     def finish(self) -> Tensor | None:
-        """Give the rows that were held back; none at all if there never were any."""
+        """Return the remaining output rows; ``None`` if there was no input."""
         return None if self._rows is None else self._give(last=True)
 
     def _give(self, *, last: bool) -> Tensor:
-        assert self._rows is not None  # noqa: S101 - both callers have seen to it
+        assert self._rows is not None  # noqa: S101 - both callers have checked it
         places = torch.arange(self._given, int(self._seen * self._factor), dtype=torch.float32)
         source = ((places + 0.5) * self._step - 0.5).clamp_min_(0.0)
         below = source.long()
@@ -124,7 +125,7 @@ class Interpolation:
         return self._rows[(index - self._dropped).to(self._rows.device)]
 
     def _forget(self) -> None:
-        """Drop the rows that no later one needs."""
+        """Drop the input rows that no later output row needs."""
         assert self._rows is not None  # noqa: S101 - as above
         next_below = int(((self._given + 0.5) * self._step - 0.5).clamp_min(0.0))
         unneeded = min(next_below, self._seen - 1) - self._dropped
@@ -133,15 +134,15 @@ class Interpolation:
 
 
 class LatentStream:
-    """One sentence's latents on their way to windows, see the module. Not for several threads at once.
+    """Converts one sentence's latents to windows, as the module describes. Not thread-safe.
 
     Args:
         speaker: Speaker embedding, ``(speaker width, 1)``.
-        config: Of the vocoder that the windows are for.
-        speed: Rate relative to the voice's own. It is the latents that are stretched, not the sound.
-        first: Frames of the first window.
+        config: Shape of the vocoder that the windows are for.
+        speed: Rate relative to the voice's own. The latents are stretched, not the audio.
+        first: Number of frames in the first window.
         growth: Ratio of each window's length to the previous one's.
-        largest: Frames of a window at most; the sentence's last may be longer by the context.
+        largest: Maximum number of frames in a window; the sentence's last may be longer by the context.
     """
 
     def __init__(
@@ -174,10 +175,10 @@ class LatentStream:
         self._drained = False
 
     def append(self, latents: Tensor) -> None:
-        """Take the next latents, ``(n, width)`` float32.
+        """Add the next latents, ``(n, width)``, float32.
 
         Raises:
-            ValueError: ``finish`` was called before.
+            ValueError: :meth:`finish` was called before.
         """
         if self._finished:
             raise ValueError("latents after the end")
@@ -185,27 +186,27 @@ class LatentStream:
         self._seen += latents.shape[0]
 
     def finish(self) -> None:
-        """No more latents will come."""
+        """Mark the end of the latents."""
         self._finished = True
 
     @property
     def position(self) -> int:
-        """Frames that windows were cut of."""
+        """Number of frames in the windows so far, without context."""
         return self._position
 
     @property
     def done(self) -> bool:
-        """Whether all that will ever come was cut into windows."""
+        """Whether the whole sentence was cut into windows."""
         if not self._finished:
             return False
         self._interpolate()
         return self._position == self._final
 
     def next_window(self) -> LatentWindow | None:
-        """The next piece of the sentence, or ``None`` while more latents are needed or when it is over."""
+        """Cut the next window; ``None`` if more latents are needed, or after the last window."""
         size = min(int(self._size), self._largest)
         wanted = self._position + size + self._config.context
-        # What has come cannot reach so far: not worth the arithmetic. One frame is for rounding.
+        # Skip the interpolation if there are too few latents in any case. One frame is for rounding.
         if not self._finished and self._seen * self._frames_per_latent + 1.0 < wanted:
             return None
         self._interpolate()
@@ -218,11 +219,11 @@ class LatentStream:
 
     @property
     def _final(self) -> int:
-        """Frames that are final, those already cut included."""
+        """Number of final frames, including those already cut."""
         return self._dropped + (0 if self._frames is None else self._frames.shape[0])
 
     def _interpolate(self) -> None:
-        """Make the frames that are final by now."""
+        """Compute the frames that are final now."""
         if self._drained:
             return
         pieces = [torch.cat(self._latents)] if self._latents else []

@@ -1,7 +1,7 @@
-"""The decoder's matrix products, each packed once for the device and the precision it runs in.
+"""The decoder's matrix products, each packed once for its device and precision.
 
-On the CPU the weights go through oneDNN, reordered for its kernels when they are packed. Measured on a core
-with AVX-512 BF16 and VNNI, the products of one step of the full-size decoder (thirty layers of 1024):
+On the CPU, oneDNN computes them, with weights reordered for its kernels when packed. Time of the products of
+one step of the full-size decoder (thirty layers of 1024), on one core with AVX-512 BF16 and VNNI:
 
 ========= ===== ===== ===== ===== =====
 rows          1     4     8    16
@@ -10,7 +10,7 @@ unpacked     70   119   146   199   ms
 fp32         47    47    57    77   ms
 bf16         24    25    30    40   ms
 int8         15    15    17    23   ms
-========= ===== ===== ===== =====
+========= ===== ===== ===== ===== =====
 """
 
 from typing import Any, Final, Protocol
@@ -23,49 +23,51 @@ from engines.xtts.kernels import LEVELS, ZERO_POINT
 from engines.xtts.precision import DTYPES, Precision, has_onednn
 
 FEWEST_ROWS: Final = 4
-"""oneDNN's kernels for fewer rows are slower than those for this many, so one row is filled up to it."""
+"""Minimum number of rows, by padding: oneDNN's kernels for fewer rows are slower."""
 
 MANY_ROWS: Final = 16
-"""Above it, rows are filled up to a multiple of it: oneDNN makes and keeps a kernel for each number."""
+"""Above it, rows are padded to a multiple of it: oneDNN creates and caches a kernel for each number."""
 
 _mkldnn: Any = torch.ops.mkldnn
 _onednn: Any = torch.ops.onednn
 
 
 class Linear(Protocol):
-    """A matrix product with its bias. Every row of its result depends on that row alone, in every precision.
+    """A matrix product with bias. In every precision, each row of the result depends only on its input row.
 
     Attributes:
-        bias: ``(out,)`` float32.
+        bias: Shape ``(out,)``, float32.
     """
 
     bias: Tensor
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Float32 ``(rows, in)`` to float32 ``(rows, out)``."""
+        """Map ``(rows, in)`` to ``(rows, out)``, both float32."""
         ...
 
     def product(self, encoded: Tensor) -> Tensor:
-        """The product alone, of :func:`filled` many rows as :mod:`engines.xtts.kernels` encode them.
+        """Compute the product without bias, of rows encoded by :mod:`engines.xtts.kernels`.
+
+        Their number must be a result of :func:`filled`.
 
         Returns:
-            ``(rows, out)``, float32, or bfloat16 for bfloat16. That of bytes is still to be multiplied by the
-            scale of each row.
+            ``(rows, out)``, bfloat16 for bfloat16 input, else float32. For bytes, its rows must still be
+            multiplied by their scales.
         """
         ...
 
 
 def pack_linear(weight: Tensor, bias: Tensor, precision: Precision, device: torch.device) -> Linear:
-    """A matrix product with packed weights.
+    """Create a matrix product with packed weights.
 
     Args:
         weight: ``(out, in)``.
         bias: ``(out,)``.
-        precision: How to hold and multiply them; int8 is for the CPU.
-        device: Where.
+        precision: Precision of weights and products; int8 only on the CPU.
+        device: Device that it runs on.
 
     Raises:
-        ValueError: int8 on another device than the CPU.
+        ValueError: int8 on a device other than the CPU.
     """
     weight, bias = weight.detach(), bias.detach().float()
     if device.type != "cpu":
@@ -76,18 +78,18 @@ def pack_linear(weight: Tensor, bias: Tensor, precision: Precision, device: torc
         return _Bytes(weight.float(), bias)
     weight = weight.to(DTYPES[precision])
     if torch.backends.mkldnn.is_available():
-        # What oneDNN does not multiply here is rounded all the same, and multiplied in float32.
+        # If oneDNN does not support the precision, weights are rounded to it, but multiplied in float32.
         return _Reordered(weight if has_onednn(precision) else weight.float(), bias)
     return _Plain(weight, bias)
 
 
 def filled(count: int) -> int:
-    """How many rows ``count`` are filled up to."""
+    """Return the number of rows that ``count`` rows are padded to."""
     return max(FEWEST_ROWS, count if count <= MANY_ROWS else -(-count // MANY_ROWS) * MANY_ROWS)
 
 
 class _Plain:
-    """torch's own product, on any device."""
+    """Torch's own product, on any device."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.bias = bias
@@ -102,7 +104,7 @@ class _Plain:
 
 
 class _Reordered:
-    """Through oneDNN, in float32 or bfloat16."""
+    """oneDNN's product, in float32 or bfloat16."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.bias = bias
@@ -124,7 +126,7 @@ class _Reordered:
 
 
 class _Bytes:
-    """A scale for each output and one for each row: one for the whole batch would tie its rows together."""
+    """oneDNN's int8 product, with one scale per output and one per row, which keeps the rows independent."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.bias = bias
@@ -132,13 +134,13 @@ class _Bytes:
         whole = (weight / self._scales[:, None]).round_().clamp_(-LEVELS, LEVELS).to(torch.int8)
         self._packed = _onednn.qlinear_prepack(
             whole.contiguous(), None
-        )  # it takes strides for what they are not
+        )  # it misinterprets the strides of other layouts
         self._zeros = torch.zeros(weight.shape[0], dtype=torch.int32)
         self._linear = _onednn.qlinear_pointwise.default
 
     def __call__(self, rows: Tensor) -> Tensor:
         scale = rows.abs().amax(-1, keepdim=True).clamp_min(1e-12) / LEVELS
-        # Half a step is added as the conversion cuts off; all values are positive here.
+        # The conversion truncates, and all values are positive: adding half a step rounds.
         levels = (rows / scale).add_(ZERO_POINT + 0.5).to(torch.uint8)
         return torch.addcmul(self.bias, self.product(_filled(levels))[: rows.shape[0]], scale)
 
@@ -162,7 +164,7 @@ class _Bytes:
 
 
 def _filled(rows: Tensor) -> Tensor:
-    """``rows`` and as many blank ones as make their number one of few."""
+    """Pad ``rows`` with zeros to one of few numbers of rows."""
     count = rows.shape[0]
     wanted = filled(count)
     return rows if wanted == count else functional.pad(rows, (0, 0, 0, wanted - count))

@@ -1,4 +1,4 @@
-"""A checkpoint that is ready to speak: decoder, vocoder, text encoder and the threads that use them."""
+"""A loaded model, ready to speak: decoder, vocoder, text encoder and their threads."""
 
 import logging
 import random
@@ -40,14 +40,14 @@ from engines.xtts.vocoder import Vocoder
 logger = logging.getLogger(__name__)
 
 CPU_SLOTS: Final = 8
-"""Sentences at once on the CPU: with more, each is slower than it is heard long before all are quicker."""
+"""Number of concurrent sentences on the CPU: with more, each is slower than real time, for little gain."""
 
 GPU_SLOTS: Final = 32
-"""Sentences at once on a GPU; each takes some 130 MB for keys and values in half precision."""
+"""Number of concurrent sentences on a GPU; each takes some 130 MB for keys and values in half precision."""
 
 
 RETRIES: Final = 1
-"""How often a sentence that went wrong is said again, while nobody has heard it."""
+"""Maximum number of retries of a defective sentence, while no client has heard any of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class _Parts:
 
 
 class XttsModel:
-    """A model in memory. Made by :meth:`load`; the threads end with :meth:`close`.
+    """A model in memory. Create it with :meth:`load`; :meth:`close` ends its threads.
 
     Args:
-        checkpoint: Its files' content; the transformer's matrices are given up here, the decoder has its own.
-        parts: Decoder, vocoder and how many slots they have.
-        options: How it runs and speaks.
-        speakers: Voices that came with it, by name and alias.
-        name: Of voices that it prepares, see ``CloningEngine.voice_model``.
+        checkpoint: The loaded files; the transformer's matrices are freed, since the decoder has its own.
+        parts: Decoder, vocoder and number of slots.
+        options: The engine's options.
+        speakers: Voices that came with the model, by name and alias.
+        name: Model name of the voices that it prepares; see ``CloningEngine.voice_model``.
     """
 
     def __init__(
@@ -102,14 +102,14 @@ class XttsModel:
 
     @classmethod
     def load(cls, folder: Path, options: XttsOptions, *, device: Device, name: str) -> "XttsModel":
-        """Load the checkpoint in ``folder``; blocking, for seconds.
+        """Load the checkpoint in ``folder``; blocks for seconds.
 
         Raises:
-            EngineUnavailable: Files or device are not as they should be; the message says which.
+            EngineUnavailable: A file or the device is not usable; the message says which.
         """
         chosen = choose_device(device)
         if chosen.type == "cpu":
-            torch.set_num_threads(cores())  # while it loads; those who speak take a core each
+            torch.set_num_threads(cores())  # for loading; the threads that speak use one core each
         checkpoint = load_checkpoint(folder)
         try:
             parts = _parts(checkpoint, options, chosen)
@@ -123,11 +123,11 @@ class XttsModel:
 
     @property
     def slots(self) -> int:
-        """Sentences at once; fewer than at first when memory ran out."""
+        """Number of concurrent sentences; it decreases when memory runs out."""
         return self._synthesis.slots
 
     def submit(self, utterance: Utterance, emit: Callable[[Pcm | Outcome], None]) -> None:
-        """Speak an utterance; PCM and at last the outcome go to ``emit``, from other threads.
+        """Speak an utterance; other threads pass its PCM and finally the outcome to ``emit``.
 
         Raises:
             EngineError: The text cannot be spoken, or the model is closed.
@@ -155,34 +155,34 @@ class XttsModel:
     def prepare(
         self, engine: str, samples: Sequence[ReferenceSample], abandoned: Callable[[], bool]
     ) -> VoiceEmbeddingRef:
-        """Make a voice from recordings; blocking.
+        """Prepare a voice from recordings; blocking.
 
         Raises:
-            EngineError: The recordings cannot be used, or nobody waits any more.
+            EngineError: The recordings cannot be used, or the preparation was abandoned.
         """
         voice = condition(self.checkpoint, samples, abandoned=abandoned)
         return VoiceEmbeddingRef(engine=engine, model=self._name, tensors=voice.to_tensors())
 
     def forget(self, voice: str) -> None:
-        """Give up what is kept of a voice."""
+        """Remove the cached data of a voice."""
         self._synthesis.forget(voice)
 
     def warm_up(self) -> None:
-        """Do once all that is slow when it is first done: kernels are compiled for every shape. Blocking.
+        """Compile the kernels for every shape, so that no sentence waits for that. Blocking.
 
         Raises:
-            EngineUnavailable: It cannot speak.
+            EngineUnavailable: The model cannot speak.
         """
         self._synthesis.warm_up()
         if self.device.type == "cpu":
-            # Kernels belong to a number of threads, and a renderer has one.
+            # Kernels are specific to the number of threads, and a renderer has one.
             with ThreadPoolExecutor(
                 self._renderers, initializer=torch.set_num_threads, initargs=(1,)
             ) as pool:
                 list(pool.map(self._vocoder.render, ([shape] for shape in self._vocoder.every_shape())))
 
     def close(self) -> None:
-        """End the threads; what is being spoken ends with ``EngineUnavailable``. Blocking."""
+        """End the threads; running utterances end with ``EngineUnavailable``. Blocking."""
         self._synthesis.close()
 
     def _voice(self, utterance: Utterance) -> Conditioning:
@@ -212,7 +212,7 @@ class XttsModel:
             repetition_penalty=chosen(options.repetition_penalty, settings.repetition_penalty),
             min_tokens=min(options.min_tokens, shape.max_audio),
             max_tokens=min(options.max_tokens or shape.max_audio, shape.max_audio),
-            # One of its own where none was asked for: what is begun again is then the same again.
+            # Without a requested seed, use a random one, so that a restarted sentence is the same again.
             seed=self._chance.randrange(1 << 62) if seed is None else seed,
         )
 
@@ -235,7 +235,7 @@ def _parts(checkpoint: Checkpoint, options: XttsOptions, device: torch.device) -
 def _decoder(
     checkpoint: Checkpoint, precision: Precision, device: torch.device, slots: int
 ) -> tuple[Decoder, int]:
-    """A decoder with as many slots as there is memory for."""
+    """Create a decoder with ``slots`` slots, halved until they fit in memory."""
     while True:
         try:
             decoder = Decoder(

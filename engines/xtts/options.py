@@ -10,7 +10,7 @@ PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 
 class XttsOptions(StrictModel):
-    """How XTTS runs, and how it speaks where the request does not say."""
+    """Options of XTTS: how it runs, and defaults of requests."""
 
     precision: PrecisionChoice = Field(
         default="auto",

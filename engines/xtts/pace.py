@@ -1,13 +1,13 @@
-"""How long a text can take to say, from the hurried to the drawn out.
+"""Bounds of the time that a text can take to say, from a fast to a slow reader.
 
-Counted by letter, in the script that each is of: a Hindi sentence holds English words, and a Chinese letter
-is a syllable. The bounds are wide on purpose, since whoever is cloned may be a slow or a hurried reader; they
-tell speech from no speech, not good speech from bad.
+Letters are counted by their script: a Hindi sentence contains English words, and a Chinese letter is a
+syllable. The bounds are wide on purpose, since a cloned speaker may be a slow or a fast reader; they detect
+missing or excess speech, not bad speech.
 
-Where they come from: article 1 of the Universal Declaration of Human Rights in twenty languages, read by
-eSpeak NG 1.52 at half, normal and twice its speed (seconds a letter, its pauses included), and five
-sentences of a human reader of English, 0.069 to 0.090 s a letter. Digits and single letters: numbers and
-abbreviations by the same synthesiser.
+They are based on article 1 of the Universal Declaration of Human Rights in twenty languages, read by
+eSpeak NG 1.52 at half, normal and twice its speed (seconds per letter, including pauses), and on five
+sentences of a human reader of English, 0.069 to 0.090 s per letter. For digits and single letters: numbers
+and abbreviations, read by the same synthesiser.
 """
 
 import unicodedata
@@ -19,27 +19,27 @@ from typing import Final, NamedTuple
 import numpy as np
 
 SETTLING_SECONDS: Final = 1.5
-"""Seconds before, within and after an utterance that no letter accounts for: a breath, a last pause."""
+"""Maximum time in an utterance that is due to no letter, in seconds: a breath, the last pause."""
 
 PAUSE_SECONDS: Final = 0.75
-"""Seconds at punctuation, at most. The human reader's longest was 0.47 s, eSpeak NG's 0.37."""
+"""Maximum pause at punctuation, in seconds. The human reader's longest was 0.47 s, eSpeak NG's 0.37 s."""
 
 SPELLED_SECONDS: Final = 0.5
-"""Seconds of a capital, at most, since it may be read by its name: `WWW BBC` took 0.34 s each."""
+"""Maximum duration of a capital, in seconds, which may be spelled: `WWW BBC` took 0.34 s each."""
 
 MIN_WORD_SECONDS: Final = 0.15
-"""Seconds of the shortest word. `a` and `네` took 0.25 without the pause after them."""
+"""Minimum duration of a word, in seconds. `a` and `네` took 0.25 s without the pause after them."""
 
 REPEATED: Final = 4
-"""Letters of a text that must come again at once before it counts as repeating itself."""
+"""Minimum number of letters that immediately repeat, for a text to count as repetitive."""
 
 
 class Letter(NamedTuple):
-    """Seconds of one letter.
+    """Duration of one letter, in seconds.
 
     Attributes:
-        least: Of a hurried reader.
-        most: Of a slow one.
+        least: Duration for a fast reader.
+        most: Duration for a slow reader.
     """
 
     least: float
@@ -47,25 +47,25 @@ class Letter(NamedTuple):
 
 
 ALPHABET: Final = Letter(0.025, 0.16)
-"""Latin, Cyrillic, Greek: measured 0.052 to 0.081, and 0.029 to 0.163 at the extremes of speed."""
+"""Latin, Cyrillic, Greek: measured 0.052 to 0.081 s at normal speed, and 0.029 to 0.163 s at the extremes."""
 
 ABUGIDA: Final = Letter(0.030, 0.20)
-"""Devanagari and its relatives, vowel signs counted: 0.071 to 0.098; 0.041 to 0.191."""
+"""Devanagari and its relatives, counting vowel signs: 0.071 to 0.098 s; 0.041 to 0.191 s at the extremes."""
 
 ABJAD: Final = Letter(0.045, 0.30)
-"""Arabic and Hebrew, whose short vowels are not written: 0.107; 0.060 to 0.203."""
+"""Arabic and Hebrew, whose short vowels are not written: 0.107 s; 0.060 to 0.203 s at the extremes."""
 
 KANA: Final = Letter(0.045, 0.35)
-"""A mora: 0.132; 0.068 to 0.267. Thai and its neighbours (0.107) are counted with them."""
+"""A mora: 0.132 s; 0.068 to 0.267 s at the extremes. Also used for Thai and its neighbours (0.107 s)."""
 
 HANGUL: Final = Letter(0.080, 0.50)
-"""A syllable: 0.184; 0.105 to 0.366."""
+"""A syllable: 0.184 s; 0.105 to 0.366 s at the extremes."""
 
 HAN: Final = Letter(0.100, 0.80)
-"""A syllable, in Japanese often two: 0.290; 0.143 to 0.590."""
+"""A syllable, in Japanese often two: 0.290 s; 0.143 to 0.590 s at the extremes."""
 
 DIGIT: Final = Letter(0.080, 0.90)
-"""Where the text front end leaves them to the engine: up to 0.72, six sevens in German."""
+"""A digit that the text front end leaves to the engine: up to 0.72 s, for six sevens in German."""
 
 _SCRIPTS: Final = (
     (0x0000, ALPHABET),
@@ -98,20 +98,20 @@ _SCRIPTS: Final = (
     (0x20000, HAN),
     (0x32400, ALPHABET),
 )
-"""First code point of each stretch of Unicode's blocks, and how its letters are counted."""
+"""First code point of each range of Unicode blocks, with the duration of its letters."""
 
 _STARTS: Final = tuple(start for start, _ in _SCRIPTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds that a text can take.
+    """Bounds of the time that a text can take, in seconds.
 
     Attributes:
-        least: Of a hurried reader; less, and something was left out. 0 when there is nothing to say.
-        most: Of a slow one; more, and it was not the text alone.
-        repeats: Of a slow one, for the longest part of the text that says again what was said just before
-            (`ha ha ha`); 0 in most texts.
+        least: Time of a fast reader; in less, something was omitted. 0 if there is nothing to say.
+        most: Time of a slow reader; in more, more than the text was said.
+        repeats: Time of a slow reader for the longest part of the text that repeats the part just before it
+            (`ha ha ha`); 0 for most texts.
     """
 
     least: float
@@ -120,7 +120,7 @@ class Pace:
 
 
 def pace(text: str) -> Pace:
-    """How long ``text`` can take; it is what the model gets, with numbers written out where they can be."""
+    """Compute the bounds for ``text``, the model's input, with numbers written out where possible."""
     text = unicodedata.normalize("NFC", text)
     least, most, pausing = 0.0, SETTLING_SECONDS, False
     for char, after in pairwise(text + " "):
@@ -132,7 +132,7 @@ def pace(text: str) -> Pace:
         elif unicodedata.category(char)[0] == "S":
             most += DIGIT.most  # `%` and `+` are read as words
         elif not pausing and unicodedata.category(char)[0] == "P" and not after.isalnum():
-            # Once for a run of marks; not where it joins letters, as in `don't`.
+            # Once per run of marks, and not for a mark inside a word, as in `don't`.
             most += PAUSE_SECONDS
             pausing = True
     least = max(least, MIN_WORD_SECONDS) if least else 0.0
@@ -140,13 +140,13 @@ def pace(text: str) -> Pace:
 
 
 def _letter(char: str) -> Letter | None:
-    """How a character is counted; ``None`` when it is no letter."""
+    """Return the duration of a character; ``None`` if it is not counted as a letter."""
     category = unicodedata.category(char)
     if category[0] == "N":
         return DIGIT
     script = _SCRIPTS[bisect_right(_STARTS, ord(char)) - 1][1]
     if category[0] == "M":
-        # Vowel signs are heard; accents, and the vowels that vocalised Arabic adds, belong to a letter.
+        # Vowel signs count; accents, and the vowel marks of vocalised Arabic, belong to a letter.
         return script if script in (ABUGIDA, KANA) else None
     if category[0] != "L":
         return None
@@ -154,7 +154,7 @@ def _letter(char: str) -> Letter | None:
 
 
 def _repeats(text: str) -> float:
-    """Seconds, at most, of the longest stretch of letters that equals what stands just before it."""
+    """Compute the maximum duration of the longest run of letters that repeats the letters just before it."""
     letters = [char for char in text.casefold() if _letter(char) is not None]
     seconds = np.cumsum([0.0, *(letter.most for char in letters if (letter := _letter(char)))])
     codes = np.array([ord(char) for char in letters], np.int64)

@@ -23,7 +23,7 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 
 def has_onednn(precision: Precision) -> bool:
-    """Whether oneDNN supports it on this CPU: bf16 needs AVX-512 or later."""
+    """Whether oneDNN supports a precision on this CPU: bf16 needs AVX-512 or later."""
     if not torch.backends.mkldnn.is_available():
         return False
-    return precision is not Precision.BF16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public question
+    return precision is not Precision.BF16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public function for it

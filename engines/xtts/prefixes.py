@@ -1,4 +1,4 @@
-"""Voices as the decoder sees them, kept within a bound of bytes."""
+"""Cache of the voices' keys and values, with limited size."""
 
 import threading
 from collections import OrderedDict
@@ -8,10 +8,10 @@ from engines.xtts.decoder import Prefix
 
 
 class Prefixes:
-    """The prefixes that were used last, by the id of their voice.
+    """LRU cache of prefixes by voice ID. Thread-safe.
 
     Args:
-        max_bytes: Of all together; one that is larger is not kept.
+        max_bytes: Maximum total size; a larger prefix is not cached.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -21,11 +21,11 @@ class Prefixes:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many are kept."""
+        """Return the number of cached prefixes."""
         return len(self._kept)
 
     def get(self, voice: str, make: Callable[[], Prefix]) -> Prefix:
-        """The prefix of a voice; made if it is not kept."""
+        """Return the prefix of a voice; computed with ``make`` if it is not cached."""
         with self._lock:
             if voice in self._kept:
                 self._kept.move_to_end(voice)
@@ -41,12 +41,12 @@ class Prefixes:
         return prefix
 
     def forget(self, voice: str) -> None:
-        """Give up a voice."""
+        """Remove a voice."""
         with self._lock:
             self._drop(voice)
 
     def clear(self) -> None:
-        """Give up all."""
+        """Remove all voices."""
         with self._lock:
             self._kept.clear()
             self._bytes = 0

@@ -1,10 +1,10 @@
-"""Which token comes next: the processors of Hugging Face's ``generate``, for rows with settings of their own.
+"""Sampling of the next tokens: the processors of Hugging Face's ``generate``, with settings per row.
 
-In its order: repetition penalty (Keskar et al., "CTRL", 2019), shortest length, temperature, top-k, top-p
+In its order: repetition penalty (Keskar et al., "CTRL", 2019), minimum length, temperature, top-k, top-p
 (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020), one draw. The draw is that of
 ``torch.multinomial``: the largest quotient of a probability and an exponential variate, from the row's own
-generator. So a seed gives what stock ``Xtts.inference`` gives after ``torch.manual_seed``, whatever the row's
-neighbours are.
+generator. So a seed gives the same tokens as stock ``Xtts.inference`` after ``torch.manual_seed``, whatever
+the other rows are.
 """
 
 import math
@@ -17,17 +17,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the tokens of a sentence are chosen.
+    """Sampling settings of a sentence.
 
     Attributes:
-        greedy: Always the likeliest; the rest but the penalty and the lengths is then of no use.
-        temperature: Above 0; lower is more certain.
-        top_k: Only the likeliest this many; 0 for all.
-        top_p: Only the likeliest that together have this probability; 1 for all.
-        repetition_penalty: Tokens that were there before are this much less likely; 1 for none.
-        min_tokens: The sentence does not end before it has this many.
-        max_tokens: It ends there in any case.
-        seed: Makes it repeatable.
+        greedy: Whether to always choose the most likely token; only the penalty and the lengths apply then.
+        temperature: Divisor of the logits, above 0; lower is more certain.
+        top_k: Number of most likely tokens to sample from; 0 for all.
+        top_p: Total probability of the most likely tokens to sample from; 1 for all.
+        repetition_penalty: Divisor of positive (factor of negative) logits of previous tokens; 1 for none.
+        min_tokens: Minimum number of tokens.
+        max_tokens: Maximum number of tokens.
+        seed: Seed of the generator; ``None`` for a random one.
     """
 
     greedy: bool = False
@@ -40,7 +40,7 @@ class Sampling:
     seed: int | None = None
 
     def generator(self) -> torch.Generator:
-        """The row's own source of chance."""
+        """Create the row's own random generator."""
         generator = torch.Generator()
         if self.seed is None:
             generator.seed()
@@ -50,13 +50,13 @@ class Sampling:
 
 
 class SamplingSettings:
-    """The settings of the rows that decode together, as columns.
+    """The settings of the rows that are decoded together, as columns.
 
     Args:
-        rows: One for each row.
-        vocabulary: How many tokens there are.
-        stop: The token that ends a sentence.
-        device: Where the scores are.
+        rows: Settings of each row.
+        vocabulary: Number of tokens in the vocabulary.
+        stop: Token that ends a sentence.
+        device: Device of the logits.
     """
 
     def __init__(self, rows: Sequence[Sampling], *, vocabulary: int, stop: int, device: torch.device) -> None:
@@ -67,7 +67,7 @@ class SamplingSettings:
         self._vocabulary = vocabulary
         self._penalty = column([row.repetition_penalty for row in rows])
         self._temperature = column([1.0 if row.greedy else row.temperature for row in rows])
-        # Held below its end by a hair: a sum that rounding leaves above 1 must not drop what top_p=1 keeps.
+        # -1 for top_p=1, so that rounding errors in the cumulative sum drop no tokens.
         self._dropped = column([1.0 - row.top_p if row.top_p < 1.0 else -1.0 for row in rows])
         ranks = [min(row.top_k, vocabulary) if row.top_k > 0 else vocabulary for row in rows]
         self._rank = torch.tensor(ranks, device=device)[:, None] - 1
@@ -78,13 +78,13 @@ class SamplingSettings:
     def choose(
         self, logits: Tensor, seen: Tensor, counts: Sequence[int], generators: Sequence[torch.Generator]
     ) -> Tensor:
-        """The next token of each row.
+        """Choose the next token of each row.
 
         Args:
             logits: ``(rows, vocabulary)``, float32.
-            seen: ``(rows, vocabulary)``, the tokens that the penalty is for.
-            counts: Tokens that each row has so far.
-            generators: Of each row, on the CPU.
+            seen: Whether the penalty applies to each token, ``(rows, vocabulary)``.
+            counts: Number of tokens of each row so far.
+            generators: Generator of each row, on the CPU.
 
         Returns:
             ``(rows,)``, int64.

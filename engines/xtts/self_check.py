@@ -1,9 +1,9 @@
-"""Whether a precision does what fp32 does, on the weights that it is to be used with.
+"""Comparison of a precision with fp32, on the loaded weights.
 
-The precision decodes two short sentences; fp32 (coqui-tts's own transformer) then reads the same tokens in
-one pass. Compared are the scores at every token: how often the likeliest token is the same, and how much the
-distributions differ (Kullback-Leibler divergence, in nats). The latents that were decoded are then rendered
-in the vocoder's precision and in fp32.
+The decoder decodes two short sentences in the precision; coqui-tts' own transformer then processes the same
+tokens in fp32, in one pass. The logits at every token are compared: how often the most likely token is the
+same, and how much the distributions differ (Kullback-Leibler divergence, in nats). The decoded latents are
+then rendered in the vocoder's precision and in fp32.
 """
 
 import logging
@@ -23,13 +23,13 @@ from engines.xtts.vocoder import Vocoder, fidelity
 logger = logging.getLogger(__name__)
 
 TOKENS: Final = 24
-"""Audio tokens of each sentence, 1.1 s: with two sentences, 48 comparisons in some seconds of work."""
+"""Number of audio tokens per sentence (1.1 s): 48 comparisons in two sentences, in some seconds."""
 
 AGREEMENT: Final = 0.8
-"""The likeliest token is the same at this share of the tokens, at least."""
+"""Minimum share of tokens at which the most likely token is the same."""
 
 DIVERGENCE: Final = 0.1
-"""Mean divergence at most, in nats; sampling at a temperature of 0.75 hides more than that."""
+"""Maximum mean divergence, in nats; sampling at a temperature of 0.75 hides more than that."""
 
 _TEXTS: Final = (("hello, how are you today?", "en"), ("नमस्ते, आप कैसे हैं?", "hi"))
 
@@ -39,9 +39,9 @@ class Agreement:
     """How close a precision is to fp32.
 
     Attributes:
-        same: Share of tokens at which both find the same the likeliest.
+        same: Share of tokens at which the most likely token is the same.
         divergence: Mean Kullback-Leibler divergence of the precision from fp32, in nats.
-        latents: Mean error of the latents, relative to their size.
+        latents: Mean error of the latents, relative to their norm.
     """
 
     same: float
@@ -50,13 +50,13 @@ class Agreement:
 
     @property
     def close(self) -> bool:
-        """Whether it is within :data:`AGREEMENT` and :data:`DIVERGENCE`."""
+        """Whether the precision is within :data:`AGREEMENT` and :data:`DIVERGENCE`."""
         return self.same >= AGREEMENT and self.divergence <= DIVERGENCE
 
 
 @torch.inference_mode()
 def compare(checkpoint: Checkpoint, decoder: Decoder) -> tuple[Agreement, list[Tensor]]:
-    """How close ``decoder`` is to fp32, and the latents ``(tokens, width)`` that it decoded."""
+    """Compare ``decoder`` with fp32; return the agreement and each sentence's latents ``(tokens, width)``."""
     generation = Generation(decoder, len(_TEXTS))
     voice = _voice(checkpoint)
     rows: list[Row] = []
@@ -83,7 +83,7 @@ def compare(checkpoint: Checkpoint, decoder: Decoder) -> tuple[Agreement, list[T
 
 
 def heard(checkpoint: Checkpoint, latents: list[Tensor], vocoder: Vocoder, exact: Vocoder) -> float:
-    """Signal-to-noise ratio in dB of ``vocoder``, where ``exact`` renders the signal."""
+    """Compute the signal-to-noise ratio of ``vocoder`` in dB, with the signal rendered by ``exact``."""
     speaker = torch.nn.functional.normalize(torch.ones(checkpoint.shape.speaker, 1), dim=0)
     windows: list[LatentWindow] = []
     for sentence in latents:
@@ -116,7 +116,7 @@ def _size(rows: Tensor) -> Tensor:
 
 
 def _exact(checkpoint: Checkpoint, row: Row, voice: Tensor) -> Tensor:
-    """The latents that fp32 finds at the tokens of ``row``, ``(tokens, width)``."""
+    """Compute the latents of a row's tokens in fp32, ``(tokens, width)``."""
     gpt: Any = checkpoint.gpt
     shape = checkpoint.shape
     text = torch.tensor([[shape.start_text, *row.text, shape.stop_text]])
@@ -134,7 +134,7 @@ def _exact(checkpoint: Checkpoint, row: Row, voice: Tensor) -> Tensor:
 
 
 def _voice(checkpoint: Checkpoint) -> Tensor:
-    """A voice, ``(positions, width)``: what the model makes of a buzz with the spectrum of a vowel."""
+    """Compute a voice, ``(positions, width)``, from a buzz with the spectrum of a vowel."""
     gpt: Any = checkpoint.gpt
     mel = torch.zeros(1, 80, 120)
     mel[:, ::4] = 2.0
@@ -144,7 +144,7 @@ def _voice(checkpoint: Checkpoint) -> Tensor:
 
 
 def _texts(checkpoint: Checkpoint) -> list[list[int]]:
-    """Tokens of the sentences, in languages that the model has."""
+    """Return the tokens of the sentences, in languages that the model supports."""
     spoken = [(text, tag) for text, tag in _TEXTS if tag in checkpoint.languages] or [_TEXTS[0]]
     first = checkpoint.languages[0]
     tags = [(text, tag if tag in checkpoint.languages else first) for text, tag in spoken]

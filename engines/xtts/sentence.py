@@ -1,4 +1,4 @@
-"""One utterance on its way from tokens to PCM, and the tries it takes."""
+"""One utterance, from tokens to PCM, with its takes (tries)."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from engines.xtts.latents import LatentStream, LatentWindow
 from engines.xtts.sampling import Sampling
 
 FADE_TOKENS: Final = 0.215
-"""Tokens over which speech that is cut off fades out: 10 ms at the voice's own rate."""
+"""Length of the fade-out of speech that is cut off, in tokens: 10 ms at the voice's own rate."""
 
 TOGETHER: Final = 4
-"""Latents that are passed on at once: 0.19 s, so that the vocoder is not woken by every token."""
+"""Number of latents passed on at once: 0.19 s, so that not every token wakes the vocoder."""
 
 
 class TakeState(Enum):
-    """How far a take has come.
+    """The state of a take.
 
     ::
 
@@ -37,15 +37,15 @@ class TakeState(Enum):
     """
 
     DECODING = auto()
-    """More latents will come; what has come is rendered."""
+    """Latents are being decoded, and rendered as they arrive."""
     DECODED = auto()
-    """All latents are there, and the rest of them is rendered."""
+    """All latents are decoded, and the rest is being rendered."""
     RENDERED = auto()
-    """All samples are there, and can be judged."""
+    """All samples are rendered, and can be checked."""
     ASIDE = auto()
-    """Another take is made or preferred. This one may still turn out to be the better, and goes on then."""
+    """Another take is being decoded, or is preferred. This one is resumed if it turns out to be the best."""
     CLOSED = auto()
-    """Nothing more is made of it: the sentence has its outcome, or begins again."""
+    """The take is discarded: the sentence has its outcome, or is restarted."""
 
 
 _NEXT: Final = {
@@ -58,14 +58,14 @@ _NEXT: Final = {
 
 
 class Take:
-    """One try at a sentence: its latents become PCM as they are decoded.
+    """One try at a sentence, whose latents are rendered to PCM as they are decoded.
 
-    One thread decodes and adds to it, one at a time renders.
+    One thread decodes and adds latents; at most one at a time renders.
 
     Args:
-        sampling: How its tokens are chosen.
-        stream: Takes the latents.
-        lock: The sentence's. All that changes here changes under it.
+        sampling: Sampling settings.
+        stream: Converts the latents to windows.
+        lock: Lock of the sentence, which protects all state.
     """
 
     def __init__(self, sampling: Sampling, stream: LatentStream, lock: threading.RLock) -> None:
@@ -74,9 +74,9 @@ class Take:
         self._lock = lock
         self._state = TakeState.DECODING
         self.broken = False
-        """Whether some samples were no numbers."""
+        """Whether some samples were NaN or infinite."""
         self.least = 0
-        """Tokens without which the text cannot have been said, as far as it is known."""
+        """Number of tokens that a fast reader needs for the text; 0 if unknown."""
         self.verdict = Verdict()
         self._waiting: list[Tensor] = []
         self._pcm: list[Pcm] = []
@@ -84,24 +84,24 @@ class Take:
 
     @property
     def state(self) -> TakeState:
-        """How far it has come."""
+        """Current state."""
         return self._state
 
     @property
     def wanted(self) -> bool:
-        """Whether what there is of it should be rendered."""
+        """Whether the available windows should be rendered."""
         return self._state in {TakeState.DECODING, TakeState.DECODED}
 
     @property
     def complete(self) -> bool:
-        """Whether it has all its latents, and goes on."""
+        """Whether all latents are decoded, and the take is neither set aside nor closed."""
         return self._state in {TakeState.DECODED, TakeState.RENDERED}
 
     def become(self, state: TakeState) -> None:
-        """Go on to another state.
+        """Change the state.
 
         Raises:
-            ValueError: It cannot follow the present one.
+            ValueError: The transition is invalid.
         """
         with self._lock:
             if state not in _NEXT[self._state]:
@@ -109,7 +109,7 @@ class Take:
             self._state = state
 
     def add(self, latent: Tensor) -> bool:
-        """Take the next latent ``(width,)``; whether some were passed on."""
+        """Add the next latent ``(width,)``; return whether latents were passed on."""
         self._waiting.append(latent)
         if len(self._waiting) < TOGETHER:
             return False
@@ -117,7 +117,7 @@ class Take:
         return True
 
     def end(self, verdict: Verdict) -> None:
-        """There are no more latents."""
+        """End the latents, with the verdict on the tokens."""
         self.verdict = verdict
         if self._waiting:
             self._pass_on()
@@ -127,12 +127,12 @@ class Take:
                 self.become(TakeState.DECODED)
 
     def next_window(self) -> LatentWindow | None:
-        """What to render next; ``None`` while there is not enough, and when nothing more is wanted of it."""
+        """Return the next window to render; ``None`` if more latents are needed, or if it is not wanted."""
         with self._lock:
             return self.stream.next_window() if self.wanted else None
 
     def finish(self) -> bool:
-        """Whether its last window was rendered just now. True once, until it is taken up again."""
+        """Mark the take as rendered if its last window was; return whether this call did so."""
         with self._lock:
             if self._state is not TakeState.DECODED or not self.stream.done:
                 return False
@@ -140,7 +140,7 @@ class Take:
             return True
 
     def rendered(self, samples: Tensor) -> None:
-        """Take the samples of the next window, float32 within -1 and 1."""
+        """Add the samples of the next window, float32 from -1 to 1."""
         broken = not bool(samples.isfinite().all())
         pcm = to_pcm(samples)
         with self._lock:
@@ -150,7 +150,7 @@ class Take:
 
     @property
     def pcm(self) -> Pcm:
-        """What is rendered."""
+        """All PCM rendered so far."""
         with self._lock:
             if len(self._pcm) != 1:
                 self._pcm = [np.concatenate(self._pcm) if self._pcm else np.empty(0, np.int16)]
@@ -165,24 +165,24 @@ class Take:
 
 @dataclass(slots=True, eq=False)
 class Sentence:
-    """An utterance that is being spoken.
+    """An utterance being spoken.
 
     Attributes:
-        text: What is said, for the checks.
-        tokens: Its tokens.
-        voice: Id of its voice.
-        latents: The voice for the decoder, ``(32, width)``.
-        speaker: The voice for the vocoder, ``(speaker width, 1)``.
-        sampling: How its tokens are chosen.
-        speed: Rate.
-        token_samples: Samples that a token lasts, at that rate.
-        checked: Whether it is judged, and ended when it goes wrong.
-        retries: How often it may be said again. None for who gave a seed: whether anybody has heard it yet
-            depends on the time, and must not decide on what is said.
-        emit: Takes PCM and then the outcome; called from any thread.
-        abandoned: Whether nobody wants it any more.
-        awaited: Whether somebody waits for its audio. While nobody does, it is held back: what nobody has
-            heard can be said again.
+        text: Text, for the checks.
+        tokens: Tokens of the text.
+        voice: ID of the voice.
+        latents: The voice's latents for the decoder, ``(32, width)``.
+        speaker: The voice's embedding for the vocoder, ``(speaker width, 1)``.
+        sampling: Sampling settings.
+        speed: Rate relative to the voice's own.
+        token_samples: Number of samples per token, at that rate.
+        checked: Whether to check it for defects, and to end it early if it has one.
+        retries: Maximum number of retries; 0 with a requested seed, since whether a retry is still possible
+            depends on timing, and the result must not.
+        emit: Receives PCM and finally the outcome; called from any thread.
+        abandoned: Whether the result is no longer wanted.
+        awaited: Whether the client waits for the audio. Until then it is held back, so that the sentence can
+            still be retried.
     """
 
     text: str
@@ -203,21 +203,21 @@ class Sentence:
     settled: bool = False
     number: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
-    """Of the sentence and its takes. Whoever needs that of the queues too takes theirs first."""
+    """Lock of the sentence and its takes. To hold the queues' lock, too, acquire that first."""
 
     @property
     def take(self) -> Take | None:
-        """The present try."""
+        """The current take."""
         with self.lock:
             return self.takes[-1] if self.takes else None
 
     @property
     def open(self) -> bool:
-        """Whether there is still anything to do for it."""
+        """Whether the sentence has no outcome yet and is not abandoned."""
         return not self.settled and not self.abandoned()
 
     def flush(self) -> None:
-        """Hand out what is rendered, if somebody waits for it."""
+        """Emit the rendered audio, if the client waits for it."""
         with self.lock:
             take = self.take
             if self.settled or take is None or take.state is TakeState.ASIDE or not self.awaited():
@@ -225,7 +225,7 @@ class Sentence:
             self._hand_out(take.pcm[: self._limit(take)])
 
     def replace(self, take: Take) -> bool:
-        """Whether another take may be made in place of ``take``: nothing of it may be heard from then on."""
+        """Set ``take`` aside for a retry; false if none is possible, for example after audio was emitted."""
         with self.lock:
             if self.settled or self.emitted or not take.complete or len(self.takes) > self.retries:
                 return False
@@ -233,10 +233,10 @@ class Sentence:
             return True
 
     def choose(self, take: Take) -> Take | None:
-        """The take with the least wrong of those that there are, to go on with.
+        """Choose the take with the least severe defects, and make it the current one.
 
         Returns:
-            ``None`` if ``take`` is no longer the present one: whoever set it aside goes on with another.
+            The chosen take; ``None`` if ``take`` is no longer the current one, and another thread continues.
         """
         with self.lock:
             if self.settled or take is not self.take or not take.complete:
@@ -252,13 +252,13 @@ class Sentence:
             return best
 
     def restart(self) -> None:
-        """Forget the present try, but not what was heard of it: the next one says the same."""
+        """Discard the current take, but not the count of emitted samples: the next take is the same."""
         with self.lock:
             if self.takes:
                 self.takes.pop().become(TakeState.CLOSED)
 
     def close(self, take: Take) -> None:
-        """Hand out the rest of the best take, and the outcome."""
+        """Emit the rest of the best take, and the outcome."""
         with self.lock:
             if self.settled or take.state is not TakeState.RENDERED:
                 return
@@ -278,7 +278,7 @@ class Sentence:
             )
 
     def fail(self, error: EngineError) -> None:
-        """It could not be spoken."""
+        """End the sentence with an error, unless it has an outcome."""
         with self.lock:
             if not self.settled:
                 self._settle(error)
@@ -290,7 +290,7 @@ class Sentence:
         self.emit(outcome)
 
     def _limit(self, take: Take) -> int:
-        """Samples that are worth hearing, and those that were heard already."""
+        """Return the number of samples to keep, at least those already emitted."""
         if take.state is TakeState.DECODING or take.verdict.finish_reason in {"stop", "length"}:
             return take.samples
         return max(self.emitted, round(take.verdict.keep * self.token_samples))
@@ -303,14 +303,14 @@ class Sentence:
 
 
 def to_pcm(samples: Tensor) -> Pcm:
-    """Float32 samples within -1 and 1 as :data:`engines.contract.Pcm`."""
+    """Convert float32 samples from -1 to 1 to :data:`engines.contract.Pcm`."""
     scaled = (samples.float().nan_to_num(0.0) * 32_767.0).round().clamp(-32_768, 32_767)
     array: npt.NDArray[np.int16] = scaled.to(torch.int16).cpu().numpy()
     return array
 
 
 def _faded(pcm: Pcm, heard: int, length: int) -> Pcm:
-    """``pcm`` with its end faded out, as far as it was not heard."""
+    """Fade out the end of ``pcm``, except for the first ``heard`` samples, which were emitted."""
     length = min(length, len(pcm) - heard)
     if length <= 0:
         return pcm

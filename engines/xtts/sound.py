@@ -1,4 +1,4 @@
-"""What can be told from the samples alone: silence, clipping, numbers that are none."""
+"""Detection of defects in the samples alone: silence, clipping, NaN and infinity."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,40 +9,43 @@ import numpy.typing as npt
 from engines.xtts.findings import SpeechFinding
 
 FRAME_SECONDS: Final = 0.01
-"""Seconds of one measure of loudness."""
+"""Length of a frame, in seconds."""
 
 LOUD_SECONDS: Final = 0.3
-"""Seconds of the loudest frames that loudness is compared with: a syllable or two, and more than a click."""
+"""Total length of the loudest frames, the reference: one or two syllables, and more than a click."""
 
 QUIET_BELOW: Final = 35.0
-"""Decibels under the loudest frames at which nothing is heard. In five sentences of a human reader, whose
-floor is 50 dB under them, pauses end there; breath lies above."""
+"""Decibels below the loudest frames, from which on a frame is silent.
+
+In five sentences of a human reader, whose noise floor is 50 dB below them, pauses are below this level and
+breath is above it.
+"""
 
 INAUDIBLE: Final = -60.0
-"""Decibels of full scale under which nothing is heard, whatever else there is."""
+"""Level in dBFS, below which a frame is silent in any case."""
 
 MAX_PAUSE_SECONDS: Final = 2.0
-"""Seconds of silence within speech. The human reader's longest pause was 0.47 s, eSpeak NG's 0.37."""
+"""Maximum silence within speech, in seconds. The human reader's longest was 0.47 s, eSpeak NG's 0.37 s."""
 
 MAX_EDGE_SECONDS: Final = 1.5
-"""Seconds of silence before or after speech; the pause between sentences is added by who joins them."""
+"""Maximum silence before or after speech, in seconds; the caller adds the pauses between sentences."""
 
 FULL_SCALE: Final = 0.999
-"""Of the largest sample: a vocoder that ends in a tanh comes near to 1 and does not reach it."""
+"""Level that counts as full scale: a vocoder that ends in a tanh approaches 1 but does not reach it."""
 
 CLIPPED: Final = 0.002
-"""Share of samples that are in the middle of three at full scale. A peak that just touches it is none."""
+"""Maximum share of clipped samples, the middle ones of three at full scale: single peaks do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """What was heard.
+    """Measurements of an utterance's samples.
 
     Attributes:
-        findings: What is wrong with it.
+        findings: Defects.
         pauses: Start and end of each silence that is too long, in seconds.
-        speech: Where the first sound starts and the last one ends, in seconds; both 0 when there is none.
-        clipped: Share of samples that are clipped.
+        speech: Start of the first sound and end of the last one, in seconds; both 0 if there is none.
+        clipped: Share of clipped samples.
     """
 
     findings: tuple[SpeechFinding, ...]
@@ -52,10 +55,10 @@ class Sound:
 
 
 class SoundMeter:
-    """Listens to an utterance, in pieces of any size; it keeps 8 bytes for each 10 ms.
+    """Measures an utterance in pieces of any size; it stores 8 bytes per 10 ms.
 
     Args:
-        sample_rate: Hertz.
+        sample_rate: In hertz.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -68,7 +71,7 @@ class SoundMeter:
         self._broken = False
 
     def feed(self, pcm: npt.NDArray[Any]) -> None:
-        """The next samples, shape ``(samples,)``: 16-bit integers, or floats of full scale 1."""
+        """Add the next samples, shape ``(samples,)``: 16-bit integers, or floats with full scale 1."""
         samples = pcm.astype(np.float64)
         if np.issubdtype(pcm.dtype, np.integer):
             samples /= 32_768
@@ -86,7 +89,7 @@ class SoundMeter:
         self._rest = rest[whole:]
 
     def sound(self) -> Sound:
-        """What was heard so far."""
+        """Return the measurements so far."""
         powers = np.concatenate(self._powers) if self._powers else np.empty(0)
         if self._rest.size:
             powers = np.append(powers, _powers(self._rest[np.newaxis]))
@@ -106,7 +109,7 @@ class SoundMeter:
         return Sound(findings=tuple(findings), pauses=pauses, speech=speech, clipped=clipped)
 
     def _pauses(self, heard: npt.NDArray[np.intp], frames: int) -> tuple[tuple[float, float], ...]:
-        """The silences before, between and after the frames that are heard, where they are too long."""
+        """Return the silences before, between and after the audible frames that are too long."""
         starts = np.concatenate([[0], heard + 1])
         ends = np.concatenate([heard, [frames]])
         longest = np.full(starts.size, MAX_PAUSE_SECONDS)
@@ -117,24 +120,24 @@ class SoundMeter:
         )
 
     def _seconds(self, frames: int) -> float:
-        """The end of so many frames; the last may be a piece of one."""
+        """Return the end of the first ``frames`` frames in seconds; the last frame may be incomplete."""
         return min(frames * FRAME_SECONDS, self._samples * FRAME_SECONDS / self._size)
 
 
 def listen(pcm: npt.NDArray[Any], sample_rate: int) -> Sound:
-    """What is heard in an utterance, see :class:`SoundMeter`."""
+    """Measure a whole utterance; see :class:`SoundMeter`."""
     meter = SoundMeter(sample_rate)
     meter.feed(pcm)
     return meter.sound()
 
 
 def _powers(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean square of each row; of its deviation, so that an offset is not taken for sound."""
+    """Compute the variance of each row, which, unlike the mean square, ignores a DC offset."""
     return frames.var(axis=1)
 
 
 def _heard(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    """Which frames are heard."""
+    """Return the indices of the audible frames."""
     if not powers.size:
         return np.empty(0, np.intp)
     loudest = np.sort(powers)[-round(LOUD_SECONDS / FRAME_SECONDS) :].mean()

@@ -1,4 +1,4 @@
-"""What is in the file of :mod:`engines.xtts.speakers`, for a model that is loaded."""
+"""The contents of the file of :mod:`engines.xtts.speakers`, for a loaded model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +13,10 @@ from engines.xtts.speakers import FILE, speakers
 
 
 def load_speakers(folder: Path, shape: Shape) -> Mapping[str, Conditioning]:
-    """The speakers by name and alias.
+    """Load the speakers, by name and alias.
 
     Raises:
-        EngineUnavailable: The file is damaged, or of another model.
+        EngineUnavailable: The file is damaged, or for another model.
     """
     listed = speakers(folder)
     if not listed:

@@ -1,4 +1,4 @@
-"""The voices that come with a checkpoint: ``speakers_xtts.pth``, as Coqui ships it beside the weights."""
+"""The voices that come with a checkpoint: ``speakers_xtts.pth``, which Coqui ships with the weights."""
 
 import collections
 import pickle
@@ -13,16 +13,16 @@ from engines.openai_voices import OPENAI_VOICES
 FILE: Final = "speakers_xtts.pth"
 
 MOST: Final = 1_000
-"""Speakers, at most; XTTS-v2 has 58."""
+"""Maximum number of speakers; XTTS-v2 has 58."""
 
 LONGEST_INDEX: Final = 4 * 1024 * 1024
-"""Bytes of the names and places in the file, at most."""
+"""Maximum size of the file's index of names and offsets, in bytes."""
 
 
 def speakers(folder: Path) -> tuple[Voice, ...]:
-    """The speakers in ``folder``; none where there is no file of them. Needs no torch.
+    """List the speakers in ``folder``; empty without a file of them. Needs no torch.
 
-    They go by OpenAI's names too, in order, for clients that know no others.
+    The first ones have OpenAI's voice names as aliases, in order, for clients that know no others.
 
     Raises:
         EngineUnavailable: The file is damaged.
@@ -32,7 +32,7 @@ def speakers(folder: Path) -> tuple[Voice, ...]:
         return ()
     try:
         names = [name for name in _index(path) if isinstance(name, str)][:MOST]
-    except Exception as error:  # a file of no shape may fail in any way
+    except Exception as error:  # a malformed file may raise any exception
         raise unreadable(path, "it is not a speaker file in Coqui's format") from error
     return tuple(
         Voice(id=name, name=name, aliases=OPENAI_VOICES[place : place + 1])
@@ -53,7 +53,7 @@ def _index(path: Path) -> dict[Any, Any]:
 
 
 class _Names(pickle.Unpickler):
-    """Reads the structure of a pickle and nothing else: whatever it names becomes a placeholder."""
+    """Reads only the structure of a pickle: all other objects become placeholders."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:  # noqa: ANN401 - as the base class
         if (module_name, global_name) == ("collections", "OrderedDict"):
@@ -66,7 +66,7 @@ class _Names(pickle.Unpickler):
 
 
 class _Placeholder:
-    """Stands for a tensor. It is made of anything, and does nothing."""
+    """Stands for a tensor; accepts any arguments, and does nothing."""
 
     def __init__(self, *_given: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The weights of an XTTS-v2 by the names of coqui-tts' modules, however the file names them."""
+"""The weights of an XTTS-v2 checkpoint, with names normalised to those of coqui-tts' modules."""
 
 import re
 from pathlib import Path
@@ -13,19 +13,19 @@ from engines.weights import read_weights
 State: TypeAlias = dict[str, Tensor]
 
 SHOWN: Final = 3
-"""Names in a message."""
+"""Maximum number of names in a message."""
 
 _PREFIX: Final = "xtts."
-"""Before every name in what Coqui's trainer saves."""
+"""Prefix of all names in checkpoints of Coqui's trainer."""
 _BESIDES: Final = (
     "torch_mel_spectrogram_style_encoder.",  # for training
     "torch_mel_spectrogram_dvae.",
     "dvae.",
-    "gpt.gpt_inference.",  # the same weights again, where inference had begun, as in XTTS version 1
+    "gpt.gpt_inference.",  # a copy of the weights, if inference had begun, as in XTTS version 1
     "gpt.gpt.wte.",
 )
 _MASK: Final = re.compile(r"gpt\.gpt\.h\.\d+\.attn\.(masked_)?bias")
-"""Constants that old versions of transformers kept with the weights."""
+"""Constants that old versions of transformers saved with the weights."""
 _OLD_NORM: Final = (
     ("weight_g", "parametrizations.weight.original0"),
     ("weight_v", "parametrizations.weight.original1"),
@@ -33,10 +33,10 @@ _OLD_NORM: Final = (
 
 
 def read_state(path: Path) -> State:
-    """Read the weights, in the type they are saved in; they are pages of the file where that is possible.
+    """Read the weights in their saved dtype; they are memory-mapped if possible.
 
     Raises:
-        EngineUnavailable: The file is not as it should be, or holds NaN or infinity; the message names it.
+        EngineUnavailable: The file is invalid, or contains NaN or infinity; the message names it.
     """
     saved: Any = read_weights(path)
     named: Any = saved.get("model", saved)
@@ -71,5 +71,5 @@ def _beside(name: str) -> bool:
 
 
 def _finite(tensor: Tensor) -> bool:
-    """Whether no number is infinite or none at all; by the sum, which takes no memory."""
+    """Whether all values are finite, checked by their sum, which needs no memory."""
     return not tensor.dtype.is_floating_point or bool(torch.isfinite(tensor.sum(dtype=torch.float32)))

@@ -1,13 +1,12 @@
-"""Sentences of all callers, spoken at once: one thread decodes them together, others render the results.
+"""Concurrent synthesis of all callers' sentences: one thread decodes them together, others render them.
 
 ::
 
     submit ──▶ inbox ──join──▶ rows of the decoder ──latents──▶ takes ──windows──▶ renderers ──▶ PCM
                                   a token for all rows at each step         the first audio first
 
-On the CPU each thread has one core's worth of arithmetic. Decoding reads all weights for each token, so it
-gains most from many rows; rendering has work enough in one window. Python's lock is free while torch
-computes.
+On the CPU, each thread uses one core. Decoding reads all weights for each token, so it gains most from many
+rows; in rendering, a single window keeps a core busy. Torch releases the GIL while it computes.
 """
 
 import logging
@@ -36,31 +35,31 @@ from engines.xtts.vocoder import Vocoder
 logger = logging.getLogger(__name__)
 
 TRIMMED: Final = 50
-"""Sentences after which free memory is given back: tensors of every length leave holes between each other."""
+"""Number of sentences after which free memory is returned: tensors of varying length fragment it."""
 
 WARM_UP_SECONDS: Final = 60.0
-"""Seconds that the first sentence may take, most of them compiling."""
+"""Maximum time of the warm-up sentence, in seconds; most of it is compilation."""
 
 CLOSING_SECONDS: Final = 30.0
-"""Seconds that a thread has to end; it looks between two steps."""
+"""Maximum time to wait for a thread to end, in seconds; threads check for it between two steps."""
 
 _NOBODY: Final = ""
-"""The voice of the sentence that nobody hears; others have names."""
+"""Voice ID of the warm-up sentence; other voices have names."""
 
 _LETTERS: Final = 45
-"""Tokens of its text; usual ones have as many."""
+"""Number of tokens in the warm-up sentence, as in a usual one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is going on.
+    """The current load.
 
     Attributes:
-        waiting: Sentences that have no slot yet.
-        decoding: Sentences in slots.
-        slots: Slots there are.
-        steps: Steps decoded so far.
-        tokens: Tokens decoded so far.
+        waiting: Number of sentences without a slot yet.
+        decoding: Number of sentences in slots.
+        slots: Number of slots.
+        steps: Number of steps so far.
+        tokens: Number of tokens decoded so far.
     """
 
     waiting: int
@@ -71,14 +70,14 @@ class Load:
 
 
 class Synthesis:
-    """Speaks sentences with one decoder and one vocoder, in threads of its own.
+    """Speaks sentences with one decoder and one vocoder, in its own threads.
 
     Args:
-        decoder: Used by its thread alone from now on.
-        vocoder: Used by all renderers.
-        slots: Sentences that are decoded at once.
-        renderers: Threads that render.
-        prefix_bytes: What voices may take up in the decoder's form.
+        decoder: The decoder; from now on, only its thread may use it.
+        vocoder: The vocoder, which all renderers use.
+        slots: Maximum number of sentences decoded at once.
+        renderers: Number of threads that render.
+        prefix_bytes: Maximum size of the cache of voices' keys and values.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class Synthesis:
         self._inbox: deque[Sentence] = deque()
         self._rows: dict[Row, tuple[Sentence, Take]] = {}
         self._ready: list[tuple[Sentence, Take]] = []
-        self._offered: set[Take] = set()  # those that are ready, and those that a renderer has
+        self._offered: set[Take] = set()  # takes that are ready or being rendered
         self._changed = threading.Condition()
         self._numbers = 0
         self._steps = 0
@@ -110,20 +109,20 @@ class Synthesis:
 
     @property
     def slots(self) -> int:
-        """Sentences that are decoded at once, now."""
+        """Current maximum number of sentences decoded at once."""
         return self._slots
 
     @property
     def load(self) -> Load:
-        """What is going on."""
+        """The current load."""
         with self._changed:
             return Load(len(self._inbox), len(self._rows), self._slots, self._steps, self._tokens)
 
     def submit(self, sentence: Sentence) -> None:
-        """Speak a sentence; what comes of it goes to its ``emit``, with one outcome at the end.
+        """Speak a sentence; its ``emit`` receives the audio, and one outcome at the end.
 
         Raises:
-            EngineUnavailable: It is closed.
+            EngineUnavailable: The synthesis is closed.
         """
         with self._changed:
             if self._closed:
@@ -134,17 +133,17 @@ class Synthesis:
             self._changed.notify_all()
 
     def warm_up(self) -> None:
-        """Begin a sentence that nobody hears; blocking.
+        """Speak a short dummy sentence; blocking.
 
         Raises:
-            EngineUnavailable: It cannot be spoken.
+            EngineUnavailable: The sentence failed, or took too long.
         """
         outcomes: queue.SimpleQueue[Pcm | Outcome] = queue.SimpleQueue()
         shape = self._decoder.shape
         self.submit(
             Sentence(
                 text="",
-                tokens=[0] * min(_LETTERS, shape.max_text),  # whatever they mean
+                tokens=[0] * min(_LETTERS, shape.max_text),  # the text does not matter
                 voice=_NOBODY,
                 latents=torch.zeros(1, shape.width),
                 speaker=torch.zeros(self._vocoder.speaker_width, 1, device=self._decoder.device),
@@ -169,11 +168,11 @@ class Synthesis:
             raise EngineUnavailable(outcome.message)
 
     def forget(self, voice: str) -> None:
-        """Give up what is kept of a voice."""
+        """Remove the cached data of a voice."""
         self._prefixes.forget(voice)
 
     def close(self) -> None:
-        """End the threads. What is being spoken ends with ``EngineUnavailable``."""
+        """End the threads; running sentences end with ``EngineUnavailable``."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -199,14 +198,14 @@ class Synthesis:
                 self._make_do(sentences)
             except EngineError as error:
                 self._lose(sentences, error)
-            except Exception as error:  # whatever it was, those who wait must be told
+            except Exception as error:  # any failure must end the waiting sentences
                 logger.exception("decoding failed")
                 self._lose(sentences, EngineUnavailable(f"Decoding failed: {type(error).__name__}."))
 
     def _next(self) -> list[Sentence] | None:
-        """The sentence that may join now, if any; ``None`` at the end.
+        """Wait for work; return the sentence that may join now, if any, or ``None`` after closing.
 
-        One at a time: those that are being decoded need not wait for more than one text to be read.
+        Only one at a time, so that running sentences wait for at most one text to be processed.
         """
         with self._changed:
             while not self._closed and not self._inbox and not self._rows:
@@ -268,7 +267,7 @@ class Synthesis:
             self._offer(sentence, best)
 
     def _again(self, sentence: Sentence, take: Take) -> bool:
-        """Say a sentence again, when it is worth that and nobody has heard anything of it."""
+        """Retry a sentence if it is defective and nothing of it was emitted; return whether it is retried."""
         if not sentence.checked or not take.verdict.findings or not sentence.open:
             return False
         asked_for = take.sampling.max_tokens < self._decoder.shape.max_audio
@@ -282,7 +281,7 @@ class Synthesis:
         return True
 
     def _offer(self, sentence: Sentence, take: Take) -> None:
-        """Let a renderer look whether there is something to render."""
+        """Queue a take for the renderers, unless it is queued or being rendered."""
         with self._changed:
             if take not in self._offered:
                 self._offered.add(take)
@@ -303,7 +302,7 @@ class Synthesis:
                         self._offered.discard(take)
 
     def _next_takes(self) -> Sequence[tuple[Sentence, Take]] | None:
-        """What to render next: first what somebody waits for and has heard least of."""
+        """Return the next takes to render: awaited ones first, then those with the least audio."""
         with self._changed:
             while not self._closed and not self._ready:
                 self._changed.wait()
@@ -330,7 +329,7 @@ class Synthesis:
             self._rendered(sentence, take, more=take in rendered)
 
     def _rendered(self, sentence: Sentence, take: Take, *, more: bool) -> None:
-        with self._changed:  # the decoder offers it again, or it is seen here that it has ended
+        with self._changed:  # so that either the decoder offers it again, or its end is seen here
             self._offered.discard(take)
             over = take.finish()
         if sentence.abandoned():
@@ -358,7 +357,7 @@ class Synthesis:
             self._offer(sentence, best)
 
     def _use_one_core(self) -> None:
-        """Threads that share an operation wait for each other; those that each have their own do not."""
+        """Limit torch to one core per thread, since threads that share an operation wait for each other."""
         if self._decoder.device.type == "cpu":
             torch.set_num_threads(1)
 
@@ -377,9 +376,9 @@ class Synthesis:
             sentence.fail(error)
 
     def _make_do(self, sentences: Sequence[Sentence]) -> None:
-        """Memory ran out: fewer slots, and those who were in them begin again, from where they were heard.
+        """After running out of memory, halve the slots and restart the sentences.
 
-        They say the same again, as each has a seed.
+        As each has a seed, it repeats the same speech, and continues after the samples already emitted.
         """
         self._generation.clear()
         self._rows.clear()

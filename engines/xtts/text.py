@@ -1,13 +1,13 @@
-"""From text to the tokens that XTTS was trained on.
+"""Conversion of text to the tokens that XTTS was trained on.
 
-coqui-tts' own cleaners say what a text becomes, so that the tokens are those of stock XTTS::
+coqui-tts' own cleaners convert the text, so that the tokens are those of stock XTTS::
 
     hi-IN  "मेरे पास 5 सेब हैं"  ──▶  [hi] मेरे [SPACE] पास [SPACE] पाँच …
 
-What they stumble over does not reach them. Hindi numbers raise there, so the front end reads Hindi first;
-numbers they cannot say are said digit by digit; what the vocabulary has no token for is left out when it is a
-sign, and counted when it is a letter. English words in a Hindi sentence stay as they are: one vocabulary
-serves all languages, and a transliteration would guess at what the model knows.
+Text that makes them fail is converted before. They raise for Hindi numbers, so the front end reads Hindi
+first; numbers that they cannot read are read digit by digit. Signs without a token in the vocabulary are
+omitted; letters without one are counted. English words in a Hindi sentence are kept: all languages share one
+vocabulary, and a transliteration would guess at what the model knows.
 """
 
 import logging
@@ -27,10 +27,10 @@ from engines.xtts.languages import missing_for, vocabulary_tag
 logger = logging.getLogger(__name__)
 
 LONGEST_TOKEN: Final = 20
-"""Characters of a token, more than any has: texts that cannot fit are refused without being read."""
+"""Upper bound of a token's length, in characters: texts that cannot fit are refused without tokenising."""
 
 MOST_UNKNOWN: Final = 0.5
-"""Share of a text's tokens that may be unknown; beyond it XTTS makes up what it says."""
+"""Maximum share of unknown tokens in a text; beyond it, XTTS hallucinates."""
 
 _SPACE: Final = "[SPACE]"
 _UNKNOWN: Final = "[UNK]"
@@ -42,10 +42,10 @@ _NUMERAL: Final = regex.compile(r"[\p{No}\p{Nl}]")
 _SPEAKABLE: Final = regex.compile(r"[\p{L}\p{N}]")
 _WORDY: Final = regex.compile(r"[\p{L}\p{M}]")
 _LONG_NUMBER: Final = regex.compile(r"\d{16,}")
-"""Read digit by digit, as the front end does: some languages have no name for it, Turkish leaves it out."""
+"""Numbers read digit by digit, as in the front end: some languages have no name for them, or omit them."""
 
 _APART: Final = "\N{WORD JOINER}"
-"""Keeps a number from what follows while it is read."""
+"""Separates a number from the text after it during the conversion."""
 
 _STOP: Final = regex.compile(r"(?<=\d)\.(?=\s|$)")
 _BETWEEN: Final = regex.compile(r"(?<=\d)[.,]?(?=\d)")
@@ -55,18 +55,18 @@ _LIKE: Final = {
     "।": ".", "॥": ".", "؟": "?", "،": ",", "؛": ";", "。": ".", "，": ",", "、": ",", "！": "!", "？": "?",
     "：": ":", "；": ";", "…": "...", "—": "-", "–": "-", "−": "-", "‘": "'", "’": "'",
 }  # fmt: skip
-"""For punctuation that the vocabulary lacks: what asks for the same pause."""
+"""Replacements, with the same pause, of punctuation that the vocabulary lacks."""
 
 
 class TextEncoder:
-    """Gives the tokens of a text.
+    """Converts text to tokens. Thread-safe.
 
-    Threads may share one. The first text in a language may take a second, when coqui-tts loads a dictionary.
+    The first text in a language may take a second, if coqui-tts loads a dictionary.
 
     Args:
         tokenizer: coqui-tts' ``VoiceBpeTokenizer``, with its vocabulary.
-        languages: Tags of the vocabulary that the model was trained in.
-        max_tokens: Tokens of the longest text.
+        languages: The vocabulary's tags of the languages that the model was trained in.
+        max_tokens: Maximum number of tokens in a text.
     """
 
     def __init__(self, tokenizer: Any, languages: Sequence[str], max_tokens: int) -> None:  # noqa: ANN401 - coqui-tts has no types
@@ -79,18 +79,18 @@ class TextEncoder:
         special = [str(token.content) for token in self._tokens.get_added_tokens_decoder().values()]
         self._special = regex.compile("|".join(map(regex.escape, special))) if special else None
         self._is_known = lru_cache(maxsize=4_096)(self._has_token)
-        self._cleaning = threading.Lock()  # the dictionary of Japanese is not made for threads
+        self._cleaning = threading.Lock()  # the Japanese dictionary is not thread-safe
 
     def encode(self, text: str, language: str) -> list[int]:
-        """The tokens of a text, the language's own first, without start and stop.
+        """Return the tokens of a text, beginning with the language's, without start and stop.
 
         Args:
-            text: Plain text; normalised or not.
+            text: Plain text, normalised or not.
             language: BCP-47 tag.
 
         Raises:
-            UnsupportedUtterance: The model does not speak the language, there is nothing in the text that it
-                could say, or it is too long; the error names the field at fault.
+            UnsupportedUtterance: The model does not support the language, or the text has nothing to speak or
+                is too long; the error names the invalid field.
         """
         tag = self._tag(language)
         spoken = self._spoken(text, tag)
@@ -105,14 +105,14 @@ class TextEncoder:
         return tokens
 
     def spoken(self, text: str, language: str) -> str:
-        """The text as the model gets it: lower case, numbers in words, Chinese and Korean in Latin letters.
+        """Return the model's input text: lower case, numbers in words, Chinese and Korean in Latin letters.
 
         Args:
-            text: Plain text; normalised or not.
+            text: Plain text, normalised or not.
             language: BCP-47 tag.
 
         Raises:
-            UnsupportedUtterance: As :meth:`encode` does, but for the number of tokens.
+            UnsupportedUtterance: As in :meth:`encode`, except for too many tokens.
         """
         return self._spoken(text, self._tag(language))
 
@@ -131,7 +131,7 @@ class TextEncoder:
         text = unicodedata.normalize("NFC", _CONTROL.sub(" ", _INVISIBLE.sub("", text))).strip()
         text = Hindi().read(text) if tag == "hi" else _with_plain_numbers(text)
         if tag == "tr":
-            text = text.replace("İ", "i")  # lower() makes two characters of it
+            text = text.replace("İ", "i")  # lower() returns two characters for it
         text = self._cleaned(_PICTURE.sub(" ", text).strip().lower(), tag)
         text = self._without_special(self._with_known_signs(text))
         text = _SPACES.sub(" ", text).strip()
@@ -140,18 +140,18 @@ class TextEncoder:
         return text
 
     def _cleaned(self, text: str, tag: str) -> str:
-        """What coqui-tts makes of a text, with simpler numbers where it fails."""
+        """Clean a text with coqui-tts; if that fails, with numbers simplified."""
         language = tag.partition("-")[0]
         for simpler in (_unchanged, _with_stops_apart, _with_digits_apart):
             try:
                 with self._cleaning:
                     return self._clean(simpler(text), language).replace(_APART, "")
-            except Exception as error:  # noqa: BLE001 - num2words raises what it likes, RecursionError too
+            except Exception as error:  # noqa: BLE001 - num2words raises any exception, even RecursionError
                 logger.debug("coqui-tts could not read a text in %s: %r", tag, error)
         raise UnsupportedUtterance(f"The text could not be read in {tag!r}.", param="input")
 
     def _with_known_signs(self, text: str) -> str:
-        """The text without signs that the vocabulary lacks, or with others like them."""
+        """Replace or remove signs that the vocabulary lacks."""
         unknown = {sign for sign in set(text) if not sign.isspace() and not self._is_known(sign)}
         signs = {sign: _LIKE.get(sign, " ") for sign in unknown if not _WORDY.match(sign)}
         return text.translate(str.maketrans(signs)) if signs else text
@@ -160,7 +160,7 @@ class TextEncoder:
         return self._unknown not in self._tokens.encode(character).ids
 
     def _without_special(self, text: str) -> str:
-        """The text with nothing in it that the tokenizer would take for a token of its own, as ``[en]``."""
+        """Remove brackets if the text contains one of the tokenizer's special tokens, such as ``[en]``."""
         if self._special is not None and self._special.search(text):
             return text.replace("[", " ").replace("]", " ")
         return text
@@ -171,7 +171,7 @@ class TextEncoder:
 
 
 def _with_plain_numbers(text: str) -> str:
-    """Digits of other scripts, fractions, numerals and long numbers as coqui-tts can read them."""
+    """Convert digits of other scripts, fractions, numerals and long numbers to forms coqui-tts can read."""
     if not text.isascii():
         text = _NUMERAL.sub(_compatible, with_ascii_digits(text))
     return _LONG_NUMBER.sub(lambda number: " ".join(number.group()), text)
@@ -187,10 +187,10 @@ def _unchanged(text: str) -> str:
 
 
 def _with_stops_apart(text: str) -> str:
-    """No stop after a number makes an ordinal of it: num2words has none in Czech."""
+    """Separate full stops from numbers, which would make ordinals: num2words has none in Czech."""
     return _STOP.sub(f"{_APART}.", text)
 
 
 def _with_digits_apart(text: str) -> str:
-    """Every number digit by digit."""
+    """Separate the digits of every number."""
     return _BETWEEN.sub(" ", _with_stops_apart(text))

@@ -1,7 +1,7 @@
-"""The vocoder of XTTS: windows of frames to samples, in fp32, bf16, fp16 or int8.
+"""The vocoder of XTTS: renders windows of frames to samples, in fp32, bf16, fp16 or int8.
 
-Measured with ``benchmarks/vocoder.py`` at full size, random weights, on a core with AVX-512 BF16 and VNNI;
-seconds of processor time for a second of sound:
+CPU seconds per second of audio, measured with ``benchmarks/vocoder.py`` at full size with random weights, on
+one core with AVX-512 BF16 and VNNI:
 
 =================== ============== ============== ============== ================
 windows of          coqui-tts fp32 fp32           bf16           int8
@@ -11,8 +11,8 @@ windows of          coqui-tts fp32 fp32           bf16           int8
 4 s, as it streams  0.26           0.25 (1.0 x)   0.14 (1.9 x)   0.09 (2.8 x)
 =================== ============== ============== ============== ================
 
-Against fp32, weights of unit gain give 35 to 37 dB in bf16 and 30 to 32 dB in int8; others may give less, see
-:func:`fidelity`.
+With weights of unit gain, the signal-to-noise ratio relative to fp32 (see :func:`fidelity`) is 35 to 37 dB in
+bf16 and 30 to 32 dB in int8; with others, it may be lower.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,31 +29,33 @@ from engines.xtts.latents import LatentWindow, VocoderShape, window_sizes
 from engines.xtts.precision import Precision
 
 ENDS: Final = 16
-"""Frames of a sentence's last window are filled up to a multiple of this, where it cannot be heard: oneDNN
-makes kernels for each length anew, and keeps them."""
+"""Multiple to which a sentence's last window is padded, in frames.
+
+oneDNN creates and caches kernels for each length. The padding does not affect the result.
+"""
 
 MOST_ROWS: Final = 16
-"""Windows in one batch at most; in fp16 each takes about 30 MB of the device while it is computed."""
+"""Maximum number of windows in a batch; in fp16, each takes about 30 MB of device memory."""
 
 
 class Vocoder:
-    """Renders windows of any sentences. Holds no state of a call, so several threads may call it at once.
+    """Renders windows of any sentences. Thread-safe, since calls share no state.
 
-    On the CPU, windows are rendered one after the other: a window is work enough for a core (a batch of four
-    or eight took 2 to 4 % longer in fp32, 3 to 11 % less in bf16), and its samples are those it has alone, to
-    the last bit. Elsewhere windows are batched, and the samples are the same within the precision's rounding.
+    On the CPU, windows are rendered one after the other: a window keeps a core busy (a batch of four or eight
+    took 2 to 4 % longer in fp32, 3 to 11 % less in bf16), and its samples are bit-identical whatever the
+    other windows are. On other devices windows are batched, and the samples are equal within rounding.
 
-    Torch's number of threads belongs to each Python thread that calls, and is all cores in a new one; in fp32
-    and bf16 the rounding depends on it.
+    Torch's number of threads is set per Python thread, and is all cores in a new one; in fp32 and bf16 the
+    rounding depends on it.
 
     Args:
-        hifi: coqui-tts's ``HifiDecoder``; its waveform decoder is read, nothing in it is changed.
-        precision: Of the convolutions.
-        device: Where it runs.
-        batched: Whether windows share a batch; by default where the device is not the CPU. Never in int8.
+        hifi: coqui-tts' ``HifiDecoder``, of which the waveform decoder is used; it is not changed.
+        precision: Precision of the convolutions.
+        device: Device that it runs on.
+        batched: Whether to batch windows; by default unless the device is the CPU. Never in int8.
 
     Raises:
-        EngineUnavailable: The device cannot compute in the precision.
+        EngineUnavailable: The device does not support the precision.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Vocoder:
         self._most_rows = 1 if alone or precision is Precision.INT8 else MOST_ROWS
         self._width: int = network.conv_pre.weight.shape[1]
         self.speaker_width: Final[int] = network.cond_layer.weight.shape[1]
-        """Of a speaker embedding."""
+        """Dimensions of a speaker embedding."""
         stretches = [decoder.ar_mel_length_compression / decoder.output_hop_length]
         if decoder.output_sample_rate != decoder.input_sample_rate:
             stretches.append(decoder.output_sample_rate / decoder.input_sample_rate)
@@ -80,21 +82,21 @@ class Vocoder:
 
     @property
     def sample_rate(self) -> int:
-        """Hertz."""
+        """Sample rate of the output, in hertz."""
         return self.shape.sample_rate
 
     @property
     def samples_per_frame(self) -> int:
-        """Samples that a frame becomes."""
+        """Number of samples per frame."""
         return self.shape.samples_per_frame
 
     @property
     def context(self) -> int:
-        """Frames on either side of a window that its samples depend on."""
+        """Number of frames on either side of a window that its samples depend on."""
         return self.shape.context
 
     def every_shape(self) -> list[LatentWindow]:
-        """A silent window of each shape that sentences come in, but for those too short for two windows."""
+        """Return a silent window of each shape in sentences, except those too short for two windows."""
         context, (first, *others) = self.context, window_sizes()
         lengths = range(ENDS, context + others[-1] + context + ENDS, ENDS)
         ends = [length - context for length in lengths if length > context]
@@ -114,7 +116,7 @@ class Vocoder:
         )
 
     def render(self, windows: Sequence[LatentWindow]) -> list[Tensor]:
-        """The samples of each window, ``(keep,)`` float32 from -1 to 1, on the vocoder's device."""
+        """Return the samples of each window, ``(keep,)``, float32 from -1 to 1, on the vocoder's device."""
         rendered: dict[int, Tensor] = {}
         for rows in self._batches(windows):
             together = self._together([windows[row] for row in rows])
@@ -122,7 +124,7 @@ class Vocoder:
         return [rendered[row] for row in range(len(windows))]
 
     def _batches(self, windows: Sequence[LatentWindow]) -> Iterator[list[int]]:
-        """Rows that can share a batch: padding must not lie at an end of a sentence."""
+        """Yield rows that can share a batch, in which no padding is at a sentence's start or end."""
         kinds = [self._kind(window) for window in windows]
         for _, group in groupby(sorted(range(len(windows)), key=kinds.__getitem__), key=kinds.__getitem__):
             rows = list(group)
@@ -134,7 +136,7 @@ class Vocoder:
         return starts, ends, window.frames.shape[-1] if starts and ends else 0
 
     def _contexts(self, window: LatentWindow) -> tuple[int, int]:
-        """Frames of context at the start and at the end."""
+        """Return the numbers of context frames at the start and at the end."""
         frames = window.frames.shape[-1]
         before = window.skip // self.samples_per_frame
         return before, frames - before - window.keep // self.samples_per_frame
@@ -165,7 +167,7 @@ class Vocoder:
         before: int,
         after: int,
     ) -> Tensor:
-        """The window's samples in a row: counted from its unpadded end, where more context may be left."""
+        """Cut a window's samples from its row, counting from the side without padding."""
         if ends:
             stop = row.shape[-1] - (contexts[1] - after) * self.samples_per_frame
             return row[stop - window.keep : stop]
@@ -174,7 +176,7 @@ class Vocoder:
 
 
 def fidelity(vocoder: Vocoder, exact: Vocoder, windows: Sequence[LatentWindow]) -> float:
-    """Signal-to-noise ratio in dB of what ``vocoder`` renders, where ``exact`` is the signal."""
+    """Compute the signal-to-noise ratio of ``vocoder`` in dB, with the signal rendered by ``exact``."""
     return decibels(torch.cat(exact.render(windows)), torch.cat(vocoder.render(windows)))
 
 

@@ -1,1 +1,1 @@
-"""HTTP below the app: the server, its protocol, and how fast bodies and errors pass."""
+"""HTTP below the app: the server, its protocol, and the pacing of request bodies and errors."""

@@ -1,4 +1,4 @@
-"""A request's body as it comes: at a pace, or not at all."""
+"""Limits on the time and the minimum rate of request bodies."""
 
 import asyncio
 import http
@@ -12,28 +12,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.sharing.turns import Turns
 
 LINGER_SECONDS: Final = 2.0
-"""Seconds for which a client may go on sending what nobody reads, once it is answered."""
+"""Seconds after the response for which the rest of an unread body is received and discarded."""
 
 SHORT: Final = 64 * 1024
-"""Bytes that come at once; each part beyond waits for a turn of the processor."""
+"""Number of bytes that are read without waiting; each part after them waits for a turn."""
 
 LINGER_BYTES: Final = 16 * 1024 * 1024
 
 
 class BodyPace:
-    """Ends requests whose body stops or trickles, and connections whose body nobody reads.
+    """ASGI middleware that ends requests whose body stalls or is too slow. WebSockets have no body.
 
-    A WebSocket has no body.
-
-    An answer that leaves a part of the body unread says ``Connection: close``. What comes after it is thrown
-    away for a moment: a connection that is closed while data comes in is reset, and the answer with it.
+    A response sent before the whole body was read has ``Connection: close``. The rest is then discarded for
+    a short time: closing a connection while data arrives resets it, and the client loses the response.
 
     Args:
-        app: What answers.
-        stall_seconds: The longest wait for the next part.
-        least_rate: Bytes a second, once the body has been waited for as long as for one part.
-        longest: Seconds for all of it, the time that nobody reads included.
-        turns: Parts of a long one wait for them.
+        app: The wrapped ASGI app.
+        stall_seconds: Maximum wait for the next part of the body.
+        least_rate: Minimum rate in bytes per second, checked once the total wait exceeds ``stall_seconds``.
+        longest: Maximum seconds for the whole body, including the time in which the app does not read it.
+        turns: Turns that the parts of a long body wait for; ``None`` to not wait.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class BodyPace:
         self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass the request on, with its body paced."""
         headers = dict(scope["headers"]) if scope["type"] == "http" else {}
         if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
             await self._app(scope, receive, send)
@@ -77,10 +75,10 @@ class _Body:
         self.whole = False
 
     async def next(self) -> Message:
-        """Its next part, or what comes after it.
+        """Receive the next part, or the message after the body.
 
         Raises:
-            HTTPException: 408, it does not come, or not fast enough.
+            HTTPException: 408 if the part does not arrive in time, or the body is too slow.
         """
         if self.whole:
             return await self._receive()
@@ -101,15 +99,15 @@ class _Body:
         return message
 
     async def take(self) -> Message:
-        """The same, however long it takes."""
+        """Receive the next part, without a time limit."""
         message = await self._receive()
         self.bytes += len(message.get("body", b""))
-        self.whole = not message.get("more_body", False)  # also when the client is gone
+        self.whole = not message.get("more_body", False)  # also after a disconnect
         return message
 
 
 class _Sender:
-    """Sends the answer, and says when it is the connection's last."""
+    """Sends the response, with ``Connection: close`` if a part of the body is unread."""
 
     def __init__(self, send: Send, body: _Body, *, awaited: bool) -> None:
         self._send = send
@@ -118,7 +116,7 @@ class _Sender:
         self._last = False
 
     async def __call__(self, message: Message) -> None:
-        """Send a part of it."""
+        """Send a message of the response."""
         if message["type"] == "http.response.start" and not self._body.whole:
             await self._take(0)
             if not self._body.whole:
@@ -132,9 +130,9 @@ class _Sender:
         await self._send(message)
 
     async def _take(self, seconds: float) -> None:
-        """Throw away what has come, and what comes within some seconds."""
+        """Discard what has arrived of the body, and what arrives within ``seconds``."""
         if self._awaited:
-            return  # asking for more would have the client send all of it (``Expect: 100-continue``)
+            return  # reading would make the client send all of it (``Expect: 100-continue``)
         most = self._body.bytes + LINGER_BYTES
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -143,5 +141,5 @@ class _Sender:
 
 
 def _late(message: str) -> HTTPException:
-    # FastAPI lets only this exception through while it reads a body.
+    # The only exception that FastAPI passes on while it reads a body.
     return HTTPException(http.HTTPStatus.REQUEST_TIMEOUT, message)

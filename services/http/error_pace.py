@@ -1,4 +1,4 @@
-"""Errors at a pace: whoever is refused again and again is answered later, and costs others little."""
+"""Rate limit on error responses: clients with many errors are answered later, and so cost others little."""
 
 import asyncio
 import time
@@ -14,28 +14,28 @@ from services.middleware import HEALTH_PATHS
 from services.tenancy.principal import Principal
 
 BURST_SECONDS: Final = 2.0
-"""Seconds' worth of errors that are sent at once."""
+"""Burst size: the errors of this many seconds are sent without delay."""
 
 MAX_WAIT_SECONDS: Final = 5.0
-"""Seconds that an error waits at most: less than a client waits for an answer."""
+"""Maximum delay of an error, in seconds; shorter than clients' timeouts."""
 
 KEPT: Final = 10_000
-"""Tenants and addresses whose errors are counted; the one whose last error is longest ago goes first."""
+"""Maximum number of tenants and addresses that are tracked; the least recently used is evicted."""
 
 ERRORS: Final = range(400, 600)
 
 
 class ErrorPace:
-    """Delays errors once a tenant, or an address that gave no good key, has had many of them.
+    """ASGI middleware that delays the errors of a tenant, or of an unauthenticated address, after a burst.
 
-    A client that waits as ``Retry-After`` says hardly notices. One that asks again at once is answered at
-    the pace, whatever number of connections it has up to ``rate * MAX_WAIT_SECONDS``; with more, each is
-    answered every :data:`MAX_WAIT_SECONDS`.
+    It hardly affects clients that respect ``Retry-After``. Clients that retry at once get errors at ``rate``,
+    however many connections they use, up to ``rate * MAX_WAIT_SECONDS``; with more, each connection gets one
+    every :data:`MAX_WAIT_SECONDS`.
 
     Args:
-        app: What answers.
-        rate: Errors a second that one tenant or address is sent.
-        clock: Tells seconds that only grow.
+        app: The wrapped ASGI app.
+        rate: Errors per second for one tenant or address.
+        clock: Returns a monotonic time in seconds.
         sleep: Waits for a number of seconds.
     """
 
@@ -54,7 +54,7 @@ class ErrorPace:
         self._next: LRUCache[str, float] = LRUCache(KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass the request on; delay its response if it is an error."""
         if not is_request(scope) or scope["path"] in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
@@ -65,7 +65,7 @@ class ErrorPace:
             nonlocal start, accepted
             if message["type"] in STARTS:
                 if status_of(message) in ERRORS:
-                    # With its body: what the route holds until its answer is complete waits for nothing.
+                    # Delayed with its body, when what inner layers hold for the response is already released.
                     start = message
                     return
                 accepted = True
@@ -80,7 +80,7 @@ class ErrorPace:
         await self._app(scope, receive, paced)
 
     def _wait(self, who: str) -> float:
-        """Seconds until the next error of somebody may be sent, by ITU-T I.371's cell rate algorithm."""
+        """Return the delay of a client's next error in seconds, by the GCRA of ITU-T I.371."""
         now = self._clock()
         due = max(self._next.get(who, now), now)
         wait = min(max(0.0, due - now - BURST_SECONDS), MAX_WAIT_SECONDS)

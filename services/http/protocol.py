@@ -1,7 +1,7 @@
-"""HTTP/1.1 on a socket: uvicorn's protocol, with bounds on what anybody may send before an app sees it.
+"""HTTP/1.1 on a socket: uvicorn's protocol, with limits on what clients may send before the app sees it.
 
-uvicorn bounds neither the size nor the time of a request's head, takes trailers for headers, and queues as
-many pipelined requests as come. Heads are counted here before the parser keeps them.
+uvicorn limits neither the size nor the time of a request's head, treats trailers as headers, and queues any
+number of pipelined requests. Here, heads are counted before the parser stores them.
 """
 
 import asyncio
@@ -20,43 +20,46 @@ from uvicorn.server import ServerState
 from services.addresses import crowd_of
 
 PIECE: Final = 16 * 1024
-"""Bytes that the parser is given at once: a head is too long by this much at most before it is noticed."""
+"""Number of bytes passed to the parser at once: how far a head can exceed its limit before it is noticed."""
 
 FRAMING: Final = 16
-"""Bytes of chunk headers and extensions for a byte of body, at most; chunks of one byte need 5."""
+"""Maximum bytes of chunk headers and extensions per byte of body; chunks of one byte need 5."""
 
 FRAMING_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
-"""The headers that say how long a body is."""
+"""The headers that determine a body's length."""
 
 COLON_AND_END: Final = 4
-"""Bytes of a header beside its name and value."""
+"""Bytes of a header line in addition to its name and value."""
 
 PIPELINED: Final = 16
-"""Requests that wait on one connection until the one before them is answered."""
+"""Maximum number of pipelined requests that wait on one connection."""
 
 LINGER_SECONDS: Final = 2.0
-"""Seconds for which a refused client may go on sending; a connection closed at once loses the answer."""
+"""Seconds for which a refused client may keep sending; closing at once would lose the response."""
 
 LINGER_BYTES: Final = 1024 * 1024
 
 UNREAD_SECONDS: Final = 30.0
-"""Seconds for which the end of an answer waits to be read once nothing follows it."""
+"""Seconds that a closing connection waits for its client to read the rest of the response."""
 
 
 SEND_BUFFER: Final = 256 * 1024
-"""Bytes of an answer that the operating system keeps for a client that does not read. Left to itself, Linux
-keeps up to 4 MiB: minutes of audio that is spoken for nobody. It is enough for 1 MB/s over 250 ms."""
+"""Size of the socket's send buffer in bytes.
+
+By default, Linux buffers up to 4 MiB for a client that does not read: minutes of audio, generated in vain.
+This size is enough for 1 MB/s at a latency of 250 ms.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """What a client may send, and how many may be connected.
+    """Limits of requests' heads and of the number of connections.
 
     Attributes:
-        head_bytes: Of a request's head: its line with the URL, and its headers.
-        headers: Of one request.
-        head_seconds: From the connection, or the head's first byte, until the head is whole.
-        connections: Of one process.
+        head_bytes: Maximum size of a request's head: the request line and the headers.
+        headers: Maximum number of headers in a request.
+        head_seconds: Maximum time from the connection, or the head's first byte, until the head is complete.
+        connections: Maximum number of connections per process.
     """
 
     head_bytes: int
@@ -67,7 +70,7 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a connection is ended.
+    """The error response that ends a connection.
 
     Attributes:
         status: HTTP status.
@@ -93,12 +96,12 @@ _FULL: Final = Refusal(503, "too_many_connections", "The server has no free conn
 
 
 class Crowd:
-    """The connections of one process that wait for their client, by its address.
+    """The connections of one process that wait for their client, grouped by its address.
 
-    Those are the idle ones, and those whose request is not whole yet: what a stranger can have any number of.
+    These are idle connections and those with an incomplete request, of which anyone can open any number.
 
     Args:
-        limit: Connections of the process, those that are answered included.
+        limit: Maximum number of connections of the process, including those that are being answered.
     """
 
     def __init__(self, limit: int) -> None:
@@ -106,12 +109,12 @@ class Crowd:
         self._waiting: dict[str, dict[BoundedHttp, None]] = {}
 
     def add(self, connection: "BoundedHttp") -> None:
-        """Count a connection as waiting from now on."""
+        """Mark a connection as waiting from now on."""
         self.remove(connection)
         self._waiting.setdefault(connection.address, {})[connection] = None
 
     def remove(self, connection: "BoundedHttp") -> None:
-        """Count it no more; does nothing when it is not counted."""
+        """Unmark a connection; does nothing if it is not marked."""
         alike = self._waiting.get(connection.address)
         if alike is not None:
             alike.pop(connection, None)
@@ -119,19 +122,19 @@ class Crowd:
                 del self._waiting[connection.address]
 
     def longest(self) -> "BoundedHttp | None":
-        """Of the address that has most of them, the one that has waited the longest."""
+        """Return the longest waiting connection of the address with the most waiting connections."""
         most = max(self._waiting.values(), key=len, default=None)
         return None if most is None else next(iter(most))
 
 
 class _CutAnswers(logging.Filter):
-    """Drops uvicorn's records of incomplete answers: the part that cut them off has logged the reason.
+    """Drops uvicorn's records of incomplete responses, whose reason has been logged where they were cut off.
 
-    Exceptions that no layer of the app has caught are kept.
+    Records of exceptions that the app has not caught are kept.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is such an exception."""
+        """Whether the record is of such an exception."""
         raised = record.exc_info[1] if record.exc_info else None
         return raised is not None and not isinstance(raised, asyncio.CancelledError)
 
@@ -144,15 +147,15 @@ def _answers_logger() -> logging.Logger:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection.
+    """The protocol of one connection.
 
     Args:
-        limits: What the client may do.
-        crowd: The connections of this process.
-        config: uvicorn's.
-        server_state: uvicorn's.
-        app_state: The lifespan's.
+        config: uvicorn's configuration.
+        server_state: uvicorn's state.
+        app_state: State of the lifespan.
         _loop: The event loop.
+        limits: Limits of the connection.
+        crowd: The waiting connections of this process.
     """
 
     def __init__(
@@ -166,7 +169,7 @@ class BoundedHttp(HttpToolsProtocol):
         crowd: Crowd,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # There is nothing to upgrade to: such a request is answered as if it had not asked (RFC 9110, 7.8).
+        # No upgrades: the header is ignored (RFC 9110, section 7.8).
         self.ws_protocol_class = None
         self.logger = _answers_logger()
         self.address = ""
@@ -175,7 +178,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: Refusal | None = None
         self._discarded = 0
-        # Of the request being read: bytes in all, of its body, headers and trailers.
+        # Of the request being read: total bytes, bytes of the body, number of headers and trailers.
         self._seen = 0
         self._body = 0
         self._fields = 0
@@ -183,10 +186,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_body = False
         self._upgrading = self._replaying = False
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Wait for a head; make room when there are too many connections."""
+        """Wait for a head; if there are too many connections, end one."""
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.address = crowd_of(self.client)
@@ -200,14 +203,14 @@ class BoundedHttp(HttpToolsProtocol):
                 self._refuse(_FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Stop tracking the connection."""
         self._crowd.remove(self)
         self._stop_waiting()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, a piece at a time."""
+        """Parse received data, :data:`PIECE` bytes at a time."""
         if self._refusal is not None:
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
@@ -223,10 +226,10 @@ class BoundedHttp(HttpToolsProtocol):
         if self._timer is None and not self._in_body and (self._begun or self._seen):
             self._wait(self._limits.head_seconds)
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """A request's first byte came."""
+        """Begin a request, at its first byte."""
         if self._replaying:
             return
         self._begun = True
@@ -234,12 +237,12 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Some of the URL came."""
+        """Add a part of the URL."""
         if not self._replaying:
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header or a trailer is whole; trailers are not kept, nothing of ours reads them."""
+        """Add a header; trailers are counted but discarded, since the app does not read them."""
         if self._replaying:
             return
         self._fields += 1
@@ -249,7 +252,7 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: start answering."""
+        """Check the complete head and start answering."""
         if self._replaying:
             return
         version = self.parser.get_http_version()
@@ -260,7 +263,7 @@ class BoundedHttp(HttpToolsProtocol):
             raise _Refused(self._long())
         names = [name for name, _ in self.headers]
         if version == "1.0" and b"transfer-encoding" in names:
-            raise _Refused(_BROKEN)  # where such a body ends, two servers see differently
+            raise _Refused(_BROKEN)  # servers disagree on where such a body ends
         hosts = names.count(b"host")
         if hosts > 1 or (not hosts and version == "1.1"):
             raise _Refused(_HOST)
@@ -272,12 +275,12 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Some of the body came."""
+        """Add a part of the body."""
         self._body += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole. What else came with it is the next one's."""
+        """End the request; further data belongs to the next one."""
         if self._upgrading:
             return
         self._seen = self._body = 0
@@ -286,10 +289,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._crowd.remove(self)
         super().on_message_complete()
 
-    # What uvicorn calls.
+    # Called by uvicorn.
 
     def on_response_complete(self) -> None:
-        """An answer is written; go on with the next request, or wait for one."""
+        """After a response is written, continue with the next request, or wait for one."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._end_unread()
@@ -297,29 +300,29 @@ class BoundedHttp(HttpToolsProtocol):
             self._crowd.add(self)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing came for long enough."""
+        """End an idle connection."""
         self.end()
 
     def shutdown(self) -> None:
-        """End the connection as soon as it is answered."""
+        """End the connection after the current response."""
         super().shutdown()
         if self.transport.is_closing():
             self._end_unread()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: any stranger could fill the log with it."""
+        """Do not log: anyone could flood the log with it."""
 
-    # Ours.
+    # Own methods.
 
     def end(self) -> None:
-        """Close a connection that waits for its client; what it left unread is thrown away."""
+        """Close a connection that waits for its client; unread data is discarded."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
 
     def _feed(self, piece: bytes) -> Refusal | None:
-        """Have a piece parsed; gives why the connection is to be ended, if it is."""
+        """Parse a piece of data; return the reason to end the connection, if any."""
         self._seen += len(piece)
         while piece:
             try:
@@ -338,9 +341,9 @@ class BoundedHttp(HttpToolsProtocol):
         return self._long()
 
     def _go_on(self) -> None:
-        """Read the rest of a request that asked for another protocol; the parser takes it for that.
+        """Continue reading a request with an ``Upgrade`` header, after which the parser stops.
 
-        uvicorn would take its body for the next request.
+        uvicorn would parse its body as the next request.
         """
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -350,7 +353,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._replaying = False
 
     def _long(self) -> Refusal:
-        """That a head is too long, and what of it."""
+        """Return the refusal of a too long head: for its URL or its headers."""
         return _LONG_URL if self._begun and len(self.url) * 2 > self._limits.head_bytes else _LONG_HEAD
 
     def _wait(self, seconds: float) -> None:
@@ -362,10 +365,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._timer = None
 
     def _late(self) -> None:
-        """The head is not whole in time."""
+        """Handle a head that is not complete in time."""
         self._timer = None
         if self._answering:
-            self._wait(self._limits.head_seconds)  # an answer before it is being sent, which must not be cut
+            self._wait(self._limits.head_seconds)  # must not cut off the previous request's response
         elif self._begun:
             self._refuse(_LATE)
         else:
@@ -376,15 +379,15 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - uvicorn's, None at first
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer in the parser's stead, and end the connection."""
+        """Send an error response, and end the connection."""
         self._refusal = refusal
         self._stop_waiting()
         if self._answering and self._in_body and not self.cycle.response_started and not self.pipeline:
-            # It is this one's body that is wrong: the app hears that its client is gone.
+            # The error is in the body of the current request: the app sees a disconnect.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         elif self._answering:
-            # Written into the middle of another answer it would be taken for a part of that.
+            # Written into another response, the error would be taken for a part of it.
             self.transport.abort()
             return
         if self.transport.is_closing():
@@ -409,14 +412,14 @@ class BoundedHttp(HttpToolsProtocol):
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _end_unread(self) -> None:
-        """Abort a closing connection whose client does not read the rest."""
+        """Abort a closing connection if its client does not read the rest in time."""
         self._stop_waiting()
         if self.transport.get_write_buffer_size():
             self._timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
 
 class _Refused(Exception):  # noqa: N818 - named for what happened
-    """Stops the parser."""
+    """Raised in a callback to stop the parser."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)

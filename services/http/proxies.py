@@ -1,8 +1,9 @@
-"""Where a client is and how it reached the server, as far as somebody trustworthy says it.
+"""The client's address and the URL by which it reached the server, as reported by trusted proxies.
 
-Two families of headers tell: ``Forwarded`` (RFC 7239) and ``X-Forwarded-For``, ``-Proto``, ``-Host`` and
-``-Port``. Anybody can send them, so they count only from an address of ``server.trusted_proxies``, and are
-read from the right, which the nearest proxy wrote, up to the first address that is no proxy.
+Two families of headers report them: ``Forwarded`` (RFC 7239) and ``X-Forwarded-For``, ``-Proto``, ``-Host``
+and ``-Port``. Anyone can send them, so they count only from an address in ``server.trusted_proxies``. They
+are read from the right, where the nearest proxy has written, up to the first address that is not a trusted
+proxy.
 """
 
 import ipaddress
@@ -18,7 +19,7 @@ from services.addresses import Address, address_of
 from services.asgi import is_request
 
 MAX_HOPS: Final = 20
-"""Proxies in a row that are followed."""
+"""Maximum number of proxies that are followed."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -36,12 +37,12 @@ _NAME: Final = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,251}[0-9A-Za-z])?")
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What one proxy says of whom it got the request from.
+    """A proxy's report on the request as it received it.
 
     Attributes:
-        client: The address; ``None`` where it is none or not said.
+        client: Address of the sender; ``None`` if it is invalid or missing.
         scheme: ``http`` or ``https``.
-        host: A host, with its port where it is not the scheme's own.
+        host: Requested host, with the port unless it is the scheme's default.
     """
 
     client: Address | None = None
@@ -50,15 +51,15 @@ class Hop:
 
 
 class TrustedProxies:
-    """ASGI middleware that decides who the client is and how the server was reached.
+    """ASGI middleware that determines the client's address and the server's URL.
 
-    The scope's ``client`` is an address, or ``None``; its state has ``base_url``: the scheme and host by
-    which a trusted proxy was reached, else the address that the connection was made to. The header ``Host``
-    is neither: a client may write there what it likes.
+    Sets the scope's ``client`` to the address, or ``None``, and ``base_url`` in its state to the scheme and
+    host by which a trusted proxy was reached, else to the address that the client connected to. The header
+    ``Host`` is not used, since the client can set it to anything.
 
     Args:
-        app: What answers.
-        trusted: Addresses and networks.
+        app: The wrapped ASGI app.
+        trusted: Addresses and networks of trusted proxies.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str]) -> None:
@@ -66,7 +67,7 @@ class TrustedProxies:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Set the client and the URL, and pass the request on."""
         if is_request(scope):
             self._place(scope)
         await self._app(scope, receive, send)
@@ -87,13 +88,13 @@ class TrustedProxies:
         scope.setdefault("state", {})["base_url"] = base
 
     def _first(self, headers: Iterable[tuple[bytes, bytes]]) -> Hop | None:
-        """What is said of the request as it reached the first trusted proxy; ``None`` when nothing is."""
+        """Return the report of the first trusted proxy; ``None`` without one."""
         ours = [(name, value.decode("latin-1")) for name, value in headers if b"forwarded" in name]
         standard = self._walk(_forwarded([value for name, value in ours if name == b"forwarded"]))
         common = self._walk(_x_forwarded(ours))
         if standard is None or common is None:
             return standard or common
-        # A proxy that writes one family passes the other on as its client sent it: which is which?
+        # A proxy that writes one family passes the other on unchecked; on a conflict, neither can be trusted.
         return standard if standard.client == common.client else None
 
     def _walk(self, hops: Iterator[Hop]) -> Hop | None:
@@ -111,7 +112,7 @@ class TrustedProxies:
 
 
 def _own(scope: Scope) -> str:
-    """The address that the client's connection was made to."""
+    """Return the URL of the address that the client connected to."""
     host, port = (scope.get("server") or ("127.0.0.1", None))[:2]
     shown = f"[{host.partition('%')[0]}]" if ":" in host else host
     scheme = _scheme_of(scope)
@@ -119,13 +120,13 @@ def _own(scope: Scope) -> str:
 
 
 def _scheme_of(scope: Scope) -> str:
-    """``http`` or ``https``, for WebSockets too: links are made of it."""
+    """Return ``http`` or ``https``, for WebSockets too, since links are built with it."""
     scheme: str = scope["scheme"]
     return PAGE_SCHEMES.get(scheme, scheme)
 
 
 def _forwarded(lines: Sequence[str]) -> Iterator[Hop]:
-    """The hops of ``Forwarded``, the last first; one that cannot be understood ends them."""
+    """Yield the hops of ``Forwarded``, the last first; an invalid header ends them."""
     for line in reversed(lines):
         hops = _parsed(line)
         if hops is None:
@@ -155,17 +156,17 @@ def _parsed(line: str) -> list[Hop] | None:
 
 
 def _x_forwarded(headers: Sequence[tuple[bytes, str]]) -> Iterator[Hop]:
-    """The hops of ``X-Forwarded-For``, the last first, with what the other headers say of each."""
+    """Yield the hops of ``X-Forwarded-For``, the last first, with the other headers' values for each."""
 
     def values(name: bytes) -> list[str]:
         lines = [value for header, value in headers if header == b"x-forwarded-" + name]
-        # From the right, and no more than are looked at.
+        # From the right, at most as many as are followed.
         return [value.strip() for value in ",".join(lines).rsplit(",", MAX_HOPS)[-MAX_HOPS:]] if lines else []
 
     schemes, hosts, ports = values(b"proto"), values(b"host"), values(b"port")
 
     def said(values: Sequence[str], depth: int) -> str:
-        # Some proxies add to these, some replace them: what is left of the first is the first.
+        # Some proxies append to these, others replace them; to the left of the first value, the first counts.
         return values[max(0, len(values) - 1 - depth)] if values else ""
 
     for depth, value in enumerate(reversed(values(b"for"))):
@@ -178,7 +179,7 @@ def _x_forwarded(headers: Sequence[tuple[bytes, str]]) -> Iterator[Hop]:
 
 
 def _client(text: str) -> Address | None:
-    """An address that may have a port."""
+    """Parse an address with an optional port; ``None`` if it is invalid."""
     if (bare := address_of(text)) is not None:
         return bare
     match = _WITH_PORT.fullmatch(text)
@@ -193,7 +194,7 @@ def _scheme(text: str) -> str | None:
 
 
 def _host(text: str) -> str | None:
-    """A name or an address, with or without a port; IPv6 in brackets."""
+    """Validate a name or an address with an optional port, IPv6 in brackets; ``None`` if it is invalid."""
     match = _WITH_PORT.fullmatch(text)
     if match is None or (match[3] and not 0 < int(match[3]) <= 65_535):  # noqa: PLR2004 - the ports
         return None
@@ -203,7 +204,7 @@ def _host(text: str) -> str | None:
 
 
 def _plain(host: str | None, scheme: str | None) -> str | None:
-    """The host without a port that is the scheme's own."""
+    """Remove the scheme's default port from a host."""
     return host if host is None or scheme is None else host.removesuffix(f":{DEFAULT_PORTS[scheme]}")
 
 

@@ -1,4 +1,4 @@
-"""The server in each of BentoML's worker processes: uvicorn's, with bounds on clients and an orderly end."""
+"""The server in BentoML's worker processes: uvicorn's, with limits on clients and an orderly shutdown."""
 
 import asyncio
 import os
@@ -19,13 +19,13 @@ from services.http.supervisor import stop_in_order
 from services.stopping import Stopping
 
 POLL_SECONDS: Final = 0.05
-"""Seconds between two looks at what a process that stops waits for."""
+"""Polling interval of a process that is stopping, in seconds."""
 
 SPARE_SECONDS: Final = 10.0
-"""Seconds that a runner gives the Gateways beyond their own time to stop."""
+"""Seconds that a runner waits for the Gateways, in addition to their own grace period."""
 
 RESERVED: Final = 256
-"""File descriptors for all but clients' connections: databases, runners, recordings."""
+"""File descriptors reserved for databases, runners and recordings, not for clients' connections."""
 
 FEWEST: Final = 8
 
@@ -33,25 +33,25 @@ GATEWAY: Final = "Gateway"
 
 
 class Server(uvicorn.Server):
-    """Serves one process's app.
+    """Serves the app of one process.
 
-    Told to stop, it goes on taking connections, whose requests its app refuses, until those before are
-    answered: the supervisor has the listening socket open as well, so a client would wait for nobody. A
-    runner beside its Gateways first waits until they are gone.
+    While stopping, it still accepts connections, whose requests the app refuses, until the earlier requests
+    are answered: the supervisor keeps the listening socket open, so unaccepted clients would wait forever. A
+    runner of Gateways on the same host first waits until they have ended.
 
     Args:
-        config: uvicorn's.
+        config: uvicorn's configuration.
         settings: The settings.
-        stopping: Begins when the app is to refuse what is new.
+        stopping: Set to begin when the app is to refuse new requests.
     """
 
     def __init__(self, config: uvicorn.Config, *, settings: Settings, stopping: Stopping) -> None:
         limits = connection_limits(settings)
         limits = replace(limits, connections=_affordable(limits.connections))
-        # uvicorn takes whatever makes a protocol.
+        # uvicorn accepts any factory of protocols.
         config.http = partial(BoundedHttp, limits=limits, crowd=Crowd(limits.connections))  # type: ignore[assignment]
         config.ws = "none"
-        # A pipelined request is begun by the task of the one before it, and must not be taken for it.
+        # A pipelined request is started by the task of the previous one, whose context it must not inherit.
         config.reset_contextvars = True
         super().__init__(config)
         self._stopping = stopping
@@ -60,15 +60,15 @@ class Server(uvicorn.Server):
         self._serves_gateways = server_context.service_type == "service"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: stop, or stop at once where it is the second Ctrl-C."""
+        """Handle a signal: stop; at a second Ctrl-C, stop at once."""
         if not self._serves_gateways:
             self._stopping.begin()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
-        """End: Gateways first, then what is being answered, then the app."""
+        """Wait for the Gateways to end, then for running requests, then shut the app down."""
         clock = asyncio.get_running_loop().time
-        # uvicorn has no events to wait for.
+        # Polling, since uvicorn has no events to wait for.
         if self._serves_gateways:
             until = clock() + self._grace + SPARE_SECONDS
             while self._waits(until) and await asyncio.to_thread(self._has_gateways):  # noqa: ASYNC110
@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _waits(self, until: float) -> bool:
-        """Whether there is time left, and a supervisor that holds the socket."""
+        """Whether there is time left, and the supervisor, which holds the socket, is alive."""
         in_time = asyncio.get_running_loop().time() < until
         return in_time and not self.force_exit and os.getppid() == self._parent
 
@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
-    """What the settings say of connections."""
+    """Return the limits of connections from the settings."""
     server, limits = settings.server, settings.limits
     return ConnectionLimits(
         head_bytes=limits.max_head_bytes,
@@ -105,7 +105,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
 
 
 def _affordable(connections: int) -> int:
-    """How many of them the system lets this process have; its limit is raised as far as it may be."""
+    """Raise the limit of file descriptors as needed; return how many of the connections it permits."""
     if sys.platform == "win32":
         return connections
     import resource  # noqa: PLC0415 - not on Windows
@@ -121,13 +121,13 @@ def _affordable(connections: int) -> int:
 
 
 def serve_with(settings: Settings, stopping: Stopping) -> None:
-    """Have BentoML's workers served by :class:`Server`, and its supervisor stop them in order."""
+    """Make BentoML's workers use :class:`Server`, and its supervisor stop them in order."""
     uvicorn.Server = partial(Server, settings=settings, stopping=stopping)  # type: ignore[assignment,misc]
     stop_in_order()
 
 
 def _serves(process: psutil.Process, service: str) -> bool:
-    """Whether a process is BentoML's worker of a service; one that has ended is none."""
+    """Whether a process is a BentoML worker of a service; false for one that has ended."""
     try:
         line = process.cmdline()
     except psutil.Error:

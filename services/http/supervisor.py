@@ -1,7 +1,7 @@
-"""The order in which BentoML's supervisor ends the processes of a server: the Gateways, then the runners.
+"""The order in which BentoML's supervisor stops the processes of a server: the Gateways, then the runners.
 
-Its own way is all at once, and the folder with the runners' sockets before them. A request that a Gateway
-still answers would find no runner.
+By default it stops all at once, after removing the folder of the runners' sockets, so that a request in
+progress in a Gateway would lose its runner.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any, Final
 from bentoml._internal.utils import circus
 
 _GATEWAY: Final = "service"
-"""BentoML's name for the watcher of the service that was asked for; those it depends on are ``service_…``."""
+"""BentoML's name for the watcher of the served service; those of its dependencies are ``service_…``."""
 
 _LISTENER: Final = "_bento_api_server"
 """BentoML's name for the socket that the Gateways share."""
@@ -21,7 +21,7 @@ _PlainArbiter: Any = circus.Arbiter.__base__
 
 
 def stop_in_order() -> None:
-    """Have the supervisor in this process, if it is one, end the others in order."""
+    """Make the supervisor stop its processes in order, if this process is the supervisor."""
     _Arbiter.stop = _stop
     _Arbiter._stop_watchers = _stop_watchers  # noqa: SLF001 - the one place where circus asks for it
 
@@ -42,6 +42,6 @@ async def _stop_watchers(
     runners = [watcher for watcher in watchers if watcher.name != _GATEWAY]
     await asyncio.gather(*(watcher._stop(close_output_streams) for watcher in gateways))  # noqa: SLF001
     if arbiter._stopping and _LISTENER in arbiter.sockets:  # noqa: SLF001
-        # Nobody would answer who connects from now on.
+        # Connections from now on would not be answered.
         arbiter.sockets[_LISTENER].close()
     await asyncio.gather(*(watcher._stop(close_output_streams) for watcher in runners))  # noqa: SLF001

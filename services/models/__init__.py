@@ -1,1 +1,1 @@
-"""Weights of engines: which there are, where they lie, and how they come."""
+"""Weights of engines: the catalogue of models, their folders, and their download."""

@@ -1,4 +1,4 @@
-"""Which models there are: the package's own, and those that the operator has added."""
+"""The available models: the package's own, and those that the operator has added."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -13,28 +13,29 @@ SHIPPED: Final = Path(__file__).with_name("manifests")
 
 
 class Catalogue:
-    """The models there are, by name.
+    """The available models, by name.
 
     Args:
-        manifests: Of the same name, and of those that an engine takes by default, the last one counts.
+        manifests: Manifests of the models. Among manifests of the same name, and among the defaults of an
+            engine, the last one takes precedence.
     """
 
     def __init__(self, manifests: Iterable[Manifest]) -> None:
         self._manifests: dict[str, Manifest] = {}
         for manifest in manifests:
-            # One that replaces another has its own place in the order.
+            # A replacement moves to its own position in the order.
             self._manifests.pop(manifest.name, None)
             self._manifests[manifest.name] = manifest
 
     def __iter__(self) -> Iterator[Manifest]:
-        """By name."""
+        """Iterate over the manifests, sorted by name."""
         return iter(sorted(self._manifests.values(), key=lambda manifest: manifest.name))
 
     def find(self, name: str) -> Manifest:
-        """The model of that name, compared without case.
+        """Return the model with a name; case-insensitive.
 
         Raises:
-            ModelError: There is none; the message has the nearest names.
+            ModelError: There is no such model; the hint suggests similar names.
         """
         if (manifest := self._manifests.get(name.lower())) is not None:
             return manifest
@@ -45,18 +46,18 @@ class Catalogue:
         raise ModelError(f"There is no model '{name}'.", hint)
 
     def of_engine(self, engine: str) -> Manifest | None:
-        """The model that engines of a type speak with unless their settings name another."""
+        """Return the default model of an engine type; ``None`` without one."""
         wanted = engine.upper()
         found = [m for m in self._manifests.values() if m.default and _engine(m) == wanted]
         return found[-1] if found else None
 
 
 def catalogue(settings: Settings) -> Catalogue:
-    """The models of the package and the operator's, who may replace one by another of the same name.
+    """Read the package's manifests and the operator's, which override the package's of the same name.
 
     Raises:
-        ModelError: A manifest is wrong, two of one folder contradict each other, or the folder of manifests
-            is not there or cannot be read.
+        ModelError: A manifest is invalid, two manifests in one folder conflict, or the folder of manifests is
+            missing or unreadable.
     """
     models = settings.models
     try:
@@ -71,7 +72,7 @@ def catalogue(settings: Settings) -> Catalogue:
 
 
 def _read(folder: Path) -> Iterable[Manifest]:
-    """The manifests of a folder, none of which can be meant to win over another."""
+    """Read the manifests of a folder. Within a folder none takes precedence, so conflicts are errors."""
     found = {path: read_manifest(path) for path in sorted(folder.glob("*.yaml"))}
     names: dict[str, Path] = {}
     defaults: dict[str, Path] = {}

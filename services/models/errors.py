@@ -1,13 +1,13 @@
-"""What goes wrong with models."""
+"""Errors of models and of their sources."""
 
 
 class ModelError(Exception):
     """A model is unavailable or invalid.
 
     Args:
-        message: What happened.
-        hint: What to do about it.
-        reason: The cause alone, where the message is longer.
+        message: Description of the error.
+        hint: Remedy.
+        reason: The cause alone; by default the message.
     """
 
     def __init__(self, message: str, hint: str | None = None, *, reason: str | None = None) -> None:
@@ -18,11 +18,11 @@ class ModelError(Exception):
 
 
 class SourceError(Exception):
-    """A source does not give what it should; another may. The message says why, in one line.
+    """A source does not provide a file; another source may.
 
     Args:
-        message: The reason.
-        remedy: What helps; a sentence.
+        message: The reason, in one line.
+        remedy: Remedy, as a sentence.
     """
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
@@ -31,20 +31,20 @@ class SourceError(Exception):
 
 
 class SourceDownError(SourceError):
-    """The source as a whole does not answer; none of its other files would come either.
+    """The source as a whole is unavailable: its other files would fail too.
 
     Args:
-        message: The reason.
-        remedy: What helps, where it is not time.
+        message: The reason, in one line.
+        remedy: Remedy, as a sentence; ``None`` if trying again later may help.
     """
 
 
 class WrongError(SourceError):
-    """What came is not what it should be."""
+    """The received contents are not the expected ones."""
 
 
 def reason_of(error: Exception) -> str:
-    """What an exception of any kind says, in one line."""
+    """Describe an exception of any type in one line."""
     if isinstance(error, ModelError):
         return error.reason
     if isinstance(error, SourceError):

@@ -1,4 +1,4 @@
-"""Models on the disk: a folder of each, all below one."""
+"""Models on disk: one folder per model, below a common root."""
 
 import contextlib
 import hashlib
@@ -13,14 +13,14 @@ from services.models.errors import ModelError
 from services.models.manifest import Manifest, ModelFile
 
 PIECE: Final = 1_048_576
-"""Bytes read at once."""
+"""Number of bytes read at once."""
 
 
 _ABSENT: Final = "is missing"
 
 
 class ModelState(StrEnum):
-    """How much of a model is there, by the sizes of its files."""
+    """How much of a model is present, judged by the sizes of its files."""
 
     ABSENT = "absent"
     INCOMPLETE = "incomplete"
@@ -28,54 +28,54 @@ class ModelState(StrEnum):
 
 
 class ModelFolder:
-    """Where models lie.
+    """The folder that holds all models.
 
     Args:
-        root: The folder, ``models.folder``; need not exist.
+        root: Path of the folder (``models.folder``); it need not exist.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
 
     def path(self, manifest: Manifest) -> Path:
-        """The model's folder, whether it is there or not."""
+        """Return the path of a model's folder, which need not exist."""
         return self.root / manifest.name
 
     def staging(self, manifest: Manifest) -> Path:
-        """What has come of a model that is being pulled, or whose pull was cut off."""
+        """Return the path of the staging folder, which holds the files of a running or interrupted pull."""
         return self.root / f".partial-{manifest.name}"
 
     def declined(self, manifest: Manifest) -> Path:
-        """A file that is there once somebody was asked and did not want the model: nobody is asked twice."""
+        """Return the path of the marker for a declined model, which the user is not asked about again."""
         return self.root / f".declined-{manifest.name}"
 
     def failed(self, manifest: Manifest) -> Path:
-        """A file that is there once it was fetched in vain, which `--once` tries again after a day."""
+        """Return the path of the marker for a failed pull, which ``--once`` retries after a day."""
         return self.root / f".failed-{manifest.name}"
 
     def settle(self, manifest: Manifest) -> None:
-        """Forget that it was declined or failed.
+        """Remove the markers :meth:`declined` and :meth:`failed`.
 
         Raises:
-            OSError: It cannot be forgotten.
+            OSError: A marker cannot be removed.
         """
         for mark in (self.declined(manifest), self.failed(manifest)):
             mark.unlink(missing_ok=True)
 
     def lacking(self, manifest: Manifest) -> tuple[ModelFile, ...]:
-        """Its files that are not there, or of another size; looks at the disk, reads nothing.
+        """Return a model's files that are missing or have the wrong size; their contents are not read.
 
         Raises:
-            ModelError: The disk does not say.
+            ModelError: The folder cannot be read.
         """
         folder = self.path(manifest)
         return tuple(file for file in manifest.files if wrong_size(folder / file.path, file) is not None)
 
     def state(self, manifest: Manifest) -> ModelState:
-        """How much of it is there; optional files do not count.
+        """Return how much of a model is present; optional files do not count.
 
         Raises:
-            ModelError: The disk does not say.
+            ModelError: The folder cannot be read.
         """
         if not any(not file.optional for file in self.lacking(manifest)):
             return ModelState.PRESENT
@@ -83,7 +83,7 @@ class ModelFolder:
             return ModelState.INCOMPLETE if self.path(manifest).exists() else ModelState.ABSENT
 
     def damaged(self, manifest: Manifest) -> Iterator[tuple[ModelFile, str]]:
-        """Its files that are not as the manifest says, each with what is wrong; every byte is read.
+        """Yield the files that differ from the manifest, each with the problem; every byte is read.
 
         Raises:
             ModelError: A file cannot be read.
@@ -101,19 +101,19 @@ class ModelFolder:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's contents, hexadecimal.
+    """Compute the SHA-256 of a file's contents, in hexadecimal.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder; of what vanishes meanwhile, none."""
+    """Return the total size of the files in a folder, in bytes; files that vanish meanwhile do not count."""
     total = 0
-    # Unlike pathlib's own, this walk takes it that a folder is gone when its turn comes.
+    # Unlike pathlib's walk, this one tolerates folders that vanish meanwhile.
     for where, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
@@ -122,10 +122,12 @@ def size_of(folder: Path) -> int:
 
 
 def wrong_size(path: Path, file: ModelFile) -> str | None:
-    """Why a path is not the file, by its size: the end of a sentence; ``None`` where it may be it.
+    """Describe how a path differs from the file, judged by its size; ``None`` if it does not.
+
+    The description is a predicate, such as "is missing".
 
     Raises:
-        ModelError: The disk does not say.
+        ModelError: The path cannot be read.
     """
     with readable(path):
         if not path.is_file():
@@ -136,7 +138,7 @@ def wrong_size(path: Path, file: ModelFile) -> str | None:
 
 @contextmanager
 def readable(path: Path) -> Generator[None, None, None]:
-    """What the disk refuses is told: nothing is known of what it may hold."""
+    """Raise a ``ModelError`` for an ``OSError`` in the block: the state of ``path`` is unknown."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The lock of a model: one process at a time changes what is there of it."""
+"""The lock of a model: only one process at a time changes its files."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,15 +14,16 @@ from services.models.manifest import Manifest
 def held(
     manifest: Manifest, folder: ModelFolder, waiting: Callable[[], None] | None
 ) -> Generator[bool, None, None]:
-    """Hold the lock while the block runs; gives whether another process had it first.
+    """Hold a model's lock during the block; yields whether it had to wait for another process.
 
     Args:
         manifest: The model.
-        folder: Where it goes; made when it is not there.
-        waiting: Called before it waits for another process; without it, it does not wait.
+        folder: The folder of all models; created if missing.
+        waiting: Called before waiting for another process; ``None`` to fail instead of waiting.
 
     Raises:
-        ModelError: Another process holds it, and nobody waits; or this file system has no locks.
+        ModelError: Another process holds the lock and ``waiting`` is ``None``, or the file system does not
+            support locks.
         OSError: The folder cannot be written.
     """
     folder.root.mkdir(parents=True, exist_ok=True)

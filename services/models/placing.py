@@ -1,4 +1,4 @@
-"""Where engines find their models when their settings do not say it."""
+"""Default models of engines whose settings do not set ``model_path``."""
 
 from collections.abc import Iterator
 
@@ -11,16 +11,16 @@ from services.models.weights import Weights
 
 
 def weights_of(engine: EngineConfig, models: Catalogue, folder: ModelFolder) -> Weights | None:
-    """The model of the engine's type; None where there is none, or its settings name another folder."""
+    """Return the default model of an engine; ``None`` without one, or if ``model_path`` is set."""
     manifest = models.of_engine(engine.type) if engine.model_path is None else None
     return None if manifest is None else Weights(manifest, folder.path(manifest))
 
 
 def models_of_engines(settings: Settings) -> Iterator[tuple[EngineConfig, Manifest]]:
-    """The engines of this host that take their type's model, in order, each with it.
+    """Yield this host's engines that use the default model of their type, in order, each with the model.
 
     Raises:
-        ModelError: A manifest is wrong.
+        ModelError: A manifest is invalid.
     """
     models = catalogue(settings)
     for engine in settings.enabled_engines:

@@ -1,4 +1,4 @@
-"""Fetching a model: from one source after another, checked, and put in its place whole."""
+"""Pulling a model: its files are downloaded from the sources in turn, verified, and installed together."""
 
 import errno
 import os
@@ -19,21 +19,21 @@ from services.models.sources.wanted import Wanted
 from services.models.staging import Staging
 
 SPARE: Final = 33_554_432
-"""Bytes of the disk that are left free."""
+"""Disk space that is left free, in bytes."""
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
-"""How systems say that no more can be written."""
+"""Error numbers for a full disk, a file size limit and an exceeded quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What came of it.
+    """Result of a pull.
 
     Attributes:
-        folder: Where the model is.
-        fetched: Files that came now; none where all was there.
-        lacking: Optional files that no source gave.
-        reasons: Why sources failed, each with its name.
+        folder: The model's folder.
+        fetched: Number of files fetched; 0 if all were present.
+        lacking: Optional files that no source provided.
+        reasons: Why sources failed, each with the source's name.
     """
 
     folder: Path
@@ -50,31 +50,31 @@ def pull(
     accept: str | None = None,
     force: bool = False,
 ) -> Pulled:
-    """Fetch what the model lacks.
+    """Fetch a model's missing files.
 
-    Of processes that pull the same model at once, one does and the others wait for it. What is complete and
-    right when a pull is cut off is not fetched again by the next.
+    If several processes pull the same model at once, one fetches it and the others wait. After an interrupted
+    pull, the next one reuses the files that were complete.
 
     Args:
         manifest: The model.
-        folder: Where it goes.
-        meter: Told how far it is.
-        accept: Licence that is accepted; its case is no matter.
-        force: Fetch what is there, too.
+        folder: The folder of all models.
+        meter: Shows the progress.
+        accept: The accepted licence; case-insensitive.
+        force: Fetch the present files, too.
 
     Raises:
-        ModelError: Its licence is not accepted, no source gives all that it needs, or the disk is full; what
-            was there before is as it was.
+        ModelError: The licence is not accepted, the sources do not provide all required files, or the disk is
+            full; the files that were present are unchanged.
     """
     _check_license(manifest, accept)
     if not force and not folder.lacking(manifest):
-        # No lock: what is there may be on a disk that cannot be written.
+        # No lock: the disk may be read-only.
         return Pulled(folder.path(manifest), 0, (), ())
     _check_place(folder.path(manifest))
     try:
         waiting = partial(meter.say, f"Another process is pulling {manifest.name}; waiting for it.")
         with held(manifest, folder, waiting) as waited:
-            # What another process has just fetched is new enough.
+            # Files that another process has just fetched are new enough.
             return _Pull(manifest, folder, meter, force=force and not waited).run()
     except OSError as error:
         raise ModelError(
@@ -94,10 +94,10 @@ class _Pull:
         self._reasons: list[str] = []
         self._remedies: list[str] = []
         self._passing = False
-        """Whether a source failed in a way that time may mend."""
+        """Whether a source failed in a way that may be temporary."""
 
     def run(self) -> Pulled:
-        """Fetch."""
+        """Fetch the files and install them."""
         place = self._folder.path(self._manifest)
         if not self._wanted:
             return Pulled(place, 0, (), ())
@@ -106,7 +106,7 @@ class _Pull:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-            # Give back what it took: others need the disk too.
+            # Free the disk space, which others need.
             shutil.rmtree(self._folder.staging(self._manifest), ignore_errors=True)
             raise self._full() from error
 
@@ -121,7 +121,7 @@ class _Pull:
             except OSError as error:
                 if error.errno not in _FULL or any(not file.optional for file in self._left(staging)):
                     raise
-                # What is needed has come: only the rest needs more room.
+                # All required files are there: only optional ones lack disk space.
                 staging.give_back()
                 self._reasons.append(f"{_name(source)}: {error.strerror}")
         left = self._left(staging)
@@ -136,7 +136,7 @@ class _Pull:
         return Pulled(place, fetched, left, tuple(self._reasons))
 
     def _try(self, source: Source, later: Sequence[Source], staging: Staging) -> None:
-        """Take from a source what it has of what is left, the files first without which nothing works."""
+        """Fetch the remaining files that a source has, required files first."""
         left = sorted(self._left(staging), key=lambda file: file.optional)
         wanted = [
             Wanted(file, members, not file.optional and not any(s.members(file.path) for s in later))
@@ -153,8 +153,8 @@ class _Pull:
         try:
             _fetch(source, wanted, staging, self._meter)
         except Exception as error:
-            # Libraries raise what they do not document, for values of the environment too. What keeps this
-            # source from giving its files, the next one may have them.
+            # Libraries raise undocumented exceptions, for example for environment variables. The next source
+            # may still work.
             if _of_disk(error, staging.folder):
                 raise
             self._reasons.append(f"{_name(source)}: {reason_of(error)}")
@@ -163,12 +163,12 @@ class _Pull:
             if remedy is not None and remedy not in self._remedies:
                 self._remedies.append(remedy)
             needed = sum(file.size for file in files)
-            # A package manager says in words of its own that the disk is full.
+            # A package manager reports a full disk only in its output.
             if shutil.disk_usage(staging.folder).free < min(SPARE, needed):
                 raise OSError(errno.ENOSPC, "No space left on device") from error
 
     def _hopeless(self, sources: Sequence[Source], staging: Staging) -> bool:
-        """Whether a file that is needed is in none of the sources: the rest would be fetched for nothing."""
+        """Whether no source has some required file, so that fetching the others would be useless."""
         needed = [file.path for file in self._left(staging) if not file.optional]
         return any(not any(source.members(path) for source in sources) for path in needed)
 
@@ -176,12 +176,12 @@ class _Pull:
         return tuple(file for file in self._wanted if not staging.has(file))
 
     def _needed(self, files: Sequence[ModelFile], *sources: Source) -> int:
-        """Bytes that have to be free for files from sources, each of which gives back its archives."""
+        """Return the free disk space needed, in bytes; each source frees its archives before the next."""
         return sum(file.size for file in files) + max((source.room for source in sources), default=0) + SPARE
 
     @property
     def _required(self) -> int:
-        """Bytes that the disk has to have free for what the model does not work without."""
+        """Free disk space needed for the required files, in bytes."""
         files = [file for file in self._wanted if not file.optional]
         sources = [s for s in self._manifest.sources if any(s.members(file.path) for file in files)]
         return self._needed(files, *sources) if files else 0
@@ -221,7 +221,7 @@ class _Pull:
 
 
 def _of_disk(error: Exception, folder: Path) -> bool:
-    """Whether it is about the disk, or about a file of ours: no other source would do better."""
+    """Whether an error concerns the disk or a file in ``folder``, so that other sources would fail too."""
     if not isinstance(error, OSError):
         return False
     if error.errno in _FULL:
@@ -263,7 +263,7 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
 
 
 def _check_place(place: Path) -> None:
-    """See that the model can take its place, before anything is downloaded."""
+    """Check that the model's folder can be created, before anything is downloaded."""
     if place.is_dir() or not (place.is_symlink() or place.exists()):
         return
     what = f"a link to {place.readlink()}, which is not there" if place.is_symlink() else "not a folder"

@@ -1,4 +1,4 @@
-"""Removing a model, and what is left of pulling it."""
+"""Removing a model, with the leftovers of its pulls."""
 
 import shutil
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from services.models.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed.
+    """Result of a removal.
 
     Attributes:
-        freed: Bytes.
-        links: Symbolic links among it; what they lead to is as it was.
-        found: Whether anything was there.
+        freed: Freed disk space, in bytes.
+        links: Removed symbolic links; their targets are unchanged.
+        found: Whether there was anything to remove.
     """
 
     freed: int
@@ -26,10 +26,10 @@ class Removed:
 
 
 def remove(manifest: Manifest, folder: ModelFolder) -> Removed:
-    """Remove a model and what is left of a pull.
+    """Remove a model and the leftovers of its pulls.
 
     Raises:
-        ModelError: It is being pulled, or cannot be removed.
+        ModelError: The model is being pulled, or cannot be removed.
     """
     if not folder.root.exists():
         return Removed(0, (), found=False)
@@ -44,7 +44,7 @@ def _remove(places: list[Path]) -> Removed:
     freed, links, found = 0, list[Path](), False
     for place in places:
         if place.is_symlink():
-            # The operator's own: what it leads to may be somebody else's too.
+            # The operator made the link; its target may have other users.
             place.unlink()
             links.append(place)
         elif place.is_dir():

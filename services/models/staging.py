@@ -1,4 +1,4 @@
-"""Where a model's files are gathered before they take their place; the next try goes on from there."""
+"""The staging folder, which collects a model's files before their installation and keeps them for a retry."""
 
 import contextlib
 import errno
@@ -16,20 +16,19 @@ from services.models.folder import sha256_of, size_of
 from services.models.manifest import ModelFile
 
 TMP: Final = "tmp-"
-"""What names of temporary folders begin with."""
+"""Prefix of temporary folders' names."""
 
 
 class Staging:
-    """A folder of files on their way.
+    """The staging folder of a model.
 
-    ``files`` has those that are complete and right, ``parts`` those that are half there, ``archives`` what
-    they are taken from.
+    ``files`` holds verified files, ``parts`` incomplete ones, and ``archives`` the archives to extract from.
 
     Args:
-        folder: The folder; made when it is not there.
+        folder: Path of the folder; created if missing.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The folder cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,28 +38,28 @@ class Staging:
         self.archives = folder / "archives"
         for place in (self.files, self.parts, self.archives):
             place.mkdir(parents=True, exist_ok=True)
-        # Of a pull that was killed; its package manager may still run.
+        # Left by a killed pull, whose package manager may still be running.
         for left in folder.glob(f"{TMP}*"):
             shutil.rmtree(left, ignore_errors=True)
 
     @property
     def size(self) -> int:
-        """What is there already."""
+        """Total size of the folder's files, in bytes."""
         return size_of(self.folder)
 
     def begun(self, files: Iterable[ModelFile]) -> int:
-        """Bytes that are there of files that have not come."""
+        """Return the number of bytes that incomplete files have so far."""
         return sum(part.stat().st_size for file in files if (part := self._part(file)).is_file())
 
     def give_back(self) -> None:
-        """Remove all but the files that have come."""
+        """Remove everything but the verified files."""
         for place in (self.parts, self.archives):
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(exist_ok=True)
 
     @contextmanager
     def tmp(self) -> Generator[Path, None, None]:
-        """A folder for what a program leaves while it works, and nobody else's; removed after the block."""
+        """Create a temporary folder for one program; it is removed after the block."""
         folder = Path(tempfile.mkdtemp(prefix=TMP, dir=self.folder))
         try:
             yield folder
@@ -68,7 +67,7 @@ class Staging:
             shutil.rmtree(folder, ignore_errors=True)
 
     def has(self, file: ModelFile) -> bool:
-        """Whether the file has come, complete and right; one that is not is removed."""
+        """Whether the file is present and correct; an incorrect one is removed."""
         path = self.files / file.path
         if not path.is_file():
             return False
@@ -78,15 +77,15 @@ class Staging:
         return False
 
     def put(self, file: ModelFile, pieces: Iterable[bytes]) -> None:
-        """Write a file; it takes its name when it is complete and right.
+        """Write a file, and rename it to its final name once it is verified.
 
         Args:
-            file: What it must be.
-            pieces: Its contents; no more of them are taken than it is large.
+            file: The expected file.
+            pieces: Its contents; reading stops once they exceed the expected size.
 
         Raises:
-            WrongError: They are something else.
-            OSError: The disk does not take it.
+            WrongError: The contents differ from the expected ones.
+            OSError: The file cannot be written.
         """
         part = self.part(file)
         part.unlink(missing_ok=True)
@@ -107,20 +106,20 @@ class Staging:
         self.accept(file)
 
     def part(self, file: ModelFile) -> Path:
-        """Where a file is while it is not complete."""
+        """Return the path of an incomplete file, and create its folder."""
         part = self._part(file)
         part.parent.mkdir(parents=True, exist_ok=True)
         return part
 
     def _part(self, file: ModelFile) -> Path:
-        # With its hash: the file of that path of another manifest is not gone on with.
+        # With the hash, so that another manifest's file of the same path is not resumed.
         return self.parts / f"{file.path}.{file.sha256[:16]}.part"
 
     def prune(self, files: Iterable[ModelFile]) -> None:
-        """Remove what belongs to none of the files: it came for another manifest of that name."""
+        """Remove everything that belongs to none of ``files``, such as another manifest's leftovers."""
         kept = {path for file in files for path in (self.files / file.path, self._part(file))}
         for place in (self.files, self.parts):
-            # The contents of folders before these.
+            # Contents before their folders.
             for path in sorted(place.rglob("*"), reverse=True):
                 if path.is_dir() and not path.is_symlink():
                     with contextlib.suppress(OSError):
@@ -129,10 +128,10 @@ class Staging:
                     path.unlink()
 
     def check(self, file: ModelFile, size: int, sha256: str) -> None:
-        """See that contents of that size and hash are the file's.
+        """Check a size and a hash against the expected ones.
 
         Raises:
-            WrongError: They are not.
+            WrongError: They differ.
         """
         if size != file.size:
             raise WrongError(f"{file.path} has {size:,} bytes there instead of {file.size:,}")
@@ -140,7 +139,7 @@ class Staging:
             raise WrongError(f"{file.path} differs there (wrong SHA-256)")
 
     def accept(self, file: ModelFile) -> None:
-        """Give the complete part its name."""
+        """Rename a complete part to its final name."""
         path, part = self.files / file.path, self.part(file)
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("rb+") as contents, writing(part):
@@ -148,13 +147,13 @@ class Staging:
         part.replace(path)
 
     def move_to(self, folder: Path) -> None:
-        """Put the files in their place and remove the rest.
+        """Move the files to the model's folder and remove the staging folder.
 
-        A new folder comes into being whole. In one that is there, each file is replaced by itself, so that no
-        reader finds half of one.
+        A new folder appears complete. In an existing one, files are replaced one by one, each atomically, so
+        that readers never see an incomplete file.
 
         Raises:
-            OSError: It cannot be done.
+            OSError: A file cannot be moved.
         """
         if not folder.exists():
             self.files.rename(folder)
@@ -166,12 +165,12 @@ class Staging:
         self.clear()
 
     def clear(self) -> None:
-        """Remove all that is there."""
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _move(path: Path, target: Path) -> None:
-    """Give a file its place at once, on another disk too, where the model's folder may be a link to one."""
+    """Move a file atomically, also to another disk, to which the model's folder may be a link."""
     try:
         path.replace(target)
     except OSError as error:
@@ -189,7 +188,7 @@ def _move(path: Path, target: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Generator[None, None, None]:
-    """Gives an error of the system the file's name, which writes leave out: it tells whose error it is."""
+    """Add the file's name to an ``OSError`` of a write, which lacks it, to tell whose error it is."""
     try:
         yield
     except OSError as error:
@@ -199,15 +198,15 @@ def writing(path: Path) -> Generator[None, None, None]:
 
 
 def bounded(pieces: Iterable[bytes], file: ModelFile, before: int = 0) -> Iterator[bytes]:
-    """The contents of a file as they come, until they are more than it is large.
+    """Yield a file's contents, up to its expected size.
 
     Args:
         pieces: The contents.
-        file: What they should be.
-        before: Bytes of it that came before.
+        file: The expected file.
+        before: Number of bytes received before.
 
     Raises:
-        WrongError: They are more.
+        WrongError: There are more bytes than expected.
     """
     size = before
     for piece in pieces:

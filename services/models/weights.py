@@ -1,4 +1,4 @@
-"""Whether the weights of an engine are there, and what to do where they are not."""
+"""Check that an engine's weights are present, with a remedy if they are not."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +11,26 @@ from services.models.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The model that an engine takes when its settings name no folder.
+    """The model that an engine uses if its ``model_path`` is not set.
 
     Attributes:
         manifest: The model.
-        folder: Where it lies, or will.
+        folder: The model's folder, which need not exist yet.
     """
 
     manifest: Manifest
     folder: Path
 
     def placed(self, engine: EngineConfig) -> EngineConfig:
-        """The engine with the folder of its model, whether that is there or not."""
+        """Return the engine's settings with ``model_path`` set to the model's folder."""
         return engine.model_copy(update={"model_path": self.folder})
 
     @property
     def missing(self) -> str | None:
-        """What has to be fetched, and how, in a sentence; ``None`` where all is there.
+        """Description of what is missing, and how to fetch it; ``None`` if the weights are complete.
 
-        Asked often: it looks at the sizes of the files. One that is still being copied is not there.
+        Checks only the files' sizes, since it is called often. A file that is still being copied counts as
+        missing.
         """
         command = f"awaaztwin models pull {self.manifest.name}{self.manifest.acceptance}"
         try:

@@ -1,4 +1,4 @@
-"""Recordings of a voice: from a file that a stranger uploaded to a canonical wav and a report on it.
+"""Recordings of a voice: from an untrusted uploaded file to a canonical wav and a quality report.
 
-What is in the file is looked at by a child process alone; see :mod:`services.samples.examine`.
+Only a child process parses the file; see :mod:`services.samples.examine`.
 """

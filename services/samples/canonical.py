@@ -1,4 +1,4 @@
-"""The canonical wav: mono, 16 bits, at a set loudness, without clipping."""
+"""The canonical wav: mono, 16 bits, at the target loudness, without clipping."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -14,23 +14,23 @@ from services.samples.loudness import LoudnessMeter
 from services.samples.scratch import Samples
 
 _STEP_SECONDS: Final = 0.005
-"""Seconds for which the limiter's gain is set; blocks are whole steps."""
+"""Step of the limiter's gain, in seconds; a block is a whole number of steps."""
 _REACH: Final = 4
-"""Steps before and after a peak in which the gain is lowered for it."""
+"""Number of steps before and after a peak in which the gain is reduced."""
 _ROUNDS: Final = 4
-"""Of limiting, until it is as loud as it should be."""
+"""Maximum rounds of limiting to reach the target loudness."""
 _CLOSE: Final = 0.3
-"""LU from the target that are good enough."""
+"""Accepted deviation from the target, in LU."""
 _MOST: Final = 12.0
-"""Decibels of gain added in a round."""
+"""Maximum gain added in a round, in decibels."""
 
 
 class Loudness:
-    """How loud a cut is, and what has to be done about it.
+    """Loudness of a cut, and its correction to the target.
 
     Args:
-        cut: What is kept.
-        limits: Target and ceiling.
+        cut: The kept parts of the recording.
+        limits: Target loudness and peak ceiling.
     """
 
     def __init__(self, cut: Cut, limits: SampleLimits) -> None:
@@ -49,17 +49,17 @@ class Loudness:
         self._peaks = np.concatenate(peaks)
 
     def levelled(self) -> Generator[Samples, None, None]:
-        """The cut at its target, with lower gain around peaks that would clip."""
+        """Yield the cut at the target loudness, with the gain reduced around peaks that would clip."""
         return self._blocks(self._gains())
 
     def _gains(self) -> Samples:
-        """For each step, what the samples are multiplied with."""
+        """Compute the linear gain of each step, shape ``(steps,)``."""
         wanted = self._target - self.lufs
         for _ in range(_ROUNDS):
             gains = self._limited(wanted)
             if float(gains.min()) * 1.001 >= float(gains.max()):
                 return gains
-            # A knock made it loud before and does no longer; a limited voice is quieter.
+            # Limiting lowers the loudness: a knock, for example, no longer contributes to it.
             meter = LoudnessMeter(self._rate)
             for block in self._blocks(gains):
                 meter.feed(block)
@@ -73,7 +73,7 @@ class Loudness:
         factor = np.float32(10 ** (gain / 20))
         needed = np.minimum(factor, self._ceiling / np.maximum(self._peaks, 1e-9)).astype(np.float32)
         width = 2 * _REACH + 1
-        # The lowest within reach, then the mean over one step less on each side: smooth, and never too much.
+        # The minimum within reach, then the mean over one step less on each side: smooth, and never too high.
         lowest = np.lib.stride_tricks.sliding_window_view(np.pad(needed, _REACH, "edge"), width).min(1)
         smooth = np.pad(lowest, _REACH - 1, "edge")
         return np.lib.stride_tricks.sliding_window_view(smooth, width - 2).mean(1, dtype=np.float32)
@@ -90,7 +90,7 @@ class Loudness:
 
 
 def write_wav(cut: Cut, loudness: Loudness, target: Path, limits: SampleLimits) -> None:
-    """Write ``cut`` to ``target``."""
+    """Write ``cut`` to ``target`` as a wav, at the target loudness."""
     with target.open("wb") as file:
         file.write(wav_header(PCM, limits.sample_rate, cut.size * 2))
         for block in loudness.levelled():

@@ -1,6 +1,6 @@
-"""The child process that looks at one file: ``main`` is called by :mod:`services.samples.process`.
+"""The child process that examines one file; :mod:`services.samples.process` calls its ``main``.
 
-It writes one JSON object to its standard output: ``{"figures": …}``, or ``{"bad": {"code", "message"}}``.
+It writes one JSON object to its standard output: ``{"figures": …}`` or ``{"bad": {"code", "message"}}``.
 """
 
 import json
@@ -15,12 +15,13 @@ from services.samples.limits import SampleLimits
 
 PR_SET_PDEATHSIG: Final = 1
 FULL: Final = 77
-"""Exit status of a child that was out of memory."""
+"""Exit status of a child that ran out of memory."""
 
 
 def confine(parent: int, limits: SampleLimits) -> None:
-    """Limit what a crash or a runaway can do, and end with the parent, where the system can."""
-    # Who stops the server tells all of its processes. The parent may still want the answer; if not, it kills.
+    """Set resource limits, and have the process end with its parent, as far as the platform supports it."""
+    # Signals that stop the server may reach all its processes. The parent kills the child unless it still
+    # wants the answer.
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)
     if sys.platform == "win32":
@@ -30,7 +31,7 @@ def confine(parent: int, limits: SampleLimits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seconds = int(limits.wall_seconds) + 5
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    # The scratch file is the largest: four bytes a sample, and what a resampler rounds up.
+    # The scratch file is the largest: four bytes per sample, and some slack for the resampler's rounding.
     size = int((limits.max_seconds + 10) * limits.sample_rate) * 4
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     if sys.platform == "linux":
@@ -46,9 +47,9 @@ def main(source: str, target: str, parent: str, limits: str) -> None:
     """Examine one file.
 
     Args:
-        source: Its path.
+        source: Path of the uploaded file.
         target: Path of the canonical wav.
-        parent: Process id of the parent.
+        parent: Process ID of the parent.
         limits: :class:`SampleLimits` as JSON.
     """
     bounds = SampleLimits(**json.loads(limits))
@@ -61,11 +62,11 @@ def main(source: str, target: str, parent: str, limits: str) -> None:
     except BadSample as error:
         answer = {"bad": {"code": error.code, "message": error.message}}
     except (MemoryError, ImportError) as error:
-        # With too little memory a library cannot even be loaded.
+        # Without enough memory, even loading a library fails, with an ImportError.
         if isinstance(error, ImportError) and "map" not in str(error) and "memory" not in str(error):
             raise
         os._exit(FULL)
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
-    # Nothing is left to be done, and a decoder's destructor may be what a hostile file breaks.
+    # Skip the decoders' destructors, which a hostile file may exploit.
     os._exit(0)

@@ -1,7 +1,7 @@
-"""Which parts of a recording are kept: the speech, with natural pauses.
+"""Selection of the parts of a recording to keep: the speech, with natural pauses.
 
-Pauses of up to 0.6 s are kept whole: they belong to how somebody speaks. Longer ones are shortened to that,
-since an engine reads only so many seconds of a voice and learns nothing from silence.
+Pauses of up to 0.6 s are kept whole, as part of the way the person speaks. Longer ones are shortened to
+0.6 s, since an engine reads only a limited number of seconds and learns nothing from silence.
 """
 
 from collections.abc import Generator
@@ -15,22 +15,22 @@ from services.samples.scratch import Samples, Scratch
 from services.samples.vad import Mask, runs
 
 EDGE_SECONDS: Final = 0.16
-"""Seconds before the first and after the last speech."""
+"""Seconds kept before the first and after the last speech."""
 MAX_PAUSE_SECONDS: Final = 0.6
-"""Seconds of the longest pause that is kept."""
+"""Longest pause that is kept whole, in seconds."""
 BLOCK_SECONDS: Final = 8
-"""Seconds in a block that is read; a multiple of every step that measures use."""
+"""Length of a block, in seconds; a multiple of every step that measurements use."""
 _FADE_SECONDS: Final = 0.005
-"""Seconds of fading at a cut, so that it makes no click."""
+"""Length of the fade at a cut, in seconds; it avoids a click."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The parts of one recording that are kept.
+    """The kept parts of a recording.
 
     Attributes:
         scratch: The recording.
-        parts: First sample and the one after the last of each.
+        parts: Start (inclusive) and stop (exclusive) of each part, in samples.
         sample_rate: Hertz.
     """
 
@@ -40,7 +40,7 @@ class Cut:
 
     @classmethod
     def of(cls, scratch: Scratch, mask: Mask, limits: SampleLimits) -> "Cut":
-        """Decide by where speech is."""
+        """Select the parts from the speech mask, one entry per 32 ms frame."""
         edge = round(EDGE_SECONDS * limits.sample_rate)
         half = round(MAX_PAUSE_SECONDS / 2 * limits.sample_rate)
         speech = [(start * limits.frame, stop * limits.frame) for start, stop in runs(mask)]
@@ -65,11 +65,11 @@ class Cut:
 
     @property
     def size(self) -> int:
-        """Samples kept."""
+        """Number of samples kept."""
         return sum(stop - start for start, stop in self.parts)
 
     def blocks(self) -> Generator[Samples, None, None]:
-        """What is kept, :data:`BLOCK_SECONDS` seconds at a time; the last block is shorter."""
+        """Yield the kept samples, :data:`BLOCK_SECONDS` seconds at a time; the last block may be shorter."""
         size = BLOCK_SECONDS * self.sample_rate
         block = np.empty(size, np.float32)
         filled = 0

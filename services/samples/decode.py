@@ -1,6 +1,6 @@
-# PyAV's stubs leave streams and frames partly open.
+# PyAV's stubs leave the types of streams and frames partly unknown.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
-"""Decoding of untrusted audio by FFmpeg's libraries, packet by packet. Runs in the child alone."""
+"""Decoding of untrusted audio with FFmpeg's libraries, packet by packet. Runs only in the child process."""
 
 from collections.abc import Generator
 from typing import BinaryIO, Final, cast
@@ -27,45 +27,45 @@ CODECS: Final = frozenset(
     | {f"pcm_{kind}{bits}{order}" for kind in "sf" for bits in (16, 24, 32, 64) for order in ("le", "be")}
 )
 RATES: Final = (4_000, 192_000)
-"""Hertz, from and to."""
+"""Lowest and highest accepted sample rate, in hertz."""
 MAX_CHANNELS: Final = 8
 
 _OPTIONS: Final = {
     "protocol_whitelist": "",
-    # No other decoder is even opened while FFmpeg looks at the streams.
+    # Keeps FFmpeg from opening any other decoder while it probes the streams.
     "codec_whitelist": ",".join(sorted(CODECS)),
     "probesize": "1000000",
     "analyzeduration": "2000000",
     "max_streams": "16",
 }
 _ERRORS: Final = 50
-"""Packets that cannot be decoded, at most. A radio's mp3 has a few."""
+"""Maximum number of undecodable packets. An mp3 recorded from radio has a few."""
 _STRAY: Final = 0.1
-"""Share of samples at another rate or with other channels, at most; broken mp3 frames look so."""
+"""Maximum share of samples with a different rate or channel count; broken mp3 frames look like that."""
 _MISSING: Final = 0.05
-"""Share of the declared length that may be missing, and half a second, before a file counts as cut off."""
+"""Share of the declared length (or 0.5 s, if that is more) that may be missing from a complete file."""
 _LOUDEST: Final = 8.0
-"""Times full scale; above it a floating-point sample is no sound."""
+"""Highest valid level of a floating-point sample, relative to full scale."""
 _SCALES: Final = {"u8": 128.0, "s16": 32_768.0, "s32": 2_147_483_648.0, "flt": 1.0, "dbl": 1.0}
-"""Full scale of FFmpeg's sample formats; their planar kinds end in ``p``."""
+"""Full scale of FFmpeg's sample formats; the names of planar formats have the suffix ``p``."""
 
 
 class Audio:
-    """A file that is open.
+    """An audio file opened for decoding.
 
     Args:
-        file: The bytes.
-        kind: What they are.
+        file: The file, opened for binary reading.
+        kind: Its container.
 
     Raises:
-        BadSample: There is nothing in it that may be decoded.
+        BadSample: The file has no audio stream that is accepted.
     """
 
     def __init__(self, file: BinaryIO, kind: Container) -> None:
         set_level(None)
         file.seek(kind.start)
         start = file.read(1_024)
-        # An mp3 counts its frames in its first one, or not at all.
+        # An mp3 declares its length in its first frame (Xing, Info or VBRI header), or not at all.
         self._counted = kind.container != "aac" and (
             kind.container != "mp3" or any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
         )
@@ -86,7 +86,7 @@ class Audio:
         self.sample_rate = context.sample_rate
         self.channels = context.channels
         self.samples = 0
-        """Decoded so far, per channel."""
+        """Samples decoded so far, per channel."""
         self._check_shape(self.sample_rate, self.channels)
         self._errors = 0
         self._stray = 0
@@ -94,15 +94,15 @@ class Audio:
         self._ended_badly = False
 
     def blocks(self, limits: SampleLimits) -> Generator[Samples, None, None]:
-        """The sound, mixed down to one channel, at :attr:`sample_rate`.
+        """Yield the audio, mixed down to one channel, at :attr:`sample_rate`.
 
         Raises:
-            BadSample: It is damaged, cut off, or longer than allowed.
+            BadSample: The audio is damaged, cut off, or longer than allowed.
         """
         first = True
         for frame in self._frames():
             if first:
-                # What the decoder says counts: HE-AAC has twice the rate that its header tells.
+                # Trust the decoder over the header: HE-AAC has twice the rate that its header declares.
                 self.sample_rate, self.channels, first = frame.sample_rate, frame.layout.nb_channels, False
                 self._check_shape(self.sample_rate, self.channels)
             if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
@@ -121,7 +121,7 @@ class Audio:
         self._check_end()
 
     def close(self) -> None:
-        """Free everything."""
+        """Close the file and free the decoder."""
         self._container.close()
 
     def _choose(self) -> AudioStream:
@@ -173,7 +173,7 @@ class Audio:
         if scale is None:
             raise BadSample("unsupported_codec", f"The sample format {name} is not accepted.")
         array = cast("npt.NDArray[np.generic]", frame.to_ndarray())
-        # One channel after the other, or side by side.
+        # Planar or interleaved channels.
         shaped = array if frame.format.is_planar else array.reshape(-1, self.channels).T
         if shaped.dtype == np.float64:
             shaped = np.clip(cast("npt.NDArray[np.float64]", shaped), -1e30, 1e30)
@@ -183,7 +183,7 @@ class Audio:
         mixed = (
             samples.mean(0, dtype=np.float32) / np.float32(scale) if self.channels > 1 else samples[0] / scale
         )
-        wrong = ~(np.abs(mixed) <= _LOUDEST)  # true for what is not a number
+        wrong = ~(np.abs(mixed) <= _LOUDEST)  # also true for NaN
         count = int(np.count_nonzero(wrong))
         if count:
             self._nonsense += count
@@ -226,7 +226,7 @@ class Audio:
             )
 
     def _declared(self) -> float:
-        """Seconds that the file says it lasts; 0 where it only guesses."""
+        """Return the length that the file declares, in seconds; 0 if FFmpeg only estimates it."""
         if not self._counted:
             return 0.0
         stream = self._stream
@@ -236,6 +236,6 @@ class Audio:
 
 
 def _give_up_if_full(error: Exception) -> None:
-    """Running out of memory is no fault of a packet: the child ends."""
+    """Reraise a ``MemoryError``, which is not the packet's fault: the child exits."""
     if isinstance(error, MemoryError):
         raise error

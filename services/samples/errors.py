@@ -1,9 +1,9 @@
-"""Why a recording was not taken.
+"""Errors of examining a recording.
 
 Exceptions::
 
-    BadSample       the file is at fault; says what was found
-    ExaminerBusy    others are being examined; try again
+    BadSample       the file is unusable; the message says why
+    ExaminerBusy    too many recordings are being examined; try again
 """
 
 
@@ -11,8 +11,8 @@ class BadSample(Exception):  # noqa: N818 - named for the cause
     """The file cannot be used.
 
     Args:
-        code: Short, snake_case.
-        message: What was found, for the person who uploaded it.
+        code: Short identifier in snake_case.
+        message: Explanation for the person who uploaded the file.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -22,10 +22,10 @@ class BadSample(Exception):  # noqa: N818 - named for the cause
 
 
 class ExaminerBusy(Exception):  # noqa: N818 - named for the state
-    """No child process was free in time.
+    """No slot for a child process became free in time.
 
     Args:
-        retry_after: Seconds after which one is likely.
+        retry_after: Seconds after which one is likely to be free.
     """
 
     def __init__(self, retry_after: float) -> None:

@@ -1,4 +1,4 @@
-"""From an untrusted file to a canonical wav and a report, by a child process for each file."""
+"""Examination of untrusted files: one child process per file writes the canonical wav and its figures."""
 
 import asyncio
 import json
@@ -24,9 +24,9 @@ from services.samples.speaker import find_speaker_model
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS: Final = 60.0
-"""Seconds for a free place."""
+"""Default time to wait for a free slot, in seconds."""
 SPEAKER_SECONDS: Final = 60.0
-"""For embedding the speaker; most of it is the model's library being loaded."""
+"""Time limit for embedding the speaker, in seconds; loading the model's library takes most of it."""
 
 
 class _Bad(BaseModel):
@@ -37,7 +37,7 @@ class _Bad(BaseModel):
 
 
 class _Answer(BaseModel):
-    """What a child writes; it may have been taken over by the file, so nothing in it is trusted."""
+    """The child's output. It is untrusted: the file may have exploited a decoder in the child."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,11 +46,11 @@ class _Answer(BaseModel):
 
 
 class Examiner:
-    """Examines recordings, some at once.
+    """Examines recordings, a limited number at a time.
 
     Args:
-        concurrency: Children at once in this process.
-        wait_seconds: For a free place.
+        concurrency: Maximum number of children of this process that run at once.
+        wait_seconds: Maximum time to wait for a free slot.
     """
 
     def __init__(self, *, concurrency: int = 2, wait_seconds: float = WAIT_SECONDS) -> None:
@@ -58,25 +58,25 @@ class Examiner:
         self._wait = wait_seconds
 
     async def examine(self, source: Path, target: Path, *, limits: SampleLimits) -> SampleReport:
-        """Look at ``source``, and write the canonical wav to ``target``, which is there only on success.
+        """Examine ``source`` and write the canonical wav to ``target``, which exists only on success.
 
         Args:
-            source: The uploaded file. Its name does not count.
-            target: Where the wav goes; in a folder with room for four times its size.
-            limits: What it may cost.
+            source: The uploaded file. Its name is ignored.
+            target: Path of the wav, in a folder with room for four times its size.
+            limits: Limits of the recording and of the child's resources.
 
         Raises:
-            BadSample: It is no usable recording.
-            ExaminerBusy: No place was free in time.
+            BadSample: The file is not a usable recording.
+            ExaminerBusy: No slot became free in time.
         """
-        # Most of what is no audio at all needs no child, and no place.
+        # Refuses most files that are not audio without a child or a slot.
         await asyncio.to_thread(_look, source, limits)
         async with self._place():
             try:
                 figures = await _figures(source, target, limits)
                 speaker = await _speaker(target)
             except BaseException:
-                target.unlink(missing_ok=True)  # noqa: ASYNC240 - at once, also while being cancelled
+                target.unlink(missing_ok=True)  # noqa: ASYNC240 - immediately, even during cancellation
                 raise
         return SampleReport(
             **dict(figures), speaker=speaker, findings=sample_findings(figures, speaker, limits)
@@ -96,7 +96,7 @@ class Examiner:
 
 
 async def examine(source: Path, target: Path, *, limits: SampleLimits) -> SampleReport:
-    """Examine one file, see :meth:`Examiner.examine`; nobody counts how many at once."""
+    """Examine one file, as :meth:`Examiner.examine` does, without a limit on concurrency."""
     return await Examiner(concurrency=1).examine(source, target, limits=limits)
 
 
@@ -137,7 +137,7 @@ def _absolute(*paths: Path) -> tuple[str, ...]:
 
 
 async def _speaker(wav: Path) -> SpeakerEmbedding | None:
-    """The speaker's embedding; without one the recording is as good."""
+    """Embed the speaker; ``None`` without a model or after a failure, which leaves the recording usable."""
     if find_speaker_model() is None:
         return None
     try:

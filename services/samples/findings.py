@@ -1,4 +1,4 @@
-"""What the figures of a recording mean, and what to do about it."""
+"""Findings on a recording, derived from its figures, with advice."""
 
 from typing import Final
 
@@ -7,29 +7,29 @@ from services.samples.report import TELEPHONE, Finding, SampleFigures, SpeakerEm
 
 NOISY: Final = 20.0
 VERY_NOISY: Final = 8.0
-"""Decibels of SNR."""
+"""SNR in decibels, below which a recording is very noisy."""
 CLIPPED: Final = 0.06
 BADLY_CLIPPED: Final = 0.2
-"""See :attr:`SampleFigures.clipping`."""
+"""Threshold of :attr:`SampleFigures.clipping`."""
 DULL: Final = 6_600.0
-"""Hertz."""
+"""Bandwidth in hertz, below which a voice sounds dull."""
 QUIET: Final = -42.0
-"""LUFS; what was recorded so quietly has its own noise raised with it."""
+"""Loudness in LUFS, below which amplification raises the recording's own noise too far."""
 SHORT_SECONDS: Final = 3.0
-"""Seconds of speech."""
+"""Seconds of speech, below which a recording is short."""
 UNVOICED: Final = 0.2
-"""Voiced share of the speech; whispering has none."""
+"""Minimum voiced share of the speech; a whisper's is 0."""
 SPREAD: Final = 0.36
-"""Of embeddings; up to 0.23 in nine voices, 0.5 and more where a person and another voice take turns."""
+"""Threshold of the embeddings' spread: up to 0.23 in nine voices, 0.5 or more where two voices take turns."""
 PITCH_SPREAD: Final = 8.5
-"""Semitones."""
+"""Threshold in semitones."""
 TIMBRE_SPREAD: Final = 0.6
 
 
 def sample_findings(
     figures: SampleFigures, speaker: SpeakerEmbedding | None, limits: SampleLimits
 ) -> tuple[Finding, ...]:
-    """Everything worth saying about one recording, the worst first."""
+    """List the findings on one recording, the worst first."""
     found = [
         *_clipping(figures),
         *_noise(figures),

@@ -13,17 +13,17 @@ import numpy.typing as npt
 from services.samples.scratch import Samples
 
 SILENT: Final = -70.0
-"""LUFS of the absolute gate; nothing is quieter."""
+"""Absolute gate, in LUFS; the lowest loudness that is reported."""
 
 _RELATIVE: Final = -10.0
-"""LU below the mean, where the relative gate is."""
+"""Relative gate, in LU from the mean."""
 _OFFSET: Final = -0.691
-"""So that a full-scale sine of 997 Hz is at -3.01 LUFS."""
+"""Offset in LU, by which a full-scale sine of 997 Hz is at -3.01 LUFS."""
 _STEP_SECONDS: Final = 0.1
-"""Seconds between two blocks, which are four steps long."""
+"""Seconds from the start of a block to the next; a block is four steps long."""
 _OVERLAP: Final = 4
 _FILTER_RATE: Final = 48_000
-"""Hertz for which the standard gives the coefficients (numerator, denominator)."""
+"""Sample rate of the standard's filter coefficients (numerator, denominator), in hertz."""
 _SHELF: Final = (
     (1.53512485958697, -2.69169618940638, 1.19839281085285),
     (1.0, -1.69065929318241, 0.73248077421585),
@@ -32,10 +32,10 @@ _HIGHPASS: Final = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)
 
 
 class LoudnessMeter:
-    """Integrated loudness of a signal that comes in pieces.
+    """Integrated loudness of a signal that arrives in blocks.
 
     Args:
-        sample_rate: Hertz, 48,000 at most.
+        sample_rate: In hertz, at most 48,000.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -46,7 +46,7 @@ class LoudnessMeter:
         self._powers: list[npt.NDArray[np.float64]] = []
 
     def feed(self, samples: Samples) -> None:
-        """Take the next samples."""
+        """Add the next samples."""
         held = np.concatenate([self._held, samples])
         if held.size >= self._block:
             blocks = np.lib.stride_tricks.sliding_window_view(held, self._block)[:: self._step]
@@ -57,7 +57,10 @@ class LoudnessMeter:
         self._held = held.copy()
 
     def integrated(self) -> float:
-        """LUFS; :data:`SILENT` when all is quieter. Less than 400 ms are one block."""
+        """Return the integrated loudness in LUFS; at least :data:`SILENT`.
+
+        Less than 400 ms of signal are measured as one block.
+        """
         if self._powers:
             powers = np.concatenate(self._powers)
         elif self._held.size:
@@ -76,7 +79,7 @@ class LoudnessMeter:
 
 
 def decibels(ratio: float) -> float:
-    """An amplitude in decibels; not below -200."""
+    """Convert an amplitude ratio to decibels, at least -200."""
     return 20 * math.log10(max(ratio, 1e-10))
 
 
@@ -85,11 +88,11 @@ def _lufs(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _weights(block: int, rate: int) -> npt.NDArray[np.float64]:
-    """For each line of a block's spectrum, what its square adds to the mean power."""
+    """Compute the contribution of each spectral line's squared magnitude to a block's mean power."""
     delay = np.exp(-2j * np.pi * np.fft.rfftfreq(block, 1 / rate) / _FILTER_RATE)
     gain = np.ones(delay.size)
     for numerator, denominator in (_SHELF, _HIGHPASS):
         gain *= np.abs(np.polyval(numerator[::-1], delay) / np.polyval(denominator[::-1], delay)) ** 2
-    # All lines but the first and the last stand for two.
+    # The real spectrum has only half of the lines: all but the first and the last count twice.
     gain[1 : -1 if block % 2 == 0 else None] *= 2
     return gain / block**2

@@ -1,4 +1,4 @@
-"""What is measured of a recording, on a grid of 32 ms."""
+"""Measurements of a recording, in frames of 32 ms."""
 
 import math
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from services.samples.scratch import Samples, Scratch
 from services.samples.vad import FRAME, RATE, Mask, Silero, speech_mask
 
 BANDS: Final = 24
-"""Of the mel spectrum."""
+"""Number of bands of the mel spectrum."""
 _BATCH: Final = 256
-"""Frames read at once; 8 s."""
+"""Number of frames read at once; 8 s."""
 _LOUD: Final = 0.1
-"""RMS to which the loud frames are brought before speech is looked for; the model was trained on such."""
+"""RMS to which loud frames are scaled before speech detection; the model was trained at such levels."""
 _MOST: Final = 1_000.0
-"""Times, at most."""
+"""Maximum gain of that scaling, as a factor."""
 _PITCH: Final = (65.0, 400.0)
-"""Hertz of a voice, from and to."""
+"""Lowest and highest pitch of a voice, in hertz."""
 _VOICED: Final = 0.5
-"""Of the autocorrelation at the pitch, from which a frame counts as voiced."""
+"""Normalised autocorrelation at the pitch, above which a frame counts as voiced."""
 _MEL: Final = (60.0, 8_000.0)
-"""Hertz, from and to."""
+"""Frequency range of the mel spectrum, in hertz."""
 
 _Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """The measures of all frames of a recording.
+    """The measurements of all frames of a recording.
 
     Attributes:
-        power: Mean square of each, about its mean.
-        peak: Highest level in each.
-        speech: Which are speech.
-        mel: Log power in :data:`BANDS` bands, of each.
-        pitch: Hertz of each; 0 where it is not voiced.
-        spectrum: Mean power over the frames of speech, one for each line.
-        line: Hertz between two lines.
+        power: Variance of each frame, shape ``(frames,)``.
+        peak: Highest level in each frame, shape ``(frames,)``.
+        speech: Whether each frame is speech, shape ``(frames,)``.
+        mel: Natural logarithm of the power in each band, shape ``(frames, BANDS)``.
+        pitch: Pitch of each frame in hertz, shape ``(frames,)``; 0 where it is not voiced speech.
+        spectrum: Power of each spectral line, averaged over the frames of speech, shape ``(lines,)``.
+        line: Distance between two spectral lines, in hertz.
     """
 
     power: Samples
@@ -54,7 +54,7 @@ class Frames:
 
 
 def measure(scratch: Scratch, limits: SampleLimits) -> Frames:
-    """Measure a recording. A last frame that is not full is left out."""
+    """Measure a recording. An incomplete last frame is ignored."""
     size = limits.frame
     count = scratch.size // size
     power = np.zeros(count, np.float32)
@@ -62,7 +62,7 @@ def measure(scratch: Scratch, limits: SampleLimits) -> Frames:
     for start in range(0, count, _BATCH):
         stop = min(start + _BATCH, count)
         frames = scratch.read(start * size, stop * size).reshape(-1, size)
-        # The variance: silence is silent whatever direct current remains.
+        # Variance rather than mean square: a remaining DC offset does not count.
         power[start:stop] = frames.var(1)
         peak[start:stop] = np.abs(frames).max(1)
     speech = _find_speech(scratch, count, power, limits)
@@ -108,8 +108,8 @@ def _find_speech(scratch: Scratch, count: int, power: Samples, limits: SampleLim
 
 
 def _pitch(frames: Samples, rate: int) -> Samples:
-    """Hertz of each row, by its autocorrelation; 0 where it is not voiced."""
-    # Every third sample will do for a voice's pitch; the mean of three is filter enough.
+    """Find the pitch of each row by its autocorrelation, in hertz; 0 where it is not voiced."""
+    # About 8 kHz suffice for a voice's pitch, and averaging suffices as the filter.
     factor = rate // 8_000
     size = frames.shape[1] // factor
     thin = frames[:, : size * factor].reshape(frames.shape[0], size, factor).mean(2)
@@ -120,7 +120,7 @@ def _pitch(frames: Samples, rate: int) -> Samples:
     fair = correlation / np.maximum(correlation[:, :1], 1e-12) * (size / (size - np.arange(high + 2)))
     inside = fair[:, low : high + 1]
     best = inside.max(1)
-    # The first peak that is almost as high: multiples of the period are as good, and wrong.
+    # The first peak that is almost the highest: multiples of the period have peaks too.
     rising = (inside >= fair[:, low - 1 : high]) & (inside >= fair[:, low + 1 : high + 2])
     lags = low + np.argmax(rising & (inside >= 0.9 * best[:, np.newaxis]), axis=1)
     rows = np.arange(len(lags))
@@ -132,7 +132,7 @@ def _pitch(frames: Samples, rate: int) -> Samples:
 
 
 def _mel_bank(rate: int, size: int) -> _Array:
-    """Triangles over the lines of a spectrum, shape (lines, bands)."""
+    """Build the triangular mel filters, shape ``(lines, bands)``."""
     lines = 2_595 * np.log10(1 + np.fft.rfftfreq(size, 1 / rate).astype(np.float64) / 700)
     low, high = (2_595 * math.log10(1 + hertz / 700) for hertz in _MEL)
     corners = np.linspace(low, high, BANDS + 2)

@@ -1,4 +1,4 @@
-"""One recording, from the bytes to the canonical wav and its figures. Runs in the child alone."""
+"""Preparation of one recording: the canonical wav and its figures. Runs only in the child process."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -20,7 +20,7 @@ from services.samples.whole import check_whole
 
 
 class Source(TypedDict):
-    """What the file was."""
+    """Format of the uploaded file; see :class:`services.samples.report.SampleSource`."""
 
     container: str
     codec: str
@@ -30,7 +30,7 @@ class Source(TypedDict):
 
 
 class Figures(TypedDict):
-    """What was measured; see :class:`services.samples.report.SampleReport`."""
+    """Figures of a recording; see :class:`services.samples.report.SampleFigures`."""
 
     source: Source
     seconds: float
@@ -48,10 +48,10 @@ class Figures(TypedDict):
 
 
 def prepare(source: Path, target: Path, limits: SampleLimits) -> Figures:
-    """Make ``target`` from ``source``.
+    """Write the canonical wav of ``source`` to ``target`` and return its figures.
 
     Raises:
-        BadSample: It is no usable recording.
+        BadSample: The file is not a usable recording.
     """
     with source.open("rb") as file, Scratch(target.parent, limits.sample_rate) as scratch:
         kind = sniff(file)

@@ -1,4 +1,4 @@
-"""Running one of our modules in a process of its own, for as long as it may take."""
+"""Running one of this package's modules in a child process with a time limit."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 MAX_ANSWER: Final = 256 * 1024
-"""Bytes of a child's answer; a report is 3 KB, a large embedding 10."""
+"""Maximum size of a child's output in bytes; a report has 3 KB, a large embedding 10 KB."""
 
 _PASSED_ON: Final = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TEMP")
 _PROGRAM: Final = (
@@ -22,11 +22,11 @@ _PROGRAM: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended.
+    """Result of a child process that has ended.
 
     Attributes:
-        status: Its exit status; negative for the signal that ended it.
-        answer: What it wrote.
+        status: Exit status; negative for the signal that ended it.
+        answer: Its standard output.
     """
 
     status: int
@@ -34,21 +34,21 @@ class Ended:
 
 
 async def run(module: str, arguments: Sequence[str], seconds: float) -> Ended:
-    """Run ``main`` of a module in a child.
+    """Run a module's ``main`` in a child process.
 
-    When this is cancelled the child is killed, and waited for.
+    On cancellation, the child is killed and waited for.
 
     Args:
-        module: Its name.
-        arguments: Of ``main``.
-        seconds: Until it is killed.
+        module: Full name of the module.
+        arguments: Arguments of ``main``.
+        seconds: Time after which the child is killed.
 
     Raises:
-        TimeoutError: It was killed.
-        OSError: It cannot be started.
+        TimeoutError: The child was killed.
+        OSError: The child cannot be started.
     """
     child = _Child(module, arguments)
-    # A thread, since asyncio's own processes can be waited for in vain when cancelled while they start.
+    # A thread: waiting for an asyncio subprocess can hang if it is cancelled during its start.
     thread = asyncio.ensure_future(asyncio.to_thread(child.run))
     try:
         async with asyncio.timeout(seconds):
@@ -60,7 +60,7 @@ async def run(module: str, arguments: Sequence[str], seconds: float) -> Ended:
 
 
 class _Child:
-    """One child; its thread must not end before it, for then the system would kill it."""
+    """One child process. The thread that starts it must outlive it: Linux kills it when that thread ends."""
 
     def __init__(self, module: str, arguments: Sequence[str]) -> None:
         root = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ class _Child:
             return Ended(process.wait(), answer)
 
     def kill(self) -> None:
-        """End it, or do not start it at all."""
+        """Kill the child, or keep it from being started."""
         with self._lock:
             self._unwanted = True
             if self._process is not None:
@@ -97,6 +97,6 @@ class _Child:
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What the child may see: no secrets, it reads files from strangers. One thread for each library."""
+    """Build the child's environment: no secrets, since it parses untrusted files; one thread per library."""
     passed = {name: variables[name] for name in _PASSED_ON if name in variables}
     return passed | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""Figures of a recording's quality, out of the measures of its frames."""
+"""Figures of a recording's quality, computed from the measurements of its frames."""
 
 from typing import Final
 
@@ -11,50 +11,53 @@ from services.samples.scratch import Samples
 from services.samples.vad import Mask
 
 BEST_SNR: Final = 60.0
-"""Decibels; more is not told apart."""
+"""Highest SNR that is reported, in decibels."""
 MOST_STEPS: Final = 64
-"""Of a fingerprint; 8 s."""
+"""Maximum number of steps in a fingerprint; 8 s."""
 
 _CREST: Final = 2.0
-"""That of nine voices was 2.5 to 4.1, of the same clipped by 18 dB and coded 1.2 to 1.8."""
+"""Crest factor below which speech counts as clipped.
+
+Nine voices had 2.5 to 4.1; the same voices, clipped by 18 dB and then coded, had 1.2 to 1.8.
+"""
 _CREST_WEIGHT: Final = 0.6
 _EDGE: Final = 3
-"""Frames beside speech that are neither: it dies away in them."""
+"""Number of frames next to speech that count as neither speech nor pause: speech decays in them."""
 _ENOUGH: Final = 8
-"""Frames of silence from which its level is known."""
+"""Number of pause frames that suffice to measure the noise."""
 _DIGITAL: Final = 1e-9
-"""Power of a pause below which it was cut out, and tells nothing of the noise under the speech."""
+"""Power below which a pause is digital silence, and says nothing about the noise under the speech."""
 _FALL: Final = 60.0
-"""Decibels below the strongest band; what is weaker is not part of the voice."""
+"""Decibels below the strongest band, at which a band no longer belongs to the voice."""
 _BAND: Final = 250.0
-"""Hertz of the bands in which the end of the spectrum is looked for."""
+"""Width in hertz of the bands that are searched for the end of the spectrum."""
 _PART: Final = 47
-"""Frames of speech (1.5 s) in each part that is compared with the others to tell speakers apart."""
+"""Number of frames of speech (1.5 s) in each of the parts that are compared to tell speakers apart."""
 _VOICED: Final = 10
-"""Frames that are voiced, at least, in such a part."""
+"""Minimum number of voiced frames in such a part."""
 _CEPSTRA: Final = 12
 _STEP: Final = 4
-"""Frames in a step of a fingerprint."""
+"""Number of frames in a step of a fingerprint."""
 _LOW: Final = 16
-"""Bands of the mel spectrum that are below 3.4 kHz."""
+"""Number of bands of the mel spectrum that are below 3.4 kHz."""
 _DEPTH: Final = 7.0
-"""Of a fingerprint, in natural logarithms of power: 30 dB."""
+"""Dynamic range of a fingerprint, in natural logarithms of power: 30 dB."""
 
 
 def snr(frames: Frames) -> float | None:
-    """Decibels of the speech over the noise, estimated; ``None`` without speech.
+    """Estimate the signal-to-noise ratio of the speech in decibels; ``None`` without speech.
 
-    The noise is what is heard in the pauses. Without pauses, or where they were cut out, it is what is
-    left in the quietest moments of the speech.
+    The noise is measured in the pauses or, if there are none or they are digital silence, in the quietest
+    moments of the speech.
     """
     if not frames.speech.any():
         return None
     speech = float(frames.power[frames.speech].mean())
     pauses = frames.power[_away(frames.speech)]
-    # Not the median: breath and reverberation are no noise.
+    # A lower percentile than the median: breath and reverberation are not noise.
     noise = float(np.percentile(pauses, 40)) if pauses.size >= _ENOUGH else 0.0
     if noise < _DIGITAL:
-        # The mask reaches some frames into the pause.
+        # The speech mask extends some frames into the pauses.
         heard = frames.power[frames.speech & (frames.power > _DIGITAL)]
         noise = float(np.percentile(heard, 3)) if heard.size else 0.0
     if noise <= 0:
@@ -63,12 +66,12 @@ def snr(frames: Frames) -> float | None:
 
 
 def clipping(frames: Frames, pile: float) -> float:
-    """How clipped it is, 0 to 1, by what is found more clearly of two signs.
+    """Rate the clipping from 0 to 1, by the stronger of two indicators.
 
     Args:
-        frames: Their crests, peak over effective value, are lower than any voice's. A lossy coding leaves
-            that of strong clipping, and hides a weak one's.
-        pile: See :attr:`services.samples.ceiling.Ceiling.pile`.
+        frames: Clipping lowers their crest factor (peak over RMS) below that of any voice. After lossy
+            coding, this shows only strong clipping.
+        pile: The other indicator; see :attr:`services.samples.ceiling.Ceiling.pile`.
     """
     power = frames.power[frames.speech]
     loud = power > np.percentile(power, 80)
@@ -79,7 +82,7 @@ def clipping(frames: Frames, pile: float) -> float:
 
 
 def bandwidth(frames: Frames) -> float:
-    """Hertz up to which there is anything in the speech."""
+    """Return the highest frequency with signal in the speech, in hertz; 0 without any."""
     width = max(1, round(_BAND / frames.line))
     count = frames.spectrum.size // width
     bands = 10 * np.log10(frames.spectrum[: count * width].reshape(count, width).mean(1) + 1e-15)
@@ -88,18 +91,18 @@ def bandwidth(frames: Frames) -> float:
 
 
 def voiced_ratio(frames: Frames) -> float:
-    """Share of the speech that is voiced."""
+    """Return the share of the speech that is voiced, 0 to 1."""
     return float((frames.pitch[frames.speech] > 0).mean()) if frames.speech.any() else 0.0
 
 
 def median_pitch(frames: Frames) -> float | None:
-    """Hertz; ``None`` without a voiced frame."""
+    """Return the median pitch in hertz; ``None`` without a voiced frame."""
     voiced = frames.pitch[frames.pitch > 0]
     return float(np.median(voiced)) if voiced.size else None
 
 
 def pitch_spread(frames: Frames) -> float | None:
-    """Semitones between the low and the high parts; ``None`` when it is too short to tell."""
+    """Return the semitones between low and high parts; ``None`` if the recording is too short to tell."""
     parts = _parts(frames)
     if len(parts) < 3:  # noqa: PLR2004 - two say nothing of a spread
         return None
@@ -108,7 +111,7 @@ def pitch_spread(frames: Frames) -> float | None:
 
 
 def timbre_spread(frames: Frames) -> float | None:
-    """How much better two timbres explain the recording than one, 0 to 1; ``None`` when it is too short."""
+    """Rate from 0 to 1 how much better two timbres explain the recording than one; ``None`` if too short."""
     parts = _parts(frames)
     if len(parts) < 4:  # noqa: PLR2004 - two for each of two speakers
         return None
@@ -126,23 +129,23 @@ def timbre_spread(frames: Frames) -> float | None:
 
 
 def fingerprint(frames: Frames) -> tuple[int, ...]:
-    """How the spectrum goes up and down from the first speech on, alike for all codings of one take.
+    """Describe how the spectrum varies from the first speech on; similar for all codings of one take.
 
-    A step of 128 ms after the other, :data:`MOST_STEPS` at most, with :data:`takes.BANDS` numbers from
-    -127 to 127 each; to be compared by :func:`services.samples.takes.likeness`. Empty without speech.
+    There are at most :data:`MOST_STEPS` steps of 128 ms, each with :data:`takes.BANDS` numbers from -127 to
+    127; compare them with :func:`services.samples.takes.likeness`. Empty without speech.
     """
     where = np.flatnonzero(frames.speech)
     if not where.size:
         return ()
     first, last = int(where[0]), int(where[-1]) + 1
-    # What a telephone lets through.
+    # Only the bands within a telephone's bandwidth.
     mel = frames.mel[first : min(last, first + (MOST_STEPS + 1) * _STEP), :_LOW].astype(np.float64)
     bands = mel.reshape(len(mel), takes.BANDS, -1).mean(2)
-    # Noise and codings differ in what is quiet.
+    # Noise and lossy coding change the quiet parts.
     bands = np.maximum(bands, np.percentile(bands, 95, axis=0) - _DEPTH)
     if len(bands) < 2 * _STEP:
         return ()
-    # Two steps wide, so that it matters little where a step begins.
+    # Windows are two steps wide, so that the position of a step matters little.
     wide = (
         np.lib.stride_tricks.sliding_window_view(bands, 2 * _STEP, 0)[::_STEP]
         @ np.bartlett(2 * _STEP + 1)[1:]
@@ -153,13 +156,13 @@ def fingerprint(frames: Frames) -> tuple[int, ...]:
 
 
 def _away(speech: Mask) -> Mask:
-    """Frames that are far enough from speech."""
+    """Select the frames that are far enough from speech."""
     spread = np.convolve(speech, np.ones(2 * _EDGE + 1), "same") if speech.size > 2 * _EDGE else speech
     return spread < 0.5  # noqa: PLR2004 - none there
 
 
 def _parts(frames: Frames) -> list[npt.NDArray[np.intp]]:
-    """The voiced frames of each 1.5 s of speech."""
+    """Return the indices of the voiced frames in each 1.5 s of speech."""
     where = np.flatnonzero(frames.speech)
     parts = [where[start : start + _PART] for start in range(0, len(where) - _PART + 1, _PART)]
     voiced = [part[frames.pitch[part] > 0] for part in parts]
@@ -167,6 +170,6 @@ def _parts(frames: Frames) -> list[npt.NDArray[np.intp]]:
 
 
 def _cepstra(mel: Samples) -> Samples:
-    """Without the first, which is the level."""
+    """Compute the mel cepstra, without the first coefficient, which is the level."""
     angles = np.pi * np.outer(np.arange(BANDS) + 0.5, np.arange(1, _CEPSTRA + 1)) / BANDS
     return (mel @ np.cos(angles)).astype(np.float32)

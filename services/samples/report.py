@@ -1,4 +1,4 @@
-"""What is said about a recording, and about all recordings of a voice. Kept as JSON."""
+"""Quality reports of a recording and of all recordings of a voice. Stored as JSON."""
 
 import math
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from services.samples.takes import SAME, likeness
 
 ENOUGH_SPEECH: Final = 3.0
 GOOD_SPEECH_SECONDS: Final = 10.0
-"""Seconds of a voice in all: with less there is none, or a poor one."""
+"""Total seconds of speech needed for a good voice; with less than :data:`ENOUGH_SPEECH`, none is made."""
 TELEPHONE: Final = 4_300.0
-"""Hertz; speech that ends below came over a telephone."""
+"""Bandwidth in hertz, below which speech was recorded over a telephone."""
 SAME_SPEAKER: Final = 0.75
-"""Cosine of two recordings' embeddings; of one person 0.89 and more, of two mostly below 0.72."""
+"""Minimum cosine of two recordings' embeddings: 0.89 or more for one person, mostly below 0.72 for two."""
 COPY_PITCH: Final = 2.0
-"""Semitones between the medians of two codings of one take, at most."""
+"""Maximum difference between the median pitches of two codings of one take, in semitones."""
 PITCHES: Final = 6.0
-"""Semitones between the medians of recordings, from which on there may be two speakers."""
+"""Difference between recordings' median pitches, in semitones, from which on there may be two speakers."""
 
 Severity = Literal["info", "warning", "error"]
 Code = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
@@ -30,13 +30,13 @@ class _Frozen(BaseModel):
 
 
 class Finding(_Frozen):
-    """Something worth knowing about a recording or a voice.
+    """A problem of a recording or a voice, or a remark on it.
 
     Attributes:
-        code: For programs.
-        severity: ``error`` means that no good voice comes of it.
-        message: What was found.
-        advice: What to do about it.
+        code: Identifier for programs.
+        severity: ``error`` means that the result will not be a good voice.
+        message: Description of the problem.
+        advice: Remedy.
     """
 
     code: Code
@@ -46,14 +46,14 @@ class Finding(_Frozen):
 
 
 class SampleSource(_Frozen):
-    """What the uploaded file was.
+    """Format of the uploaded file.
 
     Attributes:
-        container: Such as ``mp3`` or ``webm``.
-        codec: Such as ``opus``.
-        sample_rate: Hertz.
-        channels: How many.
-        seconds: Of decoded audio.
+        container: Name of the container, such as ``mp3`` or ``webm``.
+        codec: Name of the codec, such as ``opus``.
+        sample_rate: In hertz.
+        channels: Number of channels.
+        seconds: Length of the decoded audio.
     """
 
     container: str
@@ -64,13 +64,13 @@ class SampleSource(_Frozen):
 
 
 class SpeakerEmbedding(_Frozen):
-    """Who speaks, as a direction.
+    """Embedding of the speaker: a unit vector.
 
     Attributes:
-        model: What made it; only embeddings of one model can be compared.
-        values: Of length one.
-        spread: How unlike the parts of the recording are: one minus the cosine of the most unlike tenth
-            of all pairs. ``None`` when it is too short to tell.
+        model: Package and version of the model; only embeddings of the same model can be compared.
+        values: Components; the vector has length one.
+        spread: Dissimilarity of the recording's parts: one minus the 10th percentile of the cosines of all
+            pairs. ``None`` if the recording is too short to tell.
     """
 
     model: str
@@ -79,22 +79,23 @@ class SpeakerEmbedding(_Frozen):
 
 
 class SampleFigures(_Frozen):
-    """What is measured of a recording.
+    """Figures of a recording.
 
     Attributes:
         source: The uploaded file.
-        seconds: Of the canonical wav.
-        speech_seconds: Of them speech, by voice activity detection.
-        snr_db: Speech over noise, estimated; 60 at most.
-        level_lufs: Loudness of the speech as it was uploaded.
-        peak_dbfs: Highest peak as it was uploaded.
-        clipping: 0 to 1, about the share of the loud samples that are at the ceiling; below 0.05 is usual.
-        bandwidth_hz: Up to where there is anything in the speech; 12,000 at most.
+        seconds: Length of the canonical wav.
+        speech_seconds: Length of the speech in the recording, by voice activity detection.
+        snr_db: Estimated ratio of speech to noise in decibels; at most 60. ``None`` without speech.
+        level_lufs: Loudness of the speech, as uploaded.
+        peak_dbfs: Highest peak, as uploaded.
+        clipping: 0 to 1, roughly the share of the loud samples that are at the ceiling; usually below 0.05.
+        bandwidth_hz: Highest frequency with signal in the speech; at most 12,000.
         voiced_ratio: Share of the speech that is voiced.
-        pitch_hz: Median.
+        pitch_hz: Median pitch; ``None`` without voiced speech.
         pitch_spread: Semitones between low and high parts; ``None`` below 5 s of speech.
-        timbre_spread: 0 to 1, how much better two timbres explain it than one; ``None`` below 6 s of speech.
-        fingerprint: For :func:`services.samples.takes.likeness`.
+        timbre_spread: 0 to 1, how much better two timbres explain the recording than one; ``None`` below
+            6 s of speech.
+        fingerprint: Argument of :func:`services.samples.takes.likeness`.
     """
 
     source: SampleSource
@@ -113,10 +114,10 @@ class SampleFigures(_Frozen):
 
 
 class SampleReport(SampleFigures):
-    """A recording's figures and what they mean.
+    """Figures of a recording, and the findings on it.
 
     Attributes:
-        speaker: Where an embedding model is installed.
+        speaker: Embedding of the speaker, if an embedding model is installed.
         findings: The worst first.
     """
 
@@ -125,12 +126,12 @@ class SampleReport(SampleFigures):
 
 
 class VoiceReport(_Frozen):
-    """All recordings of a voice together.
+    """Findings on all recordings of a voice together.
 
     Attributes:
-        samples: How many.
-        speech_seconds: Of speech that is not a duplicate.
-        findings: The worst first; with an ``error`` among them no voice should be made.
+        samples: Number of recordings.
+        speech_seconds: Total length of the speech, without duplicates.
+        findings: The worst first; if one is an ``error``, no voice should be made.
     """
 
     samples: int
@@ -139,17 +140,17 @@ class VoiceReport(_Frozen):
 
     @property
     def usable(self) -> bool:
-        """Whether a voice can be made of them."""
+        """Whether a voice can be made of the recordings."""
         return all(finding.severity != "error" for finding in self.findings)
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Sorted by severity; otherwise in the order in which they were found."""
+    """Sort findings by severity; findings of the same severity keep their order."""
     return tuple(sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity)))
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    """Of two directions; 0 where one has no length, or they have not the same dimensions."""
+    """Return the cosine of two vectors; 0 if one has length 0, or if their dimensions differ."""
     if len(one) != len(other):
         return 0.0
     product = math.fsum(a * b for a, b in zip(one, other, strict=True))
@@ -160,11 +161,11 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
 def voice_findings(
     reports: Sequence[SampleReport], *, min_speech_seconds: float = ENOUGH_SPEECH
 ) -> VoiceReport:
-    """What there is to say about all recordings of a voice. They are named by their place, from 1.
+    """Compile the findings on all recordings of a voice. Messages number the recordings from 1.
 
     Args:
-        reports: Of each, in order.
-        min_speech_seconds: Less in all is an error; what is there twice counts once.
+        reports: Reports of the recordings, in order.
+        min_speech_seconds: Minimum total length of the speech, without duplicates; less is an error.
     """
     firsts: list[int] = []
     copies: list[tuple[int, int]] = []
@@ -186,8 +187,8 @@ def voice_findings(
 
 
 def _same_take(one: SampleFigures, other: SampleFigures) -> bool:
-    """Whether it is the same, coded or levelled in another way, or begun a little later."""
-    # Cheap to see for most: of a thousand recordings there are half a million pairs.
+    """Whether two recordings are one take, though coded or levelled differently, or with another start."""
+    # Cheap checks rule out most pairs: a thousand recordings have half a million.
     if max(one.speech_seconds, other.speech_seconds) > 1.3 * min(one.speech_seconds, other.speech_seconds):
         return False
     if one.pitch_hz and other.pitch_hz and abs(12 * math.log2(one.pitch_hz / other.pitch_hz)) > COPY_PITCH:
@@ -244,7 +245,7 @@ def _speakers(reports: Sequence[SampleReport]) -> list[Finding]:
     advice = "A voice needs recordings of one person only; remove those of others."
     speakers = [report.speaker for report in reports if report.speaker is not None]
     if len(speakers) == len(reports) and len({(s.model, len(s.values)) for s in speakers}) == 1:
-        # To the one that is nearest to the middle of all, not each to each: there may be a thousand.
+        # Compare with the most typical one instead of all pairs: there may be a thousand recordings.
         middle = [math.fsum(values) for values in zip(*(s.values for s in speakers), strict=True)]
         typical = max(speakers, key=lambda speaker: cosine(speaker.values, middle))
         cosines = [cosine(speaker.values, typical.values) for speaker in speakers]

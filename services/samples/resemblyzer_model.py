@@ -1,11 +1,11 @@
-# Torch's stubs are partly unknown, and it may not be installed where this is checked.
+# Torch's stubs are partly unknown, and torch may not be installed where types are checked.
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-"""The speaker encoder of resemblyzer (Apache-2.0; generalised end-to-end loss), out of its weights alone.
+"""The speaker encoder of resemblyzer (Apache-2.0; generalised end-to-end loss), using only its weights.
 
 The package itself imports an old webrtcvad that newer installations cannot load, and librosa for one
-spectrogram; neither is needed here. The same as ``VoiceEncoder.embed_utterance``, but that a last part
-which is not full is left out.
+spectrogram; neither is needed here. The embeddings are those of ``VoiceEncoder.embed_utterance``, except
+that an incomplete last part is ignored.
 """
 
 import importlib.metadata
@@ -20,9 +20,9 @@ import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships none
 _RATE: Final = 16_000
 _WINDOW, _HOP, _MELS = 400, 160, 40
 _PARTIAL: Final = 160
-"""Frames (1.6 s) that go through the network at once."""
+"""Number of frames (1.6 s) in each part that the network embeds."""
 _STEP: Final = 77
-"""Frames from one such part to the next: 1.3 a second."""
+"""Number of frames from one part's start to the next: 1.3 parts per second."""
 _UNITS, _LAYERS = 256, 3
 _LOUD: Final = 10 ** (-30 / 20)
 """RMS to which quieter speech is raised."""
@@ -31,7 +31,7 @@ _Floats = npt.NDArray[np.float32]
 
 
 class ResemblyzerModel:
-    """The encoder; torch and the weights are loaded when it is first used."""
+    """The encoder; torch and the weights are loaded on first use."""
 
     def __init__(self) -> None:
         self._network: Any = None
@@ -44,7 +44,7 @@ class ResemblyzerModel:
         return f"resemblyzer {importlib.metadata.version('resemblyzer')}"
 
     def embed(self, pcm: _Floats, sample_rate: int) -> _Floats:
-        """The embedding of some speech, see :class:`services.samples.speaker.SpeakerModel`."""
+        """Embed speech; see :meth:`services.samples.speaker.SpeakerModel.embed`."""
         import torch  # noqa: PLC0415 - in an extra, and slow to import
 
         sound = cast("_Floats", soxr.resample(pcm, sample_rate, _RATE))
@@ -85,7 +85,7 @@ class ResemblyzerModel:
 
 
 def _mel_bank() -> npt.NDArray[np.float64]:
-    """Slaney's: linear to 1 kHz and logarithmic above, each triangle of the same area."""
+    """Build Slaney's mel filters: linear up to 1 kHz and logarithmic above, all of the same area."""
     linear, border, step = 200 / 3, 1_000.0, np.log(6.4) / 27
     top = border / linear + np.log(_RATE / 2 / border) / step
     mels = np.linspace(0, top, _MELS + 2)

@@ -1,4 +1,4 @@
-"""The decoded recording on disk, so that memory does not grow with its length."""
+"""Storage of the decoded recording on disk, so that memory use does not grow with its length."""
 
 import tempfile
 from collections.abc import Generator
@@ -11,21 +11,21 @@ import numpy.typing as npt
 import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
 Samples: TypeAlias = npt.NDArray[np.float32]
-"""Mono, shape ``(samples,)``, full scale is 1."""
+"""Mono audio, shape ``(samples,)``; full scale is 1."""
 
 _WIDTH: Final = 4
-"""Bytes of a sample."""
+"""Bytes per sample."""
 _PIECE: Final = 1 << 18
-"""Samples resampled at once."""
+"""Number of samples resampled at once."""
 _QUALITY: Final = "HQ"
 
 
 class Scratch:
-    """Samples at one rate, in a file that has no name, or that the system removes.
+    """Samples at one rate, in a temporary file without a name, or that the system removes.
 
     Args:
-        folder: Where there is room.
-        sample_rate: Hertz of what is kept.
+        folder: Folder of the file.
+        sample_rate: Rate of the stored samples, in hertz.
     """
 
     def __init__(self, folder: Path, sample_rate: int) -> None:
@@ -33,12 +33,12 @@ class Scratch:
         self._rate = sample_rate
         self._stream: soxr.ResampleStream | None = None
         self.offset = 0.0
-        """What to subtract from every sample that is read: the signal's mean."""
+        """Mean of the signal, subtracted from every sample that is read."""
         self.size = 0
-        """Samples kept."""
+        """Number of stored samples."""
 
     def __enter__(self) -> Self:
-        """Use it as a context."""
+        """Return the scratch file itself."""
         return self
 
     def __exit__(
@@ -48,7 +48,7 @@ class Scratch:
         self._file.close()
 
     def write(self, samples: Samples, source_rate: int) -> None:
-        """Add samples of one rate, resampled."""
+        """Resample and append samples; ``source_rate`` must be the same in every call."""
         if source_rate == self._rate:
             self._keep(samples)
             return
@@ -58,20 +58,20 @@ class Scratch:
             self._keep(self._stream.resample_chunk(samples[start : start + _PIECE]))
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Flush the resampler and the file; nothing can be written afterwards."""
         if self._stream is not None:
             self._keep(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
             self._stream = None
         self._file.flush()
 
     def read(self, start: int, stop: int) -> Samples:
-        """The samples from ``start`` up to ``stop``."""
+        """Read the samples from ``start`` (inclusive) to ``stop`` (exclusive)."""
         self._file.seek(start * _WIDTH)
         data = np.frombuffer(self._file.read((stop - start) * _WIDTH), np.float32)
         return data - np.float32(self.offset)
 
     def blocks(self, size: int) -> Generator[Samples, None, None]:
-        """All samples, ``size`` at a time; the last block is shorter."""
+        """Yield all samples, ``size`` at a time; the last block may be shorter."""
         for start in range(0, self.size, size):
             yield self.read(start, min(start + size, self.size))
 

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes. Its name and what the uploader says it is do not count."""
+"""Detection of a file's format by its first bytes. Its name and declared type are ignored."""
 
 import re
 from collections.abc import Mapping
@@ -9,21 +9,21 @@ from typing import BinaryIO, Final
 from services.samples.errors import BadSample
 
 HEAD: Final = 512
-"""Bytes that are looked at."""
+"""Number of bytes inspected."""
 _TAGS: Final = 4
-"""ID3 tags before the audio, at most."""
+"""Number of leading ID3 tags from which on a file is refused."""
 
 ACCEPTED: Final = "Send wav, mp3, flac, ogg (Opus, Vorbis), m4a, aac or webm."
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container that is accepted.
+    """An accepted container format.
 
     Attributes:
-        container: Its name, for people.
-        demuxer: FFmpeg's demuxer, the only one that is tried.
-        start: Bytes before the container itself: ID3 tags.
+        container: Display name.
+        demuxer: Name of FFmpeg's demuxer, the only one that is tried.
+        start: Number of bytes of ID3 tags before the container.
     """
 
     container: str
@@ -101,10 +101,10 @@ _TEXTS: Final = (
 
 
 def sniff(file: BinaryIO) -> Container:
-    """Find the container.
+    """Detect the container of a file.
 
     Raises:
-        BadSample: It is empty, or nothing that is accepted; the message says what it is.
+        BadSample: The file is empty or its format is not accepted; the message names the format.
     """
     start = 0
     for _ in range(_TAGS):
@@ -114,7 +114,7 @@ def sniff(file: BinaryIO) -> Container:
             raise BadSample("empty", "There is no audio after the tags." if start else "The file is empty.")
         if head[:3] != b"ID3" or len(head) < 10:  # noqa: PLR2004 - the size of its header
             return _kind(head, start)
-        # Four bytes of seven bits each, without the header.
+        # A syncsafe integer: four bytes of seven bits each. It excludes the header.
         size = 0
         for byte in head[6:10]:
             size = size << 7 | byte & 0x7F
@@ -137,7 +137,7 @@ def _kind(head: bytes, start: int) -> Container:
         return Container("mp4", "mov", start)
     _refuse_known(head)
     if head[0] == 0xFF and head[1:2] and head[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - eleven bits of sync
-        # Layer 0 is not MPEG audio's but AAC's.
+        # Layer 0 is AAC (ADTS), not MPEG audio.
         adts = head[1] & 0xF6 == 0xF0  # noqa: PLR2004 - as above
         return Container("aac", "aac", start) if adts else Container("mp3", "mp3", start)
     raise _text(head)
@@ -171,7 +171,7 @@ def _text(head: bytes) -> BadSample:
     if not head.strip(b"\0"):
         return _not_audio("nothing but zeros")
     text = head.decode("utf-8", errors="ignore")
-    # A character may be cut at the end; ``ignore`` drops three bytes at most then.
+    # The last character may be cut off; ``ignore`` then drops at most three bytes.
     if (
         text
         and len(text.encode()) >= len(head) - 3

@@ -1,7 +1,7 @@
 """The child process that embeds the speaker of a canonical wav; see :mod:`services.samples.examine`.
 
-A process of its own, since a model library needs gigabytes of address space, which the child that sees
-the uploaded file must not have. This one reads only what that one wrote.
+A separate process, since a model's library needs gigabytes of address space, which the child that parses
+the uploaded file must not have. This process reads only the wav that the other child wrote.
 """
 
 import json
@@ -18,15 +18,15 @@ from services.host.parent import end_with_parent
 from services.samples.speaker import SpeakerModel, find_speaker_model
 
 WINDOW_SECONDS: Final = 3.0
-"""Seconds that are embedded at once."""
+"""Length of a window that is embedded, in seconds."""
 MOST: Final = 40
-"""Windows; of a longer recording some are left out evenly."""
+"""Maximum number of windows; in a longer recording they are spread evenly, with gaps."""
 _PAIRS: Final = 3
-"""Windows from which their spread can be told."""
+"""Minimum number of windows for measuring their spread."""
 
 
 def embed(model: SpeakerModel, pcm: npt.NDArray[np.float32], rate: int) -> dict[str, object]:
-    """The mean embedding, and how unlike the windows are, as in :class:`SpeakerEmbedding`."""
+    """Compute the mean embedding and the windows' spread, as the fields of :class:`SpeakerEmbedding`."""
     size = round(WINDOW_SECONDS * rate)
     starts = np.linspace(0, max(0, pcm.size - size), min(MOST, max(1, pcm.size // size))).astype(int)
     rows = np.stack([model.embed(pcm[start : start + size], rate) for start in starts.tolist()])
@@ -51,4 +51,4 @@ def main(source: str) -> None:
         pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / np.float32(32_768)
     sys.stdout.write(json.dumps(embed(model, pcm, rate)))
     sys.stdout.flush()
-    os._exit(0)  # torch takes its time to go
+    os._exit(0)  # torch's shutdown is slow

@@ -1,4 +1,4 @@
-"""Telling whether two recordings are the same take, by their fingerprints."""
+"""Comparison of fingerprints, to find recordings of the same take."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -9,23 +9,23 @@ import numpy.typing as npt
 _Steps: TypeAlias = npt.NDArray[np.float64]
 
 BANDS: Final = 4
-"""Numbers in a step of a fingerprint."""
+"""Number of values in a step of a fingerprint."""
 SAME: Final = 0.85
-"""Likeness of two codings of one take; that of different sentences is below 0.7."""
+"""Minimum likeness of two codings of one take; that of different sentences is below 0.7."""
 
 _SHIFTS: Final = 8
-"""Steps by which one may begin later: a second."""
+"""Maximum offset between two fingerprints, in steps: a second."""
 _SHARED: Final = 0.6
-"""Of the longer one, that both have to cover."""
+"""Fraction of the longer fingerprint that must overlap with the other."""
 
 
 def likeness(one: Sequence[int], other: Sequence[int]) -> float:
-    """How alike two fingerprints are where they fit best, 0 to 1; 0 also where they cannot be compared."""
+    """Return the similarity of two fingerprints at their best alignment, 0 to 1; 0 if they are too short."""
     first = np.array(one, np.float64).reshape(-1, BANDS)
     second = np.array(other, np.float64).reshape(-1, BANDS)
     if min(len(first), len(second)) < BANDS:
         return 0.0
-    # Steps may begin half a step later; then each lies between two.
+    # The takes may be offset by half a step; then compare with the means of adjacent steps.
     return max(_best(first, second), _best((first[1:] + first[:-1]) / 2, second))
 
 

@@ -1,7 +1,7 @@
-"""Voice activity detection: the model of silero-vad 6.2 (MIT) in numpy.
+"""Voice activity detection with the model of silero-vad 6.2 (MIT), in numpy.
 
-Its ONNX file needs onnxruntime's 75 MB; the network is small enough to be computed here: the same
-probabilities within 1e-5, and faster, since all but the recurrence goes through in one piece.
+Its ONNX file would need onnxruntime (75 MB), and the network is small. The probabilities agree within 1e-5,
+and are computed faster, since everything except the recurrence is batched.
 """
 
 from pathlib import Path
@@ -13,31 +13,31 @@ import numpy.typing as npt
 from services.samples.scratch import Samples
 
 RATE: Final = 16_000
-"""Hertz that the model hears."""
+"""Sample rate of the model's input, in hertz."""
 FRAME: Final = 512
-"""Samples for each probability: 32 ms."""
+"""Number of samples per probability: 32 ms."""
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-"""For each frame, whether there is speech."""
+"""Whether each frame is speech, shape ``(frames,)``."""
 
 _CONTEXT: Final = 64
-"""Samples of the frame before that go into the next one."""
+"""Number of samples of the previous frame that are prepended to a frame."""
 _WINDOW, _HOP, _STEPS = 256, 128, 4
 _STRIDES: Final = (1, 2, 2, 1)
 _UNITS: Final = 128
 _BATCH: Final = 512
-"""Frames that go through the convolutions at once; 16 s."""
+"""Number of frames that the convolutions process at once; 16 s."""
 
 ON: Final = 0.5
 OFF: Final = 0.35
 _SHORTEST: Final = 4
-"""Frames of speech; less is a click."""
+"""Minimum length of speech, in frames; shorter runs are clicks."""
 _GAP: Final = 3
-"""Frames of silence within speech that are taken for speech: the closure of a stop."""
+"""Maximum length of silence that counts as speech, in frames: the closure of a stop consonant."""
 
 
 class Silero:
-    """The model; one recording, once through."""
+    """The model, with the state of one recording."""
 
     def __init__(self) -> None:
         with np.load(Path(__file__).with_name("silero_vad.npz"), allow_pickle=False) as file:
@@ -48,10 +48,10 @@ class Silero:
         self._cell = np.zeros(_UNITS, np.float32)
 
     def feed(self, samples: Samples) -> Samples:
-        """The probability of speech for each frame.
+        """Return the probability of speech in each frame, shape ``(frames,)``.
 
         Args:
-            samples: 16 kHz, a whole number of frames.
+            samples: The next samples at 16 kHz; a whole number of frames.
         """
         batches = [
             self._batch(samples[start : start + _BATCH * FRAME])
@@ -71,7 +71,7 @@ class Silero:
         return self._decode(layer[:, 0])
 
     def _convolve(self, layer: Samples, index: int, stride: int) -> Samples:
-        """A convolution over three steps, and ReLU; ``layer`` is (frames, steps, channels)."""
+        """Apply a convolution of width 3 and ReLU; ``layer`` is ``(frames, steps, channels)``."""
         padded = np.pad(layer, ((0, 0), (1, 1), (0, 0)))
         steps = (padded.shape[1] - 3) // stride + 1
         taken = padded[:, np.arange(steps)[:, np.newaxis] * stride + np.arange(3)]
@@ -79,7 +79,7 @@ class Silero:
         return np.maximum(flat + self._weights[f"kernel_bias_{index}"], 0).reshape(layer.shape[0], steps, -1)
 
     def _decode(self, features: Samples) -> Samples:
-        """An LSTM over the frames, and the output; ``features`` is (frames, units)."""
+        """Apply the LSTM over the frames and the output layer; ``features`` is ``(frames, units)``."""
         gates = features @ self._weights["lstm_input"] + self._weights["lstm_bias"]
         recurrent = self._weights["lstm_hidden"]
         hidden, cell = self._hidden, self._cell
@@ -94,7 +94,11 @@ class Silero:
 
 
 def speech_mask(probabilities: Samples) -> Mask:
-    """Which frames are speech: on above :data:`ON`, off below :data:`OFF`, without clicks and closures."""
+    """Return the frames that are speech.
+
+    Speech begins above :data:`ON` and ends at :data:`OFF` or below; then short gaps are filled and clicks
+    removed.
+    """
     mask = np.zeros(probabilities.size, np.bool_)
     speaking = False
     for index, probability in enumerate(cast("list[float]", probabilities.tolist())):
@@ -110,7 +114,7 @@ def speech_mask(probabilities: Samples) -> Mask:
 
 
 def runs(mask: Mask) -> list[tuple[int, int]]:
-    """Where ``mask`` is true, as (start, stop)."""
+    """Return the ranges in which ``mask`` is true, as ``(start, stop)``."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 

@@ -1,4 +1,4 @@
-"""Whether a file is whole, as far as its own structure tells without decoding."""
+"""Detection of truncated files by their structure, without decoding."""
 
 import os
 import struct
@@ -8,21 +8,21 @@ from services.samples.errors import BadSample
 from services.samples.sniff import Container
 
 _STREAMED: Final = 0x7FFF_0000
-"""Sizes from here on in a wav mean "until the end": it was written without going back."""
+"""Size from which on a wav's data chunk extends to the end of the file: its writer could not seek back."""
 _SLACK: Final = 4_096
-"""Bytes that may be missing at the end of a wav; some recorders count their header wrongly."""
+"""Number of bytes that may be missing at the end of a wav; some recorders count their header wrongly."""
 _PARTS: Final = 1_000
-"""Chunks or boxes that are looked at."""
+"""Maximum number of chunks or boxes inspected."""
 _PAGE: Final = 27
-"""Bytes of an Ogg page's header, before its table of segments."""
+"""Size in bytes of an Ogg page's header, without its segment table."""
 _LARGEST_PAGE: Final = _PAGE + 255 + 255 * 255
 
 
 def check_whole(file: BinaryIO, kind: Container) -> None:
-    """See whether the file ends before it says it does.
+    """Check that the file is as long as its headers declare.
 
     Raises:
-        BadSample: It is cut off, or has no samples.
+        BadSample: The file is cut off, or has no samples.
     """
     size = file.seek(0, os.SEEK_END)
     match kind.container:
@@ -33,11 +33,11 @@ def check_whole(file: BinaryIO, kind: Container) -> None:
         case "ogg":
             _check_ogg(file, size)
         case _:
-            pass  # decoding tells, where anything does
+            pass  # only decoding can tell
 
 
 def truncated(what: str) -> BadSample:
-    """The file is cut off."""
+    """Build the error for a file that is cut off."""
     return BadSample("truncated", f"The file is cut off: {what}. Upload the whole file again.")
 
 
@@ -76,7 +76,7 @@ def _check_mp4(file: BinaryIO, start: int, size: int) -> None:
             length = size - at
         found = found or name == b"moov"
         if length < 8:  # noqa: PLR2004 - as above
-            break  # no box at all; the demuxer says so
+            break  # not a box; the demuxer reports it
         if at + length > size:
             raise truncated(f"{at + length - size} bytes are missing")
         at += length
@@ -89,7 +89,7 @@ def _check_ogg(file: BinaryIO, size: int) -> None:
     file.seek(at)
     tail = file.read()
     page = tail.rfind(b"OggS")
-    # The letters may also stand inside a page, by chance; there the version that follows is hardly 0.
+    # The magic may occur inside a page by chance; then the next byte, the version, is unlikely to be 0.
     while page > 0 and tail[page + 4 : page + 5] not in (b"\0", b""):
         page = tail.rfind(b"OggS", 0, page)
     if page < 0:

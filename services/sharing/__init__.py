@@ -1,1 +1,1 @@
-"""What tenants share: by weight, or in turn."""
+"""Resources that tenants share, by weight or in turn."""

@@ -1,4 +1,4 @@
-"""Bytes on their way to one client, at its own pace; ahead of it only while others need its place."""
+"""Sending to one client at its own pace; unread bytes are buffered only while others need its place."""
 
 import asyncio
 from collections import deque
@@ -8,23 +8,25 @@ from typing import Final, Self
 from services.sharing.shares import Share, Shares
 
 POLL_SECONDS: Final = 0.25
-"""Seconds between two looks at whether others need the place of a client that does not read."""
+"""Interval of checking whether others need the place of a client that does not read, in seconds."""
 
 SPOOL: Final = 64 * 1024 * 1024
-"""Bytes that the clients of one Gateway process may have unread in memory beyond their places, together."""
+"""Total size of all spools of a Gateway process, in bytes."""
 
 
 class Outbox:
-    """Sends what it is given in order. Use as an asynchronous context manager: at its end nothing goes on.
+    """Sends bytes in order. Use as an asynchronous context manager, which stops sending on exit.
 
-    A slow client holds up whoever gives to it. While its place is asked back by others, what it has not read
-    is spooled instead, so that the work for it ends and its place is free. A spool is a tenant's share of
-    :data:`SPOOL`; where that is used up, the client holds its place on, for ``patience`` in all.
+    A slow client applies backpressure to :meth:`put`. While others ask for its place, its unread bytes are
+    spooled in memory instead, so that the work for it ends and its place becomes free. A spool is taken from
+    the tenant's share of :data:`SPOOL`; once that is used up, the client keeps its place, for ``patience`` in
+    total.
 
     Args:
-        place: Released when all was given and sent or spooled.
-        spool: Bytes, shared by tenants.
-        patience: Seconds that a client may take to have room, or hold a place that others need.
+        place: Released once everything has been put, and sent or spooled.
+        spool: Bytes of spools, shared by tenants.
+        patience: Maximum seconds until a client has room for more, and in which it keeps a place that others
+            need.
     """
 
     def __init__(self, place: Share, spool: Shares, *, patience: float) -> None:
@@ -38,20 +40,20 @@ class Outbox:
         self._held = 0.0
 
     def to(self, send: Callable[[bytes], Awaitable[None]]) -> Self:
-        """Say where the bytes go; before anything is put.
+        """Set the function that sends. Call it before the first :meth:`put`.
 
         Args:
-            send: Sends some bytes, and waits until the client has room for more.
+            send: Sends bytes, and waits until the client has room for more.
         """
         self._send = send
         return self
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Return the outbox itself."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Drop what is not sent."""
+        """Discard unsent bytes."""
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
@@ -59,26 +61,26 @@ class Outbox:
             self._spooled.release()
 
     async def put(self, data: bytes) -> None:
-        """Send the next bytes; returns when the client has room for more, or they are spooled.
+        """Send the next bytes; return once the client has room for more, or once they are spooled.
 
         Raises:
-            TimeoutError: The client does not read.
+            TimeoutError: The client has not read for too long.
         """
         self._unsent.append(data)
         self._size += len(data)
         if self._is_sent():
             self._sender = asyncio.create_task(self._send_all())
-            await asyncio.sleep(0)  # mostly the client has room, and that is all
+            await asyncio.sleep(0)  # suffices if the client has room, as it mostly has
         while not self._is_sent():
             if self.place.asked_back() and self._has_spooled():
                 return
             await self._wait()
 
     async def drain(self) -> None:
-        """Everything was put: release the place, at once if what is unsent is spooled, and have it sent.
+        """Finish sending after the last :meth:`put`; the place is released as soon as the rest is spooled.
 
         Raises:
-            TimeoutError: The client does not read.
+            TimeoutError: The client has not read for too long.
         """
         while not self._is_sent() and not self._has_spooled():
             await self._wait()
@@ -96,7 +98,7 @@ class Outbox:
         return False
 
     async def _wait(self) -> None:
-        """Wait until everything is sent, or for a moment."""
+        """Wait until everything is sent, at most :data:`POLL_SECONDS`."""
         assert self._sender is not None  # noqa: S101 - as something is unsent
         clock = asyncio.get_running_loop().time
         began, needed = clock(), self.place.asked_back()
@@ -115,7 +117,7 @@ class Outbox:
                 self._spooled.resize(min(self._size, self._spooled.amount))
 
     def _has_spooled(self) -> bool:
-        """Count what is unsent as spooled, if it may be."""
+        """Reserve space in the spool for the unsent bytes; false if the tenant's share is used up."""
         if self._spooled is None:
             self._spooled = self._spool.take(self.place.tenant, self.place.weight, 0)
         return self._spooled is not None and self._spooled.resize(self._size)

@@ -1,20 +1,20 @@
-"""Places of this Gateway process: streams that it serves, and those who watch."""
+"""Places of this Gateway process, such as for streams and watchers."""
 
 from engines.contract import EngineOverloaded
 from services.sharing.shares import Share, Shares
 
 
 def take_place(places: Shares, what: str, tenant: str, weight: float) -> Share:
-    """Take a place; it is free again when the share is released.
+    """Take a place; it becomes free when the share is released.
 
     Args:
-        places: Of these.
-        what: What they are, for the message.
-        tenant: Who takes it.
-        weight: Of its plan.
+        places: The places to take it from.
+        what: Plural noun for the places, for the error message.
+        tenant: ID of the tenant that takes the place.
+        weight: Weight of the tenant's plan.
 
     Raises:
-        EngineOverloaded: All are taken, or the tenant has its share.
+        EngineOverloaded: All places are taken, or the tenant has its share of them.
     """
     place = places.take(tenant, weight)
     if place is not None:

@@ -1,13 +1,14 @@
-"""A fixed amount of something (streams, bytes) that tenants share, taken without waiting.
+"""A fixed amount of a resource (streams, bytes) that tenants share, taken without waiting.
 
-Of ``limit``, a sixteenth is the *reserve*. A tenant's *fair share* is ``limit`` by weight among the tenants
-that hold something, and no more than ``limit`` without the reserve. Then:
+A sixteenth of ``limit`` is the *reserve*. A tenant's *fair share* is ``limit`` divided by weight among the
+tenants that hold something, and at most ``limit`` minus the reserve. The rules:
 
-- Within its fair share a tenant takes what is free; the very last only if it holds nothing yet.
-- Beyond it a tenant takes what is idle, and leaves the reserve.
-- Once the reserve is touched, the tenants beyond their fair share are asked for as much back.
+- Within its fair share, a tenant may take whatever is free, but the last unit only if it holds nothing yet.
+- Beyond its fair share, a tenant may take only what is free beyond the reserve.
+- When the reserve is touched, tenants beyond their fair share are asked to give as much back.
 
-So nobody holds everything, one alone gets all but the reserve, and a newcomer finds something at once.
+So no tenant holds everything, a sole active tenant gets all but the reserve, and a new tenant gets something
+at once.
 """
 
 import math
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 RESERVE: Final = 16
-"""One part in so many is the reserve: 8 of the 128 streams that a Gateway has by default."""
+"""Divisor of the limit that gives the reserve: 8 of the 128 streams that a Gateway has by default."""
 
 
 @dataclass(slots=True)
 class Holding:
-    """What a tenant has."""
+    """The total that a tenant holds, in how many shares, and how much of it is asked back."""
 
     weight: float
     amount: int = 0
@@ -29,11 +30,11 @@ class Holding:
 
 
 class Shares:
-    """What tenants have of a fixed amount.
+    """A fixed amount, of which tenants hold shares.
 
     Args:
-        limit: All of it.
-        sole: There is one tenant only, so nothing is kept for others.
+        limit: The total amount.
+        sole: Whether there is only one tenant, so that no reserve is kept.
     """
 
     def __init__(self, limit: int, *, sole: bool = False) -> None:
@@ -46,21 +47,21 @@ class Shares:
 
     @property
     def taken(self) -> int:
-        """What all tenants have together."""
+        """Total amount held by all tenants."""
         return self._taken
 
     @property
     def reserve(self) -> int:
-        """What one tenant alone leaves to others."""
+        """Amount that a sole active tenant leaves to others."""
         return self._reserve
 
     def take(self, tenant: str, weight: float, amount: int = 1) -> "Share | None":
-        """Take something; ``None`` when the tenant may not have so much now.
+        """Take a share; ``None`` if the tenant may not have that much now.
 
         Args:
-            tenant: Who takes it.
-            weight: Of its plan, against other tenants.
-            amount: How much; 0 for a share that grows.
+            tenant: ID of the tenant.
+            weight: Weight of its plan, relative to other tenants.
+            amount: Amount to take; 0 for a share that grows later.
         """
         holding = self._holdings.get(tenant) or Holding(weight)
         weights = self._weights - (holding.weight if holding.shares else 0.0) + weight
@@ -73,7 +74,7 @@ class Shares:
         return Share(self, holding, tenant, amount)
 
     def grow(self, holding: Holding, amount: int) -> bool:
-        """Add ``amount``, which may be negative, to what a tenant has; false when it may not have so much."""
+        """Add ``amount``, which may be negative, to a holding; false if the tenant may not have that much."""
         if amount > 0 and not self._fits(holding.amount, amount, holding.weight, self._weights, first=False):
             return False
         self._add(holding, amount)
@@ -95,7 +96,7 @@ class Shares:
         self._taken += amount
 
     def asked_of(self, holding: Holding) -> int:
-        """How much of what a tenant has others need."""
+        """Return how much a tenant should give back to others."""
         missing = self._reserve - (self.limit - self._taken)
         over = holding.amount - self._fair(holding.weight, self._weights)
         if missing <= 0 or over <= 0:
@@ -104,22 +105,22 @@ class Shares:
         return min(math.ceil(over), math.ceil(missing * over / sum(more for more in every if more > 0)))
 
     def end(self, tenant: str, holding: Holding) -> None:
-        """One share less of a tenant; it is empty."""
+        """Remove a tenant's share, which must be empty."""
         holding.shares -= 1
         if not holding.shares:
             del self._holdings[tenant]
-            # Without rounding errors that add up.
+            # A fresh sum, so that rounding errors do not accumulate.
             self._weights = sum(other.weight for other in self._holdings.values())
 
 
 class Share:
-    """What one request of a tenant has. Given back at the end of a ``with`` block.
+    """The amount that one request of a tenant holds. As a context manager, released on exit.
 
     Args:
-        shares: Of what.
-        holding: What its tenant has.
-        tenant: The tenant.
-        amount: How much.
+        shares: The resource that it is a share of.
+        holding: The tenant's holding.
+        tenant: ID of the tenant.
+        amount: The amount held.
     """
 
     def __init__(self, shares: Shares, holding: Holding, tenant: str, amount: int) -> None:
@@ -132,9 +133,9 @@ class Share:
         self._ended = False
 
     def resize(self, amount: int) -> bool:
-        """Have ``amount`` from now on; false, and nothing is changed, when the tenant may not have more.
+        """Change the amount; false, without a change, if the tenant may not have that much.
 
-        After :meth:`release` it may not.
+        Always false after :meth:`release`.
         """
         if self._ended or not self._shares.grow(self._holding, amount - self.amount):
             return False
@@ -142,9 +143,9 @@ class Share:
         return True
 
     def asked_back(self) -> bool:
-        """Whether this is what others need: the tenant is beyond its fair share, and too little is left.
+        """Whether others need this share: the tenant is beyond its fair share, and the reserve is touched.
 
-        Then it is to be given back as soon as that does no harm.
+        Then release it as soon as possible without harm.
         """
         if self._ended:
             return False
@@ -156,7 +157,7 @@ class Share:
         return self._leaving
 
     def release(self) -> None:
-        """Give it back; again does nothing."""
+        """Give the share back; further calls do nothing."""
         if self._ended:
             return
         if self._leaving:
@@ -170,9 +171,9 @@ class Share:
         self._holding.leaving += self.amount if leaving else -self.amount
 
     def __enter__(self) -> Self:
-        """Hold it."""
+        """Return the share itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give it back."""
+        """Release the share."""
         self.release()

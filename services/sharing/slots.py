@@ -1,4 +1,4 @@
-"""A few slots that many wait for, such as database connections or threads: tenants get them in turn."""
+"""Scarce slots, such as database connections or threads, that waiting tenants get in turn."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -11,11 +11,11 @@ from engines.fair import FairQueue
 
 
 class Claimant(NamedTuple):
-    """Who something is done for.
+    """The tenant that work is done for.
 
     Attributes:
-        tenant: An organisation's id, or what stands for somebody who is not known yet.
-        weight: Their share.
+        tenant: ID of the organisation, or a substitute for a caller that is not known yet.
+        weight: The tenant's weight, relative to others.
     """
 
     tenant: str
@@ -24,29 +24,29 @@ class Claimant(NamedTuple):
 
 SERVER: Final = Claimant("")
 CLAIMANT: Final[ContextVar[Claimant]] = ContextVar("claimant", default=SERVER)
-"""Whom the running task works for; by default the server itself."""
+"""The claimant that the running task works for; by default the server itself."""
 
 
 class Line:
-    """Tasks that wait until they are called, one at a time: tenants in turn."""
+    """Tasks that wait to be called, one at a time, with tenants taking turns."""
 
     def __init__(self) -> None:
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(lambda _: None)
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of waiting tasks."""
         return len(self._queue)
 
     def has(self, tenant: str) -> bool:
-        """Whether somebody of a tenant waits."""
+        """Whether a task of a tenant is waiting."""
         return self._queue.has(tenant)
 
     async def wait(self, claimant: Claimant, pass_on: Callable[[], None]) -> None:
         """Wait to be called.
 
         Args:
-            claimant: For whom.
-            pass_on: Called in place of going on by one who was called, and cancelled at the same time.
+            claimant: The tenant that the task works for.
+            pass_on: Called if the task is cancelled after it was called; passes the turn on.
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.push(turn, tenant=claimant.tenant, weight=claimant.weight, cost=1.0)
@@ -59,7 +59,7 @@ class Line:
             raise
 
     def call(self) -> bool:
-        """Call the next; false when nobody waits."""
+        """Call the next task; false if none is waiting."""
         while turns := self._queue.take(1):
             if not turns[0].done():
                 turns[0].set_result(None)
@@ -69,11 +69,11 @@ class Line:
 
 @dataclass(slots=True)
 class _Own:
-    """What one tenant may hold.
+    """State of one tenant.
 
     Attributes:
-        slots: It may have no more.
-        users: Who holds one or waits.
+        slots: Semaphore that limits the tenant's slots.
+        users: Number of tasks that hold a slot or wait for one.
     """
 
     slots: asyncio.Semaphore
@@ -81,12 +81,12 @@ class _Own:
 
 
 class FairSlots:
-    """Slots of one event loop, each for whom the running task works.
+    """Slots of one event loop, taken for the :data:`CLAIMANT` of the running task.
 
     Args:
-        limit: How many there are.
-        most: That one tenant has at once. Fewer than all leave some to others, whatever the tenant does with
-            its own, and however long; all of them by default.
+        limit: Number of slots.
+        most: Maximum number of slots per tenant; by default ``limit``. With fewer, some stay available to
+            others, however long the tenant holds its own.
     """
 
     def __init__(self, limit: int, *, most: int | None = None) -> None:
@@ -100,10 +100,10 @@ class FairSlots:
         """Hold a slot during the block.
 
         Args:
-            patience: Seconds to wait for it.
+            patience: Maximum seconds to wait for a slot; ``None`` for no limit.
 
         Raises:
-            TimeoutError: None came free in time.
+            TimeoutError: No slot became free in time.
         """
         claimant = CLAIMANT.get()
         own = self._tenants.setdefault(claimant.tenant, _Own(asyncio.Semaphore(self._most)))

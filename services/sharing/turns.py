@@ -1,8 +1,8 @@
-"""The processor's time within a Gateway: tenants get it in turn.
+"""CPU time within a Gateway, which tenants get in turn.
 
-An event loop calls all that is ready before it looks for what has come meanwhile: a hundred streams with
-audio to encode would keep a new request waiting for all of them at each of its steps. So whoever has work
-that comes again and again waits for a turn before each piece of it; each round of the loop has one turn.
+An event loop runs all ready callbacks before it polls for new events: a hundred streams with audio to encode
+would delay a new request by all of them at each of its steps. So tasks with recurring work wait for a turn
+before each piece of it, and each iteration of the loop has one turn.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LATELY_SECONDS: Final = 1.0
-"""Seconds for which a tenant counts as at work after its last turn."""
+"""Seconds after a change of tenant for which several tenants count as active."""
 
 MAX_GAP_SECONDS: Final = 0.01
-"""Seconds, at most."""
+"""Maximum gap between two turns, in seconds."""
 
 THREADS: Final = os.cpu_count() or 1
-"""Pieces of audio that are compressed at once."""
+"""Number of threads, and of pieces of audio that are compressed at once."""
 
 
 class Turns:
-    """Turns on one event loop, and in threads beside it; each for whom the running task works.
+    """Turns on one event loop and in separate threads, for the ``CLAIMANT`` of the running task.
 
-    While several tenants are at work, the loop is left as much time between two turns as the last one took:
-    the steps of a new request are short and many, and go on there. A tenant that has nothing else waiting
-    does not wait for the end of such a gap.
+    While several tenants are active, the loop is left as much time between two turns as the last one took,
+    for the many short steps of new requests. A tenant with no other task waiting does not wait for the end of
+    such a gap.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Turns:
         self._threads = FairSlots(THREADS)
 
     async def wait(self) -> None:
-        """Wait for a turn on the event loop: milliseconds of work, until the caller awaits something."""
+        """Wait for a turn on the event loop: some milliseconds of work, until the caller's next ``await``."""
         claimant = CLAIMANT.get()
         if self._gap and not self._line.has(claimant.tenant):
             return
@@ -66,7 +66,7 @@ class Turns:
         loop.call_soon(self._end)
 
     def _end(self) -> None:
-        """The work of a turn is done, and what else was ready."""
+        """End the turn, after its work and the loop's other ready callbacks."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if len(self._line) and now - self._several < LATELY_SECONDS:
@@ -80,9 +80,9 @@ class Turns:
         self._taken = self._line.call()
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work``, such as compressing audio, in a thread that does nothing else.
+        """Run ``work``, such as compressing audio, in a dedicated thread pool.
 
-        It waits for no upload, password or voice, and for another tenant's work only while that runs. See
+        It does not wait for uploads, passwords or voices, and tenants take turns in it. Otherwise it is like
         :func:`services.tasks.in_thread`.
         """
         async with self._threads.taken():
@@ -90,7 +90,7 @@ class Turns:
             return await in_pool(self._pool, work, *args, **kwargs)
 
     def close(self) -> None:
-        """End the threads; they come again when they are needed."""
+        """Shut the threads down; they are started again when needed."""
         if self._pool is not None:
             self._pool.shutdown(wait=False)
             self._pool = None

@@ -1,4 +1,4 @@
-"""How a text is pronounced: from its characters to the symbols that the model was trained on."""
+"""Pronunciation of a text: conversion of its characters to the symbols that the model was trained on."""
 
 from engines.kokoro.pronunciation.languages import LANGUAGES
 from engines.kokoro.pronunciation.phrase import Phrase, SpokenWord

@@ -1,4 +1,4 @@
-"""Words in capitals that are said letter by letter."""
+"""Words in capitals that are spelt out letter by letter."""
 
 from typing import Final
 
@@ -20,12 +20,12 @@ SPELT_IN_HINDI: Final = frozenset(
     "NIA NIT NOC NSUI OCI ODI ORS OTT PIL PIO POK POS PUC QA ROE SEO SHO SIP SIT ST TA UAN UAPA UAT UHD "
     "UIDAI UNSC UP UPA UPS UT UTI WHO".split()
 )
-"""More of them, which in English text may be words in capitals."""
+"""Further initialisms, which in English text may be words in capitals."""
 _SAID: Final = frozenset(
     "AIDS CAT COVID GATE GIF ISRO JIO LASER NASA NATO NEET NEFT PAN PAYTM PIN RADAR RAM ROM SARS SEBI SIM "
     "SMART TATA WIFI ZIP ZOOM".split()
 )
-"""Words in Hindi that would be spelt by the rule."""
+"""Words in Hindi that are not spelt out, although the rule would do so."""
 _ONSETS: Final = (
     "BH BL BR CH CL CR DH DR DW FL FR GH GL GN GR JH KH KL KN KR PH PL PR PS RH SC SH SK SL SM SN SP SQ ST "
     "SW TH TR TS TW WH WR".split()
@@ -41,12 +41,14 @@ _UNPRONOUNCEABLE: Final = regex.compile(
     rf"|(?!{'|'.join(_ONSETS)}){_CONSONANT}{{2}}.*"
     rf"|.*{_CONSONANT}{{2}}(?<!{'|'.join(_CODAS)})"
 )
-"""Letters of no word: without a vowel, or with two consonants at the beginning or the end that no English or
-Hindi word has there."""
+"""Letters that cannot be a word.
+
+They have no vowel, or begin or end with two consonants with which no English or Hindi word does.
+"""
 
 
 def english_spelling(word: str) -> str:
-    """An English word, spelt so that eSpeak NG reads it correctly."""
+    """Respell an English word so that eSpeak NG reads it correctly."""
     word = plain(word)
     if _DEGREE.fullmatch(word):
         return word.replace(".", "")
@@ -55,9 +57,9 @@ def english_spelling(word: str) -> str:
 
 
 def indian_spelling(word: str) -> str:
-    """The same for one that stands in Hindi, where capitals are initialisms more often.
+    """Respell an English word in Hindi text, where capitals are more often initialisms.
 
-    The plural of one ends with a small letter, and so does that of no other word in capitals.
+    A lower-case plural s marks an initialism, since other words in capitals have none.
     """
     match = _CAPITALS.fullmatch(plain(word))
     if match is None or match["letters"] in _SAID:

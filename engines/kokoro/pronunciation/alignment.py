@@ -1,7 +1,7 @@
-"""Aligns the phonemes of a clause with its words.
+"""Alignment of the phonemes of a clause with its words.
 
-In a clause words weaken and run together (``of the`` is said ``ʌvðə``), and numbers become several. Each
-word's pronunciation by itself determines its part, by the edit distance between the two.
+In a clause, words are reduced and run together (``of the`` is pronounced ``ʌvðə``), and numbers become
+several words. Each word's part is found by the edit distance from the words' isolated pronunciations.
 """
 
 import itertools
@@ -11,24 +11,24 @@ from typing import Final
 from engines.kokoro.pronunciation.phonemes import SPACE, bare, is_vowel
 
 CELLS: Final = 200_000
-"""A text of 400 characters without a comma needs some 160,000 at the most."""
+"""Default limit of cells; a text of 400 characters without a comma needs at most some 160,000."""
 _CHANGE, _DROP, _ADD = 0, 1, 2
 _MISSING: Final = 1.0
 _MISSING_SPACE: Final = 0.3
 _OTHER_VOWEL: Final = 0.4
 _OTHER_CONSONANT: Final = 1.0
 _OTHER_KIND: Final = 2.1
-"""More than to leave one out and put the other in."""
+"""Cost of a change of kind; higher than that of omitting one phoneme and inserting the other."""
 
 
 class Aligner:
     """Finds the phonemes of each word, in the clauses of one text.
 
-    The edit distance takes a table with a row for each phoneme alone and a column for each of the clause. A
-    clause for which too few cells are left is shared out in proportion.
+    The edit distance needs a table with a row for each isolated phoneme and a column for each of the clause.
+    If too few cells are left for a clause, it is divided in proportion to the words' lengths.
 
     Args:
-        cells: Of all the tables of the text together.
+        cells: Maximum number of cells of all tables of the text.
     """
 
     def __init__(self, cells: int = CELLS) -> None:
@@ -36,18 +36,18 @@ class Aligner:
 
     @property
     def left(self) -> int:
-        """Remaining cells."""
+        """Number of remaining cells."""
         return self._cells
 
     def by_word(self, clause: Sequence[str], alone: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The phonemes of each word of a clause.
+        """Find the phonemes of each word of a clause.
 
         Args:
-            clause: Phonemes of the whole, with :data:`SPACE` where words end.
-            alone: Phonemes of each word, said alone.
+            clause: Phonemes of the clause, with :data:`SPACE` between words.
+            alone: Phonemes of each word in isolation.
 
         Returns:
-            One list for each word; empty for a silent word. Every phoneme is in exactly one of them.
+            One list per word, empty for a silent word. Every phoneme is in exactly one list.
         """
         if len(alone) == 1:
             return [_trimmed(clause)]
@@ -68,7 +68,7 @@ class Aligner:
 
 
 def _shares(alone: Sequence[Sequence[str]], length: int) -> list[int]:
-    """Where each word but the first begins, in proportion to the words' own lengths."""
+    """Return where each word but the first begins, in proportion to the words' isolated lengths."""
     ends = [0, *itertools.accumulate(map(len, alone))]
     return [round(end / max(1, ends[-1]) * length) for end in ends[1:-1]]
 
@@ -84,7 +84,7 @@ def _split(phonemes: Sequence[str]) -> list[list[str]]:
 
 
 def _alike(said: Sequence[str], alone: Sequence[str]) -> bool:
-    """Whether the consonants are the same."""
+    """Whether two pronunciations have the same consonants."""
     return [bare(p) for p in said if not is_vowel(p)] == [
         bare(p) for p in alone if p != SPACE and not is_vowel(p)
     ]
@@ -100,7 +100,7 @@ def _trimmed(phonemes: Sequence[str]) -> list[str]:
 
 
 def _borders(wanted: Sequence[str], said: Sequence[str]) -> list[int]:
-    """For each :data:`SPACE` in ``wanted`` the index in ``said`` where the next word begins."""
+    """Return, for each :data:`SPACE` in ``wanted``, the index in ``said`` where the next word begins."""
     steps = _steps(wanted, said)
     borders: list[int] = []
     row, at = len(wanted), len(said)
@@ -116,7 +116,7 @@ def _borders(wanted: Sequence[str], said: Sequence[str]) -> list[int]:
 
 
 def _steps(wanted: Sequence[str], said: Sequence[str]) -> list[bytearray]:
-    """The last step of the cheapest way to turn ``wanted[:row]`` into ``said[:at]``, by row and by ``at``."""
+    """Return the last step of the cheapest edit of ``wanted[:row]`` to ``said[:at]``, by row and ``at``."""
     others = [(bare(phoneme), is_vowel(phoneme), _gap(phoneme)) for phoneme in said]
     costs = [0.0, *itertools.accumulate(gap for _, _, gap in others)]
     steps = [bytearray([_ADD] * len(costs))]
@@ -144,5 +144,5 @@ def _steps(wanted: Sequence[str], said: Sequence[str]) -> list[bytearray]:
 
 
 def _gap(phoneme: str) -> float:
-    """The cost of omitting or inserting a phoneme."""
+    """Return the cost of omitting or inserting a phoneme."""
     return _MISSING_SPACE if phoneme == SPACE else _MISSING

@@ -1,4 +1,4 @@
-"""Divides words into phrases for the model."""
+"""Division of words into phrases for the model."""
 
 import itertools
 import math
@@ -11,18 +11,18 @@ from engines.kokoro.pronunciation.phrase import Phrase, SpokenWord
 from engines.kokoro.pronunciation.reading import Word
 
 SCRAP_WORDS: Final = 4
-"""A phrase with fewer words ends only where a sentence ends."""
+"""Number of words below which a phrase is a fragment, which costs extra."""
 SCRAP_SYMBOLS: Final = 24
-"""So is one of fewer symbols, in which long words are counted for what they are."""
+"""Number of symbols below which a phrase is a fragment; unlike words, it accounts for long words."""
 _SENTENCE, _CLAUSE, _COMMA, _CONJUNCTION, _WORDS = 0.0, 2.0, 4.0, 12.0, 20.0
-"""Cost of a cut, by what ends there."""
+"""Cost of a cut, by its position."""
 _SCRAP: Final = 60.0
 _COST: Final = {".": _SENTENCE, "!": _SENTENCE, "?": _SENTENCE, "…": _SENTENCE, ";": _CLAUSE, ":": _CLAUSE,
                 "—": _CLAUSE, ",": _COMMA, "": _WORDS}  # fmt: skip
 _ALONE: Final = "ɽ"
-"""What stands for :data:`FLAP` at the end of a phrase that goes on: it would end a sentence there."""
+"""Replacement of :data:`FLAP` at the end of a phrase without a stop, where its ``.`` would end a sentence."""
 _PHRASE: Final = 8.0
-"""Cost of each phrase, so that there are few."""
+"""Cost of each phrase, which keeps their number small."""
 _BEFORE: Final = frozenset(
     (
         *[
@@ -47,7 +47,7 @@ _BEFORE: Final = frozenset(
         *["और", "लेकिन", "या", "क्योंकि", "कि", "तो", "जो", "जब", "मगर", "परंतु", "तथा", "एवं"],
     )
 )
-"""English and Hindi words that a clause often begins with."""
+"""English and Hindi words that often begin a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Pronounced:
 
     Attributes:
         word: The word, with the marks around it.
-        symbols: Its pronunciation.
+        symbols: Symbols of its pronunciation.
     """
 
     word: Word
@@ -64,17 +64,17 @@ class Pronounced:
 
     @property
     def size(self) -> int:
-        """Symbols with the marks, and the space before it."""
+        """Number of symbols, including the marks and the space before it."""
         return len(self.word.before) + len(self.symbols) + len(self.word.after) + 1
 
 
 def cut(words: Sequence[Pronounced], *, limit: int, first_limit: int) -> list[Phrase]:
-    """Phrases of at most ``limit`` symbols, cut where it is least audible.
+    """Divide words into phrases of at most ``limit`` symbols, cut where it is least audible.
 
     Args:
         words: The words to speak.
-        limit: Symbols of a phrase.
-        first_limit: Symbols of the first one, where a clause or word ends there without leaving a fragment.
+        limit: Maximum number of symbols per phrase.
+        first_limit: Maximum number of symbols in the first phrase, if it can end there without a fragment.
     """
     words = [part for word in words for part in _parts(word, limit)]
     sizes = [0]
@@ -86,7 +86,7 @@ def cut(words: Sequence[Pronounced], *, limit: int, first_limit: int) -> list[Ph
 
 
 def _parts(word: Pronounced, limit: int) -> list[Pronounced]:
-    """The word, in pieces where it is too long for one phrase."""
+    """Return the word, in several pieces if it is too long for one phrase."""
     if word.size - 1 <= limit:
         return [word]
     before, after = word.word.before, word.word.after
@@ -110,7 +110,7 @@ def _parts(word: Pronounced, limit: int) -> list[Pronounced]:
 
 
 def _head(words: Sequence[Pronounced], sizes: Sequence[int], limit: int) -> int:
-    """Number of words in the first phrase; 0 to use the rules of the others."""
+    """Return the number of words in the first phrase; 0 to use the rules of the others."""
     if sizes[-1] - 1 <= limit:
         return 0
     best, least = 0, math.inf
@@ -120,14 +120,14 @@ def _head(words: Sequence[Pronounced], sizes: Sequence[int], limit: int) -> int:
             break
         if size < SCRAP_SYMBOLS or sizes[-1] - sizes[end] < SCRAP_SYMBOLS:
             continue
-        # of two equal borders the later one: its playing time hides the work on the rest
+        # Of two equal borders the later one: its playback covers the synthesis of the rest.
         if (cost := _cost(words, end) - size / limit) <= least:
             best, least = end, cost
     return best
 
 
 def _borders(words: Sequence[Pronounced], sizes: Sequence[int], start: int, limit: int) -> list[int]:
-    """The ends of the phrases from a word on: those that cost least together."""
+    """Return the ends of the phrases from a word on, with the least total cost."""
     costs = {start: 0.0}
     origin: dict[int, int] = {}
     for end in range(start + 1, len(words) + 1):
@@ -150,7 +150,7 @@ def _borders(words: Sequence[Pronounced], sizes: Sequence[int], start: int, limi
 
 
 def _cost(words: Sequence[Pronounced], end: int) -> float:
-    """The cost of a cut before the word ``end``."""
+    """Return the cost of a cut before the word ``end``."""
     cost = _COST[words[end - 1].word.stop]
     return _CONJUNCTION if cost == _WORDS and words[end].word.text.lower() in _BEFORE else cost
 
@@ -169,5 +169,5 @@ def _phrase(words: Sequence[Pronounced]) -> Phrase:
 
 
 def _at_end(symbols: str) -> str:
-    """A word's symbols where its phrase ends without a stop."""
+    """Return a word's symbols at the end of a phrase without a stop."""
     return symbols.removesuffix(FLAP) + _ALONE if symbols.endswith(FLAP) else symbols

@@ -1,7 +1,7 @@
-"""English: eSpeak NG's phonemes as the symbols that the model was trained on.
+"""English: conversion of eSpeak NG's phonemes to the symbols that the model was trained on.
 
-Those are the ones of the author's pronouncing library, misaki: one letter for a diphthong or an affricate,
-``ᵊ`` before a syllabic consonant, and no length in American English.
+These are the symbols of the author's pronunciation library, misaki: one letter for a diphthong or an
+affricate, ``ᵊ`` before a syllabic consonant, and no length marks in American English.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ _BRITISH: Final = _SHARED | {
     "æ": "a", "ᵻ": "ɪ", "aː": "ɑː", "ɑ": "ɒ", "ɑː": "ɑː",
 }  # fmt: skip
 _REDUCED: Final = regex.compile("ᵻ(?![zd](?: |$))")
-"""The author's dictionary has this vowel in endings as in ``boxes`` and ``wanted`` alone."""
+"""Occurrences of the vowel to replace: misaki has it only in endings as in ``boxes`` and ``wanted``."""
 _ARTICLE: Final = "ɐ"
-"""The model's symbols for ``a``, used for nothing else."""
+"""The model's symbol for the article ``a``, used for nothing else."""
 
 
 def american(phonemes: Sequence[str]) -> str:
-    """Symbols of American English."""
+    """Convert phonemes to symbols of American English."""
     if list(phonemes) == [_ARTICLE]:
         return _ARTICLE
     symbols = symbols_of(phonemes, _AMERICAN).replace("ɹɹ", "ɹ")
@@ -44,7 +44,7 @@ def american(phonemes: Sequence[str]) -> str:
 
 
 def british(phonemes: Sequence[str]) -> str:
-    """Symbols of British English."""
+    """Convert phonemes to symbols of British English."""
     return _ARTICLE if list(phonemes) == [_ARTICLE] else symbols_of(phonemes, _BRITISH)
 
 

@@ -9,12 +9,12 @@ import regex
 from engines.kokoro.pronunciation.phonemes import bare, is_vowel, stress_of, symbols_of
 
 FLAP: Final = "r."
-"""ड़, as the model learned it from eSpeak NG: with the token that ends a sentence. ``ɽ`` is heard worse."""
+"""ड़, as the model learned it from eSpeak NG: with the token of a full stop. ``ɽ`` sounds worse."""
 HINDI: Final[Mapping[str, str]] = {
     "r.": FLAP, "ɽ": FLAP, "tʃ": "c", "dʒ": "ɟ", "tʃʰ": "cʰ", "dʒʰ": "ɟʰ", "aɪ": "aːɪ", "aʊ": "aːʊ",
     "ɔɪ": "ɔːɪ", "eɪ": "eː", "oʊ": "oː", "əʊ": "oː",
 }  # fmt: skip
-"""eSpeak NG has no affricates and diphthongs of English in Hindi, but IPA may."""
+"""Phonemes of Hindi and their symbols; English affricates and diphthongs occur only in IPA of the text."""
 INDIAN: Final[Mapping[str, str]] = {
     "t": "ʈ", "d": "ɖ", "θ": "tʰ", "ð": "d", "ɹ": "ɾ", "r": "ɾ", "v": "ʋ", "w": "ʋ", "ɾ": "ʈ",
     "tʃ": "c", "dʒ": "ɟ", "æ": "ɛː", "a": "ɛː", "ɑː": "aː", "ɑ": "aː", "ɒ": "ɔ", "ɔː": "ɔ",
@@ -23,14 +23,14 @@ INDIAN: Final[Mapping[str, str]] = {
     "ɛɹ": "ɛəɾ", "ʊɹ": "ʊəɾ", "aɪɚ": "aːɪəɾ", "aʊɚ": "aːʊəɾ", "əl": "əl", "n̩": "ən", "m̩": "əm",
     "l̩": "əl", "ᵻ": "ɪ", "ɐ": "ə", "ʔ": "ʈ", "aɪə": "aːɪə", "aː": "aː", "t̪": "t", "d̪": "d",
 }  # fmt: skip
-"""Phonemes of American English, which keeps its r's as India does, in the symbols of Hindi."""
+"""Phonemes of American English, which is rhotic like Indian English, and their symbols in Hindi."""
 
 _SPLIT: Final = frozenset({"ɑː", "æ"})
-"""American vowels that are two in Britain and India: ``lot`` and ``father``, ``cat`` and ``ask``."""
+"""American vowels that are split in British and Indian English: ``lot``/``father``, ``cat``/``ask``."""
 _NASALS: Final = {"कखगघ": "ङ", "चछजझ": "ञ", "टठडढ": "ण", "तथदध": "न", "पफबभ": "म"}
 _NASAL_BEFORE: Final = {stop: nasal for stops, nasal in _NASALS.items() for stop in stops}
 _SHORT: Final = "[\u0905\u0907\u0909\u0915-\u0939\u093c\u093f\u0941\u0943]"
-"""What a short vowel ends with: the independent ones, a consonant with its own, and their signs."""
+"""Characters that end a short vowel: independent vowels, consonants with the inherent vowel, vowel signs."""
 _NASAL: Final = regex.compile(rf"(?:\u0902|(?<={_SHORT})\u0901)(?=([कखगघचछजझटठडढतथदधपफबभ])(?!\u093c))|\u0901")
 _VISARGA: Final = regex.compile("\u0903(?=[खशषस])")
 _DROPPED: Final = dict.fromkeys(map(ord, "\u200c\u200dऽ"), None)
@@ -41,19 +41,19 @@ _AKSHARA: Final = regex.compile(
     "|[\u0904-\u0914\u0960\u0961][\u0900-\u0903]?"
 )
 _KEPT: Final = "यरव"
-"""What eSpeak NG reads right by itself, but before another inherent vowel."""
+"""Consonants that eSpeak NG reads correctly without a virama, except before another inherent vowel."""
 _LEAST: Final = 3
-"""Aksharas of the shortest word that loses a vowel inside."""
+"""Minimum number of aksharas in a word that drops an inner vowel."""
 _SPELLINGS: Final = {
     "ताजमहल": "ताज्महल", "उपकरण": "उप्करण", "समझदार": "समझदार", "ॐ": "ओम", "छह": "छे", "छः": "छे",
 }  # fmt: skip
-"""Words that the rules get wrong, in phonetic spelling."""
+"""Phonetic spelling of words for which the rules fail."""
 _ASPIRATES: Final = regex.compile("([kɡcɟʈɖtdpb])ʰ(?:\u02d0|\\1ʰ)")
 _FALSE_DOUBLE: Final = regex.compile("(^[ˈˌ]?|(?<=[mnŋɲɳ]))([kɡcɟʈɖtdpb])\u02d0")
 
 
 def hindi_spelling(word: str) -> str:
-    """A word, spelt so that eSpeak NG reads it correctly."""
+    """Respell a word so that eSpeak NG reads it correctly."""
     word = unicodedata.normalize("NFC", word).translate(_DROPPED)
     if (known := _SPELLINGS.get(word)) is not None:
         return known
@@ -61,23 +61,23 @@ def hindi_spelling(word: str) -> str:
 
 
 def hindi(phonemes: Sequence[str]) -> str:
-    """Symbols of Hindi."""
+    """Convert phonemes to symbols of Hindi."""
     symbols = symbols_of(phonemes, HINDI)
     symbols = _ASPIRATES.sub(r"\1\1ʰ", symbols)
     return _FALSE_DOUBLE.sub(r"\1\2", symbols)
 
 
 def indian(phonemes: Sequence[str]) -> str:
-    """Symbols of English as it is spoken in India, from American phonemes."""
+    """Convert American phonemes to symbols of Indian English."""
     return symbols_of(phonemes, INDIAN).replace("ɾɾ", "ɾ")
 
 
 def both(american: Sequence[str], british: Sequence[str]) -> list[str]:
-    """The phonemes of an English word as India has them: the r of America, and the vowels of Britain.
+    """Combine phonemes of an English word to Indian English: American r, but some vowels of British English.
 
     Args:
-        american: In its clause.
-        british: Said alone; where it has another number of phonemes it does not count.
+        american: American phonemes, from its clause.
+        british: British phonemes, in isolation; ignored if their number differs.
     """
     if len(american) != len(british):
         return list(american)
@@ -88,15 +88,15 @@ def both(american: Sequence[str], british: Sequence[str]) -> list[str]:
 
 
 def _nasal(stop: str | None) -> str:
-    """How a nasal is spelt before a stop: as its consonant; elsewhere the vowel is nasal."""
+    """Return the spelling of a nasal: before a stop the nasal consonant, else the sign of a nasal vowel."""
     return _NASAL_BEFORE[stop] + _VIRAMA if stop else "\u0902"
 
 
 def _without_schwas(word: str) -> str:
-    """The word with a virama where its inherent vowel is silent: between two syllables that are said.
+    """Add a virama to a word's consonants whose inherent vowel is silent (schwa deletion, after Ohala).
 
-    From the end, each vowel is dropped that stands alone between single consonants and whose neighbours keep
-    theirs (``मतलब`` is ``mətləb``, ``समझदार`` ``səməɟʰdaːr``), as Ohala describes it.
+    From the end, each inherent vowel between single consonants is dropped if the neighbouring syllables keep
+    their vowels (``मतलब`` is ``mətləb``, ``समझदार`` ``səməɟʰdaːr``).
     """
     parts = list(_AKSHARA.finditer(word))
     if len(parts) < _LEAST or sum(len(part.group()) for part in parts) != len(word):

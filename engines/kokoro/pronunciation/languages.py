@@ -16,14 +16,14 @@ from engines.kokoro.pronunciation.romance import ROMANCE, romance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """How words are pronounced.
+    """The pronunciation of words in a language.
 
     Attributes:
-        voice: Of eSpeak NG.
-        symbols: From its phonemes to the model's symbols.
-        table: What ``symbols`` does to single phonemes.
-        spelling: How a word is spelt for eSpeak NG.
-        vowels: A second voice, which some of the vowels are taken from; empty for none.
+        voice: Voice of eSpeak NG.
+        symbols: Converts its phonemes to the model's symbols.
+        table: Symbols of single phonemes, which ``symbols`` uses.
+        spelling: Respells a word for eSpeak NG.
+        vowels: Second voice of eSpeak NG, from which some vowels are taken; empty for none.
     """
 
     voice: str
@@ -62,13 +62,13 @@ _LATIN: Final = regex.compile(r"\p{Script=Latin}")
 
 
 def speech_in(language: str) -> Speech:
-    """How a language is pronounced.
+    """Return the pronunciation of a language.
 
     Args:
-        language: BCP-47 tag; of one that is not known, what is nearest in the same language.
+        language: BCP-47 tag; for an unknown one, the nearest variant of the same language is used.
 
     Raises:
-        UnsupportedUtterance: It cannot be pronounced.
+        UnsupportedUtterance: The language is not supported.
     """
     tag = language.replace("_", "-").lower()
     subtag = tag.partition("-")[0]
@@ -84,10 +84,10 @@ def speech_in(language: str) -> Speech:
 
 
 def speech_of(word: str, speech: Speech) -> tuple[Speech, Speech]:
-    """How a word is pronounced in a text of a language: whose voice, and whose symbols.
+    """Return the pronunciations that a word's voice and its symbols are taken from, in a text of a language.
 
-    An English word in Hindi has the symbols of Hindi, a Hindi word in another language those of that. English
-    of India is written in the symbols of Hindi.
+    An English word in Hindi text gets the symbols of Hindi; a Hindi word in text of another language gets
+    that language's. Indian English uses the symbols of Hindi.
     """
     if speech is _HINDI and _LATIN.search(word) and not _DEVANAGARI.search(word):
         return _HINGLISH, _HINGLISH

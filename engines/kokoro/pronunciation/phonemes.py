@@ -1,4 +1,4 @@
-"""Phonemes as eSpeak NG writes them."""
+"""Parsing of phonemes, in eSpeak NG's notation and in IPA, and their conversion to symbols."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from engines.kokoro.pronunciation.vocabulary import VOCABULARY
 from engines.phonemes.phonemizer import SEPARATOR
 
 SPACE: Final = " "
-"""Among phonemes: a word ends, and another begins."""
+"""Separator of words in a list of phonemes."""
 STRESSES: Final = "ˈˌ"
 VOWELS: Final = frozenset("aeiouyæɐɑɒɔəɚɛɜɝɞɨɪʉɯʊʌøœɘɵɤᵻ")
 _FLAG: Final = regex.compile(r"\([a-z0-9-]+\)")
@@ -21,11 +21,11 @@ _FOLDED: Final = {
     "ɱ": "m", "ɦ": "h", "ħ": "h", "ʙ": "b", "ʀ": "ʁ", "ʏ": "y", "ˑ": "ː", "ɓ": "b", "ɗ": "d",
     "ɠ": "ɡ", "ʕ": "ʔ", "ɭ": "l", "ɮ": "l", "ʐ": "ʒ", "ʑ": "ʒ", "ɺ": "ɾ", "ʱ": "ʰ",
 }  # fmt: skip
-"""Letters of IPA that the model has not, as those that are nearest."""
+"""IPA letters that the model lacks, and the nearest ones that it has."""
 
 
 def phonemes_of(said: str) -> list[str]:
-    """The phonemes of what eSpeak NG said, with :data:`SPACE` between words."""
+    """Parse the output of eSpeak NG to phonemes, with :data:`SPACE` between words."""
     found: list[str] = []
     for word in _FLAG.sub("", said).split():
         own = [phoneme.replace("-", "") for phoneme in word.split(SEPARATOR)]
@@ -36,31 +36,31 @@ def phonemes_of(said: str) -> list[str]:
 
 
 def bare(phoneme: str) -> str:
-    """A phoneme without its stress."""
+    """Return a phoneme without its stress."""
     return phoneme.translate(_UNSTRESSED)
 
 
 def stress_of(phoneme: str) -> str:
-    """The stress of a phoneme, or nothing."""
+    """Return the stress mark of a phoneme; empty without stress."""
     return next((mark for mark in phoneme if mark in STRESSES), "")
 
 
 def is_vowel(phoneme: str) -> bool:
-    """Whether it is a vowel, also with a consonant behind it (``ɑːɹ``, ``əl``)."""
+    """Whether a phoneme is a vowel, including one with a following consonant (``ɑːɹ``, ``əl``)."""
     return not VOWELS.isdisjoint(bare(phoneme)[:1])
 
 
 def apart(text: str) -> str:
-    """IPA with its diacritics as characters of their own, as the tables have it; ç is a letter."""
+    """Decompose IPA into letters and diacritics, as in the tables, but keep ç as a letter."""
     return unicodedata.normalize("NFD", text).replace("c\u0327", "ç")
 
 
 def symbols_of(phonemes: Sequence[str], table: Mapping[str, str]) -> str:
-    """Symbols of the vocabulary.
+    """Convert phonemes to symbols of the vocabulary.
 
     Args:
-        phonemes: With stress in front of the vowel that has it.
-        table: Phoneme without stress, as :func:`apart` has it → symbols. What it lacks is taken by letters.
+        phonemes: Phonemes, with stress marks before stressed vowels.
+        table: Phoneme without stress, decomposed by :func:`apart` → symbols. Others are converted by letters.
     """
     return "".join(_symbols(phoneme, table) for phoneme in phonemes)
 
@@ -78,18 +78,18 @@ def _symbols(phoneme: str, table: Mapping[str, str]) -> str:
 
 
 _MARKS: Final = frozenset(';:,.!?—…"()“” ')
-"""Symbols that are no sounds."""
+"""Symbols that are not sounds."""
 
 
 _UNSOUNDED: Final = regex.compile(r"[\u0361\u035c.‿|()]")
 
 
 def phonemes_of_ipa(ipa: str, table: Mapping[str, str]) -> list[str]:
-    """The phonemes of IPA as people write it: nothing between them, stress in front of a syllable.
+    """Parse IPA in the usual notation, without separators and with stress marks before syllables.
 
     Args:
-        ipa: For example ``ˈsiːkwəl``.
-        table: Of the language; its phonemes of several letters are kept together.
+        ipa: IPA, such as ``ˈsiːkwəl``.
+        table: Table of the language; its phonemes of several letters are kept together.
     """
     text = _UNSOUNDED.sub("", apart(ipa.replace("'", "ˈ")))
     found: list[str] = []
@@ -111,6 +111,6 @@ def phonemes_of_ipa(ipa: str, table: Mapping[str, str]) -> list[str]:
 
 @cache
 def _pattern(phonemes: tuple[str, ...]) -> "regex.Pattern[str]":
-    """One phoneme, stress or space of IPA; the longest that is known, else a letter with its diacritics."""
+    """Match one phoneme (the longest known one, else a letter with its diacritics), stress mark or space."""
     known = map(regex.escape, sorted(phonemes, key=len, reverse=True))
     return regex.compile("|".join([*known, r"[^\W\d_]\p{M}*[ːʰʱʲ]*|[ˈˌ ]"]), regex.V1)

@@ -1,14 +1,14 @@
-"""What the model is given to say."""
+"""Phrases, the input of the model."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word as it stands in the text, and where it stands in its phrase.
+    """A word of the text, with its position in its phrase.
 
     Attributes:
-        word: The characters of the text.
+        word: The word's characters in the text.
         offset: Index of its first character in the text.
         start: Index of its first symbol in ``Phrase.symbols``.
         end: Index after its last symbol; punctuation is not part of it.
@@ -22,11 +22,11 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A piece for the model, cut at the border of a sentence, clause or word.
+    """A piece of text for the model, cut at the border of a sentence, clause or word.
 
     Attributes:
-        symbols: Symbols of the vocabulary, punctuation included.
-        words: In order. A word that is too long for one phrase stands in each that has a part of it.
+        symbols: Symbols of the vocabulary, including punctuation.
+        words: Words in order. A word that is too long for one phrase is in each phrase with a part of it.
     """
 
     symbols: str

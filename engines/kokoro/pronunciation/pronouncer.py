@@ -1,4 +1,4 @@
-"""From text to what the model is given."""
+"""Conversion of text to phrases for the model."""
 
 import asyncio
 import itertools
@@ -18,34 +18,34 @@ from engines.kokoro.pronunciation.scripts import has_foreign, legible
 from engines.phonemes.phonemizer import Phonemizer, Question
 
 LONGEST_WORD: Final = 80
-"""Characters. eSpeak NG leaves out the end of words of twice the length."""
+"""Maximum length of a word in characters. eSpeak NG truncates words of twice that length."""
 
 
 class Pronouncer:
-    """Says how texts sound. It owns the process that knows; any number of tasks may ask."""
+    """Converts texts to phrases. It owns an eSpeak NG process, which any number of tasks may use."""
 
     def __init__(self) -> None:
         self._phonemizer = Phonemizer()
 
     @property
     def pid(self) -> int | None:
-        """Id of the process, while there is one."""
+        """ID of the process; ``None`` if none is running."""
         return self._phonemizer.pid
 
     async def phrases(self, text: str, language: str, *, limit: int, first_limit: int) -> list[Phrase]:
-        """A text in phrases for the model, in order.
+        """Convert a text to phrases for the model, in order.
 
         Args:
             text: ``Utterance.text``.
-            language: BCP-47 tag of the text, which is also the accent of the voice.
-            limit: Symbols of a phrase, at most 250: nearer to 510 the model hurries.
-            first_limit: Symbols of the first phrase, where a clause or word ends there.
+            language: BCP-47 tag of the text, which also determines the accent.
+            limit: Maximum number of symbols per phrase; at most 250, since near 510 the model rushes.
+            first_limit: Maximum number of symbols in the first phrase, if a clause or word ends there.
 
         Returns:
-            At least one, unless all letters are of scripts that are not read.
+            At least one phrase, unless all letters are of unsupported scripts.
 
         Raises:
-            UnsupportedUtterance: The language cannot be pronounced, or there is nothing to speak.
+            UnsupportedUtterance: The language is not supported, or there is nothing to speak.
             EngineUnavailable: eSpeak NG is not installed, or exited twice.
         """
         speech = speech_in(language)
@@ -61,22 +61,22 @@ class Pronouncer:
         said = _audible(found, symbols)
         if not said:
             if has_foreign(text):
-                return []  # a sentence of a longer text, which goes on
+                return []  # it may be one sentence of a longer text
             raise UnsupportedUtterance("The text contains nothing to speak.", param="input")
         return cut(said, limit=limit, first_limit=first_limit)
 
     async def close(self) -> None:
-        """End the process. Never raises; safe to repeat."""
+        """End the process. Never raises; idempotent."""
         await self._phonemizer.close()
 
 
 class _Run:
-    """Words of one clause that the same voice of eSpeak NG says.
+    """Words of one clause with the same voice of eSpeak NG.
 
     Args:
         words: The words.
-        speech: How they are pronounced.
-        writer: Has the symbols of their phonemes.
+        speech: Pronunciation that the phonemes are taken from.
+        writer: Pronunciation that the symbols are taken from.
     """
 
     def __init__(self, words: Sequence[Word], speech: Speech, writer: Speech) -> None:
@@ -86,7 +86,7 @@ class _Run:
 
     @cached_property
     def questions(self) -> list[Question]:
-        """The clause, each word alone, and each alone in the second voice."""
+        """Queries for the clause, for each word alone, and for each word alone in the second voice."""
         speech = self._speech
         spelt = [
             _broken(speech.spelling(legible(word.text))) + "." * word.abbreviated for word in self._words
@@ -95,11 +95,11 @@ class _Run:
         return asked + [(speech.vowels, text) for text in spelt if speech.vowels]
 
     def symbols(self, answers: Sequence[Sequence[str]], aligner: Aligner) -> list[str]:
-        """The symbols of each word.
+        """Return the symbols of each word.
 
         Args:
-            answers: Phonemes, one list for each of the questions.
-            aligner: Of the whole text.
+            answers: Phonemes, one list per question.
+            aligner: Aligner of the whole text.
         """
         whole, *alone = answers
         count = len(self._words)
@@ -110,11 +110,11 @@ class _Run:
 
 
 def _symbols(runs: Sequence[_Run], answers: Sequence[str]) -> list[str]:
-    """The symbols of each word of a text.
+    """Return the symbols of each word of a text.
 
     Args:
-        runs: In order.
-        answers: To the questions of all of them.
+        runs: Runs in order.
+        answers: Answers to the questions of all runs.
     """
     waiting = iter(answers)
     aligner = Aligner()
@@ -131,7 +131,7 @@ def _runs(clause: Sequence[Word], speech: Speech) -> Iterator[_Run]:
 
 
 def _audible(found: Sequence[Word], symbols: Sequence[str]) -> list[Pronounced]:
-    """The words that are heard; the marks around the others go to their neighbours."""
+    """Return the audible words; the marks around silent ones move to their neighbours."""
     said: list[Pronounced] = []
     pending = ""
     for word, sounds in zip(found, symbols, strict=True):
@@ -146,7 +146,7 @@ def _audible(found: Sequence[Word], symbols: Sequence[str]) -> list[Pronounced]:
 
 
 def _broken(word: str) -> str:
-    """The word, in pieces where it is too long for eSpeak NG."""
+    """Split a word by spaces if it is too long for eSpeak NG."""
     if len(word) <= LONGEST_WORD:
         return word
     return " ".join(word[at : at + LONGEST_WORD] for at in range(0, len(word), LONGEST_WORD))

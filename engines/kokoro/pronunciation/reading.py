@@ -1,4 +1,4 @@
-"""The words and the punctuation of a text."""
+"""Splitting of a text into words and punctuation."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from engines.text import ipa
 from engines.text.sentences import sentences
 
 STOPS: Final = ",—:;.…!?"
-"""Marks that make a pause, the stronger ones later."""
+"""Marks that make a pause, weakest first."""
 _ELLIPSIS: Final = regex.compile(r"\.{2,}|…+")
 _WORD: Final = regex.compile(
     rf"(?P<spelled>{ipa.PATTERN})"
@@ -32,9 +32,9 @@ _MARKS: Final = {mark: mark for mark in STOPS} | {
 _OPENING: Final = {"(": "(", "[": "(", "{": "(", "“": "“", "„": "“", "«": "“", "‟": "“"}
 _CLOSING: Final = {")": ")", "]": ")", "}": ")", "”": "”", "»": "”"}
 _UNSPACED: Final = regex.compile(r"(?<=\p{Ll})\.(?=\p{Lu}(?:[\p{Ll}'’\s]|$))")
-"""A full stop that a space is missing after, if it ends a sentence: ``done.Now``."""
+"""A full stop without a space after it, if it ends a sentence: ``done.Now``."""
 _ABBREVIATION: Final = 5
-"""Letters of the longest word whose stop may be part of it."""
+"""Maximum number of letters in an abbreviation, whose full stop belongs to the word."""
 
 
 @dataclass(slots=True)
@@ -43,11 +43,11 @@ class Word:
 
     Attributes:
         text: Its characters in the text.
-        offset: Index of the first.
-        ipa: How it is said, where the text tells.
+        offset: Index of the first one.
+        ipa: Pronunciation given in the text; empty if none is given.
         before: Opening marks, as symbols, each once.
         after: Closing marks and its stop, as symbols, each once.
-        abbreviated: Its own full stop follows, which is no pause.
+        abbreviated: Whether an abbreviation's full stop follows, which is not a pause.
     """
 
     text: str
@@ -59,14 +59,14 @@ class Word:
 
     @property
     def stop(self) -> str:
-        """The mark after it that makes a pause; empty where it goes on."""
+        """The mark after the word that makes a pause; empty without a pause."""
         return max((mark for mark in self.after if mark in STOPS), key=STOPS.index, default="")
 
 
 def words(text: str) -> list[Word]:
-    """The words of a text, each with the marks around it.
+    """Split a text into words, each with the marks around it.
 
-    Marks that stand before any word are left out, and so are letters of scripts that are not read.
+    Marks before the first word are ignored, and so are letters of unsupported scripts.
     """
     found: list[Word] = []
     opening = ""
@@ -74,7 +74,7 @@ def words(text: str) -> list[Word]:
     for match in _WORD.finditer(text):
         if mark := match["mark"]:
             if opening and _closes(text, match.start(), mark):
-                opening = opening[:-1]  # nothing between the two is read
+                opening = opening[:-1]  # no words between the pair
                 continue
             last = found[-1] if found else None
             opening = with_mark(opening, _marked(text, match.start(), mark, last, ends))
@@ -88,12 +88,12 @@ def words(text: str) -> list[Word]:
 
 
 def with_mark(marks: str, mark: str) -> str:
-    """The marks around a word with one more, each of them once: runs such as ``((((`` are not bounded."""
+    """Add a mark to those around a word, each only once, since runs such as ``((((`` may be long."""
     return marks if mark in marks else marks + mark
 
 
 def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) -> str:
-    """Add a mark to the word before it; the symbol of one that belongs to the word after it is returned."""
+    """Add a closing mark or stop to the word before it; return the symbol of an opening mark, else ``""``."""
     if mark in _OPENING:
         return _OPENING[mark]
     closes = _closes(text, at, mark)
@@ -118,7 +118,7 @@ def _marked(text: str, at: int, mark: str, last: Word | None, ends: set[int]) ->
 
 
 def _stop(word: Word, mark: str) -> None:
-    """Give a word a stop, the strongest of those that it has."""
+    """Add a stop to a word; only its strongest one is kept."""
     if not word.stop:
         word.after += mark
     elif STOPS.index(mark) > STOPS.index(word.stop):
@@ -126,14 +126,14 @@ def _stop(word: Word, mark: str) -> None:
 
 
 def _closes(text: str, at: int, mark: str) -> bool:
-    """Whether it is a closing bracket or quote."""
+    """Whether a mark is a closing bracket or quote."""
     if mark == '"':
         return at > 0 and not text[at - 1].isspace() and text[at - 1] not in _OPENING
     return mark in _CLOSING
 
 
 def _is_dash(text: str, at: int) -> bool:
-    """Whether a hyphen stands for a dash: ``wait - no``, ``wait--no``; not ``--option``."""
+    """Whether a hyphen is used as a dash: ``wait - no``, ``wait--no``; not ``--option``."""
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     if before.isspace():
         return after.isspace()
@@ -148,7 +148,7 @@ def _ends_unspaced(text: str, at: int, last: Word) -> bool:
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
-    """The index after each sentence."""
+    """Yield the index after each sentence."""
     at = 0
     for sentence in sentences(text):
         at = text.find(sentence, at) + len(sentence)
@@ -156,5 +156,5 @@ def _sentence_ends(text: str) -> Iterator[int]:
 
 
 def plain(text: str) -> str:
-    """A word as a pronouncing dictionary has it: NFC, no joiners."""
+    """Normalise a word as in a pronunciation dictionary: NFC, without joiners."""
     return unicodedata.normalize("NFC", text).replace("\u200c", "").replace("\u200d", "")

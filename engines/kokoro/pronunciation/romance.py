@@ -9,9 +9,9 @@ ROMANCE: Final[Mapping[str, str]] = {
     "aɪ": "I", "aʊ": "W", "dz": "ʣ", "dʒ": "ʤ", "eɪ": "A", "oʊ": "O", "əʊ": "Q", "ts": "ʦ",
     "tʃ": "ʧ", "ɔɪ": "Y", "tsː": "ʦː", "dzː": "ʣː", "tʃː": "ʧː", "dʒː": "ʤː",
 }  # fmt: skip
-"""The model was trained on eSpeak NG's own phonemes, but for one letter for affricates and diphthongs."""
+"""The model was trained on eSpeak NG's phonemes, except that affricates and diphthongs are one letter."""
 
 
 def romance(phonemes: Sequence[str]) -> str:
-    """Symbols of a Romance language."""
+    """Convert phonemes to symbols of a Romance language."""
     return symbols_of(phonemes, ROMANCE)

@@ -1,4 +1,4 @@
-"""The letters that eSpeak NG reads, whatever the language, and those that it would name one by one."""
+"""Scripts that eSpeak NG reads in every language, and those whose letters it would only name."""
 
 import unicodedata
 from typing import Final
@@ -9,22 +9,24 @@ _READ: Final = (
     *("Latin", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Tamil", "Kannada", "Malayalam", "Sinhala"),
     *("Hangul", "Georgian", "Common", "Inherited"),
 )
-"""Scripts that eSpeak NG reads in every voice, by its voice for the script's language."""
+"""Scripts that eSpeak NG reads in every voice, with its voice for the script's language."""
 _KNOWN: Final = "".join(rf"\p{{Script_Extensions={script}}}" for script in _READ)
 _GREEK: Final = r"\p{Script=Greek}"
 FOREIGN: Final = (
     rf"(?:(?<={_GREEK}){_GREEK}|{_GREEK}(?={_GREEK})"
     rf"|[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}--[{_KNOWN}{_GREEK}]]|[\u2135-\u2138])"
 )
-"""A letter that is not read, as a regular expression (V1). eSpeak NG would say “Chinese letter”.
-A Greek letter that stands alone is a symbol with a name."""
+"""Regular expression (V1) of a letter that is not read. eSpeak NG would say “Chinese letter”.
+
+A single Greek letter is read, as a symbol with a name.
+"""
 _FOREIGN: Final = regex.compile(FOREIGN, regex.V1)
 _STYLED: Final = regex.compile(
     r"[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\u24b6-\u24e9\U0001d400-\U0001d7ff]"
     r"|[\u2102-\u213f--[\P{L}\u2126\u2135-\u2138]]",
     regex.V1,
 )
-"""Full-width, circled and mathematical letters, and digits."""
+"""Full-width, circled and mathematical letters and digits."""
 
 
 def has_foreign(text: str) -> bool:
@@ -33,7 +35,7 @@ def has_foreign(text: str) -> bool:
 
 
 def legible(text: str) -> str:
-    """The text as eSpeak NG reads it: without foreign letters, and styled letters as plain ones."""
+    """Convert a text for eSpeak NG: remove foreign letters, and replace styled letters by plain ones."""
     if text.isascii():
         return text
     text = _FOREIGN.sub("", text)

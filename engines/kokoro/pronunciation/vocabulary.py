@@ -16,4 +16,4 @@ VOCABULARY: Final[dict[str, int]] = {
     "ɣ": 139, "ɤ": 140, "χ": 142, "ʎ": 143, "ʒ": 147, "ʔ": 148, "ˈ": 156, "ˌ": 157, "ː": 158,
     "ʰ": 162, "ʲ": 164, "↓": 169, "→": 171, "↗": 172, "↘": 173, "ᵻ": 177,
 }  # fmt: skip
-"""Token 0 is the pad, which stands at both ends of what the model is given."""
+"""Token 0 is the pad, which is added at both ends of the model's input."""

@@ -1,4 +1,4 @@
-"""ARPAbet as the CMU Pronouncing Dictionary writes it, from the IPA of eSpeak NG's American English."""
+"""Conversion of eSpeak NG's IPA for American English to ARPAbet, as in the CMU Pronouncing Dictionary."""
 
 from typing import Final
 
@@ -35,7 +35,7 @@ CONSONANTS: Final = frozenset(
 )
 
 SEPARATOR: Final = "_"
-"""Between eSpeak NG's phonemes, as it is asked to write them."""
+"""Separator that eSpeak NG is told to put between phonemes."""
 _PRIMARY, _SECONDARY = "ˈ", "ˌ"
 _STRESSES: Final = str.maketrans("", "", _PRIMARY + _SECONDARY)
 
@@ -126,18 +126,18 @@ _PHONES: Final = {
     "ʋ": "V",
     "β": "V",
 }
-"""What eSpeak NG 1.52 writes for the words of the CMU dictionary, and what else its English may borrow."""
+"""Phonemes of eSpeak NG 1.52 in the words of the CMU dictionary, and others that its English may borrow."""
 
 
 def from_ipa(ipa: str) -> tuple[str, ...]:
-    """Phones with the stress behind each vowel, ``("HH", "AH0", "L", "OW1")``.
+    """Convert the IPA of a word to phones, with stress after each vowel: ``("HH", "AH0", "L", "OW1")``.
 
-    A dictionary lists words as they are said alone, where eSpeak NG leaves small ones without stress; so the
-    strongest vowel of a word is given the primary one, unless it is a lone schwa as in ``the``. What is not a
-    phoneme of English is left out.
+    The dictionary lists words in isolation, but eSpeak NG does not stress function words; so the strongest
+    vowel of a word gets primary stress, unless it is a single schwa as in ``the``. Phonemes that are not
+    English are omitted.
 
     Args:
-        ipa: What eSpeak NG says of one word, its phonemes with :data:`SEPARATOR` between them.
+        ipa: eSpeak NG's phonemes of one word, separated by :data:`SEPARATOR`.
     """
     phones: list[str] = []
     stresses: list[int] = []

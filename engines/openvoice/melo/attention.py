@@ -1,7 +1,7 @@
 """The transformer of VITS: self-attention with relative positions, then convolutions.
 
-Shaw et al., "Self-Attention with Relative Position Representations" (2018): within a window each distance
-has a learned key and value. One utterance at a time, so that nothing is masked.
+Shaw et al., "Self-Attention with Relative Position Representations" (2018): within a window, each distance
+has a learned key and value. It processes one utterance at a time, and therefore needs no masks.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch.nn import functional
 from engines.openvoice.melo.configuration import CONDITIONED
 
 WINDOW: Final = 4
-"""Positions to each side that are told apart by their distance."""
+"""Maximum distance, in positions to each side, with its own key and value."""
 
 
 class ChannelNorm(nn.Module):
@@ -32,7 +32,7 @@ class ChannelNorm(nn.Module):
 
 
 class RelativeAttention(nn.Module):
-    """Multi-head self-attention with learned keys and values for near distances, shared by the heads."""
+    """Multi-head self-attention with learned keys and values for short distances, shared by the heads."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class RelativeAttention(nn.Module):
         self.emb_rel_v = nn.Parameter(torch.zeros(1, 2 * WINDOW + 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(1, channels, time)`` to the same shape."""
+        """Map ``(1, channels, time)`` to the same shape."""
         time = x.shape[2]
         query, key, value = (
             conv(x)[0].unflatten(0, (self._heads, -1)).transpose(1, 2)  # (heads, time, width)
@@ -69,7 +69,7 @@ class RelativeAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two convolutions with a rectifier between them, as long as their input."""
+    """Two convolutions with a ReLU between them, which preserve the length."""
 
     def __init__(self, channels: int, filters: int, kernel: int) -> None:
         super().__init__()
@@ -78,20 +78,20 @@ class FeedForward(nn.Module):
         self.conv_2 = nn.Conv1d(filters, channels, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(1, channels, time)`` to the same shape."""
+        """Map ``(1, channels, time)`` to the same shape."""
         hidden = self.conv_1(functional.pad(x, self._pad)).relu()
         return self.conv_2(functional.pad(hidden, self._pad))
 
 
 class Encoder(nn.Module):
-    """Layers of attention and convolution, normalised after each.
+    """Layers of attention and convolution, with normalisation after each.
 
     Args:
-        channels: Of input and output.
-        filters: Of the convolutions' inside.
-        heads: Of the attention.
-        layers: How many; more than :data:`CONDITIONED` where a speaker is added.
-        kernel: Of the convolutions.
+        channels: Channels of input and output.
+        filters: Hidden channels of the convolutions.
+        heads: Number of attention heads.
+        layers: Number of layers; more than :data:`CONDITIONED` if there is a speaker.
+        kernel: Kernel size of the convolutions.
         speaker: Channels of the speaker's embedding; 0 for none.
     """
 
@@ -108,7 +108,7 @@ class Encoder(nn.Module):
         self.norm_layers_2 = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
 
     def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
-        """``(1, channels, time)`` and the speaker, ``(1, speaker channels, 1)``, to the input's shape."""
+        """Map ``(1, channels, time)`` to the same shape, given the speaker, ``(1, speaker channels, 1)``."""
         layers = zip(self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True)
         for index, (attention, norm_1, feed_forward, norm_2) in enumerate(layers):
             if index == self._conditioned:

@@ -1,7 +1,7 @@
-"""BERT's features of the words around a phone.
+"""BERT's features of the words that phones belong to.
 
-MeloTTS's English models are trained on the last hidden layer but two of ``bert-base-uncased``, a separate
-download. Without it they get zeros, as MeloTTS itself gives them with ``disable_bert``.
+MeloTTS's English models are trained with the third-last hidden layer of ``bert-base-uncased``, a separate
+download. Without it they get zeros, as in MeloTTS with ``disable_bert``.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from engines.coqui import coqui
 from engines.openvoice.melo.network import BERT
 
 FOLDER: Final = "bert"
-"""Beside the weights: ``config.json``, ``vocab.txt`` and ``model.safetensors`` of bert-base-uncased."""
+"""Folder next to the weights, with ``config.json``, ``vocab.txt``, ``model.safetensors`` of the model."""
 _UNUSED: Final = 2
-"""Layers after the one whose output is used."""
+"""Number of layers after the one whose output is used."""
 _LONGEST_WORD: Final = 100
-"""Characters; BERT takes longer words for unknown."""
+"""Maximum length of a word in characters; BERT treats longer ones as unknown."""
 _BEGIN, _END, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 _RETRY: Final = 60.0
 
@@ -29,8 +29,8 @@ class Bert:
     """A BERT and its vocabulary.
 
     Args:
-        folder: Holds its files.
-        device: Where it computes; the CPU, when none is named.
+        folder: Folder of its files.
+        device: Device that it runs on; by default the CPU.
 
     Raises:
         EngineUnavailable: A file is missing or damaged; the message names it.
@@ -61,11 +61,11 @@ class Bert:
 
     @torch.inference_mode()
     def features(self, words: Sequence[str], phones: Sequence[int], *, add_blank: bool) -> Tensor:
-        """The features of an utterance, ``(768, phones)``, its padding and its blanks included.
+        """Compute the features of an utterance, ``(768, phones)``, including its pads and blanks.
 
         Args:
-            words: Tokens, as :mod:`engines.openvoice.melo.words` makes them.
-            phones: How many phones each has.
+            words: Tokens from :mod:`engines.openvoice.melo.words`.
+            phones: Number of phones of each token.
             add_blank: Whether there are blanks between phones.
         """
         ids, counts = [self._begin], [1]
@@ -75,7 +75,7 @@ class Bert:
             ids += pieces
             counts += [share + (index < more) for index in range(len(pieces))]
         ids, counts = [*ids, self._end], [*counts, 1]
-        # Over its length BERT knows no places: the rest has the last one's features.
+        # BERT has no positions beyond its length: the rest gets the features of the last one.
         known = torch.tensor([ids[: self._longest]], device=self._model.device)
         hidden: Tensor = self._model(known).last_hidden_state[0]
         if add_blank:
@@ -84,7 +84,7 @@ class Bert:
         return hidden[places.repeat_interleave(torch.tensor(counts)).to(hidden.device)].T
 
     def _pieces(self, word: str) -> list[int]:
-        """WordPiece: again and again the longest piece that the rest begins with."""
+        """Tokenise a word with WordPiece: repeatedly take the longest known prefix of the rest."""
         if len(word) > _LONGEST_WORD:
             return [self._unknown]
         pieces: list[int] = []
@@ -103,9 +103,9 @@ class Bert:
 
 
 def _load(folder: Path) -> Any:  # noqa: ANN401 - transformers' types do not fit its own use
-    """BERT without the unused layers."""
-    coqui("utils")  # transformers imports torchaudio, which that makes importable
-    import transformers  # noqa: PLC0415 - takes seconds, and only those who have a BERT need it
+    """Load BERT without the unused layers."""
+    coqui("utils")  # makes torchaudio importable, which transformers imports
+    import transformers  # noqa: PLC0415 - takes seconds, and is only needed for BERT
 
     library: Any = transformers
     settings = library.BertConfig.from_pretrained(folder, local_files_only=True)

@@ -1,4 +1,4 @@
-"""Loads a MeloTTS folder into a network."""
+"""Loading of a MeloTTS folder into a network."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -18,22 +18,22 @@ _TRAINING: Final = (
     "sdp.post_proj.",
     "sdp.post_convs.",
     "sdp.post_flows.",
-    "sdp.flows.1.",  # MeloTTS itself leaves it out when it speaks
+    "sdp.flows.1.",  # MeloTTS itself does not use it for synthesis
 )
-"""Weights only for training; they are in every published checkpoint."""
+"""Prefixes of weights that only training needs; every published checkpoint has them."""
 _DIRECTION, _NORM = ".weight_v", ".weight_g"
 _NAMED: Final = 3
-"""Most names that a message lists."""
+"""Maximum number of names in a message."""
 
 
 def load_network(folder: Path, config: MeloConfig) -> Synthesizer:
-    """Read ``folder``'s weights into a network: float32, on the CPU, its weights copied from the file.
+    """Load the weights in ``folder`` into a network, in float32 on the CPU, copied from the file.
 
     Raises:
-        EngineUnavailable: The file is missing, damaged, or does not go with ``config``; the message names it.
+        EngineUnavailable: The file is missing, damaged, or does not match ``config``; the message names it.
     """
     path = folder / WEIGHTS
-    with torch.device("meta"):  # nothing is initialised only to be replaced
+    with torch.device("meta"):  # avoids a useless initialisation
         network = Synthesizer(config)
     expected = network.state_dict()
     state = _speaking(path)
@@ -54,7 +54,7 @@ def load_network(folder: Path, config: MeloConfig) -> Synthesizer:
 
 
 def _speaking(path: Path) -> dict[str, Tensor]:
-    """The weights that speaking needs, in float32, their norms folded in."""
+    """Read the weights that synthesis needs, in float32, with weight norms folded in."""
     saved: Any = read_weights(path)
     weights: Any = saved.get("model")
     if not isinstance(weights, dict):

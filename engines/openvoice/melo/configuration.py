@@ -10,13 +10,13 @@ from engines.openvoice.vits import Kernel, Section, Vits, Width, read_section
 
 CONFIG: Final = "config.json"
 CONDITIONED: Final = 2
-"""The layer of a transformer in front of which the speaker is added; MeloTTS writes it into its code."""
+"""Index of the transformer layer before which the speaker is added; hard-coded in MeloTTS."""
 
 _Layers = Annotated[int, Field(ge=1, le=64)]
 
 
 class Data(Section):
-    """``data``: the recordings it was trained on."""
+    """``data``: the format of the training recordings, and the speakers."""
 
     sampling_rate: int = Field(ge=8_000, le=192_000)
     filter_length: int = Field(ge=16, le=65_536)
@@ -28,7 +28,7 @@ class Data(Section):
 
 
 class Model(Vits):
-    """``model``: the network's dimensions, by the names of MeloTTS's ``SynthesizerTrn``."""
+    """``model``: the network's dimensions, with the names of MeloTTS's ``SynthesizerTrn``."""
 
     filter_channels: Width
     n_heads: int = Field(ge=1, le=256)
@@ -56,11 +56,11 @@ class MeloConfig(Section):
     """A MeloTTS configuration.
 
     Attributes:
-        data: The recordings' side.
-        model: The network's side.
-        symbols: Phones and punctuation; their places are the ids.
-        num_tones: Tones of all languages together; English has four of them.
-        num_languages: Languages the embedding has room for.
+        data: Format of the recordings, and the speakers.
+        model: Dimensions of the network.
+        symbols: Phones and punctuation; their indices are their IDs.
+        num_tones: Number of tones of all languages together; English has four of them.
+        num_languages: Size of the languages' embedding.
     """
 
     data: Data
@@ -82,9 +82,9 @@ class MeloConfig(Section):
 
 
 def read_config(folder: Path) -> MeloConfig:
-    """Read ``folder``'s configuration.
+    """Read the configuration in ``folder``.
 
     Raises:
-        EngineUnavailable: It is missing or is not MeloTTS's; the message names file and setting.
+        EngineUnavailable: The file is missing or not MeloTTS's; the message names file and setting.
     """
     return read_section(folder / CONFIG, MeloConfig)

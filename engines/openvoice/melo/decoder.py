@@ -1,4 +1,4 @@
-"""HiFi-GAN's generator (Kong et al., 2020), conditioned on a speaker; the weights' norms are folded in."""
+"""HiFi-GAN's generator (Kong et al., 2020), conditioned on a speaker, with weight norms folded in."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,11 +10,11 @@ from torch.nn import functional
 from engines.openvoice.melo.configuration import Model
 
 SLOPE: Final = 0.1
-"""Of the leaky rectifiers; the last one has torch's own 0.01."""
+"""Negative slope of the leaky ReLUs; the last one has torch's default, 0.01."""
 
 
 class ResidualBlock(nn.Module):
-    """Pairs of convolutions, one dilated and one not, each pair added to its input."""
+    """Residual pairs of convolutions, one dilated and one not."""
 
     def __init__(self, channels: int, kernel: int, dilations: Sequence[int]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(1, channels, time)`` to the same shape."""
+        """Map ``(1, channels, time)`` to the same shape."""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
             y = dilated(functional.leaky_relu(x, SLOPE))
             x = x + plain(functional.leaky_relu(y, SLOPE))
@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent frames to a waveform."""
+    """Decodes latent frames to a waveform."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Decoder(nn.Module):
         self.conv_post = nn.Conv1d(widths[-1], 1, 7, padding=3, bias=False)
 
     def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
-        """``(1, channels, frames)`` and the speaker, ``(1, channels, 1)``, to ``(samples,)`` within ±1."""
+        """Map ``(1, channels, frames)`` and the speaker, ``(1, channels, 1)``, to ``(samples,)`` in ±1."""
         x = self.conv_pre(z) + self.cond(speaker)
         for stage, up in enumerate(self.ups):
             x = up(functional.leaky_relu(x, SLOPE))

@@ -1,8 +1,8 @@
-"""Durations of phones: two predictors, one that samples and one that does not.
+"""Two predictors of the phones' durations: a deterministic one and a stochastic one.
 
-The sampling one is VITS's (Kim et al., "Conditional Variational Autoencoder with Adversarial Learning for
-End-to-End Text-to-Speech", 2021): noise goes backwards through a flow of rational-quadratic splines (Durkan
-et al., "Neural Spline Flows", 2019). Only the direction that speaks is here.
+The stochastic one is from VITS (Kim et al., "Conditional Variational Autoencoder with Adversarial Learning
+for End-to-End Text-to-Speech", 2021): noise passes backwards through a flow of rational-quadratic splines
+(Durkan et al., "Neural Spline Flows", 2019). Only the direction of synthesis is implemented.
 """
 
 import math
@@ -15,18 +15,18 @@ from torch.nn import functional
 from engines.openvoice.melo.attention import ChannelNorm
 
 FILTERS: Final = 256
-"""Channels of the plain predictor; MeloTTS writes it into its code, not its configuration."""
+"""Channels of the deterministic predictor; hard-coded in MeloTTS."""
 KERNEL: Final = 3
 FLOWS: Final = 4
 BINS: Final = 10
 BOUND: Final = 5.0
-"""Outside of ± this the spline is the identity."""
+"""Absolute value beyond which the spline is the identity."""
 _LEAST: Final = 1e-3
-"""Least width, height and slope of a bin."""
+"""Minimum width, height and slope of a bin."""
 
 
 class DurationPredictor(nn.Module):
-    """Log durations, always the same for the same phones and speaker."""
+    """Predicts log durations, deterministically."""
 
     def __init__(self, channels: int, speaker: int) -> None:
         super().__init__()
@@ -38,14 +38,14 @@ class DurationPredictor(nn.Module):
         self.cond = nn.Conv1d(speaker, channels, 1)
 
     def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
-        """``(1, channels, phones)`` to ``(1, 1, phones)``."""
+        """Map ``(1, channels, phones)`` to ``(1, 1, phones)``."""
         x = self.norm_1(self.conv_1(x + self.cond(speaker)).relu())
         x = self.norm_2(self.conv_2(x).relu())
         return self.proj(x)
 
 
 class SeparableConvolutions(nn.Module):
-    """Dilated depth-separable convolutions, each added to its input."""
+    """Dilated depthwise-separable convolutions with residual connections."""
 
     def __init__(self, channels: int, layers: int = 3) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class SeparableConvolutions(nn.Module):
         self.norms_2 = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(1, channels, phones)`` to the same shape."""
+        """Map ``(1, channels, phones)`` to the same shape."""
         layers = zip(self.convs_sep, self.convs_1x1, self.norms_1, self.norms_2, strict=True)
         for separable, pointwise, norm_1, norm_2 in layers:
             y = functional.gelu(norm_1(separable(x)))
@@ -67,7 +67,7 @@ class SeparableConvolutions(nn.Module):
 
 
 class SplineFlow(nn.Module):
-    """Bends one of two channels by a spline that the other one and the phones set."""
+    """Transforms one of two channels by a spline, whose parameters depend on the other one and the phones."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class SplineFlow(nn.Module):
         self.proj = nn.Conv1d(channels, 3 * BINS - 1, 1)
 
     def forward(self, z: Tensor, phones: Tensor) -> Tensor:
-        """``(1, 2, phones)`` to the same shape."""
+        """Map ``(1, 2, phones)`` to the same shape."""
         kept, bent = z.chunk(2, dim=1)
         shape = self.proj(self.convs(self.pre(kept) + phones))[0].T  # (phones, 3 * BINS - 1)
         widths, heights, slopes = torch.split(shape, [BINS, BINS, BINS - 1], dim=1)
@@ -86,7 +86,7 @@ class SplineFlow(nn.Module):
 
 
 class Affine(nn.Module):
-    """A scale and a shift for each channel."""
+    """Scales and shifts each channel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,12 +94,12 @@ class Affine(nn.Module):
         self.logs = nn.Parameter(torch.zeros(2, 1))
 
     def forward(self, z: Tensor) -> Tensor:
-        """``(1, 2, phones)`` to the same shape."""
+        """Map ``(1, 2, phones)`` to the same shape."""
         return (z - self.m) * torch.exp(-self.logs)
 
 
 class StochasticDurationPredictor(nn.Module):
-    """Log durations made from noise, as varied as those of people."""
+    """Samples log durations from noise, with natural variation."""
 
     def __init__(self, channels: int, speaker: int) -> None:
         super().__init__()
@@ -107,13 +107,13 @@ class StochasticDurationPredictor(nn.Module):
         self.convs = SeparableConvolutions(channels)
         self.proj = nn.Conv1d(channels, channels, 1)
         self.cond = nn.Conv1d(speaker, channels, 1)
-        # Placed as in the checkpoint: an affine, then splines, and after each a flip, without parameters.
-        # The first spline and its flip only serve the training.
+        # Indexed as in the checkpoint: an affine layer, then splines, each followed by a flip, which has no
+        # parameters. The first spline and its flip are only used in training.
         splines = [module for _ in range(FLOWS - 1) for module in (SplineFlow(channels), nn.Identity())]
         self.flows = nn.ModuleList([Affine(), nn.Identity(), nn.Identity(), *splines])
 
     def forward(self, x: Tensor, speaker: Tensor, noise: Tensor) -> Tensor:
-        """Turn noise, ``(1, 2, phones)``, into log durations, ``(1, 1, phones)``."""
+        """Map noise, ``(1, 2, phones)``, to log durations, ``(1, 1, phones)``."""
         x = self.proj(self.convs(self.pre(x) + self.cond(speaker)))
         z = noise
         affine, _, _, *others = self.flows
@@ -124,13 +124,16 @@ class StochasticDurationPredictor(nn.Module):
 
 
 def inverse_spline(y: Tensor, widths: Tensor, heights: Tensor, slopes: Tensor) -> Tensor:
-    """Where rational-quadratic splines take the value ``y``; outside of ± :data:`BOUND` that is ``y``.
+    """Invert rational-quadratic splines; outside of ± :data:`BOUND` they are the identity.
 
     Args:
-        y: ``(n,)``.
-        widths: ``(n, BINS)``, before their softmax.
-        heights: ``(n, BINS)``, before their softmax.
-        slopes: ``(n, BINS - 1)`` between the bins, before their softplus; at the ends the slope is 1.
+        y: Values of the splines, ``(n,)``.
+        widths: Widths of the bins before the softmax, ``(n, BINS)``.
+        heights: Heights of the bins before the softmax, ``(n, BINS)``.
+        slopes: Slopes between the bins before the softplus, ``(n, BINS - 1)``; the slope at both ends is 1.
+
+    Returns:
+        Arguments of the splines, ``(n,)``.
     """
     outside = y.abs() > BOUND
     left, width = _bins(widths)
@@ -150,7 +153,7 @@ def inverse_spline(y: Tensor, widths: Tensor, heights: Tensor, slopes: Tensor) -
 
 
 def _bins(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower edges and sizes of bins that fill ± :data:`BOUND`, each ``(n, BINS)``."""
+    """Compute lower edges and sizes of bins that fill ± :data:`BOUND`, each ``(n, BINS)``."""
     sizes = _LEAST + (1 - _LEAST * BINS) * raw.softmax(dim=1)
     edges = functional.pad(2 * BOUND * sizes.cumsum(dim=1) - BOUND, (1, 0), value=-BOUND)
     edges[:, -1] = BOUND

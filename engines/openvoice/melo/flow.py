@@ -1,7 +1,7 @@
-"""The flow between what the text predicts and what the decoder voices.
+"""The flow between the text encoder's distribution and the decoder's latents.
 
-VITS2 (Kong et al., 2023): affine couplings whose shift a transformer makes. Only the direction that speaks is
-here.
+VITS2 (Kong et al., 2023): affine couplings, whose shift is computed by a transformer. Only the direction of
+synthesis is implemented.
 """
 
 from typing import Final
@@ -13,11 +13,11 @@ from engines.openvoice.melo.attention import Encoder
 from engines.openvoice.melo.configuration import Model
 
 KERNEL: Final = 5
-"""Of the transformers' convolutions; MeloTTS writes it into its code, not its configuration."""
+"""Kernel size of the transformers' convolutions; hard-coded in MeloTTS."""
 
 
 class Coupling(nn.Module):
-    """Shifts one half of the channels by what a transformer makes of the other half."""
+    """Shifts one half of the channels by a transformer's output for the other half."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class Coupling(nn.Module):
         self.post = nn.Conv1d(hidden, half, 1)
 
     def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
-        """``(1, channels, frames)`` to the same shape."""
+        """Map ``(1, channels, frames)`` to the same shape."""
         kept, shifted = z.chunk(2, dim=1)
         return torch.cat([kept, shifted - self.post(self.enc(self.pre(kept), speaker))], dim=1)
 
 
 class Flow(nn.Module):
-    """Couplings, and after each a flip of the channels."""
+    """Couplings, each followed by a flip of the channels."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Flow(nn.Module):
         self.flows = nn.ModuleList(couplings)
 
     def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
-        """From the text's side to the decoder's, ``(1, channels, frames)``."""
+        """Map the text's side to the decoder's latents, both ``(1, channels, frames)``."""
         for coupling in list(self.flows)[-2::-2]:
             z = coupling(z.flip(1), speaker)
         return z

@@ -1,4 +1,4 @@
-"""A pronunciation dictionary in one of the CMU dictionary's forms, where there is one beside the weights."""
+"""An optional pronunciation dictionary next to the weights, in one of the CMU dictionary's formats."""
 
 import re
 from pathlib import Path
@@ -8,18 +8,18 @@ from engines.contract import EngineUnavailable
 from engines.openvoice.melo.arpabet import CONSONANTS, VOWELS
 
 NAMES: Final = ("cmudict.rep", "cmudict.dict")
-"""MeloTTS's own, in its source under ``melo/text``, and the one that Carnegie Mellon University publishes."""
+"""File names: that of MeloTTS (in ``melo/text`` of its source), and that of Carnegie Mellon University."""
 _LARGEST: Final = 64 << 20
-"""Bytes; both are under 4 MB."""
+"""Maximum size of the file in bytes; both have less than 4 MB."""
 _ENTRY: Final = re.compile(r"(?m)^([^\s;#(]+)[ \t]+([A-Z][A-Z0-9 -]*)")
 _PHONE: Final = re.compile(r"([A-Z]+)([012]?)")
 
 
 class Lexicon:
-    """Words to phones.
+    """A mapping of words to phones.
 
     Args:
-        entries: Phones by word in lower case, as the file writes them: separated by spaces.
+        entries: Phones by lower-case word, as in the file: separated by spaces.
     """
 
     def __init__(self, entries: dict[str, str] | None = None) -> None:
@@ -27,10 +27,10 @@ class Lexicon:
 
     @classmethod
     def beside(cls, folder: Path) -> "Lexicon":
-        """The dictionary in ``folder``, or an empty one.
+        """Read the dictionary in ``folder``; an empty one without a file.
 
         Raises:
-            EngineUnavailable: It is there and cannot be used; the message names it.
+            EngineUnavailable: The file cannot be used; the message names it.
         """
         path = next((path for name in NAMES if (path := folder / name).is_file()), None)
         if path is None:
@@ -50,15 +50,15 @@ class Lexicon:
         return cls(entries)
 
     def __len__(self) -> int:
-        """How many words it knows."""
+        """Return the number of words."""
         return len(self._entries)
 
     def get(self, word: str) -> tuple[str, ...] | None:
-        """The phones of a word in lower case, with stresses; ``None`` when it is not known."""
+        """Return the phones of a lower-case word, with stress; ``None`` if the word or a phone is unknown."""
         entry = self._entries.get(word)
         if entry is None:
             return None
-        phones = tuple(phone for phone in entry.split() if phone != "-")  # between syllables
+        phones = tuple(phone for phone in entry.split() if phone != "-")  # separates syllables
         return phones if phones and all(_is_phone(phone) for phone in phones) else None
 
 

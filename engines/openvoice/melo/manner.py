@@ -1,16 +1,16 @@
-"""How freely a base voice speaks."""
+"""Settings of a base voice's random variation."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """The defaults are those of MeloTTS's ``tts_to_file``.
+    """Random variation of speech. The defaults are those of MeloTTS's ``tts_to_file``.
 
     Attributes:
-        sdp_ratio: Share of the sampled durations, the rest is of those predicted; 0 to 1.
-        noise_scale: Spread of the voice's own noise.
-        noise_scale_w: Spread of the noise behind the sampled durations.
+        sdp_ratio: Weight of the sampled durations relative to the predicted ones, 0 to 1.
+        noise_scale: Standard deviation of the latents' noise, as a factor.
+        noise_scale_w: Standard deviation of the noise for sampled durations.
     """
 
     sdp_ratio: float = 0.2

@@ -1,6 +1,7 @@
-"""MeloTTS's synthesiser, the half of it that speaks.
+"""MeloTTS's synthesiser, without the parts for training.
 
-Its attributes carry the names of ``SynthesizerTrn``'s, so that a checkpoint fits. One utterance at a time.
+Its attributes have the names of those of ``SynthesizerTrn``, as in checkpoints. It processes one utterance at
+a time.
 """
 
 import math
@@ -18,15 +19,15 @@ from engines.openvoice.melo.flow import Flow
 from engines.openvoice.melo.manner import Manner
 
 BERT_WIDE: Final = 1024
-"""Features of the Chinese BERT; zero for every other language."""
+"""Number of features of the Chinese BERT; zero for all other languages."""
 BERT: Final = 768
-"""Features of the other languages' BERT, ``ja_bert`` in MeloTTS."""
+"""Number of features of the other languages' BERT, ``ja_bert`` in MeloTTS."""
 MAX_UTTERANCE_SECONDS: Final = 60.0
-"""Seconds of one utterance; the flow's attention takes memory by their square, 0.6 GB for as many."""
+"""Maximum length of an utterance; the memory of the flow's attention is quadratic in it, 0.6 GB for 60 s."""
 
 
 class TextEncoder(nn.Module):
-    """Phones, tones, language and BERT features to what the flow starts from."""
+    """Encodes phones, tones, languages and BERT features to the distribution that the flow starts from."""
 
     def __init__(self, config: MeloConfig) -> None:
         super().__init__()
@@ -51,9 +52,9 @@ class TextEncoder(nn.Module):
     def forward(
         self, phones: Tensor, tones: Tensor, languages: Tensor, bert: Tensor | None, speaker: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden states ``(1, hidden, phones)``, then means and log deviations ``(1, inter, phones)``."""
+        """Return hidden states ``(1, hidden, phones)``, means and log deviations ``(1, inter, phones)``."""
         x = self.emb(phones) + self.tone_emb(tones) + self.language_emb(languages)
-        x = x + self.bert_proj.bias  # its features are zero
+        x = x + self.bert_proj.bias  # since its features are zero
         x = x + (self.ja_bert_proj.bias if bert is None else self.ja_bert_proj(bert[None])[0].T)
         x = self.encoder((x * self._scale).T[None], speaker)
         means, logs = self.proj(x).chunk(2, dim=1)
@@ -61,7 +62,7 @@ class TextEncoder(nn.Module):
 
 
 class Synthesizer(nn.Module):
-    """Phones to a waveform."""
+    """Synthesises a waveform from phones."""
 
     def __init__(self, config: MeloConfig) -> None:
         super().__init__()
@@ -90,22 +91,22 @@ class Synthesizer(nn.Module):
         """Speak one utterance.
 
         Args:
-            phones: Ids, ``(phones,)``, on the network's device.
-            tones: Ids, ``(phones,)``.
-            languages: Ids, ``(phones,)``.
-            speaker: Id.
-            bert: Features ``(768, phones)``; ``None`` stands for zeros.
-            speed: 2 halves the durations.
-            manner: How freely.
-            noise: On the CPU, so that a seed means the same on every device.
+            phones: IDs of phones, ``(phones,)``, on the network's device.
+            tones: IDs of tones, ``(phones,)``.
+            languages: IDs of languages, ``(phones,)``.
+            speaker: ID of the speaker.
+            bert: Features, ``(768, phones)``; ``None`` for zeros.
+            speed: Relative speed; 2 halves the durations.
+            manner: Random variation.
+            noise: Generator on the CPU, so that a seed gives the same noise on every device.
 
         Returns:
-            Samples within ±1, ``(samples,)``, at the configuration's rate, and how many frames of
-            ``hop_length`` samples each phone is held, ``(phones,)``.
+            Samples from -1 to 1, ``(samples,)``, at the configuration's rate, and the number of frames of
+            ``hop_length`` samples of each phone, ``(phones,)``.
 
         Raises:
-            UnsupportedUtterance: It would be longer than :data:`MAX_UTTERANCE_SECONDS`.
-            EngineUnavailable: The durations make no sense.
+            UnsupportedUtterance: The speech would be longer than :data:`MAX_UTTERANCE_SECONDS`.
+            EngineUnavailable: The durations are not finite.
         """
         voice = self.emb_g.weight[speaker][None, :, None]
         hidden, means, logs = self.enc_p(phones, tones, languages, bert, voice)
@@ -117,7 +118,7 @@ class Synthesizer(nn.Module):
         means, logs = (x.repeat_interleave(frames, dim=2) for x in (means, logs))
         z_noise = torch.randn(means.shape, generator=noise).to(means)
         z = self.flow(means + z_noise * logs.exp() * manner.noise_scale, voice)
-        weight = self.dec.conv_pre.weight  # the decoder may be of lower precision
+        weight = self.dec.conv_pre.weight  # the decoder may have a lower precision
         return self.dec(z.to(weight.dtype), voice.to(weight.dtype)).float(), frames
 
     def _frames(self, durations: Tensor) -> Tensor:

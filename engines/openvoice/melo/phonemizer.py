@@ -1,4 +1,4 @@
-"""How words are said in American English, in ARPAbet."""
+"""Pronunciation of words in American English, in ARPAbet."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,24 +8,24 @@ from engines.phonemes.phonemizer import Phonemizer
 
 VOICE: Final = "gmw/en-US"
 MAX_WORD_CHARS: Final = 100
-"""Characters of a word; what is longer is no word."""
+"""Maximum length of a word in characters; longer ones are truncated."""
 WORDS: Final = 1_000
-"""In one question; an utterance has fewer."""
+"""Maximum number of words per call; an utterance has fewer."""
 _ARTICLE: Final = {"a": ("AH0",)}
-"""Said alone, eSpeak NG takes it for the letter."""
+"""Phones of the article, which eSpeak NG would read in isolation as the letter."""
 
 
 class ArpabetPhonemizer:
-    """Words to phones; the process starts at the first word and again after it exited."""
+    """Converts words to phones. Its process starts on first use, and again after it has exited."""
 
     def __init__(self) -> None:
         self._ipa = Phonemizer()
 
     async def phones(self, words: Sequence[str]) -> list[tuple[str, ...]]:
-        """ARPAbet of each word, empty for what cannot be said.
+        """Return the phones of each word in ARPAbet; empty for words that cannot be spoken.
 
         Args:
-            words: In lower case, without white space, :data:`WORDS` different ones at most.
+            words: Lower-case words without white space; at most :data:`WORDS` different ones.
 
         Raises:
             EngineUnavailable: eSpeak NG is not installed, or exited twice.
@@ -36,5 +36,5 @@ class ArpabetPhonemizer:
         return [phones.get(word, ()) for word in words]
 
     async def close(self) -> None:
-        """End the process. Never raises; safe to repeat."""
+        """End the process. Never raises; idempotent."""
         await self._ipa.close()

@@ -1,4 +1,4 @@
-"""Words and their phones to the numbers that the network reads."""
+"""Conversion of words' phones to the network's input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from engines.openvoice.melo.configuration import MeloConfig
 from engines.openvoice.melo.words import MARKS, Token
 
 PAD: Final = "_"
-"""At both ends, and, as number 0, between all phones where the configuration says so."""
+"""Symbol at both ends and, as ID 0, between all phones if the configuration has ``add_blank``."""
 LANGUAGE: Final = 2
-"""English, among MeloTTS's languages."""
+"""ID of English in MeloTTS."""
 TONES: Final = 7
-"""Of English the first: after six of Chinese and one of Japanese."""
+"""ID of the first tone of English, after six of Chinese and one of Japanese."""
 _RENAMED: Final = {"v": "V"}
-"""MeloTTS's symbol for a phone, where it is not the phone in lower case."""
+"""Lower-case phones with another symbol in MeloTTS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sequenced:
-    """An utterance in numbers, all lists equally long.
+    """The network's input for an utterance; all lists have the same length.
 
     Attributes:
-        phones: Ids.
-        tones: Ids.
-        languages: Ids.
-        tokens: Which token each is of; -1 for those of none.
+        phones: IDs of phones.
+        tones: IDs of tones.
+        languages: IDs of languages.
+        tokens: Index of the token that each phone belongs to; -1 for none.
     """
 
     phones: list[int]
@@ -36,23 +36,23 @@ class Sequenced:
 
 
 def missing_symbols(config: MeloConfig) -> list[str]:
-    """The symbols of English that a configuration lacks."""
+    """Return the symbols of English that a configuration lacks."""
     spoken = {symbol_of(phone) for phone in VOWELS | CONSONANTS} | MARKS | {PAD}
     return sorted(spoken - set(config.symbols))
 
 
 def symbol_of(phone: str) -> str:
-    """MeloTTS's symbol for a phone or a mark, without its stress."""
+    """Return MeloTTS's symbol for a phone without stress, or for a mark."""
     small = phone.lower()
     return _RENAMED.get(small, small)
 
 
 def sequence(config: MeloConfig, words: Sequence[tuple[str, ...]]) -> Sequenced:
-    """Number an utterance.
+    """Convert an utterance to the network's input.
 
     Args:
-        config: Holds the symbols' places.
-        words: The phones of each token; a mark is its own phone.
+        config: Configuration with the symbols.
+        words: Phones of each token; a mark is its own phone.
     """
     ids = {symbol: index for index, symbol in enumerate(config.symbols)}
     rows = [(ids[PAD], TONES, LANGUAGE, -1)]
@@ -64,14 +64,14 @@ def sequence(config: MeloConfig, words: Sequence[tuple[str, ...]]) -> Sequenced:
             rows.append((ids[symbol], TONES + tone, LANGUAGE, index))
     rows.append((ids[PAD], TONES, LANGUAGE, -1))
     if config.data.add_blank:
-        # A blank sounds with the phone in front of it, for BERT's features and for the times of words.
+        # A blank belongs to the token of the phone before it, for BERT's features and for word timings.
         rows = [(0, 0, 0, -1), *(blank for row in rows for blank in (row, (0, 0, 0, row[3])))]
     phones, tones, languages, tokens = zip(*rows, strict=True)
     return Sequenced(list(phones), list(tones), list(languages), list(tokens))
 
 
 def mark_of(token: Token) -> tuple[str, ...] | None:
-    """The phones of a token that is punctuation: itself, or none; ``None`` for a word."""
+    """Return the phones of punctuation: the mark itself, or none if it is silent; ``None`` for a word."""
     if token.text in MARKS:
         return (token.text,)
     return None if any(character.isalnum() for character in token.text) else ()

@@ -1,4 +1,4 @@
-"""A MeloTTS network with all that it needs, as one that speaks."""
+"""A loaded MeloTTS voice: the network with everything that it needs to speak."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ _FULL_SCALE: Final = 32_767
 
 
 class Said(NamedTuple):
-    """What was spoken.
+    """A spoken utterance.
 
     Attributes:
-        pcm: At :data:`engines.openvoice.base.SAMPLE_RATE`.
-        times: Start and end of each token, in seconds; both the same for one without phones.
+        pcm: Samples at :data:`engines.openvoice.base.SAMPLE_RATE`.
+        times: Start and end of each token, in seconds; both 0 for a token without phones.
     """
 
     pcm: Pcm
@@ -40,18 +40,18 @@ class Said(NamedTuple):
 
 
 class Speaking:
-    """A loaded voice and the thread it speaks in. Loading takes long, so not on an event loop.
+    """A loaded voice with its own thread. The constructor blocks while it loads.
 
     Args:
-        folder: Holds ``config.json``, ``checkpoint.pth`` and, where there is one, ``bert``.
-        config: What ``config.json`` says.
-        device: Where it computes.
-        precision: Of the decoder, whose work is most of the whole; the rest is float32.
-        threads: CPU threads of a computation.
-        manner: How freely it speaks.
+        folder: Folder with ``config.json``, ``checkpoint.pth`` and, optionally, ``bert``.
+        config: Contents of ``config.json``.
+        device: Device that it runs on.
+        precision: Precision of the decoder, which is most of the work; the rest is float32.
+        threads: Number of CPU threads of a computation; ``None`` for the default.
+        manner: Random variation.
 
     Raises:
-        EngineUnavailable: A file or the device is missing, or damaged; the message names it.
+        EngineUnavailable: A file is missing or damaged, or the device is missing; the message names it.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Speaking:
         )
 
     def close(self) -> None:
-        """Wait for what is being spoken, and end the thread."""
+        """Wait for the current utterance, and end the thread."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     async def say(
@@ -89,11 +89,11 @@ class Speaking:
         speed: float,
         seed: int | None,
     ) -> Said:
-        """Speak one utterance, see :meth:`spoken`, in the voice's own thread.
+        """Speak one utterance in the voice's own thread; see :meth:`spoken`.
 
         Raises:
-            UnsupportedUtterance: It would be too long.
-            EngineUnavailable: The weights make no speech, memory is short, or the voice was closed.
+            UnsupportedUtterance: The speech would be too long.
+            EngineUnavailable: The weights are damaged, memory is insufficient, or the voice was closed.
         """
         speak = partial(self.spoken, tokens, phones, speaker=speaker, speed=speed, seed=seed)
         try:
@@ -112,18 +112,18 @@ class Speaking:
         speed: float,
         seed: int | None,
     ) -> Said:
-        """Speak one utterance; takes long, so not on an event loop.
+        """Speak one utterance; blocking.
 
         Args:
-            tokens: Its words and marks.
-            phones: Those of each.
-            speaker: The voice's number.
-            speed: 2 is twice as fast.
-            seed: Makes it repeatable.
+            tokens: Words and marks of the utterance.
+            phones: Phones of each token.
+            speaker: ID of the speaker.
+            speed: Relative speed; 2 is twice as fast.
+            seed: Seed of the noise; ``None`` for a random one.
 
         Raises:
-            UnsupportedUtterance: It would be too long.
-            EngineUnavailable: The weights make no speech.
+            UnsupportedUtterance: The speech would be too long.
+            EngineUnavailable: The weights are damaged.
         """
         numbers = sequence(self._config, phones)
         ids = torch.tensor([numbers.phones, numbers.tones, numbers.languages], device=self._device)

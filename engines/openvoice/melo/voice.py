@@ -1,4 +1,4 @@
-"""The base voice: a MeloTTS folder's speakers. Torch is imported when it is loaded."""
+"""The base voice: the speakers of a MeloTTS folder. Torch is imported only when it is loaded."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Hashable, Sequence
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 LANGUAGES: Final = ("en", "en-au", "en-gb", "en-in", "en-us")
 MAX_CHARS: Final = 400
-"""Half a minute of speech; MeloTTS itself splits texts at 256 to 512 characters."""
+"""Maximum length of a text in characters: half a minute; MeloTTS itself splits at 256 to 512 characters."""
 MAX_PHONES: Final = 800
-"""Numbers in digits have many more phones than characters."""
+"""Maximum number of phones in a text; numbers in digits have many more phones than characters."""
 SPEED_RANGE: Final = (0.5, 2.0)
 _ACCENTS: Final = {
     "en-us": ("American", "en-us"),
@@ -46,23 +46,23 @@ _ACCENTS: Final = {
     "en-default": ("English", "en"),
     "en-newest": ("English", "en"),
 }
-"""MeloTTS's English speakers, by the names of their tone colours in MyShell's OpenVoice V2."""
+"""Name and language of MeloTTS's English speakers, by the names of their tone colours in OpenVoice V2."""
 _USUAL: Final = ("en-default", "en-newest", "en-us")
-"""Who speaks where nothing else decides."""
+"""Default speakers, in order of preference."""
 _FOREIGN: Final = frozenset({"zh", "jp", "es", "sp", "fr", "kr"})
-"""Speakers of MeloTTS's other models, which cannot be spoken here."""
+"""Prefixes of speakers of MeloTTS's other models, which are not supported."""
 
 
 class MeloVoice:
-    """English base voices from a MeloTTS folder, see :class:`engines.openvoice.base.BaseVoice`.
+    """English base voices from a MeloTTS folder; see :class:`engines.openvoice.base.BaseVoice`.
 
     Args:
-        folder: ``config.json``, ``checkpoint.pth``; where they are there, ``bert`` (bert-base-uncased),
+        folder: Folder with ``config.json``, ``checkpoint.pth`` and, optionally, ``bert`` (bert-base-uncased),
             ``cmudict.rep`` or ``cmudict.dict``, and ``ses`` (the speakers' tone colours).
-        device: Where it computes.
-        precision: Of the decoder.
-        threads: CPU threads of a computation; ``None``: one for each core, eight at most.
-        manner: How freely it speaks.
+        device: Device that it runs on.
+        precision: Precision of the decoder.
+        threads: Number of CPU threads of a computation; by default one per core, at most eight.
+        manner: Random variation; by default MeloTTS's.
     """
 
     def __init__(
@@ -87,24 +87,24 @@ class MeloVoice:
 
     @property
     def languages(self) -> Sequence[str]:
-        """English, and its accents where there is a speaker; MeloTTS has no Hindi."""
+        """English, and those of its accents that have a speaker; MeloTTS has no Hindi."""
         spoken = {tag for voice in self.voices() for tag in voice.languages}
         return [tag for tag in LANGUAGES if tag in spoken]
 
     @property
     def capabilities(self) -> Capabilities:
-        """Times words and changes its rate; repeatable only with a seed."""
+        """Word timings and variable speed; repeatable only with a seed."""
         return Capabilities(word_timings=True, speed_range=SPEED_RANGE, max_chars=MAX_CHARS)
 
     @property
     def license(self) -> str:
-        """That of MyShell's weights; eSpeak NG, which says how words sound, runs in a process of its own."""
+        """Licence of MyShell's weights; eSpeak NG, used for pronunciation, runs in a separate process."""
         return "MIT"
 
     def voices(self) -> Sequence[Voice]:
-        """The folder's speakers; none while its configuration cannot be read.
+        """List the folder's speakers; empty if its configuration cannot be read.
 
-        The one that speaks where nothing else decides answers to OpenAI's names too.
+        The default speaker has OpenAI's names as aliases.
         """
         try:
             speakers = self._speakers()
@@ -115,7 +115,7 @@ class MeloVoice:
             Voice(
                 id=voice,
                 name=f"{_ACCENTS.get(voice, (voice, ''))[0]} (MeloTTS)",
-                # Each speaks every kind of English, in its own accent.
+                # Each speaks any English text, in its own accent.
                 languages=tuple(dict.fromkeys([_accent(voice), "en"])),
                 aliases=OPENAI_VOICES if voice == usual else (),
             )
@@ -123,7 +123,7 @@ class MeloVoice:
         ]
 
     def voice_near(self, pitch: float, language: str) -> str:
-        """The speaker with the language's accent, or the usual one; their pitch is not known.
+        """Return the speaker with the language's accent, or the default one; their pitch is unknown.
 
         Raises:
             UnsupportedUtterance: The language is not English.
@@ -137,7 +137,7 @@ class MeloVoice:
         return next(fitting, self._usual(speakers))
 
     def speaker(self, utterance: Utterance) -> Hashable:
-        """The voice's id.
+        """Return the ID of the voice.
 
         Raises:
             UnsupportedUtterance: There is no such voice, or the language is not English.
@@ -146,10 +146,10 @@ class MeloVoice:
         return self._cast(utterance)
 
     async def load(self) -> None:
-        """Read the weights and, where they are there, dictionary and BERT.
+        """Load the weights and, if present, dictionary and BERT.
 
         Raises:
-            EngineUnavailable: A file is missing or damaged, or what it needs is not installed.
+            EngineUnavailable: A file is missing or damaged, or a library is not installed.
         """
         async with self._changing:
             if self._speaking is None:
@@ -157,7 +157,7 @@ class MeloVoice:
                 self._speaking = await asyncio.to_thread(self._read)
 
     async def close(self) -> None:
-        """Let the weights go and end eSpeak NG. Never raises; safe to repeat."""
+        """Unload the weights and end eSpeak NG. Never raises; idempotent."""
         async with self._changing:
             speaking, self._speaking = self._speaking, None
             self._config = None
@@ -169,10 +169,10 @@ class MeloVoice:
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
         """Speak a batch, one utterance after the other.
 
-        What is being spoken when the generator is closed is spoken to its end, in its thread, for nobody.
+        When the generator is closed, the current utterance is still computed to its end, in its thread.
 
         Raises:
-            EngineUnavailable: It is not loaded.
+            EngineUnavailable: The voice is not loaded.
         """
         speaking = self._speaking
         if speaking is None:
@@ -188,11 +188,11 @@ class MeloVoice:
             yield index, Speech(pcm=said.pcm[:0], words=timings)
 
     async def tone_colour(self, utterance: Utterance) -> ToneColour | None:
-        """What MyShell ships for the speaker in ``base_speakers/ses``, where that was put beside the weights.
+        """Return the speaker's tone colour from MyShell's ``base_speakers/ses``, if that is present.
 
         Raises:
             UnsupportedUtterance: There is no such voice, or the language is not English.
-            EngineUnavailable: The file is there and cannot be used.
+            EngineUnavailable: The file cannot be used.
         """
         from engines.openvoice.melo.tone_colours import shipped_tone_colour  # noqa: PLC0415 - imports torch
 
@@ -237,7 +237,7 @@ class MeloVoice:
         except ImportError as error:
             message = f"MeloTTS's voices need torch ({error}). Run `pip install 'awaaztwin[openvoice]'`."
             raise EngineUnavailable(message, retry_after=60.0) from error
-        self._config = None  # the folder may be another's by now
+        self._config = None  # the folder's contents may have changed
         self._speakers()
         lexicon = Lexicon.beside(self._folder)
         speaking = Speaking(
@@ -262,7 +262,7 @@ class MeloVoice:
         raise UnsupportedUtterance(f"There is no voice {utterance.voice!r}.", param="voice")
 
     def _speakers(self) -> dict[str, int]:
-        """The numbers of English speakers, by voice."""
+        """Return the IDs of the English speakers, by voice."""
         config = self._configuration()
         return {
             _id_of(name): number
@@ -289,7 +289,7 @@ class MeloVoice:
 
 
 def _timings(text: str, words: Sequence[Token], said: "Said") -> tuple[WordTiming, ...]:
-    """When each part between white space is heard; its punctuation belongs to the pause behind it."""
+    """Time each part of the text between white space; its punctuation belongs to the pause after it."""
     timings: list[WordTiming] = []
     for index, (offset, chunk) in enumerate(chunks(text)):
         times = [
@@ -305,7 +305,7 @@ def _timings(text: str, words: Sequence[Token], said: "Said") -> tuple[WordTimin
 
 
 def _id_of(name: str) -> str:
-    """A speaker's voice, by MyShell's own rule for its tone colour's file: ``EN_INDIA`` is ``en-india``."""
+    """Return a speaker's voice, by MyShell's rule for tone colours' files: ``EN_INDIA`` is ``en-india``."""
     return name.lower().replace("_", "-")
 
 

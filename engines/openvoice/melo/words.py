@@ -1,7 +1,7 @@
-"""Text to words as MeloTTS's English front end splits it: as BERT's uncased tokenizer does.
+"""Splitting of text into words as in MeloTTS's English front end, which follows BERT's uncased tokenizer.
 
-A model knows what it was trained on, so what looks odd here is kept: ``don't`` is three words, ``don``, ``'``
-and ``t``. Apart from that, semicolons, colons and dashes become commas; MeloTTS leaves them unspoken.
+Its oddities are kept, since the model was trained with them: ``don't`` is three words, ``don``, ``'`` and
+``t``. The one deviation: semicolons, colons and dashes become commas; MeloTTS makes them silent.
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 from typing import Final, NamedTuple
 
 MARKS: Final = frozenset("!?,.'-")
-"""Punctuation that is a phone of its own; all other punctuation is silent."""
+"""Punctuation marks that are phones themselves; all others are silent."""
 _REPLACED: Final = str.maketrans(
     {
         **dict.fromkeys("‘’ʼ`´", "'"),
@@ -27,8 +27,8 @@ class Token(NamedTuple):
     """A word or a mark.
 
     Attributes:
-        text: In lower case, without accents.
-        chunk: Which of the text's parts between white space it is from.
+        text: Text in lower case, without accents.
+        chunk: Index of the text's part between white space that it is from.
     """
 
     text: str
@@ -36,12 +36,12 @@ class Token(NamedTuple):
 
 
 def chunks(text: str) -> list[tuple[int, str]]:
-    """The parts between white space, each with its first character's index."""
+    """Split a text at white space; return each part with the index of its first character."""
     return [(found.start(), found[0]) for found in re.finditer(r"\S+", text)]
 
 
 def tokens(text: str) -> list[Token]:
-    """The words and marks of a text, in order."""
+    """Split a text into words and marks, in order."""
     return [
         Token(word, index)
         for index, (_, chunk) in enumerate(chunks(text))
@@ -69,7 +69,7 @@ def _split(part: str) -> list[str]:
 
 
 def _is_punctuation(character: str) -> bool:
-    """As BERT sees it: ASCII that is neither letter nor digit too."""
+    """Whether BERT treats a character as punctuation, which includes all ASCII symbols."""
     if character.isascii():
         return not character.isalnum()
     return unicodedata.category(character).startswith("P")

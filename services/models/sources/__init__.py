@@ -1,1 +1,1 @@
-"""Where models come from. None of them is trusted: see :mod:`services.models.staging`."""
+"""Sources of models. All are untrusted: :mod:`services.models.staging` verifies the files."""

@@ -1,4 +1,4 @@
-"""Files out of untrusted archives: only those that are asked for, and never more than they may be."""
+"""Extraction from untrusted archives: only the wanted files, and no more bytes than expected."""
 
 import gzip
 import io
@@ -18,27 +18,27 @@ from services.models.sources.wanted import Failures, Wanted
 from services.models.staging import Staging
 
 BESIDE: Final = 67_108_864
-"""Bytes that an archive may unpack to beside the files that are wanted of it."""
+"""Maximum unpacked size of an archive's other files, in bytes."""
 
 DAMAGED: Final = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, RuntimeError, ValueError),
 )
-"""What the readers of archives raise when these are damaged, encrypted or packed in an unknown way."""
+"""Exceptions of the readers for archives that are damaged, encrypted or compressed by an unknown method."""
 
 _Part: TypeAlias = tuple[zipfile.ZipFile, zipfile.ZipInfo]
 
 
 def take_from_wheels(wheels: Sequence[Path], wanted: Sequence[Wanted], staging: Staging) -> None:
-    """Put files whose parts are members of wheels; a wheel that is damaged or holds another file is removed.
+    """Extract files from wheels. A wheel that is damaged or holds different contents is removed.
 
     Args:
-        wheels: The archives.
+        wheels: Paths of the wheels.
         wanted: The files, with their parts in order.
-        staging: Gets the files.
+        staging: Receives the files.
 
     Raises:
-        SourceError: An archive is damaged, or a file is not there or another; the other files are put.
+        SourceError: An archive is damaged, or a file is missing or differs; the other files are extracted.
     """
     failures = Failures()
     bad: set[Path] = set()
@@ -66,18 +66,18 @@ def take_from_wheels(wheels: Sequence[Path], wanted: Sequence[Wanted], staging: 
 
 
 def take_from_tarball(tarball: Path, wanted: Sequence[Wanted], staging: Staging) -> None:
-    """Put files that are members of a ``.tgz``, read once from its start to its end.
+    """Extract files from a ``.tgz``, in a single pass.
 
-    One that is damaged or holds another file is removed.
+    An archive that is damaged or holds different contents is removed.
 
     Args:
-        tarball: The archive.
+        tarball: Path of the archive.
         wanted: The files, each of one part.
-        staging: Gets the files.
+        staging: Receives the files.
 
     Raises:
-        SourceError: The archive is damaged, or unpacks to too much, or a file is not there or another; the
-            other files are put.
+        SourceError: The archive is damaged or too large when unpacked, or a file is missing or differs; the
+            other files are extracted.
     """
     left = {item.members[0]: item.file for item in wanted}
     limit = sum(file.size for file in left.values()) + BESIDE
@@ -101,9 +101,9 @@ def take_from_tarball(tarball: Path, wanted: Sequence[Wanted], staging: Staging)
 def _put_members(
     archive: tarfile.TarFile, left: dict[str, ModelFile], wrong: Failures, staging: Staging
 ) -> None:
-    """Put the members that are wanted, and take them from those that are left."""
+    """Extract the wanted members, and remove them from ``left``."""
     for member in archive:
-        # Links, devices and sparse files are not files of ours, whatever they are called.
+        # Skip links, devices and sparse files, whatever their names.
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
             continue
         file = left.pop(member.name, None)
@@ -128,24 +128,24 @@ def _put_joined(item: Wanted, parts: Sequence[_Part], staging: Staging) -> None:
 
 @contextmanager
 def _undamaged(archive: Path) -> Generator[None, None, None]:
-    """Makes whatever readers of archives raise an error of the source."""
+    """Convert exceptions of archive readers in the block to a ``SourceError``."""
     try:
         yield
     except (*DAMAGED, tarfile.TarError) as error:
         raise SourceError(f"{archive.name} is damaged ({reason_of(error)})") from error
     except OSError as error:
-        # How gzip and bzip2 say that their data is damaged.
+        # gzip and bzip2 report damaged data by an OSError without errno.
         if error.errno is not None:
             raise
         raise SourceError(f"{archive.name} is damaged ({reason_of(error)})") from error
 
 
 class BombError(SourceError):
-    """An archive unpacks to far more than it should."""
+    """An archive unpacks to far more bytes than expected."""
 
 
 class _Bounded(io.RawIOBase):
-    """Reads no more than so many bytes of a stream."""
+    """Limits the number of bytes that can be read from a stream."""
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         self._stream = stream

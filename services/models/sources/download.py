@@ -1,4 +1,4 @@
-"""Downloading one file of a hub; one that was cut off goes on where it was."""
+"""Download of one file from a hub; an interrupted download is resumed."""
 
 import hashlib
 import time
@@ -16,25 +16,25 @@ from services.models.meter import Progress
 from services.models.staging import Staging, bounded, writing
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds to reach each address of the hub: where a firewall is in the way, another source is tried soon."""
+"""Timeout per address of the hub, in seconds; short, so that behind a firewall another source is tried."""
 
 READ_TIMEOUT_SECONDS: Final = 30.0
-"""Seconds to wait for the next bytes."""
+"""Timeout for receiving the next bytes, in seconds."""
 
 IDLE_TRIES: Final = 2
-"""Tries in a row that bring nothing, after which a download is given up."""
+"""Number of consecutive tries without progress after which a download is given up."""
 
 MAX_TRIES: Final = 100
-"""Tries in all, as long as they bring something."""
+"""Maximum number of tries, even with progress."""
 
 _RIGHTS: Final = "Set HF_TOKEN to a token that may read the repository."
 
 RETRY_SECONDS: Final = 1.0
-"""Seconds between two tries."""
+"""Delay before a retry, in seconds."""
 
 
 def client() -> httpx.Client:
-    """What files are downloaded with.
+    """Create the HTTP client for downloads.
 
     Raises:
         SourceDownError: The environment's proxy or certificates cannot be used.
@@ -43,14 +43,14 @@ def client() -> httpx.Client:
     try:
         return httpx.Client(timeout=timeout, follow_redirects=True)
     except Exception as error:
-        # httpx reads the environment, and raises whatever its values make it raise.
+        # httpx reads the environment, whose values can cause any exception.
         variables = "ALL_PROXY, HTTPS_PROXY, SSL_CERT_FILE or SSL_CERT_DIR"
         remedy = "Correct or unset that variable."
         raise SourceDownError(f"{variables} cannot be used ({reason_of(error)})", remedy=remedy) from error
 
 
 class Download:
-    """One file."""
+    """The download of one file."""
 
     def __init__(
         self,
@@ -70,26 +70,26 @@ class Download:
         self._resumed = False
 
     def run(self, meter: Progress, before: int) -> None:
-        """Fetch it, in as many tries as it takes.
+        """Download the file, with retries.
 
         Args:
-            meter: Told how far it is.
-            before: Bytes of the files before it.
+            meter: Shows the progress.
+            before: Total size of the files downloaded before, in bytes.
 
         Raises:
-            SourceError: It does not come; what came stays for the next time.
+            SourceError: The download failed; the received bytes are kept for the next pull.
         """
         try:
             self._complete(meter, before)
         except WrongError:
             if not self._resumed:
                 raise
-            # The beginning may be of another file, or of another answer.
+            # The resumed beginning may belong to another file or response.
             self._complete(meter, before)
         self._staging.accept(self._file)
 
     def _complete(self, meter: Progress, before: int) -> None:
-        """Bring what is lacking, and see that it is right; what is wrong is removed."""
+        """Download the missing bytes and verify the file; an incorrect file is removed."""
         try:
             self._bring(meter, before)
             with self._part.open("rb") as part:
@@ -120,7 +120,7 @@ class Download:
         return self._part.stat().st_size if self._part.exists() else 0
 
     def _append(self) -> Iterator[None]:
-        """Write what is not there yet; a step for each piece."""
+        """Request and write the missing bytes; yields after each chunk."""
         size = self._size()
         self._resumed = size > 0
         if size >= self._file.size:
@@ -144,10 +144,10 @@ class Download:
 def joined(
     client: httpx.Client, urls: Sequence[str], headers: Mapping[str, str], file: ModelFile
 ) -> Iterator[bytes]:
-    """The contents of a file that lies there in parts, in order.
+    """Yield the contents of a file that the hub has in parts, in order.
 
     Raises:
-        SourceError: A part does not come.
+        SourceError: A part cannot be downloaded.
     """
     try:
         for url in urls:
@@ -174,7 +174,7 @@ def _answer(
 
 
 def _may_pass(error: Exception, brought: bool) -> bool:
-    """Whether another try may help; to a hub that was never reached there is none."""
+    """Whether a retry may help; a hub that was never reached is not retried."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return brought
     return isinstance(error, httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
@@ -186,7 +186,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return f"its address cannot be used ({error})"
     if isinstance(error, httpx.LocalProtocolError):
-        # What the error says may hold the token.
+        # The error's message may contain the token.
         return "the request cannot be sent: HF_TOKEN may contain invalid characters"
     if isinstance(error, httpx.ConnectTimeout):
         return f"it cannot be reached (no connection within {CONNECT_TIMEOUT_SECONDS:g} s)"

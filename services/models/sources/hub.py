@@ -1,8 +1,8 @@
-"""Files of a model hub: Hugging Face's, or one that speaks its protocol.
+"""Files of a model hub: Hugging Face's, or another with its protocol.
 
-The hub's own library says where it is, what is in its cache on this machine, who asks (``HF_ENDPOINT``,
-``HF_HUB_CACHE``, ``HF_TOKEN``, ``HF_HUB_OFFLINE``). It does not resume a download that another process began,
-and waits long for a hub that is out of reach: :mod:`services.models.sources.download` fetches the bytes.
+The hub's own library provides its address, its local cache and the token (``HF_ENDPOINT``, ``HF_HUB_CACHE``,
+``HF_TOKEN``, ``HF_HUB_OFFLINE``). It does not resume another process's download, and waits long for an
+unreachable hub; so :mod:`services.models.sources.download` fetches the bytes.
 """
 
 import os
@@ -24,11 +24,11 @@ from services.models.staging import Staging
 
 
 def fetch(source: HubSource, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
-    """Put what the source has of ``wanted``; a download that was cut off goes on where it was.
+    """Fetch the wanted files; interrupted downloads are resumed.
 
     Raises:
-        SourceError: It does not give all of it.
-        OSError: The disk does not take it.
+        SourceError: The source does not provide all of them.
+        OSError: A file cannot be written.
     """
     meter.begin(f"the hub ({source.repo})", sum(item.file.size for item in wanted))
     failures = Failures()
@@ -50,7 +50,7 @@ def fetch(source: HubSource, wanted: Sequence[Wanted], staging: Staging, meter: 
 
 
 class _Repository:
-    """The repository of a source, in the hub's cache on this machine and on the hub."""
+    """The repository of a source, in the local cache and on the hub."""
 
     def __init__(self, source: HubSource, staging: Staging, stack: ExitStack) -> None:
         self._source = source
@@ -58,13 +58,13 @@ class _Repository:
         self._stack = stack
 
     def get(self, item: Wanted, meter: Progress, before: int) -> None:
-        """Put a file.
+        """Fetch a file from the local cache or the hub.
 
         Raises:
-            SourceError: It is not there, or another.
-            SourceDownError: The hub does not answer.
+            SourceError: The file is missing or differs.
+            SourceDownError: The hub is unavailable.
         """
-        # In the extra `server`.
+        # Installed with the extra `server`.
         from huggingface_hub import hf_hub_url, is_offline_mode  # noqa: PLC0415
 
         if self._cached(item.file, item.members):
@@ -77,7 +77,7 @@ class _Repository:
         source, endpoint = self._source, _endpoint()
         urls = [hf_hub_url(source.repo, m, revision=source.revision, endpoint=endpoint) for m in item.members]
         if len(urls) > 1:
-            # Where a part ends is not known before it has come: such a file is not resumed.
+            # The parts' sizes are not known in advance, so such a file cannot be resumed.
             self._staging.put(item.file, joined(self._client, urls, _headers(), item.file))
             return
         part = self._staging.part(item.file)
@@ -85,11 +85,11 @@ class _Repository:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        """Made when it is needed: with all files in the cache, no proxy has to be right."""
+        """HTTP client, created on first use: with all files cached, an invalid proxy does not matter."""
         return self._stack.enter_context(client())
 
     def _cached(self, file: ModelFile, members: Sequence[str]) -> bool:
-        """Put a file from the hub's cache; false where that lacks it, or has another."""
+        """Take a file from the local cache; false if it is missing there or differs."""
         from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
 
         source = self._source
@@ -113,7 +113,7 @@ def _endpoint() -> str | None:
 
 
 def _headers() -> dict[str, str]:
-    """Those of a request. The library's own ask the hub for something else first."""
+    """Build the headers of a request. The library's own first cause a different request to the hub."""
     from huggingface_hub import constants, get_token  # noqa: PLC0415
 
     token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()

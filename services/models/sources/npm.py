@@ -1,4 +1,4 @@
-"""A package downloaded by ``npm pack``; nothing of it is installed or run."""
+"""A package downloaded with ``npm pack``; it is neither installed nor run."""
 
 import os
 import shutil
@@ -20,15 +20,15 @@ OPTIONS: Final = (
 )
 
 BESIDE: Final = 33_554_432
-"""Bytes that npm may need beside the archive: the registry's description of the package."""
+"""Allowance for npm's other downloads, in bytes: the registry's metadata of the package."""
 
 
 def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
-    """Put what the source has of ``wanted``; an archive that came before is not downloaded again.
+    """Fetch the wanted files; an archive that is already present is not downloaded again.
 
     Raises:
-        SourceError: It does not give all of it.
-        OSError: The disk does not take it.
+        SourceError: The source does not provide all of them.
+        OSError: A file cannot be written.
     """
     package = source.package
     name = f"{package.name.lstrip('@').replace('/', '-')}-{package.version}.tgz"
@@ -40,7 +40,7 @@ def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: 
         meter.begin("npm's registry", package.size)
         command = [npm, "pack", f"{package.name}@{package.version}", *OPTIONS]
         with staging.tmp() as tmp:
-            # A cache of its own: npm's would keep the archive for good, and this one shows how far it is.
+            # A separate cache: npm's would keep the archive forever, and this one's size shows the progress.
             run(
                 [*command, "--cache", str(tmp / "npm"), "--pack-destination", str(tmp)],
                 name="npm",
@@ -55,7 +55,7 @@ def fetch(source: NpmSource, wanted: Sequence[Wanted], staging: Staging, meter: 
             raise SourceError(f"npm downloaded no archive of {package.size:,} bytes for {package.name}")
         meter.at(package.size)
     take_from_tarball(tarball, wanted, staging)
-    # The next source needs the room.
+    # The next source needs the disk space.
     tarball.unlink()
 
 

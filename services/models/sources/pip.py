@@ -1,4 +1,4 @@
-"""Wheels of Python packages, downloaded by the pip that is there; nothing of them is installed or run."""
+"""Wheels of Python packages, downloaded with pip; they are neither installed nor run."""
 
 import os
 import re
@@ -22,18 +22,18 @@ OPTIONS: Final = (
     *("--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input", "--no-cache-dir"),
     *("--disable-pip-version-check", "--progress-bar=off", "--retries=1", "--timeout=30"),
 )
-"""Wheels only, whose download runs nothing; a large file is not kept a second time in pip's cache."""
+"""Only wheels, whose download runs no code; without pip's cache, which would keep a second copy."""
 
 BESIDE: Final = 33_554_432
-"""Bytes that pip may need beside the wheel: pages of the index."""
+"""Allowance for pip's other downloads, in bytes: pages of the index."""
 
 
 def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: Progress) -> None:
-    """Put what the source has of ``wanted``; wheels that came before are not downloaded again.
+    """Fetch the wanted files; wheels that are already present are not downloaded again.
 
     Raises:
-        SourceError: It does not give all of it.
-        OSError: The disk does not take it.
+        SourceError: The source does not provide all of them.
+        OSError: A file cannot be written.
     """
     pip = _pip()
     meter.begin("Python's package index", source.size)
@@ -48,20 +48,20 @@ def fetch(source: PipSource, wanted: Sequence[Wanted], staging: Staging, meter: 
         except SourceError as error:
             failures.add(error)
     try:
-        # Without one package, those that came may hold what is needed.
+        # Even if one package failed, the others may hold all that is needed.
         take_from_wheels(wheels, wanted, staging)
     except SourceError as error:
-        # What lacks without a package is told by that package.
+        # If a package failed, its own error explains the missing files.
         if len(wheels) == len(source.packages):
             failures.add(error)
     failures.check()
-    # The next source needs the room.
+    # The next source needs the disk space.
     for wheel in wheels:
         wheel.unlink()
 
 
 def _fetched(package: Package, pip: Sequence[str], staging: Staging, meter: Progress, before: int) -> Path:
-    """The package's wheel, downloaded unless it came before; ``before`` are the bytes of those before it."""
+    """Return the package's wheel, downloaded if not present; ``before`` is the size of the previous ones."""
     wheel = _wheel(package, staging.archives)
     if wheel is None:
         with staging.tmp() as tmp:
@@ -88,9 +88,9 @@ def _size(wheel: Path) -> int:
 
 
 def _pip() -> list[str]:
-    """How pip is called: this Python's, else the machine's."""
+    """Return the command that runs pip: this Python's, else the one in ``PATH``."""
     if find_spec("pip") is not None:
-        # Not what is called pip in the working directory.
+        # -P: ignore a module named pip in the working directory.
         return [sys.executable, "-P", "-m", "pip"]
     found = shutil.which("pip3") or shutil.which("pip")
     if found is None:
@@ -106,7 +106,7 @@ def _requirement(package: Package) -> str:
 
 
 def _wheel(package: Package, folder: Path) -> Path | None:
-    """The package's wheel, when it is there, whole and of its size."""
+    """Find the package's wheel in a folder; one that is damaged or has the wrong size is removed."""
     name = re.sub(r"[-_.]+", "_", package.name).lower()
     for path in folder.glob("*.whl"):
         found, _, rest = path.name.partition("-")

@@ -1,4 +1,4 @@
-"""Running a package manager that downloads, seeing how far it is, and ending it when it goes astray."""
+"""Running a package manager for a download, with progress and limits of size and time."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ from services.models.errors import SourceDownError, SourceError
 from services.models.folder import size_of
 
 POLL_SECONDS: Final = 0.1
-"""Seconds between two looks at what has come."""
+"""Interval at which the downloaded bytes are counted, in seconds."""
 
 STALL_SECONDS: Final = 90.0
-"""Seconds without a byte after which it is ended; an index that mirrors another may fetch a file first."""
+"""Seconds without progress after which the program is killed; a mirror may fetch the file itself first."""
 
 MAX_REASON: Final = 200
-"""Characters of what it said."""
+"""Maximum length of the reason taken from the program's output, in characters."""
 
 _END_TIMEOUT: Final = 10.0
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -30,10 +30,10 @@ _NETWORK: Final = re.compile(
     r"after connection broken by|\b(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b"
     r"|\b(5\d\d|429) (Server|Client) Error|\bE(429|5\d\d)\b"
 )
-"""How pip and npm say that the network, or the index, failed: another time it may not."""
+"""Messages of pip and npm for a failure of the network or the index, which may be temporary."""
 
 _NO_REASON: Final = re.compile(r"(code|errno|syscall|type) \S+$|A complete log of this run")
-"""Lines of npm's that tell people nothing."""
+"""Lines of npm's output that do not help users."""
 
 
 def run(
@@ -48,21 +48,21 @@ def run(
 ) -> None:
     """Run a program that downloads into ``folder``.
 
-    Its working directory is ours: paths in its settings, such as ``PIP_FIND_LINKS``, begin there.
+    It inherits the working directory, to which paths in its settings (``PIP_FIND_LINKS``) are relative.
 
     Args:
         command: The program and its arguments.
-        name: What it is called in messages.
-        folder: Where all that it downloads appears, temporary files too.
-        limit: Bytes that may appear there.
-        arrived: Told how many bytes there are.
-        environment: Of the program.
-        stall: Seconds that may pass without a byte more.
+        name: Name of the program in messages.
+        folder: Folder of all its downloads, including temporary files.
+        limit: Maximum size of the folder's files, in bytes.
+        arrived: Called with the number of bytes downloaded so far.
+        environment: Environment variables of the program.
+        stall: Seconds without progress after which the program is killed.
 
     Raises:
-        SourceError: It failed, or downloaded too much.
-        SourceDownError: It stood still, or could not reach its source.
-        OSError: It cannot be started.
+        SourceError: The program failed, or downloaded too much.
+        SourceDownError: The program made no progress, or could not reach its source.
+        OSError: The program cannot be started.
     """
     log = folder / ".said"
     with log.open("wb") as said:
@@ -72,7 +72,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
-            # Its children too can be ended.
+            # So that its children can be killed, too.
             start_new_session=os.name == "posix",
         )
         try:
@@ -108,9 +108,9 @@ def _watch(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it and, on POSIX, all that it started: these may outlive it, and go on downloading."""
+    """Kill the program and, on POSIX, its children, which may outlive it and continue downloading."""
     if os.name == "posix":
-        # macOS refuses where only zombies are left of the group.
+        # macOS refuses if only zombies are left in the group.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     elif process.poll() is None:
@@ -119,17 +119,17 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _said(log: Path) -> str:
-    """The end of what it said."""
+    """Read the end of the program's output."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 65_536))
         return _COLOUR.sub("", file.read().decode("utf-8", "replace"))
 
 
 def _reason(text: str) -> str:
-    """The line that tells most: the last that calls itself an error, else the last."""
+    """Find the most informative line: the last one marked as an error (npm: the first), else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if _PREFIX.match(line) and _PREFIX.sub("", line)]
-    # npm's first line in words is its cause, and the last where the log is; pip's last one is the cause.
+    # npm gives the cause first and the log's path last; pip gives the cause last.
     told = [line for line in errors if not _NO_REASON.match(_PREFIX.sub("", line))] or lines or ["nothing"]
     best = told[0] if told[0].lower().startswith("npm") else told[-1]
     return _PREFIX.sub("", best)[:MAX_REASON].rstrip(".")

@@ -1,4 +1,4 @@
-"""What a source is asked for, and what of it does not come."""
+"""Files that are requested from a source, and their failures."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -7,16 +7,16 @@ from services.models.errors import SourceDownError, SourceError
 from services.models.manifest import ModelFile
 
 MOST_REASONS: Final = 3
-"""Files whose failure is told; a source may lack dozens."""
+"""Maximum number of reasons in a message; a source may lack dozens of files."""
 
 
 class Wanted(NamedTuple):
-    """A file that a source is asked for; files that are not optional are asked for first.
+    """A file requested from a source; required files are requested first.
 
     Attributes:
-        file: What it must be.
-        members: Its parts there, to be joined in order.
-        vital: The model does not work without, and no later source has it.
+        file: The expected file.
+        members: Paths of its parts in the source, to be joined in order.
+        vital: Whether the file is required and no later source has it.
     """
 
     file: ModelFile
@@ -25,21 +25,21 @@ class Wanted(NamedTuple):
 
 
 class Failures:
-    """Files that a source does not give; those beside them may come all the same."""
+    """Collected failures of a source's files; the other files are still fetched."""
 
     def __init__(self) -> None:
         self._errors: list[SourceError] = []
 
     def add(self, error: SourceError) -> None:
-        """One did not come."""
+        """Record a failure."""
         self._errors.append(error)
 
     def check(self) -> None:
-        """See that all came.
+        """Raise an error if there were failures.
 
         Raises:
-            SourceError: Some did not; the message says why.
-            SourceDownError: The source does not answer.
+            SourceError: Some files failed; the message says why.
+            SourceDownError: The source is unavailable.
         """
         told = list(dict.fromkeys(str(error) for error in self._errors))
         if told:

@@ -1,8 +1,8 @@
 """BentoML services built from the settings: the Gateway and a runner for each engine.
 
-Every process (the supervisor, each Gateway worker and each runner) builds the same services again. Each app is
-built only in the process that serves it, which alone imports its modules: a runner without the Gateway's
-starts sooner and takes less memory.
+Every process (the supervisor, each Gateway worker and each runner) builds the same services again. Only the
+process that serves an app builds it and imports its modules: a runner without the Gateway's starts sooner and
+takes less memory.
 """
 
 import gc
@@ -207,7 +207,8 @@ class _Deferred(Starlette):
     @asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncGenerator[None, None]:
         async with self._app.router.lifespan_context(self._app):
-            # Exempt permanent objects from garbage collection: a full collection blocked the process for 0.25 s.
+            # Exempt permanent objects from garbage collection: a full collection blocked the process for
+            # 0.25 s.
             gc.collect()
             gc.freeze()
             yield

@@ -44,6 +44,7 @@ from services.tenancy.scopes import Scope as KeyScope
 from storage.database import Database
 
 from live import Server
+from logs import of_this_thread
 from raw_http import Answer, connected, listening
 from runners import engine, served
 
@@ -237,7 +238,7 @@ async def test_a_refused_socket_has_its_request_id(caplog: pytest.LogCaptureFixt
     assert answer.status == 404
     assert answer.headers["x-request-id"] == ID
     assert answer.error["message"] == "Unknown WebSocket URL: /v1/audio/speech/stream."
-    (line,) = [record for record in caplog.records if record.name == "awaaztwin.access"]
+    (line,) = [record for record in of_this_thread(caplog) if record.name == "awaaztwin.access"]
     assert line.getMessage().startswith("WEBSOCKET /v1/audio/speech/stream 404 ")
     assert known_of(line) == {"request_id": ID}
 
@@ -246,7 +247,7 @@ async def test_a_runner_logs_what_it_refuses(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO, "services.doors")
     async with sockets(runner()) as port:
         assert (await handshake(port, "/nowhere")).status == 404
-    assert [record.getMessage() for record in caplog.records] == ["WEBSOCKET /nowhere 404"]
+    assert [record.getMessage() for record in of_this_thread(caplog)] == ["WEBSOCKET /nowhere 404"]
 
 
 async def test_a_path_with_other_methods_is_not_a_path_without() -> None:

@@ -28,6 +28,7 @@ from services.runner.app import create_runner_app
 from services.tasks import Chore, SingleFlight, in_thread, running
 from services.wire.frames import Line, SynthesisCall
 
+from logs import of_this_thread
 from raw_http import connected, listening
 from runners import client, engine, served
 
@@ -208,11 +209,11 @@ async def test_an_answer_that_is_cut_off_is_one_line(
             assert b"half" in await client.reader.readuntil(b"half\r\n")
             if app is not waits:
                 assert await client.ended()
-    of_it = [record for record in caplog.records if known_of(record)]
+    of_it = [record for record in of_this_thread(caplog) if known_of(record)]
     assert all(known_of(record) == {"request_id": "mine"} for record in of_it)
     said = [record.getMessage() for record in of_it if record.levelno > logging.INFO]
     assert said == [line]
-    others = [record.getMessage() for record in caplog.records if not known_of(record)]
+    others = [record.getMessage() for record in of_this_thread(caplog) if not known_of(record)]
     assert not [message for message in others if "ASGI" in message]
 
 
@@ -253,7 +254,8 @@ async def test_a_call_is_of_the_gateways_request(
             with logged_as(LogContext(request_id)), pytest.raises(EngineUnavailable, match="ValueError"):
                 async for _ in runner.speak(call):
                     pass
-    ours = [record for record in caplog.records if known_of(record) and record.name != "uvicorn.access"]
+    plugins = [record for record in caplog.records if known_of(record).get("engine") == "PLUGIN"]
+    ours = [record for record in plugins if record.name != "uvicorn.access"]
     found = {record.getMessage(): known_of(record) for record in ours}
     expected = {**known, "org": "org_1", "engine": "PLUGIN"}
     assert found == {

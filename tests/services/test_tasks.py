@@ -9,6 +9,8 @@ import pytest
 from services.tasks import Chore, SingleFlight, in_thread, running
 from storage.errors import StorageUnavailable
 
+from logs import of_this_thread
+
 PATIENCE: Final = 20.0
 FOR_EVER: Final = 3_600.0
 
@@ -121,7 +123,7 @@ async def test_a_chore_goes_on_after_rounds_that_fail(caplog: pytest.LogCaptureF
     async with asyncio.timeout(PATIENCE), running(Chore("counting", rounds, every=0.01)):
         while await rounds.begun.get() < 4:
             pass
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+    assert [(record.levelname, record.getMessage()) for record in of_this_thread(caplog)] == [
         ("WARNING", "counting has to wait: The database cannot be reached: it is away"),
         ("ERROR", "counting failed"),
     ]

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from rich.console import Console
 from services.cli.config import table_of
 from services.config import LoadedSettings, load_settings
 from services.config.mask import MASK, mask_url
+
+from logs import of_this_thread
 
 CANARY = "hunter2-canary"
 SECRETS = f"""
@@ -81,7 +82,7 @@ def test_reading_logs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.DEBUG):
         load_settings(environ={}, cwd=tmp_path)
     # A database that another test closed may still have a word to say, in a thread of its own.
-    assert [record for record in caplog.records if record.thread == threading.get_ident()] == []
+    assert of_this_thread(caplog) == []
     assert CANARY not in caplog.text
 
 

@@ -12,10 +12,10 @@ CONSTRAINTS := $(if $(wildcard constraints.txt),--constraint constraints.txt)
 TORCH_TESTS := tests/torch
 # Which build of torch the tests need: cpu, cuda, or auto, which is cuda where there is an NVIDIA driver.
 TORCH ?= auto
-# How many processes run tests in parallel: auto is one for each core, 0 runs them in pytest's own process.
+# How many processes run tests in parallel: auto is three for two cores, 0 runs them in pytest's own process.
 # The tests of a file stay in one process, as they share servers.
-WORKERS ?= 0
-PYTEST_WORKERS := --numprocesses $(WORKERS) --dist loadfile
+WORKERS ?= auto
+PYTEST_WORKERS := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help serve serve-torch test test-base test-torch test-all coverage check format lint types docs bench bench-engines bento clean system fuzz
@@ -61,7 +61,7 @@ serve: $(VENV)/.server  ## start the server, ready to speak
 serve-torch: $(TORCH_VENV)/.dev  ## start the server with the engines that need torch installed
 	$(TORCH_BIN)/awaaztwin serve
 
-test: test-base test-torch  ## run the tests (without the slow ones), in parallel with WORKERS=auto
+test: test-base test-torch  ## run the tests without the slow ones, in parallel; one by one with WORKERS=0
 
 test-base: $(VENV)/.dev system  ## the tests of all that works without torch
 	$(BIN)/python -m pytest $(PYTEST_WORKERS) -m "not slow"

@@ -93,9 +93,43 @@ GIB_EACH = 3
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` is: a process for each core that may be used, as far as there is memory for them."""
+    """What `-n auto` is: three processes for two cores, as far as there is memory for them.
+
+    A third of the time they wait: for a server to start, or for a limit to pass.
+    """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, min(cores, psutil.virtual_memory().total // (GIB_EACH << 30)))
+    return max(1, min((cores * 3 + 1) // 2, psutil.virtual_memory().total // (GIB_EACH << 30)))
+
+
+LONG_FILES = [
+    "test_failures.py",
+    "test_tenancy_outages.py",
+    "test_stopping.py",
+    "test_contract.py",
+    "test_request_logs.py",
+    "test_tenancy_streams.py",
+    "test_hostile_connections.py",
+    "test_decoder.py",
+    "test_tenancy_accounts.py",
+    "test_voices_uploads.py",
+    "test_casting_languages.py",
+    "test_readiness.py",
+    "test_tenancy_logins.py",
+    "test_lifecycle.py",
+    "test_voices_preparing.py",
+    "test_kokoro_server.py",
+    "test_models_pull.py",
+    "test_slow_readers.py",
+    "test_tenancy_proxies.py",
+]
+"""Files that take more than 20 s, the longest first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a parallel run, begin with what takes long, so that all processes end at about the same time."""
+    if hasattr(config, "workerinput"):
+        ranks = {name: rank for rank, name in enumerate(LONG_FILES)}
+        items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -36,7 +36,7 @@ def check_file(path: Path) -> None:
     try:
         if not path.exists():
             raise EngineUnavailable(
-                f"{path} is not there. Put the model's {path.name} into {path.parent}.",
+                f"{path} does not exist. Put the model's {path.name} into {path.parent}.",
                 retry_after=RETRY_SECONDS,
             )
         if not path.is_file():

@@ -79,7 +79,7 @@ class Metrics:
                 ("load_failures", "Loads that failed, since the runner started."),
                 ("unloads", "Unloads of the engine, since its runner started."),
                 ("load_seconds", "Seconds of the last load: the cold start."),
-                ("warm_up_seconds", "Seconds of the warm-up after it."),
+                ("warm_up_seconds", "Seconds of the warm-up after the last load."),
                 ("memory_bytes", "Main memory that the engine takes, in bytes, beyond its runner's own."),
                 ("vram_bytes", "GPU memory that the engine takes, in bytes."),
                 ("process_bytes", "Main memory of the runner and its children, engine included, in bytes."),

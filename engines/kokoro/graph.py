@@ -126,7 +126,7 @@ class Graph:
         wanted = [ALIGNED, PITCH, ENERGY, DURATIONS]
         made = {name for node in self.model.graph.node for name in node.output}
         if missing := [name for name in wanted if name not in made]:
-            raise UnknownLayout(f"nothing is called {missing[0]}")
+            raise UnknownLayout(f"no node outputs {missing[0]}")
         inputs = [given.name for given in self.model.graph.input]
         return utils.Extractor(self.model).extract_model(inputs, wanted).SerializeToString()
 

@@ -99,7 +99,7 @@ class Onednn:
         """
         status = int(getattr(self._lib, name)(*arguments))
         if status:
-            raise OnednnError(f"{name} gave the status {status}.")
+            raise OnednnError(f"{name} failed with status {status}.")
 
     def make(self, kind: str, function: str, *arguments: object) -> Handle:
         """Create an object with a function of the library, which returns it through its first argument.

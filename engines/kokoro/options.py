@@ -15,7 +15,7 @@ class KokoroOptions(StrictModel):
 
     backend: BackendChoice = Field(
         default="auto",
-        description="Inference backend. `onednn`: our own decoder, on x86-64 with VNNI; "
+        description="Inference backend. `onednn`: AwaazTwin's decoder, on x86-64 with VNNI; "
         "`onnxruntime`: the whole graph, on any processor and on CUDA; `auto`: the first that works here.",
     )
     model_file: str | None = Field(

@@ -82,7 +82,7 @@ def converter_folder(path: Path | None) -> Path:
     folder = inner if inner.is_dir() and not (path / WEIGHTS).exists() else path
     if not folder.is_dir():
         raise EngineUnavailable(
-            f"The folder {folder} is not there. Put the folder {FOLDER} of MyShell's OpenVoice V2 "
+            f"The folder {folder} does not exist. Put the folder {FOLDER} of MyShell's OpenVoice V2 "
             f"(checkpoints_v2) there, with its {CONFIGURATION} and {WEIGHTS}.",
             retry_after=RETRY_SECONDS,
         )

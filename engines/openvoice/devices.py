@@ -23,7 +23,7 @@ def dtype_for(precision: Precision, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if _multiplies_bf16(device) else torch.float32
     if precision == "fp16" and device.type != "cuda":
         raise EngineUnavailable(
-            f"The option precision is fp16, which is not for {device.type}; it is for CUDA."
+            f"The option precision is fp16, which needs CUDA; the device is {device.type}."
         )
     return _DTYPES[precision]
 

@@ -186,7 +186,9 @@ def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Mac
 
 def _converted(index: int, samples: Samples, *, last: bool) -> Converted:
     if not np.isfinite(samples).all():
-        error = EngineUnavailable("The conversion produced no sound. Set the option precision to fp32.")
+        error = EngineUnavailable(
+            "The conversion produced invalid samples (infinity or NaN). Set the option precision to fp32."
+        )
         return Converted(index, error, last=True)
     return Converted(index, np.round(samples * _FULL_SCALE).astype(np.int16), last)
 

@@ -35,8 +35,8 @@ def weights_file(folder: Path) -> Path:
     others = sorted(path.name for path in folder.glob("*.pth") if path.name not in _BESIDES)
     if len(others) == 1:
         return folder / others[0]
-    found = f"; there are {', '.join(others[:_SHOWN])}, rename the right one" if others else ""
-    raise EngineUnavailable(f"{folder / WEIGHTS} is not there{found}.", retry_after=RETRY_SECONDS)
+    found = f"; rename the right one of {', '.join(others[:_SHOWN])}" if others else ""
+    raise EngineUnavailable(f"{folder / WEIGHTS} does not exist{found}.", retry_after=RETRY_SECONDS)
 
 
 def vocabulary_file(folder: Path, configuration: Configuration) -> Path:

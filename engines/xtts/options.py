@@ -18,7 +18,8 @@ class XttsOptions(StrictModel):
         "bf16 or fp16 on a GPU; any format is compared with fp32 at each load.",
     )
     vocoder_precision: PrecisionChoice = Field(
-        default="auto", description="The same of the vocoder. `auto`: bf16 where the CPU has it, else fp32."
+        default="auto",
+        description="Number format of the vocoder. `auto`: bf16 where the CPU has it, else fp32.",
     )
     self_check: bool = Field(
         default=True,
@@ -51,10 +52,12 @@ class XttsOptions(StrictModel):
     min_tokens: int = Field(
         default=0,
         ge=0,
-        description="Audio tokens of a sentence, at least; for measurements. 21.5 are a second.",
+        description="Minimum number of audio tokens in a sentence, for benchmarks; a second has 21.5.",
     )
     max_tokens: int | None = Field(
-        default=None, ge=1, description="Audio tokens of a sentence, at most; by default what the model can."
+        default=None,
+        ge=1,
+        description="Maximum number of audio tokens in a sentence; by default the model's.",
     )
     voice_bytes: int = Field(
         default=128 * 1024 * 1024,

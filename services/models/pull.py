@@ -254,7 +254,7 @@ def _check_license(manifest: Manifest, accept: str | None) -> None:
     if manifest.notice is None:
         return
     if accept is None or accept.strip().lower() != manifest.license.lower():
-        other = f" ('{accept}' is another one)" if accept else ""
+        other = f" ('{accept}' is a different licence)" if accept else ""
         raise ModelError(
             f"{manifest.title} is under the licence {manifest.license}, which you have to accept{other}. "
             f"{manifest.notice}",
@@ -266,7 +266,7 @@ def _check_place(place: Path) -> None:
     """Check that the model's folder can be created, before anything is downloaded."""
     if place.is_dir() or not (place.is_symlink() or place.exists()):
         return
-    what = f"a link to {place.readlink()}, which is not there" if place.is_symlink() else "not a folder"
+    what = f"a link to {place.readlink()}, which does not exist" if place.is_symlink() else "not a folder"
     raise ModelError(f"{place} is {what}.", f"Remove it: awaaztwin models remove {place.name}")
 
 

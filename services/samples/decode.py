@@ -129,7 +129,9 @@ class Audio:
             if not video.disposition & Disposition.attached_pic:
                 name = video.codec_context.name if video.codec_context else "unknown codec"  # pyright: ignore[reportUnnecessaryComparison] - absent for an unknown codec
                 raise BadSample(
-                    "video", f"This is a video ({name} in {self._kind.container}); upload its sound alone."
+                    "video",
+                    f"This is a video ({name} in {self._kind.container}); "
+                    "upload its sound track as an audio file.",
                 )
         if not self._container.streams.audio:
             raise BadSample("not_audio", f"There is no sound in this {self._kind.container} file.")

@@ -11,7 +11,7 @@ from services.samples.errors import BadSample
 HEAD: Final = 512
 """Number of bytes inspected."""
 _TAGS: Final = 4
-"""Number of leading ID3 tags from which on a file is refused."""
+"""Maximum number of leading ID3 tags."""
 
 ACCEPTED: Final = "Send wav, mp3, flac, ogg (Opus, Vorbis), m4a, aac or webm."
 
@@ -107,7 +107,7 @@ def sniff(file: BinaryIO) -> Container:
         BadSample: The file is empty or its format is not accepted; the message names the format.
     """
     start = 0
-    for _ in range(_TAGS):
+    for _ in range(_TAGS + 1):
         file.seek(start)
         head = file.read(HEAD)
         if not head:
@@ -188,7 +188,7 @@ def _not_audio(name: str) -> BadSample:
 def _refused(code: str, name: str) -> BadSample:
     match code:
         case "video":
-            message = f"This is {name}; upload its sound alone. {ACCEPTED}"
+            message = f"This is {name}; upload its sound track as an audio file. {ACCEPTED}"
         case "unsupported_container":
             message = f"This is {name}, which is not accepted. {ACCEPTED}"
         case _:

@@ -150,7 +150,7 @@ def write_hole(path: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda _: None, "is not there"),
+    "missing": (lambda _: None, "does not exist"),
     "a folder": (lambda path: path.mkdir(), "not a file"),
     "empty": (lambda path: path.touch(), "empty"),
     "lfs": (

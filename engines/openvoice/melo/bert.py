@@ -46,7 +46,7 @@ class Bert:
             self._model = _load(folder).to(device or torch.device("cpu"))
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             message = (
-                f"{folder} holds no BERT that can be used ({error}). Put config.json, vocab.txt and "
+                f"The BERT in {folder} cannot be loaded ({error}). Put config.json, vocab.txt and "
                 "model.safetensors of bert-base-uncased there, or remove the folder to speak without."
             )
             raise EngineUnavailable(message, retry_after=_RETRY) from error

@@ -33,8 +33,8 @@ def shipped_tone_colour(folder: Path, voice: str) -> ToneColour | None:
     except Exception as error:  # a damaged pickle can raise any exception
         raise unreadable(path, f"it is damaged, or not a tone colour ({type(error).__name__})") from error
     if not isinstance(found, torch.Tensor) or not found.is_floating_point():
-        raise unreadable(path, "it contains no tone colour")
+        raise unreadable(path, "it is not a tone colour")
     colour: ToneColour = found.float().numpy().reshape(-1)
     if not colour.size or not np.isfinite(colour).all():
-        raise unreadable(path, "it contains no tone colour")
+        raise unreadable(path, "it is not a tone colour")
     return colour

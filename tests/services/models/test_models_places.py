@@ -76,7 +76,7 @@ def test_a_link_to_another_disk(folder: ModelFolder, tmp_path: Path) -> None:
 def test_a_link_to_nowhere(hub_: Hub, folder: ModelFolder, tmp_path: Path) -> None:
     """Told before anything is downloaded."""
     link = linked(folder, tmp_path / "nowhere")
-    with pytest.raises(ModelError, match=r"m is a link to .*nowhere, which is not there") as failed:
+    with pytest.raises(ModelError, match=r"m is a link to .*nowhere, which does not exist") as failed:
         pull(manifest(), folder, Quiet())
     assert failed.value.hint == "Remove it: awaaztwin models remove m"
     assert not hub_.asked

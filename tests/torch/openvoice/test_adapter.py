@@ -253,7 +253,7 @@ async def test_closing_gives_everything_back_and_ends_who_is_speaking(folder: Pa
 async def test_what_is_missing_is_told_when_it_is_loaded(tmp_path: Path, folder: Path):
     for engine, reason in (
         (make(None), "model_path is not set"),
-        (make(tmp_path), "config.json is not there"),
+        (make(tmp_path), "config.json does not exist"),
         (make(folder, base_voice="nobody"), "'nobody'"),
         (make(folder, precision="fp16"), "fp16"),
         (make(folder, base="melo", base_path=str(tmp_path)), "config.json"),

@@ -168,7 +168,7 @@ def test_a_fingerprint_changes_with_the_weights_and_with_nothing_else(copy: Path
 def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path):
     with pytest.raises(EngineUnavailable, match=r"model_path is not set.*checkpoints_v2"):
         converter_folder(None)
-    with pytest.raises(EngineUnavailable, match=r"nowhere is not there.*config.json and checkpoint.pth"):
+    with pytest.raises(EngineUnavailable, match=r"nowhere does not exist.*config.json and checkpoint.pth"):
         converter_folder(tmp_path / "nowhere")
-    with pytest.raises(EngineUnavailable, match=r"config.json is not there"):
+    with pytest.raises(EngineUnavailable, match=r"config.json does not exist"):
         load_checkpoint(tmp_path)

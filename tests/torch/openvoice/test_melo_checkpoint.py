@@ -105,7 +105,7 @@ class Code:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        pytest.param(lambda f: (f / "checkpoint.pth").unlink(), "is not there", id="missing"),
+        pytest.param(lambda f: (f / "checkpoint.pth").unlink(), "does not exist", id="missing"),
         pytest.param(lambda f: (f / "checkpoint.pth").write_bytes(b""), "empty", id="empty"),
         pytest.param(truncated, "truncated", id="truncated"),
         pytest.param(

@@ -75,7 +75,7 @@ def test_a_voice_is_made_and_speaks(openvoice_server: Server, client: httpx.Clie
 def test_what_is_missing_is_told(client: httpx.Client):
     answer = client.post("/v1/audio/speech", json={"model": "EMPTY", "input": TEXT, "voice": "onyx"})
     assert answer.status_code == 503
-    assert "config.json is not there" in answer.json()["error"]["message"]
+    assert "config.json does not exist" in answer.json()["error"]["message"]
 
 
 def test_the_licences_are_shown(client: httpx.Client):

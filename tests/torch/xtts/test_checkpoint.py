@@ -163,7 +163,9 @@ def test_weights_may_have_another_name(folder: Path, name: str, loaded: Checkpoi
 def test_of_two_others_none_is_guessed(folder: Path) -> None:
     (folder / "model.pth").rename(folder / "a.pth")
     shutil.copy(folder / "a.pth", folder / "b.pth")
-    with pytest.raises(EngineUnavailable, match=r"model\.pth is not there; there are a\.pth, b\.pth"):
+    with pytest.raises(
+        EngineUnavailable, match=r"model\.pth does not exist; rename the right one of a\.pth, b\.pth"
+    ):
         load_checkpoint(folder)
 
 
@@ -234,10 +236,10 @@ HTML = "<!DOCTYPE html><html><title>Sign in</title></html>"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1867929118\n"
 WEIGHT = "gpt.gpt.h.0.attn.c_attn.weight"
 DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "no config": (unlink("config.json"), "config.json", "is not there"),
-    "no vocabulary": (unlink("vocab.json"), "vocab.json", "is not there"),
-    "no weights": (unlink("model.pth"), "model.pth", "is not there"),
-    "no folder": (shutil.rmtree, "config.json", "is not there"),
+    "no config": (unlink("config.json"), "config.json", "does not exist"),
+    "no vocabulary": (unlink("vocab.json"), "vocab.json", "does not exist"),
+    "no weights": (unlink("model.pth"), "model.pth", "does not exist"),
+    "no folder": (shutil.rmtree, "config.json", "does not exist"),
     "config is a page": (write("config.json", HTML), "config.json", "a web page"),
     "config is cut": (write("config.json", '{"model_args": {"gpt_'), "config.json", "not JSON"),
     "config is a list": (write("config.json", "[]"), "config.json", "not a JSON object"),
@@ -313,5 +315,5 @@ def test_a_fingerprint_does_not_change_with_the_manner_of_speaking(folder: Path)
 
 
 def test_a_fingerprint_of_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match=r"config\.json is not there"):
+    with pytest.raises(EngineUnavailable, match=r"config\.json does not exist"):
         fingerprint(tmp_path)

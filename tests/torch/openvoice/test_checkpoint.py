@@ -95,7 +95,7 @@ def halved(folder: Path) -> None:
 
 
 DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
-    "no configuration": ("config.json", "not there", lambda f: (f / "config.json").unlink()),
+    "no configuration": ("config.json", "does not exist", lambda f: (f / "config.json").unlink()),
     "configuration is no JSON": ("config.json", "JSON", written("config.json", b"{")),
     "configuration is a list": ("config.json", "not a JSON object", written("config.json", b"[]")),
     "configuration of something else": ("config.json", "data", written("config.json", b"{}")),
@@ -111,7 +111,7 @@ DAMAGE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
             model__upsample_rates=[8, 8, 2, 1, 2], model__upsample_kernel_sizes=[16, 16, 4, 3, 4]
         ),
     ),
-    "no weights": ("checkpoint.pth", "not there", lambda f: (f / "checkpoint.pth").unlink()),
+    "no weights": ("checkpoint.pth", "does not exist", lambda f: (f / "checkpoint.pth").unlink()),
     "empty weights": ("checkpoint.pth", "empty", written("checkpoint.pth", b"")),
     "half of the weights": ("checkpoint.pth", "truncated", halved),
     "a web page": ("checkpoint.pth", "web page", written("checkpoint.pth", b"<!DOCTYPE html><html>")),

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from storage import sqlite
 from storage.errors import StorageUnavailable, scarce
 from storage.private import make_private_folder, private_opener
 from storage.transactions import writing
 
 DRIVERS: Final = {
-    "sqlite": "sqlite+awaaztwin",
+    "sqlite": sqlite.DRIVER,
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
@@ -202,23 +201,6 @@ def _begin_sqlite(connection: Connection) -> None:
     # Each statement that reads is a transaction of its own, as it is on PostgreSQL ("read committed").
     if connection.get_execution_options().get("writes", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-class _Sqlite(SQLiteDialect_aiosqlite):
-    """Ends no transaction that there is not: each step of the driver goes to a thread and back."""
-
-    supports_statement_cache = True
-
-    def do_commit(self, dbapi_connection: Any) -> None:  # noqa: ANN401 - as in the base class
-        if dbapi_connection.driver_connection.in_transaction:
-            super().do_commit(dbapi_connection)
-
-    def do_rollback(self, dbapi_connection: Any) -> None:  # noqa: ANN401 - as in the base class
-        if dbapi_connection.driver_connection.in_transaction:
-            super().do_rollback(dbapi_connection)
-
-
-registry.register("sqlite.awaaztwin", __name__, _Sqlite.__name__)
 
 
 @contextmanager

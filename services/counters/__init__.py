@@ -1,1 +1,1 @@
-"""Counting what tenants do: requests, streams and attempts, in memory or in Redis."""
+"""Counters of requests, concurrent streams and failed attempts, in memory or in Redis."""

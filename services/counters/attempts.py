@@ -1,6 +1,6 @@
-"""Counting failed attempts, such as wrong passwords, and how long the next one has to wait.
+"""Counting failed attempts, such as wrong passwords, and the wait until the next attempt.
 
-Failures are forgotten one after another; each beyond what is free doubles the wait. Nothing is ever locked.
+Failures decay over time. Each failure beyond the free ones doubles the wait. Accounts are never locked.
 """
 
 import math
@@ -12,20 +12,20 @@ from typing import Final, NamedTuple, Protocol
 from cachetools import FIFOCache
 
 FIRST_WAIT_SECONDS: Final = 1.0
-"""Seconds of the first wait; each one after it is twice as long as the one before."""
+"""Seconds of the first wait; each further wait is twice as long as the previous one."""
 
 KEPT: Final = 20_000
-"""Marks, and pairs that are known, that memory holds; the oldest go first."""
+"""Maximum number of marks, and of known pairs, kept in memory; the oldest are evicted first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slope:
-    """How waits grow.
+    """Parameters of the growth of waits.
 
     Attributes:
-        free: Failures without a wait between them.
-        seconds: Time in which that many are forgotten. It runs while no wait does.
-        most: Seconds of the longest wait.
+        free: Number of failures before the first wait.
+        seconds: Seconds in which ``free`` failures decay; the decay pauses during a wait.
+        most: Maximum seconds of a wait.
     """
 
     free: int
@@ -34,16 +34,16 @@ class Slope:
 
     @property
     def ceiling(self) -> int:
-        """Failures beyond which waits do not grow."""
+        """Number of failures beyond which waits do not grow."""
         return self.free + math.ceil(math.log2(max(1.0, self.most / FIRST_WAIT_SECONDS)))
 
 
 class Mark(NamedTuple):
-    """What is counted together.
+    """A key under which failures are counted.
 
     Attributes:
-        name: Its key.
-        slope: How its waits grow.
+        name: Name of the key.
+        slope: Parameters of its waits.
     """
 
     name: str
@@ -51,42 +51,47 @@ class Mark(NamedTuple):
 
 
 class Attempts(Protocol):
-    """Failures by mark. A call takes a second at most."""
+    """Counters of failures, by mark. A call takes at most a second."""
 
     async def wait(self, pair: str, wide: Sequence[str]) -> float:
-        """Seconds until the next attempt may be made; 0 is now.
+        """Return the seconds until the next attempt is allowed; 0 if it is allowed now.
 
         Args:
-            pair: The narrowest mark, such as an account from one address.
-            wide: Wider ones, such as the account from anywhere. They count for pairs that never succeeded.
+            pair: Name of the narrowest mark, such as an account from one address.
+            wide: Names of wider marks, such as the account from any address. They are ignored if the pair is
+                known, see :meth:`succeed`.
 
         Raises:
-            CountersUnavailable: They cannot be asked.
+            CountersUnavailable: The counters cannot be reached.
         """
         ...
 
     async def fail(self, pair: Mark, wide: Sequence[Mark]) -> None:
-        """Count a failure of a pair and, for a pair that never succeeded, of the wider marks.
+        """Count a failure for a pair and, unless the pair is known, for the wider marks.
 
         Raises:
-            CountersUnavailable: They cannot be counted.
+            CountersUnavailable: The counters cannot be reached.
         """
         ...
 
     async def succeed(self, pair: str, *, seconds: float) -> None:
-        """Forget a pair's failures, and know it for a time.
+        """Reset a pair's failures, and mark the pair as known.
+
+        Args:
+            pair: Name of the pair's mark.
+            seconds: Seconds for which the pair stays known.
 
         Raises:
-            CountersUnavailable: They cannot be reached.
+            CountersUnavailable: The counters cannot be reached.
         """
         ...
 
 
 class MemoryAttempts:
-    """Counts for one process, in bounded memory."""
+    """Counters of failures for one process, in bounded memory."""
 
     def __init__(self) -> None:
-        # By when they last failed or succeeded: asking does not keep a mark.
+        # FIFO instead of LRU: reading a mark must not keep it in memory.
         self._levels: FIFOCache[str, tuple[float, float]] = FIFOCache(KEPT)
         self._known: FIFOCache[str, float] = FIFOCache(KEPT)
 

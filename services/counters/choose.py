@@ -1,4 +1,4 @@
-"""Which counters the settings ask for."""
+"""Choosing the counters by the settings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from services.counters.redis import RedisCounters
 
 @asynccontextmanager
 async def open_counters(redis_url: str | None) -> AsyncGenerator[Counters, None]:
-    """Redis where there is one, else this process's memory."""
+    """Yield counters in Redis; without a URL, in the memory of this process."""
     if redis_url is None:
         yield MemoryCounters()
         return

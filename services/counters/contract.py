@@ -1,4 +1,4 @@
-"""Counting a tenant's requests and streams: in memory for one Gateway process, in Redis for many."""
+"""The interface of counters: in memory for one Gateway process, in Redis for several."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,14 +8,14 @@ from services.counters.attempts import Attempts
 
 @dataclass(frozen=True, slots=True)
 class RateWindow:
-    """A moving window after a hit.
+    """The state of a sliding window after a hit.
 
     Attributes:
-        allowed: Whether the hit was counted; one that was not leaves the window as it was.
-        limit: Hits in the window's time.
-        remaining: Hits that are left.
-        reset_seconds: Until the oldest hit leaves the window.
-        retry_after: Seconds until the hit would be allowed; 0 when it was.
+        allowed: Whether the hit was allowed; only allowed hits are counted.
+        limit: Maximum number of hits in the window.
+        remaining: Number of hits left.
+        reset_seconds: Seconds until the oldest hit leaves the window.
+        retry_after: Seconds until the hit would be allowed; 0 if it was allowed.
     """
 
     allowed: bool
@@ -26,11 +26,11 @@ class RateWindow:
 
 
 class CountersUnavailable(Exception):  # noqa: N818 - named for the state
-    """Nobody counts for now.
+    """The counters cannot be reached now.
 
     Args:
-        reason: For the operator.
-        retry_after: Seconds after which to try again.
+        reason: The reason, for the operator.
+        retry_after: Seconds after which to retry.
     """
 
     def __init__(self, reason: str, *, retry_after: float = 1.0) -> None:
@@ -39,60 +39,64 @@ class CountersUnavailable(Exception):  # noqa: N818 - named for the state
 
 
 class StreamLease(Protocol):
-    """A tenant's stream that is taken, until it is released or its process dies."""
+    """One of a tenant's concurrent streams, taken until it is released or its process dies."""
 
     async def release(self) -> None:
-        """Give it back; again does nothing. Where that fails it is tried again in the background."""
+        """Release the stream; idempotent. Failures are retried in the background."""
         ...
 
 
 class Counters(Protocol):
-    """The counters of all tenants. A call takes a second at most."""
+    """Counters of all tenants. A call takes at most a second."""
 
     @property
     def attempts(self) -> Attempts:
-        """Failed logins and their like."""
+        """Counters of failed attempts, such as logins."""
         ...
 
     async def hit(self, org: str, meter: str, limit: int, seconds: float, *, cost: int = 1) -> RateWindow:
-        """Count ``cost`` hits in an exact moving window, all or none.
+        """Count ``cost`` hits in an exact sliding window, all or none.
 
         Args:
-            org: Whose they are.
-            meter: What is counted.
-            limit: Hits in any ``seconds``.
-            seconds: The window's time.
-            cost: Hits at once.
+            org: ID of the tenant.
+            meter: Name of the counter, such as ``requests``.
+            limit: Maximum number of hits in any ``seconds``.
+            seconds: Length of the window in seconds.
+            cost: Number of hits to count.
 
         Raises:
-            CountersUnavailable: They cannot be counted.
+            CountersUnavailable: The counters cannot be reached.
         """
         ...
 
     async def clear(self, org: str, meter: str) -> None:
-        """Forget the hits of a window.
+        """Reset a window.
+
+        Args:
+            org: ID of the tenant.
+            meter: Name of the counter.
 
         Raises:
-            CountersUnavailable: They cannot be reached.
+            CountersUnavailable: The counters cannot be reached.
         """
         ...
 
     async def acquire_stream(self, org: str, limit: int) -> StreamLease | None:
-        """Take one of a tenant's streams; ``None`` when all are taken.
+        """Take one of a tenant's streams; return ``None`` if all are taken.
 
         Args:
-            org: Whose it is.
-            limit: Streams at once.
+            org: ID of the tenant.
+            limit: Maximum number of concurrent streams.
 
         Raises:
-            CountersUnavailable: They cannot be counted.
+            CountersUnavailable: The counters cannot be reached.
         """
         ...
 
     async def ping(self) -> None:
-        """Ask whether they can be reached.
+        """Check that the counters can be reached.
 
         Raises:
-            CountersUnavailable: They cannot; with the reason.
+            CountersUnavailable: They cannot be reached; the message has the reason.
         """
         ...

@@ -1,4 +1,4 @@
-"""Counters of one process."""
+"""Counters of one process, in memory."""
 
 import time
 from collections import deque
@@ -8,11 +8,11 @@ from services.counters.attempts import MemoryAttempts
 from services.counters.contract import RateWindow, StreamLease
 
 SWEEP: Final = 1_000
-"""Hits between two looks for windows that are over."""
+"""Number of hits between two sweeps of expired windows."""
 
 
 class MemoryCounters:
-    """Counts for one Gateway process; memory is bounded by the hits that limits allow in their windows."""
+    """Counters for one Gateway process. Memory is bounded by the hits that the limits allow."""
 
     def __init__(self) -> None:
         self.attempts = MemoryAttempts()
@@ -51,10 +51,10 @@ class MemoryCounters:
         return _Lease(self._streams, org)
 
     async def ping(self) -> None:
-        """Memory is always there."""
+        """Do nothing, since memory is always available."""
 
     def _sweep(self, now: float) -> None:
-        # A window is empty when its hits were too old for one that its limit, lowered since, then refused.
+        # A window is empty if its hits had expired when a hit was refused that costs more than the limit.
         over = [
             key for key, (seconds, hits) in self._windows.items() if not hits or hits[-1] <= now - seconds
         ]
@@ -68,7 +68,7 @@ class _Lease:
         self._org: str | None = org
 
     async def release(self) -> None:
-        """Give it back."""
+        """Release the stream; idempotent."""
         if self._org is None:
             return
         left = self._streams[self._org] - 1

@@ -1,8 +1,8 @@
-"""Counters of many processes, in Redis.
+"""Counters of several processes, in Redis.
 
-Each call is one script, so it is atomic and takes one round trip; the clock is Redis's own. (The library
-``limits`` was looked at: its moving window takes two round trips and the caller's clock, and its counters
-in memory start a thread for every key at every hit.)
+Each call runs one script, so it is atomic, takes one round trip and uses Redis's clock. (The library
+``limits`` is not used: its moving window takes two round trips and uses the caller's clock, and its in-memory
+counters start a thread for every key at every hit.)
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from services.tasks import Chore
 logger = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 32
-"""Of one process."""
+"""Maximum number of connections per process."""
 
 DOWN_SECONDS: Final = 1.0
-"""How long nobody tries after a failure, so that an outage does not hold each request up anew."""
+"""Seconds after a failure in which calls fail at once, so that requests do not all wait during an outage."""
 
 HIT: Final = """
 local clock = redis.call('TIME')
@@ -55,22 +55,22 @@ else
 end
 return {allowed, count, oldest and tonumber(oldest) + span - now or 0, wait}
 """
-"""A list of the times of hits in microseconds, the newest first."""
+"""Lua script that counts hits, in a list of their times in microseconds, newest first."""
 
 LEASE_SECONDS: Final = 20.0
-"""How long a stream stays taken when its process dies, or gives it back while Redis is away for longer."""
+"""Seconds after which a stream expires that is neither renewed nor released, as when its process has died."""
 
 RENEWALS: Final = 4
-"""In that time, so that three may fail."""
+"""Number of renewals per lease time, so that three may fail."""
 
 AGAIN_SECONDS: Final = 0.5
-"""Between two rounds of renewing what is due and giving back what Redis was away for."""
+"""Maximum seconds between two rounds of due renewals and pending releases."""
 
 MOST_OWED: Final = 10_000
-"""Streams to give back at once; more expire by themselves."""
+"""Maximum number of pending releases; further streams expire instead."""
 
 MOST_AT_ONCE: Final = 1_000
-"""Streams in one call, so that none holds Redis up."""
+"""Maximum number of streams per call, so that no call blocks Redis for long."""
 
 TAKE: Final = """
 local clock = redis.call('TIME')
@@ -81,7 +81,7 @@ redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
-"""A sorted set of streams by the time they expire, in milliseconds."""
+"""Lua script that takes a stream, in a sorted set by the time of expiry in milliseconds."""
 
 RENEW: Final = """
 local clock = redis.call('TIME')
@@ -89,19 +89,19 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 for index = 2, #ARGV do redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), ARGV[index]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """
-"""Also adds what is no longer there: a Redis that was started anew knows of no streams."""
+"""Lua script that renews streams; it also adds missing ones, since Redis may have lost them in a restart."""
 
 
 class RedisCounters:
-    """Counts for all Gateway processes. Use as an asynchronous context manager.
+    """Counters for all Gateway processes. Use as an asynchronous context manager.
 
-    Streams are leases that this process renews: one that nobody gives back is free when it expires.
+    Streams are leases that this process renews. A stream that is never released expires.
 
     Args:
-        url: Redis's address.
-        prefix: Of the keys.
-        timeout: Seconds a call may take.
-        lease_seconds: After which a stream is free that is not renewed.
+        url: URL of Redis.
+        prefix: Prefix of the keys.
+        timeout: Maximum seconds of a call.
+        lease_seconds: Seconds after which a stream expires that is not renewed.
     """
 
     def __init__(
@@ -127,14 +127,14 @@ class RedisCounters:
         self._keeping = Chore("keeping streams in Redis", self._keep, every=look)
 
     async def __aenter__(self) -> Self:
-        """Make the pool; nothing is connected yet."""
+        """Create the connection pool, without connecting yet."""
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its own typing
             self._url,
             max_connections=CONNECTIONS,
             timeout=self._timeout,
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
-            # Once: a connection that was idle may have been closed since.
+            # Retry once, because an idle connection may have been closed.
             retry=Retry(NoBackoff(), 1),
         )
         self._redis = Redis(connection_pool=pool)
@@ -146,7 +146,7 @@ class RedisCounters:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Give back what is owed, once, and close the connections."""
+        """Try once to make the pending releases, and close the connections."""
         await self._keeping.aclose()
         await self._pay()
         if self._redis is not None:
@@ -172,7 +172,7 @@ class RedisCounters:
         try:
             taken = await self._call(lambda: self._take(keys=[key], args=args))
         except BaseException as error:
-            # Unless nobody was asked, it may have been taken, and only the answer been lost.
+            # If Redis was asked, the stream may have been taken, and only the response lost.
             if not isinstance(error, CountersUnavailable) or error.__cause__ is not None:
                 self._owe(lease, key)
             raise
@@ -187,13 +187,16 @@ class RedisCounters:
         await self._call(lambda: self._open().ping())  # pyright: ignore[reportUnknownMemberType] - as above
 
     async def run(self, script: str, group: str, names: Sequence[str], args: Sequence[float]) -> Any:  # noqa: ANN401
-        """Run a script on keys of one group, which one node of a cluster keeps.
+        """Run a script on keys of one group, which are on one node of a cluster.
 
         Args:
-            script: In Lua.
-            group: Of the keys.
-            names: Of the keys in it.
-            args: The script's other arguments.
+            script: The script, in Lua.
+            group: Name of the group.
+            names: Names of the keys in the group.
+            args: Further arguments of the script.
+
+        Returns:
+            The script's result.
 
         Raises:
             CountersUnavailable: Redis cannot be reached.
@@ -213,7 +216,7 @@ class RedisCounters:
             self._owe(lease, key)
             raise
         if self._renewing:
-            # A renewal that began before may come to Redis after.
+            # Redis may process a concurrent renewal after the release.
             self._owe(lease, key)
 
     def _owe(self, lease: str, key: str) -> None:
@@ -222,16 +225,16 @@ class RedisCounters:
         self._keeping.wake()
 
     async def _keep(self) -> None:
-        """Renew what is taken, when it is time, and give back what is owed.
+        """Renew leases if they are due, then make the pending releases.
 
-        One after the other: a renewal must not come to Redis after what it renews was given back.
+        They run one after the other, so that Redis does not process a renewal after the stream's release.
         """
         if time.monotonic() >= self._renew_at and await self._renew_all():
             self._renew_at = time.monotonic() + self._lease_seconds / RENEWALS
         await self._pay()
 
     async def _renew_all(self) -> bool:
-        """Renew the leases of this process; whether Redis was there for all of them."""
+        """Renew the leases of this process; return whether all of them were renewed."""
         self._renewing = True
         try:
             for key, leases in _by_key(self._leases.items()):
@@ -244,9 +247,9 @@ class RedisCounters:
         return True
 
     async def _pay(self) -> None:
-        """Give back what is owed, as far as Redis is there."""
+        """Make the pending releases, until Redis fails."""
         now = time.monotonic()
-        # What has expired is free without us.
+        # Expired streams need no release.
         self._owed = {lease: owed for lease, owed in self._owed.items() if now < owed.until}
         try:
             for key, leases in _by_key((lease, owed.key) for lease, owed in self._owed.items()):
@@ -273,19 +276,19 @@ class RedisCounters:
         return self._redis
 
     def _key(self, org: str, name: str) -> str:
-        # The braces keep a tenant's keys on one node of a cluster.
+        # The braces are a hash tag, which keeps a tenant's keys on one node of a cluster.
         return f"{self._prefix}:{{{org}}}:{name}"
 
 
 class _Owed(NamedTuple):
-    """A stream to give back; ``until`` it expires by itself."""
+    """A pending release of the stream in ``key``, needed until ``until`` (by :func:`time.monotonic`)."""
 
     key: str
     until: float
 
 
 def _by_key(leases: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Leases by the key that they are in, :data:`MOST_AT_ONCE` at most for each call."""
+    """Group leases by key, in batches of at most :data:`MOST_AT_ONCE`."""
     by_key: dict[str, list[str]] = {}
     for lease, key in leases:
         by_key.setdefault(key, []).append(lease)
@@ -301,7 +304,7 @@ class _Lease:
         self._give_back: Callable[[], Awaitable[None]] | None = give_back
 
     async def release(self) -> None:
-        """Give it back."""
+        """Release the stream; idempotent. Failures are retried in the background."""
         give_back, self._give_back = self._give_back, None
         if give_back is not None:
             with suppress(CountersUnavailable):

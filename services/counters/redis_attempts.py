@@ -1,4 +1,4 @@
-"""Failed attempts of many processes, in Redis. Each call is one script; what is over goes by itself."""
+"""Counters of failed attempts of several processes, in Redis. Each call is one script; keys expire."""
 
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final, Protocol
@@ -21,7 +21,10 @@ for at = 2, last do
 end
 return wait
 """
-"""The pair as one that is known, the pair, the wider marks → milliseconds."""
+"""Lua script that returns the wait in milliseconds.
+
+The keys are the key that marks the pair as known, the pair, and the wider marks.
+"""
 
 FAIL: Final = f"""{NOW}
 local last = redis.call('EXISTS', KEYS[1]) == 1 and 2 or #KEYS
@@ -38,7 +41,11 @@ for at = 2, last do
 end
 return 0
 """
-"""The keys as in :data:`WAIT`; for each mark its slope: free, milliseconds, most milliseconds, ceiling."""
+"""Lua script that counts a failure.
+
+The keys are those of :data:`WAIT`. The arguments are the slope of each mark: ``free``, then ``seconds`` and
+``most`` in milliseconds, then ``ceiling``.
+"""
 
 SUCCEED: Final = """
 redis.call('DEL', KEYS[2])
@@ -48,7 +55,7 @@ return 0
 
 
 class Run(Protocol):
-    """:meth:`services.counters.redis.RedisCounters.run`."""
+    """Signature of :meth:`services.counters.redis.RedisCounters.run`."""
 
     def __call__(
         self, script: str, group: str, names: Sequence[str], args: Sequence[float]
@@ -58,7 +65,7 @@ class Run(Protocol):
 
 
 class RedisAttempts:
-    """Counts for all Gateway processes.
+    """Counters of failures for all Gateway processes.
 
     Args:
         run: Runs a script in Redis.

@@ -1,1 +1,1 @@
-"""The processes of one host: the memory that they share, their folder, their parent."""
+"""Coordination of the processes on one host: shared memory budget, runtime folder and parent process."""

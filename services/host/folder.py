@@ -1,4 +1,4 @@
-"""The runtime folder of one server's processes: locks, and marks that outlive their process."""
+"""The runtime folder of a server's processes, for locks and for files that outlive a process."""
 
 import getpass
 import os
@@ -10,20 +10,20 @@ from services.config import Settings
 
 
 class RuntimeFolderError(RuntimeError):
-    """The folder cannot be used; the message names it and says what to do."""
+    """The runtime folder cannot be used; the message names the folder and the remedy."""
 
 
 def runtime_folder(settings: Settings) -> Path:
-    """The server's runtime folder, created if it does not exist, for this user only.
+    """Return the server's runtime folder; if it does not exist, create it for this user only.
 
     Raises:
-        RuntimeFolderError: It cannot be created, or belongs to another user.
+        RuntimeFolderError: The folder cannot be created, or belongs to another user.
     """
     folder = settings.server.runtime_folder
     if folder is not None:
         _private(folder.absolute(), parents=True)
         return folder.absolute()
-    # All users can write there, so another user's folder of that name may be a trap.
+    # All users can write to the temporary folder, so another user may have planted this one.
     user = _private(Path(tempfile.gettempdir()) / f"awaaztwin-{_user()}")
     return _private(user / str(settings.server.port))
 

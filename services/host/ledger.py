@@ -1,6 +1,6 @@
-"""The memory ledger: a file for each engine of the host that is loaded, or about to be.
+"""The memory ledger: one file for each engine on the host that is loaded or about to be.
 
-A file is written by the engine's runner. The file of a dead runner is ignored.
+The engine's runner writes the file. Files of dead runners are ignored.
 """
 
 import logging
@@ -20,12 +20,13 @@ class Entry(BaseModel):
     """The memory of one engine.
 
     Attributes:
-        engine: Its name.
-        address: Its runner's, see :class:`services.wire.client.EngineClient`; none if it cannot be reached.
-        pid: Its runner's process.
-        started: When that process was started, in Unix seconds: process ids are reused.
-        ram: Bytes of main memory.
-        vram: Bytes of the GPU's.
+        engine: Name of the engine.
+        address: Address of its runner, see :class:`services.wire.client.EngineClient`; ``None`` if it cannot
+            be reached.
+        pid: Process ID of the runner.
+        started: Unix time at which that process was started, since process IDs are reused.
+        ram: Main memory in bytes.
+        vram: GPU memory in bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,12 +40,12 @@ class Entry(BaseModel):
 
     @property
     def memory(self) -> Memory:
-        """Its memory."""
+        """Main and GPU memory together."""
         return Memory(self.ram, self.vram)
 
     @property
     def alive(self) -> bool:
-        """Whether its runner is alive."""
+        """Whether the engine's runner is alive."""
         try:
             return psutil.Process(self.pid).create_time() == self.started
         except psutil.Error:
@@ -52,11 +53,11 @@ class Entry(BaseModel):
 
 
 class MemoryLedger:
-    """The files, as the runner of one engine sees them.
+    """The ledger, for the runner of one engine.
 
     Args:
-        folder: Their folder; created with the first.
-        engine: This engine's name.
+        folder: Folder of the files; created with the first file.
+        engine: Name of the engine.
     """
 
     def __init__(self, folder: Path, engine: str) -> None:
@@ -65,7 +66,7 @@ class MemoryLedger:
         self._path = folder / f"{engine.lower()}.json"
 
     def others(self) -> Sequence[Entry]:
-        """The entries of the other engines."""
+        """Return the entries of other engines whose runners are alive."""
         entries: list[Entry] = []
         for path in sorted(self._folder.glob("*.json")):
             if path == self._path:
@@ -83,6 +84,10 @@ class MemoryLedger:
 
     def write(self, memory: Memory, address: str | None) -> None:
         """Write this engine's entry, replacing an earlier one.
+
+        Args:
+            memory: Memory of the engine.
+            address: Address of this runner, if it has one.
 
         Raises:
             OSError: The file cannot be written.

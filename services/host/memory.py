@@ -1,9 +1,9 @@
-"""One memory budget for the engines of a host: a runner that wants to load asks others to unload.
+"""A memory budget that all engines on a host share: before a runner loads its engine, it makes others unload.
 
-Each runner is a process of its own. What each has stands in a ledger (:mod:`services.host.ledger`), which
-a lock guards while one of them makes room and enters what it takes: two that load at the same moment do so
-one after the other, and the second sees what the first has taken. Engines are asked to unload over the
-runners' own connections. A runner is never asked while there is room.
+Each runner is a separate process, and records the memory of its engine in a ledger
+(:mod:`services.host.ledger`). A lock guards the ledger while a runner makes room and writes its entry, so
+that of two concurrent loads, the second sees the entry of the first. Runners are asked to unload over their
+own connections, and only if the budget would be exceeded.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ POLL_SECONDS: Final = 0.25
 """Seconds between checks whether a busy engine has become idle."""
 
 _UNUSED_SECONDS: Final = 1.0
-"""Seconds; nothing is spoken over these connections."""
+"""Timeout in seconds for speech, which these connections never carry."""
 
 
 class HostMemory:
-    """Room for one engine (:class:`engines.memory.Room`) beside the others of its host.
+    """Grants memory to one engine (:class:`engines.memory.Room`) from the budget of its host.
 
     Args:
         engine: The engine's settings.
-        budget: Of all engines together.
-        folder: The folder of the ledger, the same for all of them.
-        wait: Seconds to wait while others are busy.
-        engines: All engines' settings, for the tokens of their runners.
-        address: The address of this engine's runner, once it is served.
+        budget: The budget of all engines together.
+        folder: The server's runtime folder, which all its engines share.
+        wait: Maximum seconds to wait while other engines are busy.
+        engines: Settings of all engines, for the tokens of their runners.
+        address: Returns the address of this engine's runner; ``None`` until it is served.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class HostMemory:
         self._ledger = MemoryLedger(folder / "memory", engine.name)
 
     async def take(self, needed: Memory) -> None:
-        """Reserve memory, once the others have released it.
+        """Reserve memory, waiting until other engines have released it if necessary.
 
         Raises:
-            NoRoom: They are busy.
-            EngineUnavailable: It exceeds the whole budget, or the ledger cannot be used.
+            NoRoom: The other engines stayed busy for too long.
+            EngineUnavailable: The memory exceeds the whole budget, or the ledger cannot be used.
         """
         if error := too_large(self._name, needed, self._budget):
             raise error
@@ -77,21 +77,21 @@ class HostMemory:
             await asyncio.sleep(min(POLL_SECONDS, max(0.0, deadline - loop.time())))
 
     def keep(self, memory: Memory) -> None:
-        """Record what the engine really takes."""
+        """Record the engine's actual memory, once it is loaded."""
         try:
             self._ledger.write(memory, self._address())
         except OSError as error:
             logger.warning("cannot write the memory ledger: %s", error)
 
     def leave(self) -> None:
-        """Record that the engine takes nothing."""
+        """Record that the engine is unloaded."""
         self._ledger.erase()
 
     async def _try(self, needed: Memory, deadline: float) -> bool:
-        """Reserve memory if it is free or can be freed; returns whether it was reserved."""
+        """Reserve memory if it is free or can be freed; return whether it was reserved."""
         patience = max(POLL_SECONDS, deadline - asyncio.get_running_loop().time())
         try:
-            # The system may have deleted its temporary files.
+            # The system may have deleted the temporary folder.
             self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Acquiring it does not block, so it needs no thread.
             async with AsyncFileLock(self._lock, timeout=patience, run_in_executor=False):
@@ -118,7 +118,7 @@ class HostMemory:
         return found.enough
 
     async def _ask(self, entry: Entry) -> Resident:
-        """The state of an entry's engine; one that does not answer counts as busy."""
+        """Return the state of an entry's engine; an engine that does not answer counts as busy."""
         idle, last_used = False, 0.0
         try:
             async with self._client(entry) as client:

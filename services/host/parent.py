@@ -1,7 +1,7 @@
-"""Ends this process together with its parent.
+"""Ending this process together with its parent.
 
-The supervisor of the services may be killed without a chance to stop them. A service that outlives it
-would keep its port, its memory and its engine.
+The supervisor of the services may be killed before it can stop them. A service that outlives it would keep
+its port, its memory and its engine.
 """
 
 import ctypes
@@ -12,10 +12,10 @@ import threading
 from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
-"""From Linux' ``prctl.h``: send a signal to this process when its parent dies."""
+"""Option of ``prctl`` in Linux's ``linux/prctl.h``: send a signal to this process when its parent dies."""
 
 POLL_SECONDS: Final = 1.0
-"""Seconds between checks of the parent, where the system sends no signal."""
+"""Seconds between checks of the parent on systems other than Linux."""
 
 
 def end_with_parent() -> None:

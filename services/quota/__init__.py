@@ -1,1 +1,1 @@
-"""Limits and usage of tenants."""
+"""Limits and usage of tenants: admission, reservations, and usage records."""

@@ -1,4 +1,4 @@
-"""The ledger's accounts that requests are booked on, and reservations on them."""
+"""The ledger accounts on which requests are booked, and reservations on them."""
 
 import calendar
 import math
@@ -21,7 +21,7 @@ UNITS: Final = {"characters": "characters", "audio_ms": "audio minutes"}
 
 
 class Accounts(NamedTuple):
-    """The accounts of a request: its day, and the names of the ledger's accounts."""
+    """The day of a request, and the names of the ledger accounts on which it is booked."""
 
     day: date
     characters_day: str
@@ -30,13 +30,13 @@ class Accounts(NamedTuple):
 
 
 class AccountBook:
-    """Reserves on tenants' accounts, and creates them.
+    """Creates tenants' accounts, and reserves amounts on them.
 
     Args:
-        gate: The ledger and the usage records.
-        writer: Has the settlements of finished requests.
-        ttl: Seconds after which the reservation of a process that died is given back; longer than any
-            request may take.
+        gate: The database, for the ledger and the usage records.
+        writer: The writer of pending settlements, which is flushed before a request is refused.
+        ttl: Seconds after which the reservation of a dead process is released; longer than any request may
+            take.
     """
 
     def __init__(self, gate: DatabaseGate, writer: UsageWriter, *, ttl: float) -> None:
@@ -45,18 +45,18 @@ class AccountBook:
         self._ttl = ttl
 
     async def reserve(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> str:
-        """Reserve on all accounts, or on none.
+        """Reserve amounts on several accounts, all or none.
 
         Args:
-            org_id: The tenant.
-            wanted: Account → the amount and the limit.
+            org_id: ID of the tenant.
+            wanted: Account → amount to reserve, and limit of the account.
 
         Returns:
-            The reservation's id.
+            ID of the reservation.
 
         Raises:
             ApiError: 429 ``insufficient_quota``.
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         written = self._writer.written
         try:
@@ -64,7 +64,7 @@ class AccountBook:
         except AccountMissing:
             await self._open(org_id, wanted)
         except OverQuota as error:
-            # Finished requests give back what they did not use, perhaps since the ledger was read.
+            # Settlements of finished requests, pending or written meanwhile, release unused amounts.
             if not self._writer.waiting and self._writer.written == written:
                 raise _insufficient(error) from error
             await self._writer.flush()
@@ -78,7 +78,7 @@ class AccountBook:
             return await Ledger(session, org_id).reserve(wanted, ttl=self._ttl)
 
     async def _open(self, org_id: str, wanted: Mapping[str, tuple[int, int]]) -> None:
-        """Create accounts with the use on record, because limits can be set after use."""
+        """Create accounts with the recorded usage, because a limit may be set after the first use."""
         async with self._gate.write() as session:
             ledger, usage = Ledger(session, org_id), UsageRepository(session, org_id)
             for account in wanted:
@@ -89,11 +89,18 @@ class AccountBook:
                 await ledger.open(account, int(used))
 
     async def extend(self, org_id: str, reservation: str, account: str, amount: int, limit: int) -> None:
-        """Reserve more on an account.
+        """Reserve an additional amount on an account.
+
+        Args:
+            org_id: ID of the tenant.
+            reservation: ID of the reservation.
+            account: Name of the account.
+            amount: Additional amount.
+            limit: Limit of the account.
 
         Raises:
             ApiError: 429 ``insufficient_quota``.
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         await self._writer.flush()
         try:
@@ -104,7 +111,7 @@ class AccountBook:
 
 
 def accounts_at(at: datetime) -> Accounts:
-    """The accounts of a moment: its day and month, in UTC."""
+    """Return the accounts of the day and month of ``at``, in UTC."""
     day = at.astimezone(UTC).date()
     month = f"{day:%Y-%m}"
     return Accounts(day, f"characters/{day}", f"characters/{month}", f"audio_ms/{month}")
@@ -113,7 +120,7 @@ def accounts_at(at: datetime) -> Accounts:
 def limited(
     limits: QuotaLimits, accounts: Accounts, characters: int, audio_ms: int
 ) -> dict[str, tuple[int, int]]:
-    """The amounts to reserve: account with a limit → amount and limit."""
+    """Return the amounts to reserve: account → amount and limit, for the accounts that have a limit."""
     every = {
         accounts.characters_day: (characters, limits.characters_per_day),
         accounts.characters_month: (characters, limits.characters_per_month),
@@ -123,14 +130,14 @@ def limited(
 
 
 def audio_limit_ms(limits: QuotaLimits) -> int | None:
-    """Milliseconds of audio a month; ``None`` where there is no limit."""
+    """Return the limit of audio per month, in milliseconds; ``None`` if there is no limit."""
     minutes = limits.audio_minutes_per_month
-    # A limit may date from when higher ones were allowed.
+    # The stored limit may be older than the maximum.
     return None if minutes is None else min(minutes, MOST_MINUTES) * 60_000
 
 
 def _span(period: str) -> tuple[date, date]:
-    """The first and the last day of ``2026-11`` or ``2026-11-24``."""
+    """Return the first and last day of a period, such as ``2026-11`` or ``2026-11-24``."""
     parts = [int(part) for part in period.split("-")]
     if len(parts) == 3:  # noqa: PLR2004 - year, month, day
         day = date(*parts)

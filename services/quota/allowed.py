@@ -1,4 +1,4 @@
-"""The allowance of the caller's tenant, for its route."""
+"""The allowance of the caller's tenant, as a dependency of routes."""
 
 from typing import Annotated, TypeAlias, cast
 

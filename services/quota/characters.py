@@ -3,17 +3,20 @@
 from typing import Final
 
 SPOKEN_FREE: Final = 5
-"""Spoken characters per written one that are free. A digit is spoken in up to five letters, so
-that written-out numbers, dates and prices are hardly ever beyond it; a lexicon may be."""
+"""Number of spoken characters per written one that are free.
+
+A digit is spoken in up to five letters, so written-out numbers, dates and prices rarely exceed this; a
+lexicon may.
+"""
 
 
 def booked(written: int, spoken: int) -> int:
-    """The characters that count towards a quota.
+    """Return the number of characters that count towards a quota.
 
-    Those of the input, plus spoken ones beyond :data:`SPOKEN_FREE` times the input.
+    These are the characters of the input, plus the spoken ones beyond :data:`SPOKEN_FREE` times the input.
 
     Args:
-        written: Characters of the input.
-        spoken: Characters of its spoken form, see ``Passage.said``.
+        written: Number of characters of the input.
+        spoken: Number of characters of its spoken form, see ``Passage.said``.
     """
     return written + max(0, spoken - SPOKEN_FREE * written)

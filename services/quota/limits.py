@@ -1,4 +1,4 @@
-"""Limits of a tenant: its own override its plan's."""
+"""Limits of tenants, from their plan and their own overrides."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,16 @@ from services.tenancy.principal import Principal
 
 
 class Allowance(NamedTuple):
-    """A tenant's limits, and its share of the engines."""
+    """A tenant's limits, and its weight when resources are shared."""
 
     limits: QuotaLimits
     weight: float
 
 
 def allowance(principal: Principal, config: QuotaConfig) -> Allowance:
-    """The allowance of a caller's tenant.
+    """Return the allowance of a caller's tenant; its own limits override those of its plan.
 
-    A plan that is not, or no longer, configured means the default one: a typo in the settings must not
+    A plan that is not configured is replaced by the default plan, so that a typo in the settings does not
     lift all limits.
     """
     plan: PlanConfig = config.plans.get(principal.plan) or config.plans[config.default_plan]

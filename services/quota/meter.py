@@ -1,8 +1,8 @@
-"""Reserves before synthesis, and settles with what was really spoken.
+"""Reserves usage before synthesis, and settles it with what was spoken.
 
-Characters of a day and a month, and audio of a month, are reserved before anything is spoken: all of the
-text, and an upper estimate of its audio. Audio beyond the estimate is reserved before it is sent, so that
-a tenant is never sent more than its limit. Limits that a tenant does not have cost nothing.
+The characters of the whole text (per day and month) and an upper estimate of its audio (per month) are
+reserved before anything is spoken. Audio beyond the estimate is reserved before it is sent, so that a tenant
+never gets more than its limit. Tenants without limits need no database access to reserve.
 """
 
 import math
@@ -20,21 +20,21 @@ from storage.repositories.usage import Usage
 Outcome: TypeAlias = Literal["ok", "failed", "hangup"]
 
 MORE_SECONDS: Final = 10.0
-"""Seconds of audio that are reserved at once if the estimate was too small."""
+"""Seconds of audio to reserve at a time if the estimate was too small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """The known facts of a request before it is spoken.
+    """The usage that a request is expected to have.
 
     Attributes:
         kind: ``speech`` or ``job``.
-        engine: By its name.
-        voice: By the id the client gave.
-        characters: Of the text.
-        audio_seconds: An upper estimate.
-        request_id: Of the request.
-        external_user: The customer the client acts for.
+        engine: Name of the engine.
+        voice: ID of a tenant's own voice; otherwise the voice as the client named it.
+        characters: Number of characters of the text to book.
+        audio_seconds: Upper estimate of its audio.
+        request_id: ID of the request.
+        external_user: The client's own user that the request is made for.
     """
 
     kind: str
@@ -47,16 +47,16 @@ class Demand:
 
 
 class Booking:
-    """One request's usage. Settled exactly once.
+    """The reserved usage of one request, which is settled once.
 
     Args:
-        book: Reserves more.
-        writer: Writes the usage.
-        principal: Whose it is.
-        request: What is spoken.
-        accounts: Those it is booked on.
-        limits: Of the tenant.
-        reservation: Of the ledger; ``None`` when the tenant has no limits.
+        book: The accounts, to extend the reservation.
+        writer: Writes the usage record.
+        principal: The caller.
+        request: The expected usage.
+        accounts: The accounts on which the request is booked.
+        limits: The tenant's limits.
+        reservation: ID of the reservation; ``None`` if the tenant has no limits.
     """
 
     def __init__(
@@ -80,15 +80,18 @@ class Booking:
         self._settled = False
 
     async def allow(self, seconds: float) -> None:
-        """Ensure that this much audio, counted from the start, is reserved before it is sent.
+        """Ensure that enough audio is reserved. Call before sending it.
+
+        Args:
+            seconds: Seconds of audio from the start of the speech.
 
         Raises:
             ApiError: 429 ``insufficient_quota``.
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         if self._reservation is None or seconds <= self._audio_held:
             return
-        # A little more than needed, so that not every piece reserves; but no more than is allowed.
+        # More than needed, so that not every piece reserves; only what is needed if the limit is near.
         needed = seconds - self._audio_held
         try:
             await self._hold(max(MORE_SECONDS, needed))
@@ -98,13 +101,13 @@ class Booking:
     def settle(
         self, outcome: Outcome, *, characters: int, audio_seconds: float, latency: float | None
     ) -> None:
-        """Book what was really spoken and release the rest. Later calls do nothing.
+        """Book what was spoken, and release the rest. Later calls do nothing.
 
         Args:
-            outcome: How it ended.
-            characters: Of the text that was spoken.
-            audio_seconds: That were spoken.
-            latency: Seconds until the first audio.
+            outcome: How the request ended.
+            characters: Number of characters to book.
+            audio_seconds: Seconds of audio to book.
+            latency: Seconds until the first audio; ``None`` if there was none.
         """
         if self._settled:
             return
@@ -143,11 +146,11 @@ class Booking:
 
 
 class UsageMeter:
-    """Books the usage of requests.
+    """Reserves and books the usage of requests.
 
     Args:
-        book: Reserves.
-        writer: Writes what was used.
+        book: The accounts.
+        writer: Writes the usage records.
     """
 
     def __init__(self, book: AccountBook, writer: UsageWriter) -> None:
@@ -155,16 +158,16 @@ class UsageMeter:
         self._writer = writer
 
     async def reserve(self, principal: Principal, limits: QuotaLimits, request: Demand) -> Booking:
-        """Reserve what a request may use.
+        """Reserve the expected usage of a request.
 
         Args:
-            principal: Whose it is.
-            limits: Of their tenant.
-            request: What is spoken.
+            principal: The caller.
+            limits: The limits of the caller's tenant.
+            request: The expected usage.
 
         Raises:
             ApiError: 429 ``insufficient_quota``.
-            StorageUnavailable: The tenant has limits, and the database is away.
+            StorageUnavailable: The tenant has limits, and the database is unavailable.
         """
         accounts = accounts_at(now())
         wanted = limited(limits, accounts, request.characters, _ms(request.audio_seconds))
@@ -175,13 +178,13 @@ class UsageMeter:
         """Write pending usage now instead of after :data:`services.quota.writer.GATHER_SECONDS`.
 
         Raises:
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         await self._writer.flush()
 
 
 def _storable(text: str) -> str:
-    """A client's text in a form that every database accepts."""
+    """Return a client's text in a form that all databases accept."""
     return text[:200].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,7 +1,6 @@
-"""The quota layer, between the tenant layer and the routes: limits of requests and streams, and turns.
+"""ASGI middleware between the tenant layer and the routes: limits of requests and streams, and turns.
 
-The usage of the route itself is booked by
-:mod:`services.quota.meter`.
+Usage of characters and audio is booked by :mod:`services.quota.meter`.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 MINUTE: Final = 60.0
 
 SPARE_SECONDS: Final = 60.0
-"""Seconds that a reservation outlives the longest request, if its Gateway dies."""
+"""Seconds beyond the request timeout after which the reservation of a dead Gateway process is released."""
 
 
 class Bookkeepers(Protocol):
@@ -36,20 +35,22 @@ class Bookkeepers(Protocol):
 
     @property
     def counters(self) -> Counters:
-        """Counts requests and streams."""
+        """The counters of requests and streams."""
         ...
 
     @property
     def turns(self) -> Turns:
-        """Of the processor."""
+        """Turns of CPU time."""
         ...
 
 
 class Quotas:
-    """Admits requests within the tenant's limits, in its turn, with ``allowance`` in the request's state.
+    """Admits requests within the tenant's limits, and adds ``allowance`` to the request's state.
+
+    Tenants take turns, see :class:`services.sharing.turns.Turns`.
 
     Args:
-        app: What answers.
+        app: The wrapped app.
         config: The plans.
         keepers: Returns the collaborators.
     """
@@ -60,7 +61,7 @@ class Quotas:
         self._keepers = keepers
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer the request, or refuse it."""
+        """Pass the request on, or refuse it."""
         state = scope.get("state", {})
         principal = cast("Principal | None", state.get("principal"))
         if principal is None:
@@ -98,7 +99,7 @@ class Quotas:
             if window is not None and message["type"] in STARTS:
                 headers_of(message).update(_window_headers(window))
             if lease is not None and message["type"] == "http.response.body" and not message.get("more_body"):
-                # A client that asks again immediately finds its stream free; its last byte does not wait.
+                # Release the stream before the last byte is sent, for the next request, but without waiting.
                 given_back = asyncio.create_task(lease.release())
             await send(message)
 
@@ -109,10 +110,10 @@ class Quotas:
                 await asyncio.shield(given_back or lease.release())
 
     async def _request(self, principal: Principal, allowed: Allowance) -> RateWindow | None:
-        """Count a request.
+        """Count a request; return ``None`` if there is no limit, or the request could not be counted.
 
         Raises:
-            ApiError: 429, or 503 when it cannot be counted and must be.
+            ApiError: 429; 503 if it cannot be counted and ``when_counters_fail`` is not ``open``.
         """
         limit = allowed.limits.requests_per_minute
         if limit is None:
@@ -131,10 +132,10 @@ class Quotas:
         return window
 
     async def _stream(self, principal: Principal, allowed: Allowance) -> StreamLease | None:
-        """Take one of the tenant's streams.
+        """Take one of the tenant's streams; ``None`` if there is no limit, or they cannot be counted.
 
         Raises:
-            ApiError: 429, or 503 when it cannot be counted and must be.
+            ApiError: 429; 503 if they cannot be counted and ``when_counters_fail`` is not ``open``.
         """
         limit = allowed.limits.concurrent_streams
         if limit is None:
@@ -161,7 +162,7 @@ class Quotas:
 
 
 def _window_headers(window: RateWindow) -> dict[str, str]:
-    """OpenAI's headers of a window."""
+    """Return OpenAI's rate limit headers for a window."""
     return {
         "x-ratelimit-limit-requests": str(window.limit),
         "x-ratelimit-remaining-requests": str(window.remaining),

@@ -1,4 +1,4 @@
-"""Usage records on their way to the database, many at a time, away from the requests."""
+"""Writing usage records to the database in the background, in batches."""
 
 import asyncio
 import logging
@@ -18,16 +18,16 @@ from storage.repositories.usage import Usage, add_usage
 logger = logging.getLogger(__name__)
 
 WAITING: Final = 20_000
-"""Records kept while the database is unreachable; beyond that the oldest are lost, and logged."""
+"""Maximum number of pending records; beyond that, the oldest are dropped and the loss is logged."""
 
 AT_ONCE: Final = 200
-"""Records written in one transaction."""
+"""Maximum number of records per transaction."""
 
 GATHER_SECONDS: Final = 0.25
-"""Seconds in which records accumulate."""
+"""Seconds to gather records for a batch."""
 
 RETRY_SECONDS: Final = 2.0
-"""Seconds until the next try after a failed one."""
+"""Seconds until a retry after a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Settlement:
     """The record of one finished request.
 
     Attributes:
-        record: Its usage.
-        reservation: Its reservation, if any.
-        spent: Account → what was really spent.
+        record: The usage record.
+        reservation: ID of the reservation, if any.
+        spent: Account → amount used.
     """
 
     record: Usage
@@ -52,7 +52,7 @@ class UsageWriter:
         gate: The database.
 
     Attributes:
-        chore: Writes them.
+        chore: The background task.
     """
 
     def __init__(self, gate: DatabaseGate) -> None:
@@ -68,7 +68,7 @@ class UsageWriter:
 
     @property
     def waiting(self) -> int:
-        """Number of settlements not written yet, those of the running transaction included."""
+        """Number of settlements not written yet, including those of the running transaction."""
         return len(self._queue) + self._in_flight
 
     @property
@@ -78,11 +78,11 @@ class UsageWriter:
 
     @property
     def lost(self) -> int:
-        """Number of settlements that were dropped."""
+        """Number of settlements that were lost, because too many waited or the database rejected them."""
         return self._lost
 
     def put(self, settlement: Settlement) -> None:
-        """Write it soon."""
+        """Queue a settlement; the oldest one is dropped if the queue is full."""
         if len(self._queue) >= WAITING:
             self._queue.popleft()
             self._lost += 1
@@ -91,10 +91,10 @@ class UsageWriter:
         self.chore.wake()
 
     async def flush(self) -> None:
-        """Write everything that is waiting.
+        """Write all pending settlements.
 
         Raises:
-            StorageUnavailable: The database is away; what was not written is kept.
+            StorageUnavailable: The database is unavailable; unwritten settlements are kept.
         """
         async with self._writing:
             while self._queue:
@@ -112,7 +112,7 @@ class UsageWriter:
                     self._written += len(batch)
 
     async def _write_each(self, batch: list[Settlement]) -> None:
-        """Write one by one what cannot be written together, and drop what cannot be written."""
+        """Write the settlements of a rejected batch one by one; drop those that are rejected again."""
         for index, settlement in enumerate(batch):
             try:
                 await self._write_or_drop(settlement)
@@ -125,14 +125,14 @@ class UsageWriter:
             await self._write([settlement])
         except DBAPIError as error:
             if isinstance(error, IntegrityError) and await self._gone(settlement):
-                # Its usage was deleted with it, so pending records are dropped too.
+                # Its other usage was deleted with it.
                 logger.info("usage of a deleted organisation was dropped")
                 return
             self._lost += 1
             logger.exception("a usage record was lost: the database rejected it")
 
     async def _gone(self, settlement: Settlement) -> bool:
-        """Whether the organisation was deleted since."""
+        """Whether the organisation has been deleted."""
         async with self._gate.read() as session:
             return await OrgRepository(session).get(settlement.record["org_id"]) is None
 

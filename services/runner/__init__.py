@@ -1,1 +1,1 @@
-"""The process of one engine: its app, its prepared voices, its frames."""
+"""The process of one engine: its app, its routes and its prepared voices."""

@@ -1,12 +1,12 @@
-"""An engine runner: one engine behind an HTTP stream, its batcher shared by all callers.
+"""An engine runner: serves one engine over HTTP, with a batcher that all callers share.
 
-Routes (see :mod:`services.wire.frames` for what is on the wire)::
+Routes (see :mod:`services.wire.frames` for the protocol)::
 
-    POST /runner/synthesize   JSON → frames; hanging up cancels
+    POST /runner/synthesize   JSON → frames; a disconnect cancels the call
     GET  /runner/engine       description and state of the engine
     POST /runner/unload       free its memory for another engine, unless it is in use
 
-and those of prepared voices, see :mod:`services.runner.voice_routes`.
+For the routes of prepared voices, see :mod:`services.runner.voice_routes`.
 """
 
 import asyncio
@@ -69,20 +69,20 @@ from services.wire.frames import (
 logger = logging.getLogger(__name__)
 
 UTTERANCES_AHEAD: Final = 2
-"""Utterances of one call that the engine has at once: one being played, one being spoken."""
+"""Maximum number of a call's utterances in the batcher: one being played, one being spoken."""
 
 FETCH_SECONDS: Final = 30.0
 """Seconds between checks for missing weights."""
 
 MAX_CALL: Final = 16 * 1024 * 1024
-"""Bytes of a call's JSON."""
+"""Maximum size of a call's JSON in bytes."""
 
 
 class RunnerAccess(Enum):
     """The access that a runner's route requires."""
 
     GATEWAY = auto()
-    """Callers that reach its socket, and know its token if it has one."""
+    """Callers that can reach the runner's socket, and have its token if one is set."""
 
 
 class Runner:
@@ -90,10 +90,11 @@ class Runner:
 
     Args:
         config: The engine's settings.
-        make: Makes the engine; the registry's by default.
-        weights: Its model, where its settings name none; else the engine itself says what is missing.
-        room: Where memory is asked for before the engine is loaded; without it there is enough.
-        record: Remembers loads that end the process.
+        make: Creates the engine; by default from the registry.
+        weights: The model's weights, if the settings do not name a model; otherwise, the engine reports what
+            is missing.
+        room: Grants memory before the engine is loaded; if ``None``, memory is not limited.
+        record: Records loads that end the process.
     """
 
     def __init__(
@@ -125,15 +126,15 @@ class Runner:
         )
         self.voices = HeldVoices(self.engine, config.voice_cache_bytes)
         self.preparer = EnginePreparer(self.engine, self.lease.hold)
-        self._calls = 0  # between two sentences of a call nobody holds the engine
+        self._calls = 0  # a call does not hold the lease between two of its sentences
 
     @property
     def missing(self) -> str | None:
-        """What must be fetched before the engine can speak, and how."""
+        """What must be fetched before the engine can speak, and how; ``None`` if nothing is missing."""
         return None if self._weights is None else self._weights.missing
 
     async def start(self) -> None:
-        """Load the engine now when it is configured ``warm``; a failure is recorded in the lease's state."""
+        """Load the engine now if it is configured ``warm``; a failure is recorded in the lease's state."""
         if self.config.warm and self.missing is None:
             try:
                 async with self.lease.hold():
@@ -142,12 +143,12 @@ class Runner:
                 logger.error("engine %s could not be loaded: %s", self.config.name, error.message)  # noqa: TRY400 - the reason is the message
 
     async def close(self) -> None:
-        """Cancel what runs and unload."""
+        """Cancel running calls and unload the engine."""
         await self.batcher.close()
         await self.lease.close()
 
     def describe(self) -> EngineDescription:
-        """The engine as it is now."""
+        """Return the current description of the engine."""
         engine, cache, figures = self.engine, self.voices.cache, self.lease.figures
         return EngineDescription(
             name=self.config.name,
@@ -182,26 +183,26 @@ class Runner:
 
     @property
     def held(self) -> bool:
-        """Whether the engine is in use, or waited for."""
+        """Whether the engine is in use or awaited."""
         return self._calls > 0 or self.lease.holders > 0
 
     async def unload(self) -> bool:
-        """Unload for another engine, unless it is held or loading; returns whether it has no memory then."""
+        """Unload the engine for another one, unless it is held or loading; return whether it is unloaded."""
         return not self.held and await self.lease.evict()
 
     def voices_of(self, call: SynthesisCall) -> Voices | Missing:
-        """The prepared voices of ``call``, or those that this runner must be given first."""
+        """Return the prepared voices of ``call``, or the missing ones if this runner lacks some."""
         if not call.prepared or self.voices.model is None:
             return {}  # an engine that does not clone reports it when it speaks
         found, missing = self.voices.find(call.prepared, again=call.again)
         return Missing(missing=tuple(missing), missed=self.voices.drops) if missing else found
 
     async def speak(self, call: SynthesisCall, voices: Voices) -> AsyncGenerator[bytes, None]:
-        """The frames that answer ``call``. Closing the generator releases the call's places immediately.
+        """Yield the frames that answer ``call``. Closing the generator removes it from the batcher.
 
         Args:
-            call: What to speak.
-            voices: The prepared voices it speaks in, see :meth:`voices_of`.
+            call: The utterances to speak.
+            voices: The call's prepared voices, see :meth:`voices_of`.
         """
         self._calls += 1
         try:
@@ -229,7 +230,7 @@ class Runner:
                 tickets.append(ticket)
 
         try:
-            # Reported without a load: a failed load would delay the next ones.
+            # Report it without trying to load, since a failed load would delay the next ones.
             if self.lease.state is not EngineState.WARM and (missing := self.missing) is not None:
                 raise EngineUnavailable(missing, retry_after=FETCH_SECONDS)
             submit()
@@ -279,14 +280,15 @@ def create_runner_app(
     room: Room | None = None,
     record: LoadRecord | None = None,
 ) -> Starlette:
-    """The ASGI app of one engine's runner; its lifespan starts and stops the engine.
+    """Create the ASGI app of one engine's runner; its lifespan starts and stops the engine.
 
     Args:
         config: The engine's settings.
-        make: Makes the engine; the registry's by default.
-        weights: Its model, where its settings name none; else the engine itself says what is missing.
-        room: Where memory is asked for before the engine is loaded; without it there is enough.
-        record: Remembers loads that end the process.
+        make: Creates the engine; by default from the registry.
+        weights: The model's weights, if the settings do not name a model; otherwise, the engine reports what
+            is missing.
+        room: Grants memory before the engine is loaded; if ``None``, memory is not limited.
+        record: Records loads that end the process.
 
     Raises:
         UnknownEngineType: There is no engine of the configured type.

@@ -14,8 +14,8 @@ class FrameResponse(Response):
     """Streams frames until they end or the Gateway disconnects.
 
     Args:
-        frames: What to send; closed in every case.
-        sample_rate: Hertz of the audio in it.
+        frames: The frames to send; closed at the end in any case.
+        sample_rate: Sample rate of their audio in Hz.
     """
 
     def __init__(self, frames: AsyncGenerator[bytes, None], sample_rate: int) -> None:

@@ -19,19 +19,19 @@ from engines.voice_cache import VoiceCache, VoiceTooLarge
 logger = logging.getLogger(__name__)
 
 Voices: TypeAlias = dict[str, VoiceEmbeddingRef]
-"""Prepared voices by id."""
+"""ID → prepared voice."""
 
 REMEMBERED: Final = 4096
-"""Ids of dropped voices that are remembered. Voices missed before those are read again in any case."""
+"""Number of remembered IDs of dropped voices. Voices missed before those are read again in any case."""
 
 
 class VoiceRefused(Exception):  # noqa: N818 - named for the state
     """A voice that the runner does not accept.
 
     Args:
-        status: The HTTP status that says so.
-        code: Machine-readable.
-        message: Human-readable.
+        status: HTTP status of the response.
+        code: Machine-readable error code.
+        message: Human-readable message.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -42,11 +42,11 @@ class VoiceRefused(Exception):  # noqa: N818 - named for the state
 
 
 class HeldVoices:
-    """Prepared voices of one engine.
+    """The prepared voices of one engine, in a cache.
 
     Args:
         engine: The engine, loaded or not.
-        max_bytes: Of all voices together.
+        max_bytes: Maximum total size of the voices in bytes.
     """
 
     def __init__(self, engine: EngineAdapter, max_bytes: int) -> None:
@@ -54,32 +54,32 @@ class HeldVoices:
         self._cache = VoiceCache(max_bytes)
         self._uses: Counter[str] = Counter()
         self._to_forget: set[str] = set()
-        # Starts at the current time, so that a count is never mistaken for one of an earlier runner.
+        # Starts at the current time, so that counts of an earlier runner are recognised as outdated.
         self._drops = self._known_from = time.time_ns()
         self._dropped: OrderedDict[str, int] = OrderedDict()
 
     @property
     def model(self) -> str | None:
-        """Model and version of the voices; none when the engine does not clone."""
+        """Model and version of the voices; ``None`` if the engine does not clone."""
         engine = self._engine
         return engine.voice_model if isinstance(engine, CloningEngine) else None
 
     @property
     def cache(self) -> VoiceCache:
-        """The cache that holds them."""
+        """The cache of the voices."""
         return self._cache
 
     @property
     def drops(self) -> int:
-        """A count that grows with each voice that is dropped."""
+        """A counter that increases with each dropped voice."""
         return self._drops
 
     def find(self, ids: Collection[str], *, again: bool = False) -> tuple[Voices, list[str]]:
-        """The voices of a call, and the ids of those that are missing.
+        """Return the voices of a call, and the IDs of those that are missing.
 
         Args:
-            ids: Each once.
-            again: The call was made before, see :meth:`VoiceCache.get`.
+            ids: IDs of the voices, without duplicates.
+            again: Whether the call is a retry, see :meth:`VoiceCache.get`.
         """
         found = {voice_id: self._cache.get(voice_id, again=again) for voice_id in ids}
         here = {voice_id: voice for voice_id, voice in found.items() if voice is not None}
@@ -87,7 +87,7 @@ class HeldVoices:
 
     @contextmanager
     def used(self, ids: Collection[str]) -> Generator[None, None, None]:
-        """Mark voices as in use: if they are dropped meanwhile, the engine forgets them at the end."""
+        """Mark voices as in use; if one is dropped meanwhile, the engine evicts it again at the end."""
         for voice_id in ids:
             self._uses[voice_id] += 1
         try:
@@ -105,12 +105,13 @@ class HeldVoices:
         """Hold a voice.
 
         Args:
-            voice_id: Its id.
+            voice_id: ID of the voice.
             voice: The voice.
-            missed: The value of :attr:`drops` when it was missed.
+            missed: The value of :attr:`drops` when the voice was reported as missing.
 
         Raises:
-            VoiceRefused: It is of another model, too large, or was dropped since it was missed.
+            VoiceRefused: The engine does not clone, or the voice is of another model, too large, or was
+                dropped since it was reported as missing.
         """
         if self.model is None:
             raise VoiceRefused(
@@ -130,7 +131,7 @@ class HeldVoices:
         """Erase a voice, here and in the engine.
 
         Raises:
-            EngineUnavailable: The engine failed to evict it.
+            EngineUnavailable: The engine failed to evict the voice.
         """
         self._cache.drop(voice_id)
         self._drops += 1
@@ -160,4 +161,4 @@ class HeldVoices:
         try:
             self._forget(voice_id)
         except EngineUnavailable:
-            return  # logged; the call that ends here is not at fault
+            return  # logged already, and not the fault of the call that ends here

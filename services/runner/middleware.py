@@ -1,4 +1,4 @@
-"""Layers around the app of a runner."""
+"""ASGI middleware of runners."""
 
 import hmac
 
@@ -10,10 +10,10 @@ from services.log_context import LogContext, logged_as, request_id_in
 
 
 class RunnerToken:
-    """ASGI middleware: requires the shared secret on every path, also for WebSockets.
+    """ASGI middleware that requires the shared secret on every path, also for WebSockets.
 
     Args:
-        app: What is guarded.
+        app: The wrapped app.
         token: The secret.
     """
 
@@ -33,11 +33,11 @@ class RunnerToken:
 
 
 class LoggedCalls:
-    """ASGI middleware: what is logged for a call carries the id of the Gateway's request.
+    """ASGI middleware that adds the ID of the Gateway's request to the log lines of a call.
 
     Args:
-        app: What answers.
-        engine: The engine's name.
+        app: The wrapped app.
+        engine: Name of the engine.
     """
 
     def __init__(self, app: ASGIApp, engine: str) -> None:
@@ -45,7 +45,7 @@ class LoggedCalls:
         self._engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass the request on."""
         if not is_request(scope):
             await self._app(scope, receive, send)
             return

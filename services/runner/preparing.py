@@ -1,4 +1,4 @@
-"""Prepares voices from recordings in a runner, one at a time and concurrently with speech."""
+"""Preparing voices from recordings in a runner, one at a time and concurrently with speech."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from services.wire.frames import PREPARE_TIMEOUT_SECONDS, WAIT_TIMEOUT_SECONDS
 logger = logging.getLogger(__name__)
 
 WAITING: Final = 8
-"""Most preparations that wait for the running one."""
+"""Maximum number of preparations that wait for the running one."""
 
 
 class EnginePreparer:
@@ -32,7 +32,7 @@ class EnginePreparer:
 
     Args:
         engine: The engine.
-        hold: Loads it for a while, see ``ModelLease.hold``.
+        hold: Loads the engine and keeps it loaded for a block, see ``ModelLease.hold``.
     """
 
     def __init__(self, engine: EngineAdapter, hold: Hold) -> None:
@@ -44,10 +44,10 @@ class EnginePreparer:
 
     @contextmanager
     def place(self) -> Generator[None, None, None]:
-        """A place for one preparation, taken before its recordings are read.
+        """Take a place for one preparation. Enter it before its recordings are read.
 
         Raises:
-            EngineOverloaded: All are taken.
+            EngineOverloaded: All places are taken.
         """
         if self._taken > WAITING:
             message = (
@@ -61,10 +61,10 @@ class EnginePreparer:
             self._taken -= 1
 
     async def prepare(self, samples: Sequence[ReferenceSample]) -> bytes:
-        """The voice of ``samples``, packed. Cancelling it stops the engine's work.
+        """Prepare a voice from ``samples``, and return it packed. Cancelling stops the engine's work.
 
         Raises:
-            EngineError: ``UnsupportedUtterance`` where the recordings are at fault.
+            EngineError: The preparation failed; ``UnsupportedUtterance`` if the recordings are unusable.
         """
         try:
             async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):

@@ -3,8 +3,8 @@
 ::
 
     PUT    /runner/voices/{id}   safetensors → 204; hold a voice
-    DELETE /runner/voices/{id}   204; erase it; also if it is unknown
-    POST   /runner/prepare       frames → safetensors; hanging up cancels
+    DELETE /runner/voices/{id}   204, also for an unknown voice; erase a voice
+    POST   /runner/prepare       frames → safetensors; a disconnect cancels the preparation
 
 Errors are JSON (:class:`services.wire.frames.Failure`).
 """
@@ -38,7 +38,12 @@ _COUNT: Final = re.compile(r"[0-9]{1,19}")
 
 
 def voice_routes(voices: HeldVoices, preparer: EnginePreparer) -> list[Route]:
-    """The routes of a runner with these voices and this preparer."""
+    """Return the routes for prepared voices.
+
+    Args:
+        voices: The voices that the runner holds.
+        preparer: Prepares voices from recordings.
+    """
     one = _Voice(voices)
     return [
         Route(f"{VOICES_PATH}/{{id}}", one.put, methods=["PUT"]),
@@ -101,7 +106,7 @@ async def _body_of(request: Request) -> bytes:
 
 
 class _Preparation:
-    """An ASGI app, because it must notice when the Gateway disconnects during preparation."""
+    """The route that prepares a voice; an ASGI app, so that it can detect a disconnect meanwhile."""
 
     def __init__(self, preparer: EnginePreparer) -> None:
         self._preparer = preparer

@@ -1,1 +1,1 @@
-"""A request being spoken: its script, its stream, its answer, what is kept of it."""
+"""Speech requests: the script, the audio stream, the response and the stored recording."""

@@ -1,7 +1,8 @@
-"""Making texts ready to be spoken beside the event loop, tenants in turn.
+"""Planning of texts in a separate thread, with tenants taking turns.
 
-A text is planned some sentences at a time: after each turn the next tenant's text goes on, so that nobody
-waits for all of another's. Threads of their own, so that encoding, storage and uploads wait for none of it.
+A text is planned a few sentences at a time. After each turn, the next tenant's text continues, so that no
+tenant waits for the whole text of another. The thread pool is separate, so that planning does not delay
+encoding, storage and uploads.
 """
 
 import asyncio
@@ -15,35 +16,35 @@ from engines.fair import FairQueue
 from engines.text import Passage, TextOptions, steps
 
 INLINE_CHARS: Final = 1_000
-"""A text and lexicon no longer than this are planned at once, on the event loop: a thread takes longer."""
+"""Maximum characters of a text and its lexicon to plan directly on the event loop: a thread takes longer."""
 
 TURN_CHARS: Final = 1_000
 """Characters planned in one turn, about 10 ms of work; a sentence is not divided."""
 
 EMPTY_STEP: Final = 40
-"""Characters that a step without passages counts for."""
+"""Number of characters that a step without passages counts as."""
 
 MAX_WAITING: Final = 128
-"""Texts that wait for their turn; one more is refused with a 429."""
+"""Maximum number of waiting texts; further ones are refused with status 429."""
 
 RETRY_SECONDS: Final = 1.0
-"""Seconds: the whole queue takes about this long at the default limits."""
+"""Suggested wait of a refused client in seconds: about the time of a full queue at the default limits."""
 
 THREADS: Final = 1
-"""Python runs one at a time: more would wait for each other, and the event loop for all of them."""
+"""Number of planning threads. Python runs one at a time: more would delay each other and the event loop."""
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A text on its way.
+    """A text that is being planned.
 
     Attributes:
-        steps: What is left of the work.
-        tenant: Whose it is.
-        weight: Their share.
-        done: Gets the passages.
+        steps: The remaining steps.
+        tenant: ID of the tenant.
+        weight: Weight of the tenant's plan.
+        done: Future of all passages.
         found: The passages so far.
-        stopped: Nobody wants it any more.
+        stopped: Whether the caller has gone.
     """
 
     steps: Iterator[tuple[Passage, ...]]
@@ -55,11 +56,11 @@ class _Job:
 
 
 class Planner:
-    """Plans texts.
+    """Plans texts in a fair queue.
 
     Args:
-        threads: At work at once.
-        max_waiting: Texts in the queue.
+        threads: Number of threads.
+        max_waiting: Maximum number of texts in the queue.
     """
 
     def __init__(self, *, threads: int = THREADS, max_waiting: int = MAX_WAITING) -> None:
@@ -72,25 +73,26 @@ class Planner:
 
     @property
     def busy(self) -> int:
-        """Texts that wait or are worked on."""
+        """Number of texts that are waiting or being planned."""
         return len(self._queue) + len(self._running)
 
     async def plan(
         self, text: str, options: TextOptions, *, tenant: str, weight: float = 1.0
     ) -> tuple[Passage, ...]:
-        """Make a text ready to be spoken, see :func:`engines.text.plan`. Cancelling it stops the work.
+        """Prepare a text for speech, see :func:`engines.text.plan`. Cancelling the call stops the work.
 
-        When the queue is full, the newest text of the tenant that holds most makes room for another's.
+        If the queue is full, the newest text of the tenant with the most waiting texts, relative to its
+        weight, is dropped to make room for a tenant with fewer.
 
         Args:
             text: The text.
-            options: How.
-            tenant: Whose it is.
-            weight: The tenant's share.
+            options: Options of the text frontend.
+            tenant: ID of the tenant.
+            weight: Weight of the tenant's plan.
 
         Raises:
-            TextError: The text or a lexicon is at fault.
-            EngineOverloaded: The queue is full.
+            TextError: The text or a lexicon is invalid.
+            EngineOverloaded: The queue is full, or the text was dropped to make room for another tenant's.
         """
         lexicon = sum(len(word) + len(spoken) for word, spoken in options.own_lexicon.items())
         size = len(text) + lexicon
@@ -98,7 +100,7 @@ class Planner:
             return tuple(passage for step in steps(text, options) for passage in step)
         self._make_room(tenant, weight)
         job = _Job(steps(text, options), tenant, weight, asyncio.get_running_loop().create_future())
-        # The first turn does what is done to all of the text.
+        # The first turn includes the steps that process the whole text.
         self._queue.push(job, tenant=tenant, weight=weight, cost=float(size))
         self._start()
         try:
@@ -108,7 +110,7 @@ class Planner:
             self._queue.remove(job)
 
     async def aclose(self) -> None:
-        """Stop; what is waited for is cancelled."""
+        """Stop planning; pending calls of :meth:`plan` are cancelled."""
         self._closed = True
         while jobs := self._queue.take(len(self._queue)):
             for job in jobs:
@@ -152,13 +154,13 @@ class Planner:
 
 
 def _turn(job: _Job) -> bool:
-    """Work on a text for one turn; whether it is done."""
+    """Plan a text for one turn; return whether it is finished."""
     worked = 0
     for step in job.steps:
         if job.stopped:
             return True
         job.found += step
-        # A step without passages may have taken as long as one with some.
+        # A step without passages may take as long as one with passages.
         worked += sum(len(passage.text) for passage in step) or EMPTY_STEP
         if worked >= TURN_CHARS:
             return False

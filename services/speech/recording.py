@@ -1,4 +1,4 @@
-"""Audio that is kept while it is spoken."""
+"""Storing a request's audio while it is spoken."""
 
 import asyncio
 import logging
@@ -20,22 +20,22 @@ from storage.repositories.outputs import OutputRepository
 logger = logging.getLogger(__name__)
 
 PIECES_AHEAD: Final = 16
-"""Pieces that wait for the store; then speaking waits too."""
+"""Maximum number of pieces that wait for the store; beyond that, the speech waits too."""
 
 LARGEST: Final = 2 * 1024**3
-"""Bytes of one recording: an hour of 48 kHz WAV is a third of a gibibyte."""
+"""Maximum size of a recording in bytes: an hour of 48 kHz WAV is a third of a gibibyte."""
 
 
 class OutputRecording:
-    """Keeps one request's audio. It is there when all of it is, or not at all.
+    """The stored audio of one request. Only complete audio is kept.
 
     Args:
-        store: Keeps the bytes.
-        gate: Keeps where they are.
-        principal: Whose they are.
-        limits: What the tenant may keep.
-        retention: How long, unless the tenant has its own time.
-        audio: The format.
+        store: The store of the audio.
+        gate: The database, for the record of the audio.
+        principal: The caller, for its tenant.
+        limits: The tenant's limits.
+        retention: Default retention; the tenant's own setting takes precedence.
+        audio: Format of the audio.
     """
 
     def __init__(
@@ -65,21 +65,24 @@ class OutputRecording:
         self._ended = False
 
     async def write(self, data: bytes) -> None:
-        """Keep the next bytes.
+        """Add the next bytes.
 
         Raises:
-            ApiError: 429, the tenant may not keep so much.
-            StorageUnavailable: The store is away.
+            ApiError: 429, the tenant's storage limit would be exceeded.
+            StorageUnavailable: The store is unavailable.
         """
         if data:
             await self._put(data)
 
     async def finish(self, seconds: float) -> None:
-        """Everything was written: have it kept for good.
+        """Complete the recording and add its record to the database.
+
+        Args:
+            seconds: Duration of the audio.
 
         Raises:
-            ApiError: 429, the tenant may not keep so much.
-            StorageUnavailable: The store or the database is away; nothing is kept.
+            ApiError: 429, the tenant's storage limit would be exceeded.
+            StorageUnavailable: The store or the database is unavailable; nothing is kept.
         """
         await self._put(None)
         try:
@@ -100,14 +103,14 @@ class OutputRecording:
                     most=self._limit,
                 )
         except BaseException as error:
-            # Whatever happened: bytes that nothing points to are nobody's.
+            # Without a record, the object would be orphaned.
             await asyncio.shield(self._store.delete(self._key))
             if isinstance(error, OverQuota):
                 raise self._too_much() from error
             raise
 
     async def abandon(self) -> None:
-        """Keep nothing. After :meth:`finish` it does nothing."""
+        """Discard the recording; does nothing after a successful :meth:`finish`."""
         if self._ended:
             return
         self._ended = True
@@ -141,12 +144,12 @@ class OutputRecording:
 
 
 class Recorder:
-    """Begins recordings.
+    """Starts recordings.
 
     Args:
-        store: Keeps the bytes.
-        gate: Keeps where they are.
-        retention: How long, unless a tenant has its own time.
+        store: The store of the audio.
+        gate: The database, for the records of the audio.
+        retention: Default retention; a tenant's own setting takes precedence.
     """
 
     def __init__(self, store: ObjectStore, gate: DatabaseGate, retention: RetentionConfig) -> None:
@@ -155,20 +158,20 @@ class Recorder:
         self._retention = retention
 
     async def ping(self) -> None:
-        """Ask whether there is a store.
+        """Check that the store is available.
 
         Raises:
-            StorageUnavailable: It is away; with the reason.
+            StorageUnavailable: The store is unavailable; the error has the reason.
         """
         await self._store.ping()
 
     def record(self, principal: Principal, limits: QuotaLimits, audio: AudioFormat) -> OutputRecording:
-        """Begin to keep a request's audio.
+        """Start to store a request's audio.
 
         Args:
-            principal: Whose it is.
-            limits: What the tenant may keep.
-            audio: The format.
+            principal: The caller, for its tenant.
+            limits: The tenant's limits.
+            audio: Format of the audio.
         """
         return OutputRecording(
             self._store, self._gate, principal, limits=limits, retention=self._retention, audio=audio

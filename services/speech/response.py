@@ -1,9 +1,9 @@
-"""The answer to a speech request: audio, or server-sent events, sent while it is spoken.
+"""The response to a speech request: audio or server-sent events, streamed while the text is spoken.
 
-The status is decided by the first audio: what fails before it is a clean error, what fails after it cuts
-the connection (or, for events, sends an error event), so that nobody takes half a file for a whole one.
-Each speech that is cut off is one line in the log, with the reason. If another part ends it, that part logs
-it: the watch over callers' access, or the layer that sees the server stop.
+A failure before the first audio results in an error response. A later failure cuts the connection, or sends
+an error event if events were requested, so that a client cannot take incomplete audio for complete audio.
+Each speech that is cut off is logged in one line, with the reason. If another component ends it, that
+component logs it: the watch over callers' access, or the layer that notices that the server stops.
 """
 
 import asyncio
@@ -34,32 +34,32 @@ from storage.errors import StorageError
 logger = logging.getLogger(__name__)
 
 FINISH_REASON_HEADER: Final = "x-finish-reason"
-"""How the speech ended, where that is known before its first byte leaves: in answers that are sent whole."""
+"""Header with the finish reason; only in responses whose speech is complete before the first byte is sent."""
 
 TOKENS_PER_SECOND: Final = 20
-"""Output tokens of a second of audio: OpenAI's speech models give about 1,250 a minute."""
+"""Output tokens per second of audio: OpenAI's speech models count about 1,250 per minute."""
 
 CLIENT_CLOSED: Final = 499
-"""The status that proxies log for a client that closed before it was answered."""
+"""HTTP status that proxies, such as nginx, log when the client disconnects before the response."""
 
 CHARS_PER_TOKEN: Final = 4
-"""Input characters of a token, OpenAI's rule of thumb."""
+"""Input characters per token, by OpenAI's rule of thumb."""
 
 
 class SpeechResponse(Response):
-    """Reads a session to one client.
+    """Streams a speech session to one client.
 
     Args:
-        session: What is spoken.
-        sse: Send events instead of audio.
-        spool: Bytes that clients have not read yet, shared by tenants.
-        settings: What a client may ask for, and how long all of it may take.
+        session: The session.
+        sse: Whether to send server-sent events instead of audio.
+        spool: Buffer space in bytes for clients that read slowly, shared by tenants.
+        settings: The settings, for the timeouts.
     """
 
     def __init__(self, session: SpeechSession, *, sse: bool, spool: Shares, settings: Settings) -> None:
         super().__init__()
         script = session.script
-        # Several clients choose their decoder by the content type alone: it says exactly what is sent.
+        # Some clients choose their decoder by the content type alone, so it must be exact.
         self.headers["content-type"] = "text/event-stream" if sse else script.format.content_type
         self.headers["cache-control"] = "no-store"
         self.headers["x-accel-buffering"] = "no"
@@ -75,14 +75,14 @@ class SpeechResponse(Response):
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Speak; stop as soon as the client hangs up."""
-        # Also when this is cancelled: what was spoken is booked, the rest given back.
+        """Send the speech; stop as soon as the client disconnects."""
+        # The session is settled even if this call is cancelled.
         async with self._session:
             if await until_hangup(self._speak(scope, receive, send), receive):
                 return
         self._log_cut(logging.INFO, "the client disconnected")
         if not self._started:
-            # Nobody reads it, but what stands around this app may wait for an answer.
+            # The client has gone, but middleware may wait for a response.
             await Response(status_code=CLIENT_CLOSED)(scope, receive, send)
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +102,7 @@ class SpeechResponse(Response):
                         return
                     self._log_cut(logging.WARNING, error.body.message)
                     if not self._sse:
-                        # An answer that is never completed is what tells the client that it was cut off.
+                        # The client recognises the cut by the incomplete response.
                         return
                     await outbox.put(_event({"type": "error", **error.content()}))
                     await outbox.drain()
@@ -117,7 +117,7 @@ class SpeechResponse(Response):
             async for data in body:
                 await outbox.put(data)
         await outbox.drain()
-        # Before the last byte: a client that asks again at once finds its quota as it is.
+        # Before the last byte, so that the client's next request sees the updated quota.
         await self._session.complete()
 
     async def _timed_out(self, scope: Scope, receive: Receive, send: Send, *, late: bool) -> None:
@@ -174,20 +174,20 @@ async def respond(
     spool: Shares,
     settings: Settings,
 ) -> Response:
-    """The answer to a speech request, whichever route it came by.
+    """Return the response to a speech request; all routes use it.
 
     Args:
-        request: What is asked for.
-        reader: For whom.
+        request: The request.
+        reader: The caller and its allowance.
         speaker: Opens the session.
-        receive: The connection's; a client that leaves is planned for no longer.
-        spool: Bytes that clients have not read yet, shared by tenants.
+        receive: The connection's ``receive``; planning stops if the client disconnects.
+        spool: Buffer space in bytes for clients that read slowly, shared by tenants.
         settings: The settings.
 
     Raises:
-        ApiError: The request is at fault, or over a limit.
-        EngineError: No place or no engine is there.
-        StorageError: A part that the request needs is away.
+        ApiError: The request is invalid or exceeds a limit.
+        EngineError: The process has no free stream for the tenant, or the engine is unavailable.
+        StorageError: The database or the store is needed but unavailable.
     """
     session = await speaker.open(request, reader, present=lambda work: until_hangup(work, receive))
     if session is None:

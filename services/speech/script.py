@@ -1,4 +1,4 @@
-"""A speech request, and what it becomes: a script of utterances for one engine."""
+"""Speech requests, and the scripts that they become: utterances for one engine."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -22,16 +22,20 @@ from services.wire.frames import Line, SynthesisCall
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
 SECONDS_PER_CHAR: Final = 0.12
-"""Audio of a character of text that is ready to be spoken, at the most: speech at a normal rate has 12 to
-18 characters a second (0.055–0.085 s)."""
+"""Upper estimate of the audio per character of prepared text, in seconds.
+
+At a normal rate, speech has 12 to 18 characters per second (0.055–0.085 s each).
+"""
 
 SENTENCE_SECONDS: Final = 1.0
-"""Added for each sentence: what engines put around it."""
+"""Seconds added to the estimate for each sentence, for the silence that engines put around it."""
 
 SPOKEN_FACTOR: Final = 10
 SPOKEN_MORE: Final = 2_000
-"""What is spoken has at most ``SPOKEN_FACTOR`` times ``limits.max_input_chars`` characters and so many more,
-whatever lexicons, markup and written-out numbers make of it. Bare digits become five times as many."""
+"""Characters that the limit of the spoken text, ``SPOKEN_FACTOR * limits.max_input_chars``, is raised by.
+
+The limit bounds the growth by lexicons, markup and written-out numbers. Digits alone grow fivefold.
+"""
 
 
 class VoiceReference(BaseModel):
@@ -114,24 +118,24 @@ class SpeechRequest(BaseModel):
 
     @property
     def voice_id(self) -> str:
-        """The voice asked for, however it was named."""
+        """The requested voice's id, name or alias, from either form of ``voice``."""
         return self.voice if isinstance(self.voice, str) else self.voice.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """What will be spoken, by which engine, and how it is sent.
+    """The utterances of a request, the engine that speaks them, and the output format.
 
     Attributes:
-        cast: Who speaks.
+        cast: The engine and the voice.
         call: The utterances.
-        passages: The text behind each utterance, in the same order.
-        source_rate: Hertz of the engine's PCM.
-        format: Of the answer.
-        sample_rate: Hertz of the answer; ``None`` is the format's own.
-        tempo: Time-stretch for the part of the speed that the engine cannot do.
-        written: Characters of the request's input.
-        characters: That it is booked with, see :func:`services.quota.characters.booked`.
+        passages: The text of each utterance, in the same order.
+        source_rate: Sample rate of the engine's PCM, in Hz.
+        format: Format of the response's audio.
+        sample_rate: Sample rate of the response's audio, in Hz; ``None`` for the format's default.
+        tempo: Time-stretch factor for the part of the speed that the engine does not support.
+        written: Number of characters of the request's input.
+        characters: Number of characters to book, see :func:`services.quota.characters.booked`.
     """
 
     cast: Cast
@@ -146,7 +150,7 @@ class Script:
 
     @property
     def audio_seconds(self) -> float:
-        """An upper estimate of its audio: what is reserved before it is spoken."""
+        """Upper estimate of the audio's duration, which is reserved before it is spoken."""
         spoken = sum(SECONDS_PER_CHAR * len(line.text) / line.speed for line in self.call.lines)
         pauses = sum(passage.pause_before + passage.pause_after for passage in self.passages)
         return (spoken + SENTENCE_SECONDS * len(self.passages)) / self.tempo + pauses
@@ -167,15 +171,15 @@ async def write_script(
         request: The request.
         casting: Finds the voice.
         settings: The settings.
-        planner: Makes the text ready.
-        tenant: Whose request it is.
-        weight: The tenant's share in the fair queues.
+        planner: Prepares the text.
+        tenant: ID of the caller's tenant.
+        weight: The tenant's weight in the fair queues.
 
     Raises:
-        ApiError: The request is at fault; the error names the field.
+        ApiError: The request is invalid; the error names the field.
         EngineOverloaded: Too many texts wait to be planned.
-        EngineUnavailable: Nothing is known of the engine, and it does not answer.
-        StorageUnavailable: The voice may be the tenant's own, and the database is away.
+        EngineUnavailable: The engine does not answer, and its description is not cached.
+        StorageUnavailable: The voice may belong to the tenant, and the database is unavailable.
     """
     limit = settings.limits.max_input_chars
     if len(request.input) > limit:
@@ -217,7 +221,7 @@ async def write_script(
             voice=cast.name,
             language=passage.language,
             speed=min(max(request.speed * passage.rate / tempo, slow), fast),
-            # Sentences that are alike need not sound alike.
+            # Otherwise identical sentences would sound identical.
             seed=None if request.seed is None else (request.seed + number) % (1 << 63),
             prepared=cast.reader is not None,
         )
@@ -251,17 +255,17 @@ def _format(request: SpeechRequest) -> AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A text as one candidate would speak it."""
+    """A text, planned for one candidate voice."""
 
     cast: Cast
     passages: tuple[Passage, ...]
 
     def suits(self, languages: Sequence[str]) -> bool:
-        """Whether one who speaks these languages speaks every passage's, and reads its script."""
+        """Whether ``languages`` include each passage's language, and one that uses its script."""
         known = {primary(tag) for tag in languages}
         return all(
             primary(language) in known and readable(source, languages)
-            # a long sentence is the source of many
+            # a set: many passages may share one long source sentence
             for language, source in {(passage.language, passage.source) for passage in self.passages}
         )
 
@@ -271,9 +275,13 @@ async def _rehearse(
     wanted: str | None,
     read: Callable[[Cast, tuple[str, ...]], Awaitable[_Reading]],
 ) -> _Reading:
-    """Who speaks, and the text made ready for them: the first candidate whose voice speaks all its languages.
+    """Return the first candidate whose voice speaks all languages of the text, with the planned text.
 
-    Where there is none it is the first whose engine does, or else the first who may be asked at all.
+    If there is none, return the first candidate whose engine speaks them, or else the first that speaks the
+    requested language.
+
+    Raises:
+        ApiError: No candidate speaks the requested language.
     """
     readings: list[_Reading] = []
     refusals: list[ApiError] = []
@@ -294,15 +302,15 @@ async def _rehearse(
 
 
 def _wanted(request: SpeechRequest, settings: Settings) -> str | None:
-    """The language that is asked for."""
+    """Return the requested language, or the default one."""
     return request.language or settings.text.default_language
 
 
 def _languages(cast: Cast, wanted: str | None) -> tuple[str, ...]:
-    """The languages the text may be in: the one asked for, or the voice's, or any (empty).
+    """Return the languages that the text may be in: ``wanted``, or the voice's; empty if it may be in any.
 
     Raises:
-        ApiError: 400, the voice does not speak the one asked for.
+        ApiError: 400, the voice does not speak ``wanted``.
     """
     if wanted is None:
         return cast.voice.languages
@@ -321,7 +329,7 @@ def _languages(cast: Cast, wanted: str | None) -> tuple[str, ...]:
 
 
 def _offered(cast: Cast) -> tuple[str, ...]:
-    """The languages that the voice speaks."""
+    """Return the voice's languages; those of its engine if it lists none."""
     return cast.voice.languages or cast.description.languages
 
 

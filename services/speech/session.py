@@ -1,6 +1,7 @@
-"""One request being spoken, whoever reads it: the answer to a client, a socket, a job's worker.
+"""Sessions, each of which speaks one request for an HTTP response, a WebSocket or a job's worker.
 
-It takes a place, plans, reserves, speaks, keeps, settles and gives back. Nothing in it is HTTP's.
+A session takes a stream, plans the text, reserves quota, speaks, records, settles and releases the stream. It
+is independent of HTTP.
 """
 
 import asyncio
@@ -27,18 +28,18 @@ from services.tenancy.principal import Principal
 from services.voices.casting import Casting
 
 Presence: TypeAlias = Callable[[Coroutine[Any, Any, None]], Awaitable[bool]]
-"""Runs work for as long as the reader is there; gives whether the work ended."""
+"""Runs work until the reader disconnects; returns whether the work was completed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """For whom a request is spoken.
+    """The recipient of a request's speech.
 
     Attributes:
-        caller: Whose request it is.
-        allowed: What their tenant may use.
-        request_id: Of the request.
-        external_user: Whom the client speaks for.
+        caller: The authenticated caller.
+        allowed: The allowance of the caller's tenant.
+        request_id: ID of the request.
+        external_user: The client's own user that the request is made for.
         kind: ``speech`` or ``job``.
     """
 
@@ -55,16 +56,17 @@ async def _always(work: Coroutine[Any, Any, None]) -> bool:
 
 
 class SpeechSession:
-    """A script being spoken to one reader. Use as an asynchronous context manager.
+    """Speaks a script for one reader. Use as an asynchronous context manager.
 
-    At its end, what was spoken is booked and the rest given back; audio that is not complete is not kept.
+    On exit, the spoken part is booked and the rest of the reservation is released; an incomplete recording is
+    discarded.
 
     Args:
-        script: What to say.
-        stream: Says it.
-        place: Among the streams of this process; the reader may release it sooner.
-        booking: What it uses is booked here.
-        recording: Keeps the audio, if it is kept.
+        script: The script to speak.
+        stream: Produces the audio.
+        place: The session's share of this process's streams; the reader may release it earlier.
+        booking: The reservation, on which the usage is booked.
+        recording: Stores the audio, if requested.
     """
 
     def __init__(
@@ -86,37 +88,37 @@ class SpeechSession:
 
     @property
     def recording_id(self) -> str | None:
-        """The id under which the audio is kept, if it is."""
+        """ID of the stored audio; ``None`` if the audio is not stored."""
         return None if self._recording is None else self._recording.id
 
     @property
     def started(self) -> bool:
-        """Whether the reader has been given audio."""
+        """Whether any audio has been passed to the reader."""
         return self._latency is not None
 
     @property
     def seconds(self) -> float:
-        """Of audio, so far."""
+        """Seconds of audio so far."""
         return self._stream.seconds
 
     @property
     def ending(self) -> Ending:
-        """How the sentences so far ended."""
+        """Summary of how the sentences so far ended."""
         return self._stream.ending
 
     @property
     def spoken(self) -> bool:
-        """Whether every sentence has been spoken, though perhaps not read."""
+        """Whether all sentences have been spoken, even if the reader has not read them yet."""
         return self._stream.complete
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Return the session itself."""
         return self
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, raised: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Settle: what was not completed is a failure, or a reader who left."""
+        """Settle: an incomplete session counts as failed on an exception, otherwise as a hang-up."""
         try:
             self._settle("failed" if isinstance(raised, Exception) else "hangup")
             if self._recording is not None:
@@ -125,12 +127,14 @@ class SpeechSession:
             self.place.release()
 
     async def parts(self) -> AsyncGenerator[Part, None]:
-        """The audio in order, each part kept and booked before it is given. Closing it stops the engine.
+        """Yield the audio in order. Closing the generator stops the engine.
+
+        Each part is recorded, and its audio reserved, before it is yielded.
 
         Raises:
-            EngineError: The engine could not speak, or was lost.
-            ApiError: The audio grew longer than allowed, a quota is used up, or the voice was taken back.
-            StorageError: What keeps or books is away.
+            EngineError: The engine failed, or the connection to it was lost.
+            ApiError: The audio is longer than allowed, a quota is exhausted, or the voice was revoked.
+            StorageError: The database or the store is unavailable.
         """
         async with aclosing(self._stream.parts()) as parts:
             async for part in parts:
@@ -143,18 +147,18 @@ class SpeechSession:
                 yield part
 
     async def complete(self) -> None:
-        """The reader has everything: keep the audio for good, and book the whole text.
+        """Complete the recording, and book the whole text. Call after the last part.
 
         Raises:
-            ApiError: 429, the tenant may not keep so much.
-            StorageError: What keeps is away; nothing is kept.
+            ApiError: 429, the tenant's storage limit would be exceeded.
+            StorageError: The database or the store is unavailable; nothing is kept.
         """
         if self._recording is not None:
             await self._recording.finish(self._stream.seconds)
         self._settle("ok")
 
     def fail(self) -> None:
-        """Book what was spoken as a failure's. Later outcomes count for nothing."""
+        """Book the spoken part as a failure; later outcomes are ignored."""
         self._settle("failed")
 
     def _settle(self, outcome: Outcome) -> None:
@@ -169,13 +173,13 @@ class Speaker:
 
     Attributes:
         settings: The settings.
-        casting: Says who speaks.
-        planner: Makes texts ready to be spoken.
+        casting: Finds the voice and its engine.
+        planner: Prepares texts.
         places: The streams of this process.
-        recorder: Keeps audio.
-        meter: Books what is used.
-        metrics: Count how sentences ended.
-        turns: Of the processor.
+        recorder: Starts recordings.
+        meter: Reserves and books usage.
+        metrics: The metrics, for finished sentences.
+        turns: Turns of CPU time.
     """
 
     settings: Settings
@@ -190,21 +194,21 @@ class Speaker:
     async def open(
         self, request: SpeechRequest, reader: Reader, *, present: Presence = _always
     ) -> SpeechSession | None:
-        """Take a place, plan the speech and reserve what it may use.
+        """Take a stream, plan the speech and reserve its usage.
 
         Args:
-            request: What is asked for.
-            reader: For whom.
-            present: Plans while the reader is there.
+            request: The request.
+            reader: The recipient.
+            present: Runs the planning until the reader disconnects.
 
         Returns:
-            The session, to be used at once; ``None`` when the reader left meanwhile.
+            The session, to be entered at once; ``None`` if the reader disconnected meanwhile.
 
         Raises:
-            ApiError: The request is at fault, or over a limit.
-            EngineOverloaded: The tenant may have no more streams of this process now.
-            EngineUnavailable: Nothing is known of the engine, and it does not answer.
-            StorageError: A part that the request needs is away.
+            ApiError: The request is invalid or exceeds a limit.
+            EngineOverloaded: The process has no free stream for the tenant, or too many texts wait.
+            EngineUnavailable: The engine does not answer, and its description is not cached.
+            StorageError: The database or the store is needed but unavailable.
         """
         caller, allowed = reader.caller, reader.allowed
         place = take_place(self.places, "streams", caller.org_id, allowed.weight)
@@ -215,7 +219,7 @@ class Speaker:
                 return None
             note(engine=script.cast.client.name)
             if request.store:
-                # A store that is away is told now, not when everything is spoken.
+                # Fail before speaking if the store is unavailable.
                 await self.recorder.ping()
             booking = await self.meter.reserve(
                 caller,
@@ -243,7 +247,7 @@ class Speaker:
         return SpeechSession(script, stream, place=place, booking=booking, recording=recording)
 
     async def _plan(self, request: SpeechRequest, reader: Reader, present: Presence) -> Script | None:
-        """What will be spoken; ``None`` when the reader left meanwhile."""
+        """Return the script; ``None`` if the reader disconnected meanwhile."""
         written: list[Script] = []
 
         async def write() -> None:

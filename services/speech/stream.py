@@ -1,4 +1,4 @@
-"""A script being spoken: encoded audio as it comes, and when each sentence and word is heard."""
+"""Speaking a script: encoded audio as it is produced, with the times of sentences and words."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -18,22 +18,22 @@ from services.speech.word_timings import HeardWord, WordTimings
 from services.wire.frames import Spoken
 
 FIRST_PIECE_SECONDS: Final = 0.2
-"""Seconds of audio encoded first, and at once on the event loop, so that the first bytes leave early."""
+"""Seconds of audio in the first piece, encoded on the event loop so that the first bytes are sent early."""
 
 PIECE_SECONDS: Final = 5.0
-"""Seconds of audio encoded at once after that, at most."""
+"""Maximum seconds of audio in each later piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A passage of the script that has been spoken; all times in seconds of the whole audio.
+    """A passage that has been spoken; all times are in seconds from the start of the audio.
 
     Attributes:
-        text: As it was spoken.
-        source: The piece of the request's input behind it.
-        start: Its first sound.
-        end: Its last sound.
-        words: The words of ``source`` that are complete with it.
+        text: The spoken text.
+        source: The part of the request's input that it came from.
+        start: Time of its first sound.
+        end: Time of its last sound.
+        words: The words of ``source`` that are complete at its end.
     """
 
     text: str
@@ -45,12 +45,12 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How sentences ended, and what the engine found wrong with them.
+    """Summary of how the sentences so far ended.
 
     Attributes:
-        finish_reason: The worst of them, see :data:`engines.contract.FINISH_REASONS`.
-        findings: Of all of them, each once.
-        retries: Of all of them.
+        finish_reason: The worst finish reason, see :data:`engines.contract.FINISH_REASONS`.
+        findings: Problems that the engine found in any of them, without duplicates.
+        retries: Total number of the engine's retries.
     """
 
     finish_reason: str = FINISH_REASONS[0]
@@ -58,7 +58,7 @@ class Ending:
     retries: int = 0
 
     def and_then(self, spoken: Spoken) -> "Ending":
-        """With one more sentence."""
+        """Return the summary with one more sentence."""
         return Ending(
             max(self.finish_reason, spoken.finish_reason, key=_rank),
             tuple(dict.fromkeys((*self.findings, *spoken.findings))),
@@ -67,13 +67,13 @@ class Ending:
 
 
 def _rank(reason: str) -> int:
-    """How bad it is; what nobody knows is worst."""
+    """Return how bad a finish reason is; unknown reasons are the worst."""
     return FINISH_REASONS.index(reason) if reason in FINISH_REASONS else len(FINISH_REASONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The next bytes of the audio (perhaps none), and the sentence that ended with them, if one did."""
+    """The next bytes of the audio, which may be empty, and the sentence that ends with them, if any."""
 
     data: bytes
     sentence: Sentence | None = None
@@ -83,10 +83,10 @@ class SpeechStream:
     """Speaks a script once.
 
     Args:
-        script: What to say.
-        max_seconds: Of audio, at most.
-        metrics: Count how sentences ended.
-        turns: Of the processor.
+        script: The script to speak.
+        max_seconds: Maximum seconds of audio.
+        metrics: The metrics, for finished sentences.
+        turns: Turns of CPU time.
     """
 
     def __init__(self, script: Script, *, max_seconds: float, metrics: Metrics, turns: Turns) -> None:
@@ -103,31 +103,31 @@ class SpeechStream:
 
     @property
     def complete(self) -> bool:
-        """Whether every sentence has been spoken, though perhaps not sent."""
+        """Whether all sentences have been spoken, even if they have not been sent yet."""
         return self._spoken == len(self._script.passages)
 
     @property
     def ending(self) -> Ending:
-        """How the sentences so far ended."""
+        """Summary of how the sentences so far ended."""
         return self._ending
 
     @property
     def characters(self) -> int:
-        """That what has been spoken so far, to the end of its sentence, is booked with."""
+        """Number of characters to book for the sentences that have been spoken completely."""
         written = min(self._written, self._script.written)
         return min(booked(written, self._said), self._script.characters)
 
     @property
     def seconds(self) -> float:
-        """Of audio, so far."""
+        """Seconds of audio so far."""
         return self._seconds
 
     async def parts(self) -> AsyncGenerator[Part, None]:
-        """The audio in order. Closing the generator stops the engine.
+        """Yield the audio in order. Closing the generator stops the engine.
 
         Raises:
-            EngineError: The engine could not speak, or was lost.
-            ApiError: The audio grew longer than allowed, or the voice was taken back meanwhile.
+            EngineError: The engine failed, or the connection to it was lost.
+            ApiError: The audio is empty or longer than allowed, or the voice was revoked meanwhile.
         """
         script = self._script
         pipeline = AudioPipeline(script.format, script.source_rate, script.sample_rate, script.tempo)
@@ -157,7 +157,7 @@ class SpeechStream:
                         yield Part(border, sentence)
                         continue
                     for piece in self._pieces(event):
-                        # Compressing the rest here would hold up the first bytes of other requests.
+                        # Compressing later pieces on the event loop would delay other requests.
                         inline, first = cheap or first, False
                         data = (
                             pipeline.feed(piece)
@@ -174,7 +174,7 @@ class SpeechStream:
             pipeline.close()
 
     def _pieces(self, pcm: Pcm) -> Iterator[Pcm]:
-        """``pcm`` in pieces that are encoded at once: a short one first of all, then longer ones."""
+        """Split ``pcm`` into pieces to encode: a short one at the start of the audio, then longer ones."""
         rate = self._script.source_rate
         at = 0
         while at < pcm.size:

@@ -1,4 +1,4 @@
-"""When the caller's own words are heard: ``₹125`` as it was sent, not the four words that it is spoken as."""
+"""Timings of the words as the caller wrote them: of ``₹125``, not of the four words that it is spoken as."""
 
 import bisect
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from engines.text import Passage, Stretch
 
 @dataclass(frozen=True, slots=True)
 class HeardWord:
-    """A word of a passage's source, and when it is heard.
+    """A word of a passage's source, with its timing.
 
     Attributes:
-        word: As it was written.
-        start: Its first sound, in seconds of the whole audio.
-        end: Its last one.
-        offset: Index of its first character in ``Passage.source``; ``None`` where the engine named a place
-            outside its text.
+        word: The word as written.
+        start: Time of its first sound, in seconds from the start of the audio.
+        end: Time of its last sound, in seconds from the start of the audio.
+        offset: Index of its first character in ``Passage.source``; ``None`` if the engine's offset is outside
+            its text.
     """
 
     word: str
@@ -28,10 +28,10 @@ class HeardWord:
 
 
 class WordTimings:
-    """Turns an engine's timings into those of the caller's words, one passage after another.
+    """Maps an engine's word timings to the words as written, one passage after another.
 
     Args:
-        passages: Of the script.
+        passages: The script's passages.
     """
 
     def __init__(self, passages: Sequence[Passage]) -> None:
@@ -39,11 +39,13 @@ class WordTimings:
         self._held: HeardWord | None = None
 
     def heard(self, index: int, spoken: Sequence[WordTiming]) -> tuple[HeardWord, ...]:
-        """The words that are complete with a passage; what the next one finishes is told with that.
+        """Return the words that are complete at the end of a passage.
+
+        A word that continues in the next passage is returned with that one.
 
         Args:
-            index: Of the passage; they come in order.
-            spoken: The engine's words in order, with times of the whole audio.
+            index: Index of the passage. Call once per passage, in order.
+            spoken: The engine's words in order, with times in seconds from the start of the audio.
         """
         passage = self._passages[index]
         found: list[HeardWord] = []
@@ -68,7 +70,7 @@ class WordTimings:
         return tuple(found)
 
     def _finished_by_next(self, index: int) -> bool:
-        """Whether the next passage begins with the rest of this one's last word."""
+        """Whether the next passage begins with the rest of this passage's last word."""
         if index + 1 == len(self._passages):
             return False
         here, following = self._passages[index], self._passages[index + 1]
@@ -81,7 +83,11 @@ class WordTimings:
 
 
 def _stretches_of(timing: WordTiming, passage: Passage) -> tuple[Stretch | None, Stretch | None]:
-    """Where a timed word stands, from first to last: the written forms in it, without the marks around."""
+    """Return the first and the last stretch of a timed word.
+
+    Literal stretches, such as punctuation, are ignored if the word contains written forms. Both are ``None``
+    if the word is outside the passage's text.
+    """
     stretches = passage.stretches
     at = bisect.bisect_right(stretches, timing.offset, key=lambda stretch: stretch.end)
     end = timing.offset + max(1, len(timing.word))

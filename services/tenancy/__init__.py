@@ -1,1 +1,1 @@
-"""The identity of a request's caller, and its permissions."""
+"""Tenants, users and keys: authentication, permissions and administration."""

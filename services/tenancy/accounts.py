@@ -28,14 +28,14 @@ from storage.tables import Invitation, Org, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An accepted membership.
+    """The membership that results from an accepted invitation.
 
     Attributes:
-        user_id: The user.
-        email: Their address, as it is kept.
-        org_id: The tenant.
-        org: Its name.
-        role: Theirs in it.
+        user_id: ID of the user.
+        email: The user's address, in its stored form.
+        org_id: ID of the tenant.
+        org: Name of the tenant.
+        role: The user's role in the tenant.
     """
 
     user_id: str
@@ -46,7 +46,7 @@ class Accepted:
 
 
 class _Offer(NamedTuple):
-    """An open invitation, its tenant, and the user of its address, if there is one."""
+    """An open invitation, its tenant, and the user with its address, if any."""
 
     invitation: Invitation
     org: Org
@@ -54,14 +54,14 @@ class _Offer(NamedTuple):
 
 
 class Accounts:
-    """Changes that need proof of identity from the user.
+    """Changes that require proof of identity from the user.
 
     Args:
         gate: The database.
-        authenticator: Finds the session of a token.
-        guard: Limits password guessing, together with logins.
+        authenticator: Authenticates access tokens.
+        guard: Limits password guessing; shared with logins.
         token_guard: Limits guessing of one-time tokens.
-        passwords: Checks and hashes them.
+        passwords: Checks and hashes passwords.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class Accounts:
     ) -> Accepted:
         """Accept an invitation.
 
-        A new user chooses a password. A user with an account proves that it is theirs, by its
-        password or by a session: the token alone gives no access to an account.
+        A new user chooses a password. An existing user proves their identity by the account's password or by
+        a session: the token alone gives no access to an account.
 
         Args:
-            token: The invitation's.
-            password: The new one, or that of the account.
-            name: Of a new user, for display.
-            credential: The access token of a session, in the password's place.
-            origin: Where it comes from.
+            token: Token of the invitation.
+            password: A new user's password, or the password of the existing account.
+            name: A new user's display name.
+            credential: Access token of a session, as an alternative to the password.
+            origin: Origin of the request.
 
         Raises:
-            ApiError: 400, 401 for the wrong password or session, 409 when there is an account by now, 429,
-                503.
-            Conflict: They are a member already.
+            ApiError: 400, 401 for a wrong password or session, 409 if the account was created or changed
+                meanwhile, 429, 503.
+            Conflict: The user is a member already.
         """
         offer = await self._offer(token, origin)
         if password is None:
@@ -119,11 +119,17 @@ class Accounts:
         return await self._accept_known(offer, offer.user, origin)
 
     async def change_password(self, caller: Principal, old: str, new: str, origin: Origin) -> None:
-        """Change the caller's own password; the user's other sessions end.
+        """Change the caller's own password, and end the user's other sessions.
+
+        Args:
+            caller: The caller, which must have a session.
+            old: The current password.
+            new: The new password.
+            origin: Origin of the request.
 
         Raises:
-            ApiError: 400 for a weak one, 403 for the wrong old one or without a session, 409 when it was
-                changed meanwhile, 429, 503.
+            ApiError: 400 for a weak new password, 401 if the user no longer exists, 403 for a wrong old
+                password or without a session, 409 if the password was changed meanwhile, 429, 503.
         """
         if caller.user_id is None or caller.family is None:
             message = "Only a logged-in user can change a password; API keys have none."
@@ -150,10 +156,10 @@ class Accounts:
             await origin.log(session, caller.org_id, "user.password_changed", target=user.id, actor=user.id)
 
     async def reset_password(self, token: str, password: str, origin: Origin) -> None:
-        """Choose a password with a reset token; all sessions of the user end.
+        """Set a user's password with a reset token, and end all of the user's sessions.
 
         Raises:
-            ApiError: 400 for a weak password or a token that is not good, 429, 503.
+            ApiError: 400 for a weak password or an invalid token, 429, 503.
         """
         token_hash = hash_token(token)
         async with self._gate.read() as session:
@@ -203,7 +209,7 @@ class Accounts:
             raise unauthorized(message, "invalid_credentials")
 
     async def _prove(self, user: User, password: str, origin: Origin) -> None:
-        """Check a user's password; attempts that come too soon are refused earlier.
+        """Check a user's password. Call the guard's ``check`` before.
 
         Raises:
             ApiError: 401, 429.
@@ -218,7 +224,7 @@ class Accounts:
         raise unauthorized("The password is wrong.", "invalid_credentials")
 
     async def _refused(self, kind: str, token_hash: str, origin: Origin) -> ApiError:
-        """The error for an invalid token: that it is invalid, or a wait. Valid ones never wait."""
+        """Return the error for an invalid token: 400, or 429 after too many. Valid tokens never wait."""
         try:
             await self._token_guard.check(origin.address, token_hash)
         except ApiError as later:
@@ -228,7 +234,7 @@ class Accounts:
 
 
 async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin) -> Accepted:
-    """Make a user, whose row is locked, a member as offered."""
+    """Use an invitation: add a user, whose row is locked, to its tenant."""
     invitation = offer.invitation
     org = await OrgRepository(session).lock(invitation.org_id)
     if org is None or org.disabled_at is not None or not await use_invitation(session, invitation.id):
@@ -240,7 +246,7 @@ async def _take(session: AsyncSession, offer: _Offer, user: User, origin: Origin
 
 
 async def _unchanged(session: AsyncSession, user: User) -> User:
-    """A user, with the row locked, whose password is still the one that was checked.
+    """Lock and return a user, after checking that their password has not changed.
 
     Raises:
         ApiError: 409.

@@ -1,8 +1,9 @@
 """Changes to tenants, users and keys, for the admin routes and the command line.
 
-Every change is in the audit log, in the same transaction. What must always hold - a tenant keeps an owner,
-the server an operator, nobody gives more than they have - is asked in that transaction too, with the tenant
-locked: see :meth:`storage.repositories.users.UserRepository.lock` for the order of locks.
+Every change is recorded in the audit log in the same transaction. The invariants - each tenant has an owner,
+the server has an operator, and callers grant only rights that they have - are checked in that transaction
+too, with the tenant locked. For the order of locks, see
+:meth:`storage.repositories.users.UserRepository.lock`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,10 +35,10 @@ from storage.repositories.users import Member, MemberRepository, UserRepository
 from storage.tables import ApiKey, Invitation, Org, User
 
 MOST: Final = 10_000
-"""Most entries of a list."""
+"""Maximum number of entries in a list."""
 
 MOST_INVITATIONS: Final = 1_000
-"""Most open invitations of a tenant."""
+"""Maximum number of open invitations of a tenant."""
 
 INVITATION_TIME: Final = timedelta(days=7)
 """Validity of an invitation."""
@@ -72,12 +73,12 @@ class MadeReset:
 
 
 class Administration:
-    """Reads and changes in one transaction.
+    """Reads and changes tenants, users and keys in one transaction.
 
     Args:
-        session: A transaction; one that writes, for changes.
-        quota: The plans.
-        origin: The caller, for the audit log.
+        session: The transaction; changes need one for writing.
+        quota: The quota settings, for the plans.
+        origin: Origin of the changes, for the audit log.
         by: The caller, for its permissions.
     """
 
@@ -88,7 +89,7 @@ class Administration:
         self._by = by
 
     async def org(self, org_id: str) -> Org:
-        """A tenant.
+        """Return a tenant.
 
         Raises:
             ApiError: 404.
@@ -98,7 +99,7 @@ class Administration:
         return org
 
     async def find_org(self, id_or_name: str) -> Org:
-        """A tenant by its id or name.
+        """Return the tenant with an ID or name.
 
         Raises:
             ApiError: 404.
@@ -108,14 +109,19 @@ class Administration:
         return org
 
     async def orgs(self) -> Sequence[Org]:
-        """All tenants, up to :data:`MOST`."""
+        """Return all tenants, up to :data:`MOST`."""
         return await OrgRepository(self._session).list(limit=MOST)
 
     async def create_org(self, name: str, *, plan: str | None, limits: Mapping[str, Any]) -> Org:
         """Create a tenant.
 
+        Args:
+            name: Name of the tenant.
+            plan: Name of its plan; by default the default plan.
+            limits: Limits that override the plan's.
+
         Raises:
-            ApiError: 400, unknown plan, or an invalid name.
+            ApiError: 400 for an unknown plan or an invalid name.
             Conflict: The name is taken.
         """
         org = await OrgRepository(self._session).create(
@@ -134,7 +140,7 @@ class Administration:
         retention: Mapping[str, Any] | None = None,
         disabled: bool | None = None,
     ) -> Org:
-        """Change the given fields.
+        """Change the given fields of a tenant; ``None`` leaves a field unchanged.
 
         Raises:
             ApiError: 400, 404, 409 for locking out the last operator.
@@ -158,19 +164,19 @@ class Administration:
         return org
 
     async def lock_for_good(self, org_id: str) -> Org:
-        """Lock a tenant before its removal, so that nothing is added to it meanwhile.
+        """Disable a tenant before its deletion, so that nothing is added to it meanwhile.
 
         Raises:
-            ApiError: 400 for the local tenant, 404.
+            ApiError: 400 for the local tenant, 404, 409 for locking out the last operator.
         """
         if org_id == LOCAL_ORG_ID:
             raise invalid("The local organisation cannot be deleted.", "org_id")
         return await self.update_org(org_id, disabled=True)
 
     async def delete_org(self, org_id: str) -> Org:
-        """Remove a locked tenant's rows, and the users without another membership.
+        """Delete a disabled tenant's rows, and its users without another membership.
 
-        Its objects were removed before.
+        Delete its objects before.
 
         Raises:
             ApiError: 404, 409 for locking out the last operator.
@@ -180,13 +186,13 @@ class Administration:
         members = await MemberRepository(self._session, org_id).ids()
         await OrgRepository(self._session).delete(org)
         await UserRepository(self._session).delete_without_place(members)
-        # Objects stored while the others were removed: a preparation may have ended just then.
+        # A running preparation may have stored objects while the others were deleted.
         await DoomedObjects(self._session).doom([org_prefix(org.id)])
         await self._log(org.id, "org.deleted", org.id, {"name": org.name})
         return org
 
     async def find_user(self, email: str) -> User:
-        """A user by their address, whatever tenant they belong to.
+        """Return the user with an e-mail address, in any tenant.
 
         Raises:
             ApiError: 404.
@@ -196,11 +202,11 @@ class Administration:
         return user
 
     async def members(self, org_id: str) -> Sequence[Member]:
-        """The members of a tenant, up to :data:`MOST`."""
+        """Return the members of a tenant, up to :data:`MOST`."""
         return await MemberRepository(self._session, org_id).list(limit=MOST)
 
     async def scopes_of(self, org_id: str, user_id: str) -> frozenset[Scope]:
-        """A member's scopes.
+        """Return a member's scopes.
 
         Raises:
             ApiError: 404.
@@ -209,10 +215,10 @@ class Administration:
         return scopes_of(role, operator=user.operator)
 
     async def member(self, org_id: str, user_id: str) -> Member:
-        """A member of a tenant.
+        """Return a member of a tenant.
 
         Raises:
-            ApiError: 404, whether the user is another tenant's or nobody's.
+            ApiError: 404, also for users of other tenants.
         """
         if (member := await MemberRepository(self._session, org_id).get(user_id)) is None:
             raise not_found("user", user_id)
@@ -222,8 +228,9 @@ class Administration:
         """Invite an address. This does not reveal whether the address has an account elsewhere.
 
         Raises:
-            ApiError: 400, 403 for a role that may do more than who offers it, 404, 409 for too many.
-            Conflict: The tenant has a member of that address.
+            ApiError: 400, 403 for a role with more rights than the caller, 404, 409 for too many open
+                invitations.
+            Conflict: The tenant has a member with that address.
         """
         address = _checked(texts.email_address, email, "email")
         await self._locked(org_id)
@@ -262,18 +269,19 @@ class Administration:
     async def add_member(
         self, org_id: str, email: str, *, role: str, password_hash: str | None, name: str = ""
     ) -> Member:
-        """Create a user as a member of a tenant. The operator vouches that the address is theirs.
+        """Create a user as a member of a tenant. The operator vouches that the address is the user's.
 
         Args:
-            org_id: The tenant.
-            email: An address without an account: users with one are invited instead.
-            role: Theirs.
-            password_hash: Made before the transaction; without it, a reset lets them choose one.
-            name: For people.
+            org_id: ID of the tenant.
+            email: An address without an account; existing users are invited instead.
+            role: Role of the user.
+            password_hash: Hash of the password, computed before the transaction; if ``None``, the user
+                chooses a password with a reset token.
+            name: Display name of the user.
 
         Raises:
             ApiError: 400, 403, 404.
-            Conflict: There is such a user.
+            Conflict: A user with that address exists.
         """
         address = _checked(texts.email_address, email, "email")
         if name:
@@ -309,7 +317,9 @@ class Administration:
         return Member(member.user, role)
 
     async def remove_member(self, org_id: str, user_id: str) -> None:
-        """Remove a user from a tenant, with their keys and sessions there; without a membership, delete them.
+        """Remove a user from a tenant, and revoke their keys and sessions there.
+
+        A user without another membership is deleted.
 
         Raises:
             ApiError: 403, 404, 409 for the last owner, or the last operator.
@@ -328,9 +338,9 @@ class Administration:
         await self._log(org_id, "member.removed", user_id, {})
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> User:
-        """Lock a user out of every tenant, with their keys and sessions, or unlock them.
+        """Disable a user in all tenants, including their keys and sessions, or enable them again.
 
-        Operator only: a user may belong to several tenants; a tenant removes the member instead.
+        Restricted to operators, since a user may belong to several tenants. Tenants remove members instead.
 
         Raises:
             ApiError: 403, 404, 409 for the last operator, or the last owner of a tenant.
@@ -357,7 +367,7 @@ class Administration:
         return user
 
     async def reset_password(self, user_id: str) -> MadeReset:
-        """Issue a token for choosing a user's password; until it is used, nothing changes.
+        """Issue a token to reset a user's password. The old password works until the token is used.
 
         Raises:
             ApiError: 403, 404.
@@ -374,7 +384,7 @@ class Administration:
         """Create the first user of a server or a tenant.
 
         Raises:
-            ApiError: 400, it is not an address.
+            ApiError: 400 for an invalid address.
             Conflict: The address is taken.
         """
         users = UserRepository(self._session)
@@ -394,17 +404,17 @@ class Administration:
         user_id: str | None = None,
         expires_at: datetime | None = None,
     ) -> MadeKey:
-        """Create a key, with no more rights than its creator.
+        """Create an API key, with at most the rights of its creator.
 
         Args:
-            org_id: The tenant.
-            name: For people.
-            scopes: Of the key; by default :data:`EVERYDAY`.
-            user_id: The user it belongs to; it ends with them.
-            expires_at: When it expires.
+            org_id: ID of the tenant.
+            name: Display name of the key.
+            scopes: Scopes of the key; by default those of :data:`EVERYDAY` that the creator has.
+            user_id: ID of the user that it belongs to; it is revoked when the user leaves.
+            expires_at: Time of expiry, if any.
 
         Raises:
-            ApiError: 400, 403 for scopes that its creator lacks, 404.
+            ApiError: 400, 403 for scopes that the creator lacks, 404.
         """
         _checked(texts.name, name, "name")
         await self._locked(org_id)
@@ -424,21 +434,21 @@ class Administration:
         return MadeKey(key, made.text)
 
     async def keys(self, org_id: str) -> Sequence[ApiKey]:
-        """The keys of a tenant, up to :data:`MOST`."""
+        """Return the keys of a tenant, up to :data:`MOST`."""
         return await KeyRepository(self._session, org_id).list(limit=MOST)
 
     async def key(self, org_id: str, key_id: str) -> ApiKey:
-        """A key of a tenant.
+        """Return a key of a tenant.
 
         Raises:
-            ApiError: 404, whether the key is another tenant's or nobody's.
+            ApiError: 404, also for keys of other tenants.
         """
         if (key := await KeyRepository(self._session, org_id).get(key_id)) is None:
             raise not_found("key", key_id)
         return key
 
     async def revoke_key(self, org_id: str, key_id: str) -> ApiKey:
-        """Revoke a key.
+        """Revoke a key, and the invitations that were made with it.
 
         Raises:
             ApiError: 404.
@@ -456,7 +466,7 @@ class Administration:
         return org
 
     async def _locked_member(self, org_id: str, user_id: str) -> tuple[Member, Authority]:
-        """A member that the caller may change, with tenant and user locked, and the caller's authority."""
+        """Lock a tenant's member that the caller may change; return it and the caller's authority."""
         await UserRepository(self._session).lock(user_id)
         await self._locked(org_id)
         member = await self.member(org_id, user_id)
@@ -465,7 +475,7 @@ class Administration:
         return member, authority
 
     async def _locked_user(self, user_id: str) -> User:
-        """Any user, for the operator."""
+        """Lock and return any user; the caller must be an operator."""
         (await self._authority()).check_operator()
         if (user := await UserRepository(self._session).lock(user_id)) is None:
             raise not_found("user", user_id)
@@ -495,7 +505,7 @@ class Administration:
         await InvitationRepository(self._session, org_id).revoke_made_by([user_id, *keys])
 
     async def _log_everywhere(self, user_id: str, action: str) -> None:
-        """Log in each tenant of a user: it concerns them all."""
+        """Log an action in each tenant of a user."""
         places = await UserRepository(self._session).orgs_of(user_id)
         for org_id in [place.id for place, _ in places] or [None]:
             await self._log(org_id, action, user_id, {})

@@ -1,4 +1,4 @@
-"""Resolves a key or token to its principal, through the database and a short cache."""
+"""Resolves keys and tokens to principals, through the database and a short-lived cache."""
 
 import hashlib
 import time
@@ -27,13 +27,13 @@ from storage.repositories.users import MemberRepository
 from storage.tables import ApiKey, Org
 
 CACHED: Final = 10_000
-"""Cached principals; the least recently used is evicted."""
+"""Maximum number of cached principals; the least recently used are evicted."""
 
 JWT: Final = "eyJ"
 """Prefix of a JWT: base64url of ``{"``."""
 
 DOTS: Final = 2
-"""Separators between the parts of a JWT."""
+"""Number of separators between the parts of a JWT."""
 
 LOCAL: Final = Principal(org_id=LOCAL_ORG_ID, org_name="local", plan="", scopes=EVERYTHING)
 """The caller without a key in local mode."""
@@ -43,10 +43,10 @@ class Authenticator:
     """Authenticates requests.
 
     Args:
-        gate: Keys, users and tenants.
+        gate: The database of keys, users and tenants.
         signer: Reads access tokens.
         config: The settings.
-        default_plan: The plan of the local tenant.
+        default_plan: Name of the local tenant's plan.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Authenticator:
         self._used: dict[str, datetime] = {}
 
     async def identify(self, credential: str | None) -> Principal:
-        """The principal of a credential, or of a request without one.
+        """Return the principal of a credential, or of a request without one.
 
-        In local mode, anything but one of our keys or tokens means the local tenant: SDKs require a
-        key, and people enter anything.
+        In local mode, any text that does not look like one of this server's keys or tokens means the local
+        tenant: SDKs require a key, and users enter arbitrary ones.
 
         Raises:
             ApiError: 401.
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         local = self._config.mode == "local"
         if credential is None or (local and not _is_ours(credential)):
@@ -84,27 +84,27 @@ class Authenticator:
         return principal
 
     async def signer(self, claims: Claims) -> Principal:
-        """The signer of a URL: a key, a user regardless of sessions, or a tenant without either.
+        """Return the principal that signed a URL: a key, a user regardless of sessions, or only a tenant.
 
         Raises:
-            ApiError: 401, they may not use the tenant any more, or the tenant is locked.
-            StorageUnavailable: The database is away.
+            ApiError: 401, the signer no longer has access to the tenant, or the tenant is disabled.
+            StorageUnavailable: The database is unavailable.
         """
         return await self._remembered(claims, lambda: self.confirm(claims))
 
     async def confirm(self, claims: Claims) -> Principal:
-        """A caller's current principal, from the database instead of the cache.
+        """Return a caller's current principal, from the database instead of the cache.
 
         Args:
-            claims: Their earlier identity. A tenant alone stands for its stored audio.
+            claims: The caller's identity. Claims of only a tenant give access to its stored audio.
 
         Raises:
-            ApiError: 401, they no longer have access.
-            StorageUnavailable: The database is away.
+            ApiError: 401, the caller no longer has access.
+            StorageUnavailable: The database is unavailable.
         """
         async with self._gate.read() as session:
             if claims.key_id is None and claims.user_id is None:
-                # A URL of its audio, signed without a key.
+                # From a signed URL of the tenant's audio, without a key.
                 return _of_org(await _open_org(session, claims.org_id), frozenset({Scope.AUDIO}))
             return await _by_claims(session, claims)
 
@@ -113,7 +113,7 @@ class Authenticator:
         if known is not None:
             if known[0] > time.monotonic():
                 return known[1]
-            # It was valid a moment ago: its own tenant waits for it.
+            # The credential was valid until recently, so its check counts for its tenant.
             CLAIMANT.set(Claimant(known[1].org_id))
         if not self._config.cache_seconds:
             return await ask()
@@ -134,10 +134,10 @@ class Authenticator:
         return principal
 
     async def flush(self) -> None:
-        """Record when keys were last used.
+        """Write the times at which keys were last used.
 
         Raises:
-            StorageUnavailable: The database is away; nothing is forgotten.
+            StorageUnavailable: The database is unavailable; the times are kept.
         """
         if not self._used:
             return
@@ -172,7 +172,7 @@ class Authenticator:
 
 
 def unauthorized(message: str, code: str) -> ApiError:
-    """A 401."""
+    """Return an error with status 401."""
     return ApiError(401, message, code=code, headers={"www-authenticate": "Bearer"})
 
 
@@ -181,7 +181,7 @@ def _wrong_key() -> ApiError:
 
 
 def _is_ours(credential: str) -> bool:
-    """Whether it looks like one of our keys or tokens, which must then be valid."""
+    """Whether a credential looks like one of this server's keys or tokens."""
     return credential.startswith(MARK) or (credential.startswith(JWT) and credential.count(".") == DOTS)
 
 
@@ -207,7 +207,7 @@ async def _by_claims(session: AsyncSession, claims: Claims) -> Principal:
 
 
 def _of_org(org: Org, scopes: frozenset[Scope]) -> Principal:
-    """A principal that is only a tenant, with its scopes."""
+    """Return a principal of a tenant without a user or key."""
     return Principal(
         org_id=org.id,
         org_name=org.name,

@@ -1,4 +1,4 @@
-"""The rights that a caller can grant and revoke, checked in the transaction that does so."""
+"""The rights that a caller may grant and revoke, checked in the transaction of the change."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ from storage.tables import ApiKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The rights that a caller can grant and revoke.
+    """The rights that a caller may grant and revoke.
 
     Attributes:
-        scopes: Their own; they grant no others.
-        owner: Whether they are a logged-in owner; keys are not.
+        scopes: The caller's own scopes, which are the only ones it may grant.
+        owner: Whether the caller is a logged-in owner; keys are not.
     """
 
     scopes: frozenset[Scope]
@@ -27,11 +27,11 @@ class Authority:
 
     @property
     def operator(self) -> bool:
-        """Whether they run the server."""
+        """Whether the caller is an operator of the server."""
         return Scope.OPERATOR in self.scopes
 
     def check_operator(self) -> None:
-        """Refuse anyone but the operator.
+        """Check that the caller is an operator.
 
         Raises:
             ApiError: 403.
@@ -40,10 +40,10 @@ class Authority:
             raise ApiError(403, "This is restricted to the operator.", code="insufficient_scope")
 
     def check_role(self, role: str) -> None:
-        """Refuse to grant a role they may not.
+        """Check that the caller may grant a role.
 
         Raises:
-            ApiError: 400 for an unknown role, 403 for a role with more rights than theirs.
+            ApiError: 400 for an unknown role, 403 for a role with more rights than the caller.
         """
         if role not in ROLES:
             raise invalid(
@@ -53,20 +53,26 @@ class Authority:
         self.check_scopes(ROLES[role], "role")
 
     def check_scopes(self, scopes: frozenset[Scope], param: str) -> None:
-        """Refuse to grant scopes they lack.
+        """Check that the caller may grant scopes.
+
+        Args:
+            scopes: The scopes to grant.
+            param: Name of the request's field, for the error.
 
         Raises:
-            ApiError: 403 for more than they have.
+            ApiError: 403 for scopes that the caller lacks.
         """
         if beyond := sorted(scopes - self.scopes):
             message = f"You cannot grant permissions that you lack: {', '.join(beyond)}."
             raise ApiError(403, message, param=param, code="insufficient_scope")
 
     def check_member(self, member: Member) -> None:
-        """Refuse changes to a member that they may not make.
+        """Check that the caller may change a member.
+
+        Only operators may change operators; only owners and operators may change owners.
 
         Raises:
-            ApiError: 403 for an operator, unless they are one; for an owner, unless they are one.
+            ApiError: 403.
         """
         if member.user.operator and not self.operator:
             message = "Only an operator can change or remove an operator."
@@ -79,11 +85,11 @@ class Authority:
 
 
 async def authority_of(session: AsyncSession, principal: Principal) -> Authority:
-    """A principal's current authority, from the database: it may have lost rights meanwhile.
+    """Return a principal's current authority, from the database: it may have lost rights meanwhile.
 
     Args:
-        session: A transaction, in which the principal's tenant is locked.
-        principal: The caller; one without a user and a key works on the machine itself.
+        session: A transaction in which the principal's tenant is locked.
+        principal: The caller; without a user and a key, it is a local caller on the server's machine.
     """
     if principal.key_id is None and principal.user_id is None:
         return Authority(scopes=principal.scopes, owner=True)

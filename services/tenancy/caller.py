@@ -1,4 +1,4 @@
-"""The caller of a request or a WebSocket, for its route."""
+"""The caller of a request or a WebSocket, as a dependency of routes."""
 
 from typing import Annotated, TypeAlias, cast
 
@@ -13,4 +13,4 @@ async def _caller(connection: HTTPConnection) -> Principal:
 
 
 Caller: TypeAlias = Annotated[Principal, Depends(_caller)]
-"""Annotates a route's parameter as its caller, which the middleware has admitted."""
+"""Annotates a route's parameter as the caller, which the middleware has authenticated."""

@@ -6,17 +6,17 @@ from typing import Final
 Headers = Iterable[tuple[bytes, bytes]]
 
 MAX_CREDENTIAL_BYTES: Final = 4_096
-"""Bytes of a key or token."""
+"""Maximum bytes of a header with a credential; longer ones are ignored."""
 
 
 def credential(headers: Headers) -> str | None:
-    """The key or token of a request: ``Authorization: Bearer``, or ElevenLabs' ``xi-api-key``.
+    """Return a request's key or token, from ``Authorization: Bearer`` or ElevenLabs' ``xi-api-key``.
 
     Args:
-        headers: As ASGI gives them: names in lower case.
+        headers: ASGI headers, with names in lower case.
 
     Returns:
-        ``None`` when there is none, or an empty one, as some clients send.
+        The credential; ``None`` if it is missing or empty (some clients send an empty one).
     """
     found: str | None = None
     for name, value in headers:

@@ -1,9 +1,13 @@
-"""Keeps other sites' web pages away from a server without authentication.
+"""Protects a server without authentication from web pages of other sites.
 
-A page on the web can make its visitor's browser call ``127.0.0.1``. Headers that pages cannot forge tell:
-``Origin``, which browsers send with every call of another origin that can change something; ``Host``, which
-shows a page that has pointed its own name at this machine (DNS rebinding); and ``Sec-Fetch-Site``, which they
-send with what a page embeds, images or scripts. Following a link to this server is allowed.
+A web page can make its visitor's browser call ``127.0.0.1``. Such calls are recognised by headers that pages
+cannot forge:
+
+- ``Origin``, which browsers send with all cross-origin requests that can change something.
+- ``Host``, which reveals a page whose domain name points at this machine (DNS rebinding).
+- ``Sec-Fetch-Site``, which browsers send with requests for embedded images and scripts.
+
+Following a link to this server is allowed.
 """
 
 from collections.abc import Mapping
@@ -16,10 +20,10 @@ from services.tenancy.credentials import Headers
 
 
 class LocalGuard:
-    """Refuses requests of web pages that are not this server's own.
+    """Refuses requests from web pages of other sites.
 
     Args:
-        settings: Have the hosts of this server, and the origins that may call it.
+        settings: The settings, for the server's host names and the allowed origins.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -32,7 +36,7 @@ class LocalGuard:
         """Check a request's headers.
 
         Raises:
-            ApiError: 403.
+            ApiError: 403, another site's page sent the request.
         """
         said = {name: value.decode("latin-1") for name, value in headers}
         if said.get(b"sec-fetch-site") == "cross-site" and b"origin" not in said and not self._welcome(said):
@@ -46,7 +50,7 @@ class LocalGuard:
                     raise _refused("Origin", "origin_not_allowed")
 
     def _welcome(self, said: Mapping[bytes, str]) -> bool:
-        """Whether a local page embeds it, or a user follows a link."""
+        """Whether a local page embeds the resource, or a user follows a link to it."""
         if self._is_here(_host_of(said.get(b"referer", ""))):
             return True
         return said.get(b"sec-fetch-mode") == "navigate" and said.get(b"sec-fetch-dest") == "document"

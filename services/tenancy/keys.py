@@ -1,7 +1,7 @@
-"""API keys as text: ``atk_<prefix>_<secret>``.
+"""The text form of API keys: ``atk_<prefix>_<secret>``.
 
-The prefix finds the key, the secret proves it. The secret has 256 random bits, so a plain SHA-256
-is enough: a slow hash protects passwords that people choose, and would slow down every request.
+The prefix identifies the key, the secret authenticates it. The secret has 256 random bits, so a plain SHA-256
+is sufficient: slow hashes protect passwords that people choose, and would slow down every request.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ class NewKey(NamedTuple):
     """A new key.
 
     Attributes:
-        text: Shown once.
-        prefix: Stored unchanged.
-        secret_hash: Stored instead of the secret.
+        text: The text form, which is shown once.
+        prefix: The prefix, which is stored unchanged.
+        secret_hash: Hash of the secret, which is stored instead of the secret.
     """
 
     text: str
@@ -30,22 +30,22 @@ class NewKey(NamedTuple):
 
 
 def make_key() -> NewKey:
-    """A new random key."""
+    """Return a new random key."""
     prefix, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     return NewKey(f"{MARK}{prefix}_{secret}", prefix, hash_secret(secret))
 
 
 def parse_key(text: str) -> tuple[str, str] | None:
-    """A key's prefix and secret; ``None`` if it is not one of ours."""
+    """Return the prefix and secret of a key; ``None`` if the text is not a key of this server."""
     match = _KEY.fullmatch(text)
     return None if match is None else (match[1], match[2])
 
 
 def hash_secret(secret: str) -> str:
-    """The stored hash of a secret: SHA-256, hexadecimal."""
+    """Return the hash of a secret to store: SHA-256, in hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def matches(secret: str, secret_hash: str) -> bool:
-    """Whether it is the secret of that hash; takes as long either way."""
+    """Whether a secret matches a hash. Takes constant time."""
     return hmac.compare_digest(hash_secret(secret), secret_hash)

@@ -1,9 +1,13 @@
 """Limits guessing of passwords, tokens and invitations.
 
-Failures are counted, successes are not. An account from one address has to wait after a few failures, longer
-after each one more. Beside that, an account from anywhere and an address for any account have to wait after
-many; but never a pair of both that has succeeded in the last :data:`KNOWN_SECONDS`. So a stranger who guesses
-keeps neither the account's owner from the places where they log in, nor the others behind an address.
+Only failures are counted, for three keys:
+
+- The pair of account and address must wait after a few failures, longer after each further one.
+- The account from any address, and the address for any account, must wait after many failures. These waits
+  do not apply to a pair that has succeeded in the last :data:`KNOWN_SECONDS`.
+
+So an attacker can lock out neither the account's owner at their usual address, nor other users behind the
+attacker's address.
 """
 
 import hashlib
@@ -17,27 +21,27 @@ from services.counters.contract import Counters, CountersUnavailable
 from services.errors import ApiError, retry_headers
 
 KNOWN_SECONDS: Final = 30 * 86_400.0
-"""Seconds that an account is known at an address after a success."""
+"""Seconds for which an account stays known at an address after a success."""
 
 PER_ACCOUNT: Final = 4
-"""Failures of an account from anywhere for each that one address has."""
+"""Factor of the free failures of an account from any address, relative to those of a pair."""
 
 PER_ADDRESS: Final = 10
-"""Failures of an address for each that one account has: many people share an address."""
+"""Factor of the free failures of an address, relative to those of a pair: many users may share an address."""
 
 MAX_WIDE_WAIT_SECONDS: Final = 60.0
-"""Seconds of the longest wait that strangers cause each other."""
+"""Maximum wait in seconds that users of one account or one address can cause each other."""
 
 
 class LoginGuard:
-    """Decides whether an attempt has to wait.
+    """Decides whether an attempt must wait.
 
-    Call :meth:`check` before anything that costs time, then :meth:`failed` or :meth:`succeeded`.
+    Call :meth:`check` before any expensive work, then :meth:`failed` or :meth:`succeeded`.
 
     Args:
-        counters: Store the failures.
+        counters: The counters of failures.
         config: The settings.
-        realm: The kind of attempt; each is counted separately.
+        realm: Kind of the attempts; each kind is counted separately.
     """
 
     def __init__(self, counters: Counters, config: AuthConfig, *, realm: str = "login") -> None:
@@ -53,11 +57,12 @@ class LoginGuard:
         """Refuse an attempt that comes too soon.
 
         Args:
-            address: Of the client, if it is known.
-            account: What is guessed at: an e-mail address, or a user's id; whether it exists or not.
+            address: The client's address, if it is known.
+            account: The target of the attempt, such as an e-mail address or a token's hash.
+                It need not exist.
 
         Raises:
-            ApiError: 429 with ``Retry-After``; 503 when failures cannot be counted.
+            ApiError: 429 with ``Retry-After``; 503 if the failures cannot be read.
         """
         pair, wide = self._marks(address, account)
         try:
@@ -75,7 +80,7 @@ class LoginGuard:
             )
 
     async def failed(self, address: str | None, account: str) -> None:
-        """Count a failure. While counting is impossible, :meth:`check` refuses all attempts."""
+        """Count a failure. Errors are ignored, since :meth:`check` refuses attempts while counting fails."""
         pair, wide = self._marks(address, account)
         try:
             await self._counters.attempts.fail(pair, wide)
@@ -83,7 +88,7 @@ class LoginGuard:
             return
 
     async def succeeded(self, address: str | None, account: str) -> None:
-        """Forget the failures of the account at this address, and know it there."""
+        """Reset the failures of the account at this address, and mark the pair as known."""
         pair, _ = self._marks(address, account)
         try:
             await self._counters.attempts.succeed(pair.name, seconds=KNOWN_SECONDS)
@@ -91,7 +96,7 @@ class LoginGuard:
             return
 
     def _marks(self, address: str | None, account: str) -> tuple[Mark, list[Mark]]:
-        # Accounts are case-insensitive, so they are counted so; the input itself is not kept.
+        # Accounts are case-insensitive. Names are hashed, so the input itself is not stored.
         who = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", account).casefold())
         where = None if address is None else subscriber_of(address)
         wide = [Mark(self._name("account", who), self._account)]

@@ -1,6 +1,6 @@
-"""The tenant layer: authentication and authorisation of every request and WebSocket.
+"""ASGI middleware for authentication and authorisation of all requests and WebSockets.
 
-The tenant's limits are next, in :mod:`services.quota.middleware`.
+The tenant's limits are checked after it, in :mod:`services.quota.middleware`.
 """
 
 import logging
@@ -31,10 +31,10 @@ SIGNATURE: Final = b"signature="
 
 
 class Tenancy:
-    """Admits authorised callers, and puts ``access`` and ``principal`` (if any) into the state.
+    """Admits authorised callers, and adds ``access`` and ``principal`` (if any) to the request's state.
 
     Args:
-        app: What answers.
+        app: The wrapped app.
         doors: The routes and their declared access.
         settings: The settings.
         authenticator: Returns the authenticator; available once the app has started.
@@ -54,7 +54,7 @@ class Tenancy:
         self._guard = LocalGuard(settings) if settings.auth.mode == "local" else None
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer the request, or refuse it."""
+        """Pass the request on, or refuse it."""
         if not is_request(scope):
             await self._app(scope, receive, send)
             return
@@ -77,17 +77,17 @@ class Tenancy:
         await self._app(scope, receive, send)
 
     def _access(self, scope: Connection) -> Access:
-        """The route's declared access.
+        """Return the route's declared access.
 
         Raises:
-            ApiError: 403 for another site's page; 404 or 405 without such a route.
+            ApiError: 403 for requests from other sites' pages; 404 or 405 if there is no such route.
         """
         if self._guard is not None:
             self._guard.check(scope["headers"])
         return self._doors.find(scope)
 
     async def _principal(self, scope: Connection, access: Access) -> Principal | None:
-        """The caller; ``None`` on routes open to everyone."""
+        """Return the caller; ``None`` for public routes and signed URLs."""
         if access.everyone or (access.signed and SIGNATURE in scope.get("query_string", b"")):
             return None
         principal = await self._authenticator().identify(credential(scope["headers"]))

@@ -1,4 +1,4 @@
-"""The origin of a change or a login."""
+"""The origin of a change or a login, for the audit log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from storage.repositories.audit import AuditRepository
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """For the audit log.
+    """The origin of a change or a login, for the audit log.
 
     Attributes:
-        actor: A user's or key's id, ``local``, ``cli`` or ``anonymous``.
-        address: Of the client.
-        request_id: Of the request.
+        actor: ID of a user or a key, ``local``, ``cli`` or ``anonymous``.
+        address: The client's address.
+        request_id: ID of the request.
     """
 
     actor: str = "anonymous"
@@ -26,7 +26,7 @@ class Origin:
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """The origin of a request."""
+        """Return the origin of a request."""
         principal = getattr(request.state, "principal", None)
         return cls(
             actor=principal.actor if principal else "anonymous",
@@ -44,15 +44,15 @@ class Origin:
         details: Mapping[str, Any] | None = None,
         actor: str | None = None,
     ) -> None:
-        """Record a change in the audit log, in the transaction that makes it.
+        """Record a change in the audit log, in the transaction of the change.
 
         Args:
-            session: That transaction.
-            org_id: The tenant.
-            action: Such as ``key.revoked``.
-            target: The id of the changed object.
-            details: Without secrets.
-            actor: Instead of the request's caller.
+            session: The transaction of the change.
+            org_id: ID of the tenant, if any.
+            action: Name of the action, such as ``key.revoked``.
+            target: ID of the changed object.
+            details: Further facts; must not include secrets.
+            actor: Overrides the origin's actor.
         """
         await AuditRepository(session, org_id).add(
             action,

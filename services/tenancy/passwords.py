@@ -1,8 +1,8 @@
-"""Passwords: their required strength, and their hashes.
+"""Checking, hashing and verifying passwords.
 
 Hashes are argon2id with the library's parameters, which follow RFC 9106's second recommendation. They are
-computed in a separate thread pool, so that a flood of logins delays nothing else, and never while a
-transaction that writes is open.
+computed in a separate thread pool, so that a flood of logins delays nothing else, and never during a write
+transaction.
 """
 
 import asyncio
@@ -24,49 +24,50 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SHORTEST: Final = 10
-"""Characters; NIST SP 800-63B requires at least 8, and advises against composition rules."""
+"""Minimum number of characters; NIST SP 800-63B requires 8, and advises against composition rules."""
 
 MAX_PASSWORD_BYTES: Final = 256
-"""Bytes of UTF-8, and characters as they are typed."""
+"""Maximum length, both in bytes of the normalised UTF-8 and in characters as typed."""
 
 AT_ONCE: Final = 2
-"""Hashes computed at once in one process: each takes 64 MiB and about 50 ms."""
+"""Number of hashes computed concurrently per process: each takes 64 MiB and about 50 ms."""
 
 QUEUE: Final = 64
-"""Hashes running and waiting in one process: about two seconds of work."""
+"""Maximum number of running and waiting hashes per process: about two seconds of work."""
 
 SHARE: Final = 16
-"""Most of those from one address: many people may share one."""
+"""Maximum number of those from one address, which many users may share."""
 
 RETRY_SECONDS: Final = 2.0
 """Seconds after which a refused client may retry."""
 
 
 class Passwords:
-    """Creates and verifies hashes, off the event loop.
+    """Creates and verifies hashes in a thread pool.
 
-    Passwords are compared in Unicode's form NFKC: keyboards write the same letter in more than one way.
+    Passwords are normalised to NFKC, since keyboards encode the same letter in different ways.
     """
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
-        # Reentrant: a dropped hash releases its place immediately.
+        # Reentrant, because a cancelled hash releases its place within _has_room.
         self._lock = threading.RLock()
         self._places: dict[str, list[Future[Any]]] = {}
         self._nobody: str | None = None
 
     async def hash(self, password: str, *, about: Iterable[str] = (), address: str | None = None) -> str:
-        """The hash to store for a new password.
+        """Check the strength of a new password, and return the hash to store.
 
         Args:
-            password: As it was typed.
-            about: Public facts about its owner: e-mail address, name, organisation. They add no strength.
-            address: Where it comes from; addresses share the queue.
+            password: The password as typed.
+            about: Public facts about its owner, such as e-mail address, name and organisation; they add no
+                strength.
+            address: The client's address; addresses share the queue.
 
         Raises:
             ApiError: 400 with the code ``password_too_short``, ``password_too_long`` or
-                ``password_too_weak``; 429, too many are being hashed.
+                ``password_too_weak``; 429 if too many passwords are being hashed.
         """
         text = _normal(password)
         if len(text) < SHORTEST:
@@ -78,17 +79,17 @@ class Passwords:
         return await self._run(address, self._make, text, tuple(about))
 
     async def verify(self, password: str, password_hash: str | None, *, address: str | None = None) -> bool:
-        """Whether the password matches the hash. Takes the same time without a hash.
+        """Whether a password matches a hash. Takes the same time without a hash.
 
         Args:
-            password: As it was typed.
-            password_hash: ``None`` for an unknown user.
-            address: Where it comes from; addresses share the queue.
+            password: The password as typed.
+            password_hash: The stored hash; ``None`` for an unknown user.
+            address: The client's address; addresses share the queue.
 
         Raises:
-            ApiError: 429, too many are being hashed.
+            ApiError: 429 if too many passwords are being hashed.
         """
-        # Early hashes are of the raw input.
+        # Old hashes are of the input before normalisation.
         texts = tuple(dict.fromkeys((_normal(password), password)))
         return await self._run(address, self._check, texts, password_hash)
 
@@ -101,7 +102,7 @@ class Passwords:
         if self._nobody is None:
             self._nobody = self._hasher.hash("nobody's")
         wanted = password_hash or self._nobody
-        # Each is checked, so that the time reveals nothing.
+        # Check all texts, so that the time does not reveal which one matches.
         found = [self._is(text, wanted) for text in texts]
         return any(found) and password_hash is not None
 
@@ -119,19 +120,19 @@ class Passwords:
                 raise _busy()
             future = self._threads.submit(work, *args, **kwargs)
             self._places.setdefault(sharer, []).append(future)
-        # A disconnected caller's place is released when the work is done, or immediately if it had not begun.
+        # If the caller disconnects, the place is released at once if the work has not begun, else at its end.
         future.add_done_callback(lambda done: self._give_back(sharer, done))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
-                # It made room for an address with fewer.
+                # Another address, with fewer places, took the place.
                 raise _busy() from None
             raise
 
     def _has_room(self, sharer: str) -> bool:
-        """Whether there is a place; else the address with the most gives one to those with fewer."""
+        """Whether an address may take a place; if none is free, take one from the address with the most."""
         mine = len(self._places.get(sharer, ()))
         if mine >= SHARE:
             return False

@@ -9,25 +9,25 @@ from services.tenancy.scopes import Scope
 from services.tokens import Claims
 
 Limits: TypeAlias = Mapping[str, Any]
-"""A tenant's own limits, by the names of :class:`services.config.QuotaLimits`."""
+"""A tenant's own limits, by the field names of :class:`services.config.QuotaLimits`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller. Everything it does, it does in one tenant.
+    """An authenticated caller, which acts in one tenant.
 
     Attributes:
-        org_id: The tenant.
-        org_name: Its name.
-        plan: Name of a configured plan.
-        limits: Override the plan's.
-        retention: Days that its data is kept; overrides the settings.
-        scopes: Its permissions.
-        user_id: The user, if it is one, or the user a key belongs to.
-        key_id: The API key, if it came with one.
-        role: The user's in the tenant.
-        family: The login that a token belongs to.
-        expires_at: When its key ends.
+        org_id: ID of the tenant.
+        org_name: Name of the tenant.
+        plan: Name of the tenant's plan.
+        limits: The tenant's limits that override the plan's.
+        retention: The tenant's retention in days, by kind of data; overrides the settings.
+        scopes: The caller's permissions.
+        user_id: ID of the logged-in user, or of the user that the API key belongs to.
+        key_id: ID of the API key, if the caller uses one.
+        role: Role of the logged-in user in the tenant.
+        family: ID of the login that the token belongs to.
+        expires_at: Time at which the API key expires.
     """
 
     org_id: str
@@ -44,16 +44,16 @@ class Principal:
 
     @property
     def claims(self) -> Claims:
-        """The facts to look up again to confirm the caller."""
+        """The claims with which to look up the caller again."""
         user_id = None if self.key_id else self.user_id
         return Claims(org_id=self.org_id, user_id=user_id, family=self.family, key_id=self.key_id)
 
     @property
     def actor(self) -> str:
-        """Its id in the audit log."""
+        """The caller's ID in the audit log."""
         return self.key_id or self.user_id or "local"
 
     @property
     def operator(self) -> bool:
-        """Whether it runs the server."""
+        """Whether the caller is an operator of the server."""
         return Scope.OPERATOR in self.scopes

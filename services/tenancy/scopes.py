@@ -18,19 +18,19 @@ class Scope(StrEnum):
     """A permission of a key, a token or a role, within its own tenant."""
 
     SPEECH = "speech"
-    """Speak."""
+    """Generate speech."""
     MODELS = "models"
-    """See models and voices."""
+    """Read models and voices."""
     VOICES = "voices"
-    """Make, change and delete voices."""
+    """Create, change and delete voices."""
     AUDIO = "audio"
-    """Fetch and delete kept audio."""
+    """Download and delete stored audio."""
     USAGE = "usage"
-    """See what was used."""
+    """Read the tenant's usage."""
     ADMIN = "admin"
     """Manage the tenant's members and keys."""
     OPERATOR = "operator"
-    """Run the server: see and change every tenant."""
+    """Operate the server: read and change all tenants."""
 
 
 EVERYDAY: Final = frozenset({Scope.SPEECH, Scope.MODELS, Scope.VOICES, Scope.AUDIO})
@@ -44,17 +44,17 @@ ROLES: Final[Mapping[str, frozenset[Scope]]] = {
     "member": EVERYDAY | {Scope.USAGE},
     "service": frozenset({Scope.SPEECH, Scope.MODELS, Scope.AUDIO}),
 }
-"""The scopes of each role. Owners differ from admins in that only they change owners."""
+"""Role → scopes. Unlike admins, owners can change owners."""
 
 EVERYTHING: Final = frozenset(Scope)
 
 
 def scopes_of(role: str, *, operator: bool) -> frozenset[Scope]:
-    """The scopes of a tenant's member.
+    """Return the scopes of a tenant's member.
 
     Args:
         role: A key of :data:`ROLES`.
-        operator: Whether they run the server.
+        operator: Whether the member is an operator of the server.
     """
     return ROLES[role] | {Scope.OPERATOR} if operator else ROLES[role]
 
@@ -65,10 +65,10 @@ class Access:
 
     Attributes:
         scope: The required scope; ``None`` requires only authentication.
-        everyone: No authentication.
-        signed: A signature in the URL replaces a key; the route checks it.
-        metered: It counts as a speech request, towards requests a minute and concurrent streams.
-        upload: It accepts recordings: bodies up to ``limits.max_upload_bytes``.
+        everyone: Whether the route is public.
+        signed: Whether a signature in the URL can replace a key; the route checks it.
+        metered: Whether requests count towards the limits of requests per minute and concurrent streams.
+        upload: Whether the route accepts recordings, in bodies of up to ``limits.max_upload_bytes``.
     """
 
     scope: Scope | None = None
@@ -86,6 +86,6 @@ def access(
     metered: bool = False,
     upload: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Declare a route's access; goes below the router's decorator. See :class:`Access`."""
+    """Declare a route's access, see :class:`Access`. Place the decorator below the router's."""
     asked = Access(scope=scope, everyone=everyone, signed=signed, metered=metered, upload=upload)
     return partial(declare, access=asked)

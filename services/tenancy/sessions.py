@@ -1,4 +1,4 @@
-"""Logging in, refreshing and logging out."""
+"""Logging in, refreshing tokens and logging out."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from storage.tables import Org, RefreshToken, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """Tokens for a client.
+    """Tokens that are issued to a client.
 
     Attributes:
-        access_token: A JWT.
-        expires_in: Its lifetime in seconds.
-        refresh_token: For the next one; ``None`` for tokens made from API keys.
-        org_id: The tenant.
+        access_token: The access token, a JWT.
+        expires_in: Lifetime of the access token in seconds.
+        refresh_token: The token to exchange for new tokens; ``None`` if the login was an API key.
+        org_id: ID of the tenant.
     """
 
     access_token: str
@@ -40,16 +40,16 @@ class Issued:
 
 
 class Sessions:
-    """Logins.
+    """Issues and revokes tokens.
 
     Args:
         gate: The database.
         signer: Signs access tokens.
         config: The settings.
         authenticator: Checks API keys.
-        counters: Count failures.
+        counters: The counters of failures.
         guard: Limits password guessing.
-        passwords: Checks them.
+        passwords: Verifies passwords.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Sessions:
         """Log a user in.
 
         Args:
-            email: Theirs.
-            password: Theirs.
-            org: The tenant, by id or name; by default the one they have belonged to longest.
-            origin: Where it comes from.
+            email: The user's e-mail address.
+            password: The user's password.
+            org: ID or name of the tenant; by default the one that the user has belonged to longest.
+            origin: Origin of the request.
 
         Raises:
-            ApiError: 401 alike for an unknown user, a wrong password, a locked user and another's tenant;
-                429 after too many.
+            ApiError: 401, the same for an unknown or disabled user, a wrong password and a tenant that the
+                user does not belong to; 429 after too many failures.
         """
         address = origin.address
         await self._guard.check(address, email)
@@ -91,12 +91,12 @@ class Sessions:
         password_hash = user.password_hash if user and known else None
         good = await self._passwords.verify(password, password_hash, address=address)
         if not good:
-            # Immediately, to limit concurrent guesses.
+            # Count the failure at once, to limit concurrent guesses.
             await self._guard.failed(address, email)
         async with self._gate.write() as session:
             place = await _place(session, user, org) if user and good else None
             if user is None or place is None:
-                # The input may be a password in the wrong field: only its hash is kept.
+                # The input may be a password in the wrong field, so only its hash is logged.
                 typed = hashlib.sha256(email.lower().encode()).hexdigest()[:16]
                 details = {"email_sha256": typed}
                 org_id = place.id if place else None
@@ -116,7 +116,7 @@ class Sessions:
         """Exchange a refresh token for new tokens. Each works once; a second use ends the session.
 
         Raises:
-            ApiError: 401; 429 after too many that were wrong.
+            ApiError: 401; 429 after too many invalid tokens.
         """
         wrong = unauthorized("The refresh token is invalid, used or expired.", "invalid_refresh_token")
         token_hash = hash_token(refresh_token)
@@ -134,10 +134,10 @@ class Sessions:
     async def exchange(self, api_key: str, origin: Origin) -> Issued:
         """Exchange an API key for a token with its scopes, which expires with the key at the latest.
 
-        Tokens cannot be exchanged: otherwise a copy of one would work for ever.
+        Tokens cannot be exchanged, since a stolen one could then be renewed forever.
 
         Raises:
-            ApiError: 401; 429 after too many that were wrong.
+            ApiError: 401; 429 after too many invalid keys.
         """
         parts = parse_key(api_key)
         account = hash_token(api_key) if parts is None else parts[0]
@@ -164,19 +164,19 @@ class Sessions:
             await origin.log(session, org_id, "logout", actor=actor)
 
     async def _find(self, token_hash: str) -> RefreshToken | None:
-        # Without the write lock: anyone can send anything.
+        # A read transaction: unauthenticated clients must not take the write lock.
         async with self._gate.read() as session:
             return await TokenRepository(session).find(token_hash)
 
     async def _rotated(self, token: RefreshToken, origin: Origin) -> Issued | None:
-        """The next tokens of a family; ``None`` when the token was used before, which ends the family.
+        """Return the next tokens of a login; ``None`` if the token was used before, which ends the login.
 
         Raises:
-            ApiError: 401, the session has ended, or its user may not use the tenant now.
+            ApiError: 401, the session has ended, or its user has no access to the tenant now.
         """
         if token.expires_at <= now() or token.revoked_at is not None:
             raise unauthorized("The session has ended.", "session_ended")
-        # A try while the tenant is locked does not use up the token.
+        # Checked first, so that an attempt while the tenant is disabled does not use up the token.
         await self._authenticator.confirm(
             Claims(org_id=token.org_id, user_id=token.user_id, family=token.family)
         )
@@ -184,17 +184,17 @@ class Sessions:
             tokens = TokenRepository(session)
             if await tokens.use(token):
                 return await self._issue(session, token.user_id, token.org_id, token.family)
-            # There is a copy, and no way to tell which of the two is the thief's.
+            # The token was copied, and the server cannot tell the user from the thief.
             await tokens.revoke_family(token.family)
             details = {"reason": "a refresh token was used again"}
             await origin.log(session, token.org_id, "session.ended", details=details, actor=token.user_id)
         return None
 
     async def _refused(self, error: ApiError, origin: Origin, account: str) -> ApiError:
-        """The error for an invalid credential: the original one, or a wait.
+        """Return the error for an invalid credential: the original one, or 429 after too many.
 
-        Valid ones never wait, so that nobody can delay others behind the same address: they
-        cannot be guessed, and looking one up costs no more than with any other request.
+        Valid credentials never wait, so that clients cannot delay others behind the same address. This is
+        safe: credentials cannot be guessed, and a look-up costs no more than with any other request.
         """
         try:
             await self._token_guard.check(origin.address, account)
@@ -220,7 +220,7 @@ class Sessions:
 
 
 async def _place(session: AsyncSession, user: User, org: str | None) -> Org | None:
-    """The tenant a user logs in to; ``None`` if they are not a member."""
+    """Return the tenant that a user logs in to; ``None`` if the user is not a member, or it is disabled."""
     for place, _ in await UserRepository(session).orgs_of(user.id):
         named = org is None or org == place.id or org.casefold() == place.name.casefold()
         if named and place.disabled_at is None:

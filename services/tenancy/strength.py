@@ -10,14 +10,16 @@ from collections.abc import Iterable
 from typing import Final, TypedDict, cast
 
 SCORE: Final = 3
-"""Lowest accepted score of zxcvbn: more than 10^8 guesses."""
+"""Minimum score of zxcvbn: more than 10^8 guesses."""
 
 LOOKED_AT: Final = 20
-"""Characters that are looked at, first from the start, then to the end: zxcvbn's time grows fast with them,
-to 2 s for 64 crafted ones (0.1 s for 20)."""
+"""Number of characters that are checked, at the end and at the start of a password.
+
+zxcvbn's time grows fast with the length: from 0.1 s for 20 crafted characters to 2 s for 64.
+"""
 
 MOST_WORDS: Final = 40
-"""Most words about the owner that are checked."""
+"""Maximum number of words about the owner that are checked."""
 
 SHORTEST_WORD: Final = 3
 
@@ -61,19 +63,19 @@ _PIECES: Final = re.compile(r"[\W_]+")
 
 
 def weakness(password: str, about: Iterable[str] = ()) -> str | None:
-    """Why a password is too weak; ``None`` if it is not.
+    """Return why a password is too weak; ``None`` if it is strong enough.
 
-    Takes up to 0.2 s of processor time, with the interpreter's lock; call it in a thread.
+    Takes up to 0.2 s of CPU time and holds the GIL; call it in a thread.
 
     Args:
-        password: In the form NFKC.
+        password: The password, normalised to NFKC.
         about: Public facts about its owner.
 
     Returns:
-        A sentence or two for its owner.
+        One or more sentences for the owner.
     """
     counted = _without(password, _words(about))
-    # The whole is at least as hard to guess as a part of it.
+    # The whole password is at least as hard to guess as any part of it.
     feedback: list[str] | None = None
     for part in dict.fromkeys((counted[-LOOKED_AT:], counted[:LOOKED_AT])):
         feedback = _feedback(part)
@@ -86,10 +88,10 @@ def weakness(password: str, about: Iterable[str] = ()) -> str | None:
 
 
 def _feedback(text: str) -> list[str] | None:
-    """Why it is weak; ``None`` if it is not."""
+    """Return why a text is weak; ``None`` if it is strong enough."""
     if not text:
-        return [ADVICE]  # nothing is left without what is known of its owner; zxcvbn fails for it
-    # Loaded on demand: its lists take 10 MB.
+        return [ADVICE]  # the password consisted of facts about its owner; zxcvbn fails for an empty text
+    # Imported on demand: its word lists take 10 MB.
     from zxcvbn import zxcvbn  # noqa: PLC0415
 
     told = cast("_Estimate", zxcvbn(text, user_inputs=list(COMMON)))
@@ -100,14 +102,14 @@ def _feedback(text: str) -> list[str] | None:
 
 
 def _without(password: str, words: Iterable[str]) -> str:
-    """The password without these words, case-insensitive."""
+    """Return the password without the words, compared case-insensitively."""
     for word in words:
         password = re.sub(re.escape(word), "", password, flags=re.IGNORECASE)
     return password
 
 
 def _words(about: Iterable[str]) -> list[str]:
-    """Each text as a whole, and its words, the longest first."""
+    """Return each text as a whole and its words, case-folded, the longest first."""
     found: dict[str, None] = {}
     for text in about:
         plain = unicodedata.normalize("NFKC", text).casefold()

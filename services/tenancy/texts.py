@@ -1,6 +1,6 @@
-"""Texts from users that every database accepts, limited in length.
+"""Checks of texts from users: that all databases accept them, and their length.
 
-Lengths are of the stored form: some texts grow when characters or cases are normalised.
+Lengths are those of the stored form, since normalising characters and case can lengthen a text.
 """
 
 import re
@@ -10,19 +10,22 @@ from typing import Final
 from storage.columns import address_key
 
 LONGEST_NAME: Final = 200
-"""Characters of a name of an organisation, a user or a key."""
+"""Maximum number of characters of the name of an organisation, a user or a key."""
 
 LONGEST_EMAIL: Final = 320
-"""Characters: 64 of the local part, ``@``, 255 of the domain (RFC 3696, erratum 1690)."""
+"""Maximum number of characters of an e-mail address.
+
+64 of the local part, ``@``, and 255 of the domain (RFC 3696, erratum 1690).
+"""
 
 _EMAIL: Final = re.compile(r"[^@]+@[^@]+")
 
 
 def storable(value: str) -> str:
-    """Single-line text that every database accepts: no lone surrogates, no control characters.
+    """Return the text if all databases accept it: it has no lone surrogates and no control characters.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The text has some.
     """
     value.encode()
     if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in value):
@@ -31,10 +34,10 @@ def storable(value: str) -> str:
 
 
 def name(value: str) -> str:
-    """The stored form of a name.
+    """Return the stored form of a name.
 
     Raises:
-        ValueError: It is blank, too long, or not storable.
+        ValueError: The name is blank, too long, or not storable.
     """
     if not storable(value).strip():
         raise ValueError("it is blank")
@@ -44,12 +47,12 @@ def name(value: str) -> str:
 
 
 def email_address(value: str) -> str:
-    """The stored form of an e-mail address, see :func:`storage.columns.address_key`.
+    """Return the stored form of an e-mail address, see :func:`storage.columns.address_key`.
 
     Raises:
-        ValueError: It is not an address, or its stored form is too long.
+        ValueError: The text is not an e-mail address, or its stored form is too long.
     """
-    if len(value) > LONGEST_EMAIL:  # before its normal form is computed
+    if len(value) > LONGEST_EMAIL:  # bounds the time to compute the stored form
         raise ValueError(f"it can have at most {LONGEST_EMAIL} characters")
     value.encode()
     address = address_key(value)
@@ -57,7 +60,7 @@ def email_address(value: str) -> str:
         raise ValueError(f"it has more than {LONGEST_EMAIL} characters in its compatible form")
     if not _EMAIL.fullmatch(address):
         raise ValueError("it is not an e-mail address")
-    # Spaces, controls and invisible characters: addresses that look alike should be equal.
+    # Addresses that differ only in spaces, controls or invisible characters look the same.
     if any(unicodedata.category(letter)[0] in "CZ" for letter in address):
         raise ValueError("it contains spaces or invisible characters")
     return address

@@ -1,8 +1,8 @@
 """Ends responses whose caller has lost the right to them.
 
-An answer may take minutes, longer than its caller's credentials are cached. So callers with answers under
-way are looked up again, each once for all of their answers; where a key was revoked, a session ended, a user
-removed or a tenant locked, the answers are cut off. Nothing is looked up while there are none.
+A response may take minutes, longer than its caller's credentials are cached. So the callers of responses in
+progress are looked up periodically, once for all of a caller's responses. If a key was revoked, a session has
+ended, a user was removed or a tenant disabled, the responses are cut off.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ OPEN: Final = frozenset({"websocket.accept", "websocket.send"})
 """Messages after which a WebSocket is open."""
 
 MIN_POLL_SECONDS: Final = 1.0
-"""Least seconds between two checks."""
+"""Minimum seconds between two checks."""
 
 
 class _Answer:
     """A response in progress.
 
     Args:
-        claims: Who it is for.
-        scope: The scope that they need meanwhile.
-        bound: Ends the work on it.
+        claims: The caller's claims.
+        scope: The scope that the caller needs, if any.
+        bound: The timeout around the work, which is expired to end it.
     """
 
     def __init__(self, claims: Claims, scope: Scope | None, bound: asyncio.Timeout) -> None:
@@ -47,7 +47,7 @@ class _Answer:
         self._bound = bound
 
     def cut(self, refusal: ApiError) -> None:
-        """End it; idempotent."""
+        """End the response; idempotent."""
         if self.refusal is None:
             self.refusal = refusal
             self._bound.reschedule(asyncio.get_running_loop().time())
@@ -57,35 +57,35 @@ class AccessWatch:
     """Checks the callers of the responses in progress in one process.
 
     Args:
-        authenticator: Looks callers up again.
+        authenticator: Looks up the callers.
         config: The settings.
 
     Attributes:
-        chore: Checks the callers.
+        chore: The background task.
     """
 
     def __init__(self, authenticator: Authenticator, config: AuthConfig) -> None:
         self._authenticator = authenticator
         self._answers: dict[Claims, set[_Answer]] = {}
-        # As with voices: while the database is unreachable, speech continues.
+        # A check that fails for an unreachable database ends no response, as with voices.
         period = max(MIN_POLL_SECONDS, config.cache_seconds)
         self.chore = Chore("checking whose access has ended", self._look, every=period)
 
     async def serve(
         self, app: ASGIApp, access: Access, connection: Connection, receive: Receive, send: Send
     ) -> None:
-        """Answer a request, for as long as its caller has the right to the response.
+        """Run the app for a request, as long as its caller has the right to the response.
 
-        Speech and uploads are watched over from the start. Other requests only once their answer has begun:
-        a change that is being made is made whole. Of an answer that has begun nothing more is sent, so that
-        its client sees it cut off; one that has not is a 401 or 403. A WebSocket is closed, with the reason.
+        Speech requests and uploads are watched from the start, other requests only once their response has
+        started, so that changes are not interrupted. A response that has started is cut off; otherwise, the
+        client gets a 401 or 403. A WebSocket is closed with the reason.
 
         Args:
-            app: What answers. For a signed URL it puts its principal into the request's state.
-            access: What the route asks of its callers.
-            connection: The request, with its principal in its state if it has one.
-            receive: The request's.
-            send: The request's.
+            app: The wrapped app. For a signed URL, it adds the principal to the request's state.
+            access: The access that the route requires.
+            connection: The ASGI scope, with the principal in its state if there is one.
+            receive: The connection's ``receive``.
+            send: The connection's ``send``.
         """
         answer: _Answer | None = None
         last: str | None = None
@@ -138,11 +138,11 @@ class AccessWatch:
 
 
 class Watched:
-    """ASGI middleware: ends a response when its caller loses the right to it.
+    """ASGI middleware that ends a response when its caller loses the right to it.
 
     Args:
-        app: What answers.
-        watch: Gives what watches; there once the app has started.
+        app: The wrapped app.
+        watch: Returns the watch; available once the app has started.
     """
 
     def __init__(self, app: ASGIApp, watch: Callable[[], AccessWatch]) -> None:
@@ -150,7 +150,7 @@ class Watched:
         self._watch = watch
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Pass the request on, watched unless the route is public."""
         access = cast("Access | None", scope.get("state", {}).get("access"))
         if access is None or access.everyone:
             await self._app(scope, receive, send)
@@ -161,14 +161,14 @@ class Watched:
 async def _end(
     refusal: ApiError, last: str | None, connection: Connection, receive: Receive, send: Send
 ) -> None:
-    """Tell the client why, if its response has not begun or it is a WebSocket.
+    """Send the client the reason, if its response has not started or the connection is a WebSocket.
 
     Args:
-        refusal: Why.
-        last: The type of the last message that was sent.
-        connection: The request.
-        receive: The request's.
-        send: The request's.
+        refusal: The reason.
+        last: Type of the last ASGI message that was sent, if any.
+        connection: The ASGI scope.
+        receive: The connection's ``receive``.
+        send: The connection's ``send``.
     """
     if last is None:
         await refusal.answer(connection, receive, send)
@@ -177,7 +177,10 @@ async def _end(
 
 
 def _claims(connection: Connection, access: Access) -> Claims | None:
-    """The caller to look up; ``None`` in local mode without a key."""
+    """Return the claims of the caller to look up; ``None`` if there is nothing to look up.
+
+    That is the case without a principal, and in local mode without a key.
+    """
     principal: Principal | None = connection["state"].get("principal")
     if principal is None:
         return None
@@ -186,7 +189,7 @@ def _claims(connection: Connection, access: Access) -> Claims | None:
 
 
 def forbidden(scope: Scope) -> ApiError:
-    """A 403 for a caller that lacks a scope."""
+    """Return an error with status 403, for a caller that lacks a scope."""
     return ApiError(
         403, f"This requires the scope '{scope}', which the key or role lacks.", code="insufficient_scope"
     )

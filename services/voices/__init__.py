@@ -1,1 +1,1 @@
-"""Voices of a tenant's own: made from recordings, prepared in engines that clone, allowed by a consent."""
+"""Tenants' own voices: created from recordings, prepared by engines that clone, and allowed by a consent."""

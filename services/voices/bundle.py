@@ -1,12 +1,12 @@
-"""A voice as one file: a zip of its recordings, what was prepared from them, and a manifest with checksums.
+"""Voice bundles: zip files of recordings, prepared voices, and a manifest with checksums.
 
 ::
 
-    manifest.json                   what is in it: :class:`Manifest`
-    samples/<n>/original            recordings as they were uploaded, as far as they are kept
-    samples/<n>/audio.wav           what is prepared from
-    embeddings/<n>.safetensors      prepared voices
-    consent/recording               in which the speaker consents
+    manifest.json                   contents and checksums, see :class:`Manifest`
+    samples/<n>/original            recording as uploaded, if it is still kept
+    samples/<n>/audio.wav           canonical recording, from which voices are prepared
+    embeddings/<n>.safetensors      prepared voice
+    consent/recording               recording in which the speaker consents
 """
 
 import hashlib
@@ -32,28 +32,35 @@ LARGEST_MANIFEST: Final = 4 * 1024 * 1024
 MOST_FILES: Final = 2_500
 
 LARGEST_DIRECTORY: Final = 1024 * 1024
-"""Bytes of the zip's list of files: reading it takes ten times that in memory."""
+"""Maximum size of the zip's central directory in bytes: reading it takes ten times as much memory."""
 
 LARGEST_STATEMENT: Final = 20_000
-"""Characters of what a consent says."""
+"""Maximum number of characters of a consent's statement, as JSON."""
 
 DEEPEST: Final = 32
-"""Objects in each other in a manifest."""
+"""Maximum depth of nesting in a manifest."""
 
 CHUNK: Final = 1024 * 1024
 
 END: Final = struct.Struct("<4s4H2LH")
-"""The last record of a zip: signature, counts, size and place of its list of files, length of a comment."""
+"""The end of central directory record.
+
+Signature, disk numbers and counts, size and offset of the central directory, and length of the comment
+(PKWARE's APPNOTE, section 4.3.16).
+"""
 
 LOCATOR: Final = 20
-"""Bytes before it, where a zip of gigabytes tells of another such record."""
+"""Size of the ZIP64 locator in bytes, which precedes that record in zips of several gigabytes."""
 
 DAMAGE: Final = (
     *(KeyError, IndexError, NotImplementedError, RuntimeError, EOFError),
     *(ValueError, OverflowError, struct.error, zlib.error),
 )
-"""What zipfile says of missing, encrypted, strangely named, cut-off and damaged members. Not ``OSError``:
-that is our disk's, as members that lie outside the file are refused before they are looked for."""
+"""Exceptions of zipfile for missing, encrypted, invalid, truncated and damaged members.
+
+``OSError`` is not included, as it is a failure of this server's disk: members outside the file are refused
+before they are read.
+"""
 
 Tag = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -67,7 +74,7 @@ FileName = Annotated[
 
 
 class BadBundle(ValueError):  # noqa: N818 - named for the state
-    """The file is no voice that was exported, or a damaged one; the message says how."""
+    """The file is not a voice bundle, or it is damaged; the message has the details."""
 
 
 class _Entry(BaseModel):
@@ -75,7 +82,7 @@ class _Entry(BaseModel):
 
 
 class FileEntry(_Entry):
-    """A file of the bundle."""
+    """A file in the bundle."""
 
     name: FileName
     size: int = Field(ge=0)
@@ -83,7 +90,7 @@ class FileEntry(_Entry):
 
 
 class SampleEntry(_Entry):
-    """A recording: its files are missing when retention had taken them."""
+    """A recording; ``original`` and ``audio`` are ``None`` if retention has deleted them."""
 
     filename: Annotated[str, Field(max_length=200)]
     content_type: Annotated[str, Field(max_length=100)]
@@ -105,7 +112,7 @@ class EmbeddingEntry(_Entry):
 
 
 class ConsentEntry(_Entry):
-    """What allows the voice."""
+    """The consent that allows the voice."""
 
     kind: Literal["recording", "attestation"]
     name: Title
@@ -116,7 +123,7 @@ class ConsentEntry(_Entry):
 
 
 class Manifest(_Entry):
-    """What is in a bundle."""
+    """The contents of a bundle."""
 
     format: Literal["awaaztwin-voice"]
     version: Literal[1]
@@ -134,15 +141,15 @@ class Manifest(_Entry):
 
 
 def write_bundle(target: Path, manifest: Manifest, files: Iterable[tuple[str, Path]]) -> None:
-    """Write a bundle; the manifest's list of files is made here.
+    """Write a bundle, and add the list of files to its manifest.
 
     Args:
-        target: The file.
-        manifest: Without its files.
-        files: Names in the bundle, and where each is now.
+        target: Path of the bundle.
+        manifest: The manifest, without the list of files.
+        files: Name in the bundle and current path of each file.
     """
     entries: list[FileEntry] = []
-    # Audio and floats do not get smaller.
+    # Uncompressed, since audio and floats hardly compress.
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
         for name, path in files:
             bundle.write(path, name)
@@ -152,15 +159,18 @@ def write_bundle(target: Path, manifest: Manifest, files: Iterable[tuple[str, Pa
 
 
 def read_bundle(source: Path, folder: Path, *, most: int) -> Manifest:
-    """Check a bundle and unpack its files into a folder, under their names' hashes; see :func:`unpacked`.
+    """Check a bundle and unpack its files into a folder, under hashes of their names.
 
     Args:
-        source: The file; nothing in it is trusted.
-        folder: An empty folder.
-        most: Bytes of all files together.
+        source: Path of the bundle, whose contents are untrusted.
+        folder: An empty folder; see :func:`unpacked` for the paths in it.
+        most: Maximum total size of the unpacked files in bytes.
+
+    Returns:
+        The manifest.
 
     Raises:
-        BadBundle: It is none, damaged, or too large.
+        BadBundle: The file is not a bundle, damaged or too large.
     """
     _check_directory(source)
     try:
@@ -177,23 +187,23 @@ def read_bundle(source: Path, folder: Path, *, most: int) -> Manifest:
 
 
 def unpacked(folder: Path, name: str) -> Path:
-    """Where a file of a bundle is; no part of its path is what the bundle says."""
+    """Return the path of an unpacked file; it contains no text from the bundle."""
     return folder / hashlib.sha256(name.encode()).hexdigest()
 
 
 def _check_directory(source: Path) -> None:
-    """Refuse what zipfile would read into memory before anybody can look at it."""
+    """Refuse a central directory that is too large or misplaced, before zipfile reads it into memory."""
     with source.open("rb") as file:
         length = file.seek(0, 2)
         file.seek(max(0, length - LOCATOR - END.size))
         before, end = (tail := file.read())[: -END.size], tail[-END.size :]
-    # With a comment, the record that zipfile finds may be another one.
+    # With a comment, zipfile may find a different record.
     if len(end) < END.size or not end.startswith(b"PK\5\6") or end[-2:] != b"\0\0":
         raise BadBundle("It is not a zip file, or it is damaged.")
     *_, size, start, _ = END.unpack(end)
     if size > LARGEST_DIRECTORY or before.startswith(b"PK\6\7"):
         raise BadBundle("It has too many files.")
-    # Where something is missing, or stands before it, zipfile would look for files at places that are none.
+    # Otherwise, zipfile would shift the offsets of the members.
     if start + size != length - END.size:
         raise BadBundle("It is not a zip file, or it is damaged.")
 
@@ -213,7 +223,7 @@ def _read(bundle: zipfile.ZipFile, folder: Path, *, length: int, most: int) -> M
 
 
 def _check_places(bundle: zipfile.ZipFile, length: int) -> None:
-    """Refuse members that lie outside the file: an extra field may give them any 64 bits as their place."""
+    """Refuse members outside the file: an extra field may set their offset to any 64-bit value."""
     for info in bundle.infolist():
         if info.header_offset < 0 or info.header_offset + info.compress_size > length:
             raise BadBundle("It is not a zip file, or it is damaged.")
@@ -221,7 +231,7 @@ def _check_places(bundle: zipfile.ZipFile, length: int) -> None:
 
 def _open(bundle: zipfile.ZipFile, name: str) -> zipfile.ZipExtFile:
     info = bundle.getinfo(name)
-    # Of the others zipfile expands a whole piece at once, however much comes of it.
+    # With other methods, zipfile decompresses a whole block at once, whatever its expanded size.
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise BadBundle("A file in it uses an unsupported compression method.")
     return cast("zipfile.ZipExtFile", bundle.open(info))
@@ -255,7 +265,10 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def _storable(given: object) -> bool:
-    """Whether every database takes it: no control or half characters, no endless numbers, no deep nesting."""
+    """Whether all databases accept a value: without control characters, lone surrogates or infinite numbers.
+
+    It must not be nested deeper than :data:`DEEPEST` either.
+    """
     waiting = [(given, 0)]
     while waiting:
         value, depth = waiting.pop()

@@ -1,7 +1,7 @@
-"""Which voice a speech request means, and which engine speaks in it.
+"""Finding the voice of a speech request, and the engine that speaks it.
 
-The database is asked for every request, so that a change counts in every Gateway at once. What is found there
-wins over the engines' own voices: so a tenant's ``alloy`` can be a voice of its own.
+The database is queried for every request, so that changes apply to all Gateways at once. Tenants' own voices
+take precedence over the engines' voices, so a tenant can have its own voice named ``alloy``.
 """
 
 import asyncio
@@ -29,33 +29,33 @@ from storage.repositories.voices import Castable, VoiceRepository
 from storage.tables import VoiceEmbedding, VoiceProfile, VoiceState
 
 PREPARING_SECONDS: Final = 20.0
-"""Seconds that a request waits for its voice to be prepared: making one takes about five."""
+"""Maximum seconds that a request waits for its voice to be prepared; a preparation takes about five."""
 
 POLL_SECONDS: Final = 0.25
 
 BUSY: Final = frozenset({VoiceState.PENDING, VoiceState.PROCESSING})
 
 REMEMBERED: Final = 10_000
-"""Names of tenants' own voices that are remembered while the database is away."""
+"""Maximum number of remembered names of tenants' own voices, for when the database is unavailable."""
 
 COMMON: Final = ("en", "hi")
-"""Of texts in the scripts that several languages share."""
+"""Preferred languages of texts in a script that several languages share."""
 
 MAX_NAME_CHARS: Final = 200
-"""Characters of a voice's name."""
+"""Maximum number of characters of a voice's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who speaks.
+    """A voice, and the engine that speaks it.
 
     Attributes:
-        client: The engine's.
-        description: Of the engine.
-        voice: As far as planning the text needs it.
-        name: What the engine is told: a voice of its own, or the id of an embedding.
-        reader: Reads the embedding, for a voice of the tenant's own.
-        guard: Watches over a voice of the tenant's own.
+        client: Client of the engine's runner.
+        description: Description of the engine.
+        voice: The voice's facts for planning the text.
+        name: Name of the voice for the engine: one of its own voices, or the ID of a prepared voice.
+        reader: Reads the prepared voice; for a tenant's own voice only.
+        guard: Checks that the voice is still allowed; for a tenant's own voice only.
     """
 
     client: EngineClient
@@ -67,18 +67,18 @@ class Cast:
 
     @property
     def voice_id(self) -> str | None:
-        """Of a voice of the tenant's own."""
+        """ID of the tenant's own voice; ``None`` for voices of the engine."""
         return None if self.guard is None else self.guard.voice_id
 
 
 class Casting:
-    """Finds who speaks.
+    """Finds the voice and the engine for speech requests.
 
     Args:
         gate: The database.
         objects: The object store.
         directory: The engines.
-        wake: Has waiting voices prepared at once.
+        wake: Starts the preparation of waiting voices at once.
     """
 
     def __init__(
@@ -97,23 +97,23 @@ class Casting:
     async def candidates(
         self, org_id: str, wanted: str, *, model: str, engine: str | None, timings: bool = False
     ) -> AsyncGenerator[Cast, None]:
-        """Who may speak for a tenant's request, at least one; the first is who should.
+        """Yield the candidates for a tenant's request, the preferred one first; at least one.
 
-        There are others where the request names neither an engine nor a voice of the tenant's own: the
-        engines that have a voice of that name, in order. They are asked only as they are needed.
+        There are several if the request names neither an engine nor one of the tenant's own voices: all
+        engines that have a voice of that name, in order. Engines are queried lazily.
 
         Args:
-            org_id: The tenant.
-            wanted: An id, a name or an alias of a voice.
-            model: Of the request.
-            engine: Of the request; wins over ``model``.
-            timings: Leave out engines without word timings.
+            org_id: ID of the tenant.
+            wanted: ID, name or alias of a voice.
+            model: The request's ``model``.
+            engine: The request's ``engine``, which overrides ``model``.
+            timings: Whether to skip engines without word timings.
 
         Raises:
-            ApiError: 400 for a voice or engine that there is not, or one without the timings asked for, 404
-                for a model, 409 for a voice not ready yet.
-            EngineUnavailable: Nothing is known of the engine, and it does not answer.
-            StorageUnavailable: The voice may be the tenant's own, and the database is away.
+            ApiError: 400 for an unknown voice or engine, or if no candidate supports the requested timings;
+                404 for an unknown model; 409 for a voice that is not ready yet.
+            EngineUnavailable: The engine does not answer, and its description is not cached.
+            StorageUnavailable: The voice may belong to the tenant, and the database is unavailable.
         """
         refused: Cast | None = None
         found = False
@@ -158,10 +158,13 @@ class Casting:
     async def _described(
         self, clients: Sequence[EngineClient]
     ) -> AsyncGenerator[tuple[EngineClient, EngineDescription], None]:
-        """The engines with what is known of them, those without their weights last.
+        """Yield the engines with their descriptions, those without their weights last.
+
+        Apart from the first, engines are skipped that do not answer, or whose weights are present but whose
+        license is not accepted.
 
         Raises:
-            EngineUnavailable: The first does not answer.
+            EngineUnavailable: The first engine does not answer.
         """
         bare: list[tuple[EngineClient, EngineDescription]] = []
         for client in clients:
@@ -207,7 +210,7 @@ class Casting:
                 voices = VoiceRepository(session, org_id)
                 found = await voices.find(wanted) if await voices.knows(wanted) else None
         except StorageUnavailable:
-            # The engines' own voices go on speaking; but never one in place of the tenant's.
+            # The engines' own voices remain usable, but must not replace a tenant's voice of the same name.
             if known in self._own:
                 raise
             return None
@@ -218,7 +221,7 @@ class Casting:
         return found
 
     async def _row(self, org_id: str, found: Castable, client: EngineClient | None) -> VoiceEmbedding:
-        """What the voice is in the engine that speaks, once it is prepared there."""
+        """Wait until the voice is prepared in an engine, and return its row for that engine."""
         try:
             async with asyncio.timeout(PREPARING_SECONDS):
                 while (row := self._prepared(found, client)) is None or await self._outdated(found, row):
@@ -234,10 +237,12 @@ class Casting:
             raise _not_yet(found) from error
 
     def _prepared(self, found: Castable, client: EngineClient | None) -> VoiceEmbedding | None:
-        """The engine asked for, else the default, else the first that can; ``None`` while it is prepared.
+        """Return the row of the engine to use; ``None`` while the voice is being prepared for it.
+
+        That is the requested engine; without a request, the default one or else the first that can.
 
         Raises:
-            ApiError: 400, it will not be, as things are.
+            ApiError: 400, the voice cannot be spoken and is not being prepared.
         """
         voice = found.voice
         if voice.state not in {VoiceState.READY, *BUSY} or voice.reason is not None:
@@ -251,17 +256,17 @@ class Casting:
             if voice.state == VoiceState.READY and row.embedding_id is not None:
                 return row
             if row.state in BUSY:
-                # Another engine may be ready: but who speaks must not depend on who was faster.
+                # Another engine may be ready, but the choice must not depend on which one was faster.
                 return None
         if voice.state in BUSY:
             return None
         raise _not_in(found, names[0])
 
     async def _outdated(self, found: Castable, row: VoiceEmbedding) -> bool:
-        """Whether the engine has another model by now; then it is prepared again, soon.
+        """Whether the engine has a new model, for which the voice will be prepared again soon.
 
         Raises:
-            ApiError: 400, it cannot be.
+            ApiError: 400, the preparation for the new model has failed.
         """
         speaker = self._directory.find(row.engine)
         if speaker is None or (await self._directory.describe(speaker)).voice_model == row.model:
@@ -293,7 +298,10 @@ class Casting:
 
 
 def _languages(own: str | None, description: EngineDescription) -> tuple[str, ...]:
-    """All languages of the engine: the voice's own is preferred, then the commonest."""
+    """Return a voice's languages by preference: its own, common ones, then the engine's others.
+
+    Empty if the voice's own language is unknown.
+    """
     if own is None:
         return ()
     common = [tag for tag in COMMON if tag in description.languages]
@@ -308,7 +316,7 @@ def _voice_of(description: EngineDescription, wanted: str) -> Voice | None:
 
 
 def _no_voice(wanted: str, asked: Sequence[EngineDescription]) -> ApiError:
-    """That none of the engines has the voice, with the nearest names of all of them."""
+    """Return the error for a voice that none of the engines has, with the nearest names."""
     ids = list(dict.fromkeys(voice.id for description in asked for voice in description.voices))
     near = nearest_names(wanted.lower(), ids, most=5, cutoff=0.5) or ids[:5]
     names = ", ".join(description.name for description in asked)

@@ -1,4 +1,4 @@
-"""Consents: given, kept as evidence, withdrawn with everything that followed from them."""
+"""Consents: recorded as evidence, and revoked together with the voices that they allow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,26 +17,26 @@ WITHDRAWN: Final = "Its consent was withdrawn."
 
 
 class Consents:
-    """Keeps consents.
+    """Records, reads and revokes consents.
 
     Args:
-        parts: What it needs.
+        parts: The shared dependencies.
     """
 
     def __init__(self, parts: VoiceParts) -> None:
         self._parts = parts
 
     async def record(self, owner: Owner, upload: Upload, *, name: str, language: str | None) -> VoiceConsent:
-        """Keep a recording in which somebody consents.
+        """Store a recording in which a speaker consents.
 
         Args:
-            owner: The tenant; where the request came from is part of the evidence.
+            owner: The tenant; the origin of the request is part of the evidence.
             upload: The recording.
-            name: What the tenant calls the consent.
-            language: BCP-47 tag of what is said.
+            name: The tenant's name for the consent.
+            language: BCP-47 tag of the spoken words.
 
         Raises:
-            ApiError: 400 for the upload, 429, 503.
+            ApiError: 400 for an unusable upload, 429, 503.
         """
         statement = {"address": owner.origin.address, "actor": owner.origin.actor}
         async with self._parts.discarding() as keys:
@@ -47,10 +47,12 @@ class Consents:
         return consent
 
     async def arrived(self, owner: Owner, entry: ConsentEntry, recording: Upload | None) -> VoiceConsent:
-        """What a consent is that came with a voice from another server; :meth:`keep` makes a row of it.
+        """Return the consent of a voice that is imported from another server, for :meth:`keep` to store.
+
+        Its recording, if any, is put into the object store.
 
         Raises:
-            ApiError: 400 for the recording, 503.
+            ApiError: 400 for an unusable recording, 503.
         """
         origin = owner.origin
         statement = {"address": origin.address, "actor": origin.actor, "imported": entry.statement}
@@ -66,11 +68,11 @@ class Consents:
         )
 
     async def keep(self, transaction: VoiceTransaction, consent: VoiceConsent) -> None:
-        """Make a consent that is new a row, in a transaction of the caller's.
+        """Add a new consent to the database, in the caller's transaction.
 
         Raises:
-            ApiError: 503, its recording is not there any more.
-            OverQuota: The tenant keeps as much as it may.
+            ApiError: 503, its recording has been removed because the request took too long.
+            OverQuota: The tenant's storage limit would be exceeded.
         """
         if consent.key is not None:
             await transaction.make_room(consent.size)
@@ -81,14 +83,14 @@ class Consents:
     async def attest(
         self, owner: Owner, voice_id: str, *, name: str, text: str, language: str | None
     ) -> VoiceConsent:
-        """Keep somebody's word that they consent, and have it allow a voice.
+        """Record a written statement of consent, and allow a voice by it.
 
         Args:
-            owner: The tenant; where the request came from is part of the evidence.
-            voice_id: The voice.
-            name: Who consents.
-            text: Their words.
-            language: BCP-47 tag of the words.
+            owner: The tenant; the origin of the request is part of the evidence.
+            voice_id: ID of the voice.
+            name: Name of the person who consents.
+            text: The statement.
+            language: BCP-47 tag of the statement.
 
         Raises:
             ApiError: 404.
@@ -115,7 +117,7 @@ class Consents:
     async def _put(
         self, owner: Owner, upload: Upload, name: str, language: str | None, statement: Mapping[str, Any]
     ) -> VoiceConsent:
-        """Examine a recording and put it; no row points to it yet."""
+        """Examine a recording and put it into the object store; return the consent without storing it."""
         report = await self._parts.intake.examine(
             upload, upload.path.with_name(f"{upload.path.name}.wav"), param="recording"
         )
@@ -138,7 +140,12 @@ class Consents:
         return consent
 
     async def get(self, owner: Owner, consent_id: str, *, revoked: bool = False) -> VoiceConsent:
-        """A consent.
+        """Return a consent.
+
+        Args:
+            owner: The tenant.
+            consent_id: ID of the consent.
+            revoked: Whether to include revoked consents.
 
         Raises:
             ApiError: 404.
@@ -152,12 +159,19 @@ class Consents:
     async def list(
         self, owner: Owner, *, after: str | None, limit: int, revoked: bool = False
     ) -> Sequence[VoiceConsent]:
-        """Consents in the order of their ids."""
+        """Return consents in the order of their IDs.
+
+        Args:
+            owner: The tenant.
+            after: ID of the consent after which to start.
+            limit: Maximum number of consents.
+            revoked: Whether to include revoked consents.
+        """
         async with self._parts.reading(owner) as transaction:
             return await transaction.consents.list(after=after, limit=limit, revoked=revoked)
 
     async def rename(self, owner: Owner, consent_id: str, name: str) -> VoiceConsent:
-        """Give a consent another name.
+        """Rename a consent.
 
         Raises:
             ApiError: 404.
@@ -171,9 +185,9 @@ class Consents:
         return consent
 
     async def revoke(self, owner: Owner, consent_id: str) -> VoiceConsent:
-        """Withdraw a consent: its voices never speak again, their recordings and embeddings are erased.
+        """Revoke a consent: its voices stop working, and their recordings and embeddings are erased.
 
-        The consent itself stays, with when it was withdrawn: it is evidence.
+        The consent itself is kept as evidence, with the time of revocation.
 
         Raises:
             ApiError: 404.
@@ -187,7 +201,7 @@ class Consents:
             for found in await transaction.voices.of_consent(consent.id):
                 voice = await transaction.voices.lock(found.id)
                 if voice is None or voice.consent_id != consent.id:
-                    continue  # deleted, or allowed by another, since it was found
+                    continue  # deleted, or given another consent, since it was found
                 embeddings += await transaction.prepared(voice)
                 await transaction.embeddings.stop(voice.id)
                 for sample in await transaction.samples.list(voice.id):

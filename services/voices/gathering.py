@@ -1,4 +1,4 @@
-"""What a bundle holds, fetched from the object store into a folder."""
+"""Fetching the files of a bundle from the object store."""
 
 import asyncio
 from pathlib import Path
@@ -9,11 +9,14 @@ from storage.tables import AudioSample, VoiceConsent, VoiceEmbedding
 
 
 class Gathered:
-    """The files of a bundle.
+    """The files of a bundle, fetched into a folder.
 
     Args:
         objects: The object store.
-        folder: Where they go.
+        folder: The folder for the files.
+
+    Attributes:
+        files: Name in the bundle and path of each fetched file.
     """
 
     def __init__(self, objects: ObjectStore, folder: Path) -> None:
@@ -22,11 +25,15 @@ class Gathered:
         self.files: list[tuple[str, Path]] = []
 
     async def file(self, name: str, key: str) -> str:
-        """Fetch a file; gives its name.
+        """Fetch a file; return its name in the bundle.
+
+        Args:
+            name: Name in the bundle.
+            key: Key in the object store.
 
         Raises:
-            ObjectMissing: There is none.
-            ObjectsUnavailable: The store is away.
+            ObjectMissing: There is no such object.
+            ObjectsUnavailable: The store is unavailable.
         """
         path = unpacked(self._folder, name)
         reader = await self._objects.open(key)
@@ -40,7 +47,7 @@ class Gathered:
         return name
 
     async def kept(self, name: str, key: str | None) -> str | None:
-        """Fetch a file, if it is still kept."""
+        """Fetch a file and return its name; ``None`` if it is no longer kept."""
         if key is None:
             return None
         try:
@@ -49,14 +56,14 @@ class Gathered:
             return None
 
     async def embedding(self, index: int, row: VoiceEmbedding) -> EmbeddingEntry | None:
-        """A prepared voice; nothing, where another has just taken its place."""
+        """Fetch a prepared voice; return ``None`` if it has none, or was replaced meanwhile."""
         if row.key is None or row.model is None:
             return None
         file = await self.kept(f"embeddings/{index}.safetensors", row.key)
         return None if file is None else EmbeddingEntry(engine=row.engine, model=row.model, file=file)
 
     async def sample(self, index: int, sample: AudioSample) -> SampleEntry:
-        """A recording with its files."""
+        """Fetch the files of a recording, and return its entry."""
         return SampleEntry(
             filename=sample.filename,
             content_type=sample.content_type,
@@ -70,7 +77,7 @@ class Gathered:
         )
 
     async def consent(self, consent: VoiceConsent) -> ConsentEntry:
-        """A consent with its recording."""
+        """Fetch the recording of a consent, and return its entry."""
         return ConsentEntry(
             kind="recording" if consent.kind == "recording" else "attestation",
             name=consent.name,

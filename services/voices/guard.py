@@ -1,4 +1,4 @@
-"""Watching over a voice while it speaks."""
+"""Checking that a voice is still allowed while it is spoken."""
 
 import time
 from typing import Final
@@ -10,16 +10,16 @@ from storage.repositories.voices import VoiceRepository
 from storage.tables import VoiceState
 
 POLL_SECONDS: Final = 1.0
-"""Seconds between two looks at whether a voice that is speaking still may."""
+"""Minimum seconds between two checks of a voice that is being spoken."""
 
 
 class VoiceGuard:
-    """Ends speech in a voice that was deleted or revoked after it began.
+    """Ends speech whose voice is deleted or revoked meanwhile.
 
     Args:
         gate: The database.
-        org_id: The voice's tenant.
-        voice_id: The voice.
+        org_id: ID of the voice's tenant.
+        voice_id: ID of the voice.
     """
 
     def __init__(self, gate: DatabaseGate, org_id: str, voice_id: str) -> None:
@@ -29,10 +29,10 @@ class VoiceGuard:
         self._asked = time.monotonic()
 
     async def check(self) -> None:
-        """Ask again, if it was not asked a moment ago. While the database is away, speech goes on.
+        """Check the voice, at most every :data:`POLL_SECONDS`. Passes while the database is unavailable.
 
         Raises:
-            ApiError: 400, the voice may not be heard any more.
+            ApiError: 400, the voice was deleted, or is no longer ready.
         """
         if time.monotonic() - self._asked < POLL_SECONDS:
             return

@@ -1,7 +1,7 @@
-"""From an upload to a sample: examined, made canonical, kept.
+"""Turning uploads into samples: examining them, making them canonical and storing them.
 
-No crash leaves an object behind: before one is put, its key is among the doomed, due in an hour, and the
-transaction that makes a row of it takes it out.
+A crash leaves no orphaned objects. Before an object is put, its key is scheduled for deletion in an hour; the
+transaction that adds its row cancels the deletion.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from storage.repositories.samples import keys_of
 from storage.tables import AudioSample
 
 UNCLAIMED: Final = timedelta(hours=1)
-"""After which an object that no row points to is removed; longer than any request takes."""
+"""Time after which an object without a row is deleted; longer than any request takes."""
 
 WAV: Final = "audio/wav"
 
@@ -49,17 +49,17 @@ CONTENT_TYPES: Final = {
     "wav": WAV,
     "webm": "audio/webm",
 }
-"""By the container that was found, whatever the client said."""
+"""Detected container → media type; the client's media type is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a client says of an upload.
+    """An upload with the client's description.
 
     Attributes:
         upload: The file.
-        transcript: What is said in it.
-        language: BCP-47 tag of that.
+        transcript: The spoken words.
+        language: BCP-47 tag of the spoken words.
     """
 
     upload: Upload
@@ -68,14 +68,14 @@ class Described:
 
 
 class Intake:
-    """Examines uploads and keeps them.
+    """Examines and stores uploads.
 
     Args:
         gate: The database.
         objects: The object store.
-        examiner: Looks at recordings.
-        limits: Of uploads.
-        metrics: Counts what was examined.
+        examiner: Examines recordings.
+        limits: The limits, for uploads.
+        metrics: The metrics, for examined samples.
     """
 
     def __init__(
@@ -95,25 +95,31 @@ class Intake:
         )
 
     async def take(self, org_id: str, voice_id: str, uploads: Sequence[Described]) -> list[AudioSample]:
-        """Examine uploads and put their objects: samples that :meth:`claim` makes rows of.
+        """Examine uploads and put their objects; all of them or none.
 
-        If one of them is bad, none is taken.
+        Returns:
+            Samples that are not in the database yet. Call :meth:`claim` in the transaction that adds them.
 
         Raises:
-            ApiError: 400, one is no usable recording; 503, too many are examined now.
-            StorageError: The object store or the database is away.
+            ApiError: 400 for an unusable recording; 503 if too many recordings are being examined.
+            StorageError: The object store or the database is unavailable.
         """
         taken: list[AudioSample] = []
         async with self.discarding() as keys:
             for described in uploads:
-                # One after the other: the examiner is shared with everybody else.
+                # One after the other, since all requests share the examiner.
                 sample = await self._one(org_id, voice_id, described)
                 taken.append(sample)
                 keys.extend(keys_of(sample))
         return taken
 
     async def examine(self, upload: Upload, target: Path, *, param: str) -> SampleReport:
-        """Look at one upload; the canonical recording is in ``target`` then.
+        """Examine one upload, and write the canonical recording to ``target``.
+
+        Args:
+            upload: The upload.
+            target: Path of the canonical recording.
+            param: Name of the request's field, for errors.
 
         Raises:
             ApiError: 400, 503.
@@ -129,7 +135,7 @@ class Intake:
         return report
 
     async def put(self, key: str, source: Path, content_type: str) -> int:
-        """Put a file that no row points to yet; gives its bytes."""
+        """Put a file that has no row yet into the object store; return its size in bytes."""
         await self._doom_later(key)
         size = (await asyncio.to_thread(source.stat)).st_size
         chunks = file_chunks(source)
@@ -141,16 +147,23 @@ class Intake:
 
     @staticmethod
     async def claim(session: AsyncSession, keys: Iterable[str]) -> None:
-        """Have objects stay, in the transaction that makes rows of them.
+        """Cancel the scheduled deletion of objects, in the transaction that adds their rows.
 
         Raises:
-            ApiError: 503, it took so long that they were removed.
+            ApiError: 503, the request took so long that they have been deleted.
         """
         if not await DoomedObjects(session).spare(list(keys)):
             raise ApiError(503, "The upload took too long; send it again.", kind="server_error")
 
     async def put_embedding(self, org_id: str, voice_id: str, model: str, data: bytes) -> Prepared:
-        """Put a prepared voice that no row points to yet."""
+        """Put a prepared voice that has no row yet into the object store.
+
+        Args:
+            org_id: ID of the tenant.
+            voice_id: ID of the voice.
+            model: Model and version of the engine that it was prepared for.
+            data: The packed voice.
+        """
         embedding_id = new_id("emb")
         key = embedding_key(org_id, voice_id, embedding_id)
         await self._doom_later(key)
@@ -159,7 +172,7 @@ class Intake:
 
     @asynccontextmanager
     async def discarding(self) -> AsyncGenerator[list[str], None]:
-        """Gives a list for the keys of objects that are put; should the block fail, they are removed."""
+        """Yield a list for keys of objects; if the block fails, the objects are deleted."""
         keys: list[str] = []
         try:
             yield keys
@@ -168,8 +181,8 @@ class Intake:
             raise
 
     async def _discard(self, keys: Sequence[str]) -> None:
-        # While the database is away, they stay until they are due in any case. Should the transaction that
-        # failed have been committed all the same, they were spared, and stay.
+        # If the database is unavailable, they are deleted when they are due. If the failed transaction was
+        # committed nevertheless, their deletion was cancelled, and they stay.
         with suppress(StorageUnavailable):
             async with self._gate.write() as session:
                 await DoomedObjects(session).hasten(keys)
@@ -211,5 +224,5 @@ class Intake:
 
 
 def content_type(report: SampleReport) -> str:
-    """The media type of an upload, from what was found in it."""
+    """Return the media type of an upload, from its detected container."""
     return CONTENT_TYPES.get(report.source.container, "application/octet-stream")

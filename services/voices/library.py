@@ -1,4 +1,4 @@
-"""The voices of the tenants: making, changing, and taking them back. Every change is in the audit log."""
+"""Creating, changing and deleting tenants' voices. Every change is recorded in the audit log."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,12 +17,12 @@ from storage.repositories.voices import VoiceRepository, touch
 from storage.tables import AudioSample, VoiceProfile, VoiceState
 
 MOST_ALIASES: Final = 100
-"""Other names of one voice."""
+"""Maximum number of aliases of a voice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceFields:
-    """What a client says of a voice. ``None`` leaves it as it is."""
+    """Fields of a voice to set; ``None`` leaves a field unchanged."""
 
     name: str | None = None
     language: str | None = None
@@ -33,10 +33,10 @@ class VoiceFields:
 
 
 class VoiceLibrary:
-    """Makes, changes and removes voices.
+    """Creates, changes and deletes voices.
 
     Args:
-        parts: What it needs.
+        parts: The shared dependencies.
     """
 
     def __init__(self, parts: VoiceParts) -> None:
@@ -45,11 +45,12 @@ class VoiceLibrary:
     async def create(
         self, owner: Owner, fields: VoiceFields, uploads: Sequence[Described] = ()
     ) -> VoiceProfile:
-        """Make a voice, with samples if there are any: all of it, or nothing.
+        """Create a voice with its samples, if any. If anything fails, nothing is created.
 
         Raises:
-            ApiError: 400 for an upload, 404 for the consent, 429.
-            Conflict: The name is taken.
+            ApiError: 400 for an unusable upload, 404 for an unknown consent, 409 for duplicate recordings,
+                429, 503.
+            Conflict: The name or an alias is taken.
         """
         voice_id = new_id("voice")
         if uploads:
@@ -66,10 +67,10 @@ class VoiceLibrary:
         return voice
 
     async def check(self, owner: Owner, fields: VoiceFields) -> None:
-        """Whether a voice could be made: better told now than when its recordings were examined.
+        """Check that a voice can be created, before its recordings are examined.
 
         Raises:
-            ApiError: 404 for the consent, 429.
+            ApiError: 404 for an unknown consent, 429.
             Conflict: The name is taken.
         """
         async with self._parts.reading(owner) as transaction:
@@ -79,12 +80,12 @@ class VoiceLibrary:
             await transaction.voices.check_new(fields.name or "", most=owner.limits.voices)
 
     async def insert(self, transaction: VoiceTransaction, voice_id: str, fields: VoiceFields) -> VoiceProfile:
-        """Make a voice without samples, in a transaction of the caller's.
+        """Create a voice without samples, in the caller's transaction.
 
         Raises:
-            ApiError: 404 for the consent.
+            ApiError: 404 for an unknown consent.
             Conflict: The name or an alias is taken.
-            OverQuota: The tenant has as many voices as it may.
+            OverQuota: The tenant's limit of voices is reached.
         """
         consent_id = await self._consent(transaction, fields.consent_id)
         voice = await transaction.voices.create(
@@ -103,11 +104,11 @@ class VoiceLibrary:
     async def keep(
         self, transaction: VoiceTransaction, voice: VoiceProfile, samples: Sequence[AudioSample]
     ) -> None:
-        """Make samples that were taken rows of a voice, in a transaction of the caller's.
+        """Add samples, whose objects have been put, to a voice, in the caller's transaction.
 
         Raises:
-            ApiError: 400 for too many, 409 for a recording it has already, 503.
-            OverQuota: The tenant keeps as much as it may.
+            ApiError: 400 for too many samples, 409 for a recording that the voice already has, 503.
+            OverQuota: The tenant's storage limit would be exceeded.
         """
         repository = transaction.samples
         known = await repository.list(voice.id)
@@ -121,16 +122,16 @@ class VoiceLibrary:
             await transaction.log("sample.added", sample.id, {"voice": voice.id})
 
     async def get(self, owner: Owner, voice_id: str) -> VoiceProfile:
-        """A voice.
+        """Return a voice.
 
         Raises:
-            ApiError: 404, whether it is another tenant's or nobody's.
+            ApiError: 404, also for voices of other tenants.
         """
         async with self._parts.reading(owner) as transaction:
             return await transaction.voice(voice_id)
 
     async def show(self, org_id: str, voices: Sequence[VoiceProfile]) -> list[dict[str, Any]]:
-        """Voices in this server's own shape."""
+        """Return voices in this server's own API format."""
         ids = [voice.id for voice in voices]
         async with self._parts.gate.read() as session:
             rows = await EmbeddingRepository(session, org_id).list(ids)
@@ -139,11 +140,11 @@ class VoiceLibrary:
         return [voice_shape(voice, rows, aliases, counts.get(voice.id, 0)) for voice in voices]
 
     async def change(self, owner: Owner, voice_id: str, fields: VoiceFields) -> VoiceProfile:
-        """Change what is given.
+        """Change the given fields of a voice.
 
         Raises:
-            ApiError: 400, 404.
-            Conflict: A name or alias is taken.
+            ApiError: 400, 404, 409 for a consent for a revoked voice.
+            Conflict: The name or an alias is taken.
         """
         engines = await self._parts.cloning()
         async with self._parts.writing(owner) as transaction:
@@ -170,7 +171,7 @@ class VoiceLibrary:
         return voice
 
     async def delete(self, owner: Owner, voice_id: str) -> None:
-        """Remove a voice with its recordings and all that was prepared from them.
+        """Delete a voice with its recordings and embeddings.
 
         Raises:
             ApiError: 404.
@@ -187,10 +188,10 @@ class VoiceLibrary:
     async def add_samples(
         self, owner: Owner, voice_id: str, uploads: Sequence[Described]
     ) -> tuple[VoiceProfile, list[AudioSample]]:
-        """Add recordings to a voice: all of them, or none; it is prepared anew.
+        """Add recordings to a voice, all or none, and have it prepared again.
 
         Raises:
-            ApiError: 400, 404, 409 for a recording it has already, 429, 503.
+            ApiError: 400, 404, 409 for a recording that the voice already has or a revoked voice, 429, 503.
         """
         async with self._parts.reading(owner) as transaction:
             voice = await transaction.voice(voice_id)
@@ -209,7 +210,7 @@ class VoiceLibrary:
         return voice, samples
 
     async def delete_sample(self, owner: Owner, voice_id: str, sample_id: str) -> None:
-        """Remove a recording; the voice is prepared anew from the others.
+        """Delete a recording, and have the voice prepared again from the others.
 
         Raises:
             ApiError: 404.
@@ -225,7 +226,7 @@ class VoiceLibrary:
         self._parts.changed()
 
     async def sample(self, owner: Owner, voice_id: str, sample_id: str) -> AudioSample:
-        """A recording of a voice.
+        """Return a recording of a voice.
 
         Raises:
             ApiError: 404.
@@ -235,10 +236,10 @@ class VoiceLibrary:
             return await transaction.sample(voice, sample_id)
 
     async def prepare(self, owner: Owner, voice_id: str) -> VoiceProfile:
-        """Have a voice prepared again, whatever became of it before.
+        """Have a voice prepared again, even if it is ready or has failed.
 
         Raises:
-            ApiError: 404, 409 for a voice without recordings.
+            ApiError: 404, 409 for a voice without recordings or a revoked one.
         """
         engines = await self._parts.cloning()
         async with self._parts.writing(owner) as transaction:
@@ -254,11 +255,11 @@ class VoiceLibrary:
         return voice
 
     async def set_alias(self, owner: Owner, alias: str, voice_id: str) -> VoiceProfile:
-        """Make a name, such as one of OpenAI's, mean a voice of the tenant's.
+        """Add an alias, such as the name of one of OpenAI's voices, to a tenant's voice.
 
         Raises:
-            ApiError: 404.
-            Conflict: It is another voice's name.
+            ApiError: 400 for too many aliases, 404.
+            Conflict: Another voice has the name.
         """
         async with self._parts.writing(owner) as transaction:
             voice = await transaction.locked(voice_id)
@@ -268,7 +269,7 @@ class VoiceLibrary:
         return voice
 
     async def drop_alias(self, owner: Owner, alias: str, voice_id: str) -> None:
-        """Make a name of a voice mean what it means to everybody.
+        """Remove an alias of a voice, so that the name has its general meaning again.
 
         Raises:
             ApiError: 404.
@@ -283,7 +284,7 @@ class VoiceLibrary:
     async def _taken(
         self, owner: Owner, voice_id: str, uploads: Sequence[Described]
     ) -> AsyncGenerator[list[AudioSample], None]:
-        """Samples of uploads; their objects go again if the block does not make rows of them."""
+        """Examine uploads and yield their samples; if the block fails, their objects are deleted."""
         async with self._parts.discarding() as keys:
             samples = await self._parts.intake.take(owner.org_id, voice_id, uploads)
             keys.extend(key for sample in samples for key in keys_of(sample))
@@ -304,7 +305,7 @@ class VoiceLibrary:
     async def _consent(transaction: VoiceTransaction, consent_id: str | None) -> str | None:
         if consent_id is None:
             return None
-        # Should it be withdrawn just now, then before or after: a voice that it allows is always found.
+        # The lock orders this with a concurrent revocation, which then finds all voices of the consent.
         if await transaction.consents.lock(consent_id) is None:
             raise not_found("consent", consent_id)
         return consent_id

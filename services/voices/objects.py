@@ -1,4 +1,4 @@
-"""Whole objects in memory: for those that are small enough."""
+"""Reading and writing small objects as a whole."""
 
 from collections.abc import AsyncGenerator
 
@@ -6,12 +6,17 @@ from storage.objects.contract import ObjectStore, TooLarge
 
 
 async def read_object(objects: ObjectStore, key: str, *, most: int) -> bytes:
-    """The bytes of an object.
+    """Return the bytes of an object.
+
+    Args:
+        objects: The object store.
+        key: Key of the object.
+        most: Maximum size in bytes.
 
     Raises:
-        ObjectMissing: There is none.
-        ObjectsUnavailable: The store is away.
-        TooLarge: It has more than ``most`` bytes.
+        ObjectMissing: There is no such object.
+        ObjectsUnavailable: The store is unavailable.
+        TooLarge: The object has more than ``most`` bytes.
     """
     reader = await objects.open(key)
     try:
@@ -23,5 +28,5 @@ async def read_object(objects: ObjectStore, key: str, *, most: int) -> bytes:
 
 
 async def single_chunk(data: bytes) -> AsyncGenerator[bytes, None]:
-    """Bytes as the object store takes them."""
+    """Yield all bytes as one chunk, for :meth:`ObjectStore.put`."""
     yield data

@@ -1,7 +1,7 @@
-"""Preparing voices in the engines, off the path of any request.
+"""Preparing voices in the engines, in the background.
 
-Each Gateway process works, for each engine, on one voice at a time. What is to be done is in the database, so
-nothing is lost with a process: its lease ends, and another goes on.
+For each engine, a Gateway process prepares one voice at a time. The queue is in the database, with leases:
+when a process dies, its lease expires and another process takes over.
 """
 
 import asyncio
@@ -49,38 +49,38 @@ from storage.tables import AudioSample
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 60.0
-"""Seconds after which the work of a process that died is taken over."""
+"""Seconds after which the work of a dead process is taken over."""
 
 RENEWAL: Final = LEASE_SECONDS / 3
 
 POLL_SECONDS: Final = 1.0
-"""Seconds between two looks for work that another process wanted."""
+"""Seconds between checks for work that other processes have queued."""
 
 MOST_SECONDS: Final = 600.0
-"""Of recordings that one preparation is given, the first ones first."""
+"""Maximum seconds of recordings for a preparation; the first recordings are used."""
 
 HAND_BACK_SECONDS: Final = 5.0
-"""Seconds that a process which stops takes to give its work to another."""
+"""Maximum seconds to return a claim when the process stops."""
 
 MOST_ATTEMPTS: Final = 30
-"""Failures of an engine in a row until a voice counts as failed; with the pauses between, half an hour."""
+"""Consecutive failures of an engine after which a voice has failed: half an hour, including the backoff."""
 
 LONGEST_PAUSE: Final = 60.0
 
 LARGEST_AUDIO: Final = 256 * 1024 * 1024
-"""Bytes of a canonical recording: an hour and a half."""
+"""Maximum size of a canonical recording in bytes: an hour and a half."""
 
 
 class VoicePreparer:
-    """Works on what is to be prepared.
+    """Prepares queued voices.
 
     Args:
         gate: The database.
         objects: The object store.
-        intake: Keeps what is prepared.
+        intake: Stores prepared voices.
         directory: The engines.
         settings: The settings.
-        metrics: Counts what was prepared.
+        metrics: The metrics, for preparations.
     """
 
     def __init__(
@@ -109,24 +109,28 @@ class VoicePreparer:
         ]
 
     def wake(self) -> None:
-        """Look for work now."""
+        """Check for work now."""
         for chore in self._chores:
             chore.wake()
 
     async def run(self, stopping: Stopping) -> None:
-        """Work until the process is told to stop: others take over while this one still answers."""
+        """Prepare voices until the process begins to stop; other processes then take over."""
         async with running(*self._chores):
             await stopping.wait()
 
     async def cloning(self) -> Collection[str]:
-        """The names of the engines that clone, as far as they have answered yet."""
+        """Return the names of the engines that clone, without those that have not answered yet."""
         return (await self.models()).keys()
 
     async def want_current(self) -> int:
-        """Have voices prepared again whose engine has a new model, or that an engine does not have yet."""
+        """Queue the voices that are not prepared for the current model of an engine.
+
+        Returns:
+            The number of queued preparations.
+        """
         if not (models := await self.models()):
             return 0
-        # Reading first, as below: it is asked often, and there is seldom anything to do.
+        # Check in a read transaction first: this is called often, and there is rarely anything to do.
         async with self._gate.read() as session:
             if await models_are_current(session, models):
                 return 0
@@ -138,7 +142,11 @@ class VoicePreparer:
         return wanted
 
     async def forget(self, embeddings: Collection[tuple[str, str]]) -> None:
-        """Have the engines forget embeddings, by engine and id, as far as they can be reached."""
+        """Erase embeddings from the engines' memory. Errors are only logged.
+
+        Args:
+            embeddings: Engine and ID of each embedding.
+        """
         for engine, embedding_id in embeddings:
             client = self._directory.find(engine)
             if client is None:
@@ -146,11 +154,14 @@ class VoicePreparer:
             try:
                 await client.drop_voice(embedding_id)
             except EngineError as error:
-                # It is in no other place, so the runner loses it when it needs the room or ends.
+                # The runner's copy is the last one; it is lost when it is evicted or the runner ends.
                 logger.warning("the engine %s keeps an erased voice in memory: %s", engine, error.message)
 
     async def models(self) -> dict[str, str]:
-        """The model of each engine that clones, as far as they have answered yet."""
+        """Return engine → model of the engines that clone, without those that have not answered yet.
+
+        Engines whose license is not accepted are skipped.
+        """
         models: dict[str, str] = {}
         for client in self._directory.clients:
             try:
@@ -158,7 +169,7 @@ class VoicePreparer:
             except EngineUnavailable:
                 continue
             if description.license_accepted is False:
-                continue  # it is not loaded before that; then voices are wanted by themselves
+                continue  # it is never loaded; voices are queued once the license is accepted
             if description.capabilities.cloning and description.voice_model is not None:
                 models[client.name] = description.voice_model
         return models
@@ -168,8 +179,8 @@ class VoicePreparer:
             pass
 
     async def _one(self, client: EngineClient) -> bool:
-        """Work on one voice, if there is one; whether there was."""
-        # Reading first: a writing transaction each second would keep others of SQLite waiting.
+        """Prepare one queued voice, if any; return whether there was one."""
+        # Check in a read transaction first: a write transaction each second would block others in SQLite.
         async with self._gate.read() as session:
             if not await preparation_is_due(session, [client.name]):
                 return False
@@ -204,7 +215,7 @@ class VoicePreparer:
         return True
 
     async def _hand_back(self, claim: Claim) -> None:
-        """Have another process take the work at once, since this one stops."""
+        """Return a claim, so that another process can take the work at once."""
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS), self._gate.write() as session:
                 voice = await VoiceRepository(session, claim.org_id).lock(claim.voice_id)
@@ -227,7 +238,7 @@ class VoicePreparer:
         except ObjectMissing:
             await self._fail(claim, "A recording is missing from the object store.", retry=False)
         except StorageError:
-            # However long it is away: the recordings are as good afterwards.
+            # Retried without limit: an outage says nothing about the recordings.
             await self._fail(claim, "A part of the server is unreachable; it is retried.", retry=True)
             raise
         except EngineError as error:
@@ -267,7 +278,7 @@ class VoicePreparer:
             await restate(session, voice, self._settings)
         self._metrics.preparations.labels(client.name, "ready").inc()
         logger.info("the voice %s is ready for %s", claim.voice_id, client.name)
-        # Requests that were cast just before still speak with the old one; a moment later nobody does.
+        # Requests that were planned just before still use the old embedding, new requests do not.
         await self.forget(replaced)
 
     async def _fail(self, claim: Claim, reason: str, *, retry: bool) -> None:
@@ -286,7 +297,7 @@ def _reference(data: bytes, row: AudioSample, language: str | None, seconds: flo
         rate = file.getframerate()
         pcm = np.frombuffer(file.readframes(round(seconds * rate)), "<i2").astype(np.int16, copy=False)
         whole = pcm.size == file.getnframes()
-    # Words that are not in the part that is given would mislead.
+    # The transcript of the whole recording would not match a part of it.
     transcript = row.transcript if whole else None
     return ReferenceSample(
         pcm=pcm, sample_rate=rate, transcript=transcript, language=row.language or language

@@ -1,4 +1,4 @@
-"""Voices, samples and consents as the API shows them."""
+"""The API formats of voices, samples and consents."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,16 +6,23 @@ from typing import Any, Final
 from storage.tables import AudioSample, VoiceAlias, VoiceConsent, VoiceEmbedding, VoiceProfile
 
 UNDETERMINED: Final = "und"
-"""BCP-47's tag for a language that nobody named; OpenAI's clients expect one."""
+"""BCP-47's tag for an undetermined language, since OpenAI's clients expect a tag."""
 
 HIDDEN: Final = frozenset({"speaker", "fingerprint"})
-"""Of a report: what identifies a person stays inside."""
+"""Fields of a report that are not shown, because they identify a person."""
 
 
 def voice_shape(
     voice: VoiceProfile, rows: Sequence[VoiceEmbedding], aliases: Sequence[VoiceAlias], samples: int
 ) -> dict[str, Any]:
-    """A voice, in this server's own shape."""
+    """Return a voice in this server's own format.
+
+    Args:
+        voice: The voice.
+        rows: Embeddings, also of other voices.
+        aliases: Aliases, also of other voices.
+        samples: Number of the voice's samples.
+    """
     return {
         "id": voice.id,
         "object": "voice",
@@ -36,7 +43,7 @@ def voice_shape(
 
 
 def openai_voice(voice: VoiceProfile) -> dict[str, Any]:
-    """A voice, in OpenAI's shape."""
+    """Return a voice in OpenAI's format."""
     return {
         "id": voice.id,
         "object": "audio.voice",
@@ -47,7 +54,7 @@ def openai_voice(voice: VoiceProfile) -> dict[str, Any]:
 
 
 def sample_shape(sample: AudioSample) -> dict[str, Any]:
-    """A sample; its recording can be fetched as long as it is kept."""
+    """Return a sample; ``recording_kept`` is whether its recording can still be downloaded."""
     return {
         "id": sample.id,
         "object": "voice.sample",
@@ -66,7 +73,7 @@ def sample_shape(sample: AudioSample) -> dict[str, Any]:
 
 
 def openai_consent(consent: VoiceConsent) -> dict[str, Any]:
-    """A consent, in OpenAI's shape."""
+    """Return a consent in OpenAI's format."""
     return {
         "id": consent.id,
         "object": "audio.voice_consent",
@@ -77,7 +84,7 @@ def openai_consent(consent: VoiceConsent) -> dict[str, Any]:
 
 
 def consent_shape(consent: VoiceConsent) -> dict[str, Any]:
-    """A consent with its evidence."""
+    """Return a consent with its evidence, in this server's own format."""
     revoked = consent.revoked_at
     return {
         **openai_consent(consent),

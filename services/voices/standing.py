@@ -1,4 +1,4 @@
-"""Where a voice is, from everything that is known of it."""
+"""The state of a voice, derived from its samples, its consent and its embeddings."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -22,13 +22,13 @@ NO_CONSENT = "It is waiting for a consent."
 def standing(
     voice: VoiceProfile, rows: Sequence[VoiceEmbedding], consent: VoiceConsent | None, *, required: bool
 ) -> tuple[VoiceState, str | None]:
-    """The state of a voice and why it is not ready.
+    """Return the state of a voice, and the reason if it is not ready.
 
     Args:
-        voice: The voice; its report is that of its present samples.
-        rows: What it is in each engine.
-        consent: What allows it.
-        required: Whether it needs a consent.
+        voice: The voice, with the report on its current samples.
+        rows: The voice's embeddings, one for each engine.
+        consent: The voice's consent, if any.
+        required: Whether a consent is required.
     """
     if voice.state == VoiceState.REVOKED:
         return VoiceState.REVOKED, voice.reason
@@ -53,7 +53,7 @@ def _progress(rows: Sequence[VoiceEmbedding]) -> tuple[VoiceState, str | None]:
 
 
 async def restate(session: AsyncSession, voice: VoiceProfile, settings: Settings) -> None:
-    """Set a voice's state anew, after something that it depends on has changed."""
+    """Update a voice's state, after something that it depends on has changed."""
     rows = await EmbeddingRepository(session, voice.org_id).list([voice.id])
     consent = await _consent(session, voice)
     voice.state, voice.reason = standing(voice, rows, consent, required=settings.consent_required)
@@ -64,15 +64,15 @@ async def restate(session: AsyncSession, voice: VoiceProfile, settings: Settings
 async def renew(
     session: AsyncSession, voice: VoiceProfile, settings: Settings, engines: Collection[str]
 ) -> None:
-    """After a change of samples or of the consent: judge the samples anew, and have the voice prepared.
+    """Update a voice's report after a change of its samples or consent, and queue its preparation.
 
-    What was prepared before stays until the next is ready, unless nothing can be prepared any more.
+    Old embeddings are kept until the new ones are ready, unless the samples are missing or unusable.
 
     Args:
         session: A transaction that holds the voice's lock.
         voice: The voice.
         settings: The settings.
-        engines: Those that clone.
+        engines: Names of the engines to prepare it for.
     """
     samples = await SampleRepository(session, voice.org_id).list(voice.id)
     consent = await _consent(session, voice)
@@ -89,7 +89,7 @@ async def renew(
 
 
 def defect(report: dict[str, Any]) -> str | None:
-    """Why nothing can be prepared from samples, if so."""
+    """Return why no voice can be prepared from samples; ``None`` if one can."""
     for finding in report.get("findings", ()):
         if finding["severity"] == "error":
             return f"{finding['message']} {finding['advice']}".strip()
@@ -99,7 +99,17 @@ def defect(report: dict[str, Any]) -> str | None:
 def check_consent(
     consent: VoiceConsent | None, samples: Sequence[AudioSample], *, least: float
 ) -> dict[str, Any]:
-    """How the recording of a consent compares with samples: ``same``, ``different`` or ``not_compared``."""
+    """Compare the speaker of a consent's recording with those of samples.
+
+    Args:
+        consent: The consent, if any.
+        samples: The voice's samples.
+        least: Minimum similarity of the same speaker.
+
+    Returns:
+        A ``verdict`` of ``same``, ``different`` or ``not_compared``, with the similarity or the reason; empty
+        without a consent.
+    """
     if consent is None:
         return {}
     if consent.kind != "recording":
@@ -115,7 +125,7 @@ def check_consent(
     ]
     if not found:
         return {"verdict": "not_compared", "reason": "No embedding model is installed to compare speakers."}
-    # The least alike decides: one sample of somebody else is enough to speak like them.
+    # The lowest similarity decides: a single sample of another person is enough to imitate them.
     similarity = min(found)
     return {
         "verdict": "same" if similarity >= least else "different",

@@ -1,4 +1,4 @@
-"""Transactions on the voices of a tenant, and what everything that changes voices needs."""
+"""Transactions on a tenant's voices, and the dependencies of all classes that change voices."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,12 +26,12 @@ from storage.tables import AudioSample, VoiceProfile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Whose voices are meant, and who asks.
+    """The tenant that owns voices, and the origin of a request for them.
 
     Attributes:
-        org_id: The tenant.
-        limits: What it may have.
-        origin: For the audit log.
+        org_id: ID of the tenant.
+        limits: The tenant's limits.
+        origin: Origin of the request, for the audit log.
     """
 
     org_id: str
@@ -44,7 +44,7 @@ class VoiceTransaction:
 
     Args:
         session: The transaction.
-        owner: The tenant, and who asks.
+        owner: The tenant, and the origin of the request.
         settings: The settings.
     """
 
@@ -58,27 +58,27 @@ class VoiceTransaction:
         self._settings = settings
 
     async def voice(self, voice_id: str) -> VoiceProfile:
-        """A voice.
+        """Return a voice.
 
         Raises:
-            ApiError: 404, whether it is another tenant's or nobody's.
+            ApiError: 404, also for voices of other tenants.
         """
         if (voice := await self.voices.get(voice_id)) is None:
             raise not_found("voice", voice_id)
         return voice
 
     async def locked(self, voice_id: str) -> VoiceProfile:
-        """A voice that nobody else changes until the transaction ends.
+        """Lock a voice until the transaction ends, and return it.
 
         Raises:
-            ApiError: 404, whether it is another tenant's or nobody's.
+            ApiError: 404, also for voices of other tenants.
         """
         if (voice := await self.voices.lock(voice_id)) is None:
             raise not_found("voice", voice_id)
         return voice
 
     async def sample(self, voice: VoiceProfile, sample_id: str) -> AudioSample:
-        """A recording of a voice.
+        """Return a recording of a voice.
 
         Raises:
             ApiError: 404.
@@ -88,42 +88,42 @@ class VoiceTransaction:
         return sample
 
     async def prepared(self, voice: VoiceProfile) -> list[tuple[str, str]]:
-        """Engine and id of each embedding of a voice."""
+        """Return the engine and ID of each embedding of a voice."""
         rows = await self.embeddings.list([voice.id])
         return [(row.engine, row.embedding_id) for row in rows if row.embedding_id is not None]
 
     async def make_room(self, size: int) -> None:
-        """Count bytes that are to be kept.
+        """Count bytes towards the tenant's storage limit, before they are stored.
 
         Raises:
-            OverQuota: The tenant keeps as much as it may.
+            OverQuota: The tenant's storage limit would be exceeded.
         """
         await make_room(self.session, self.owner.org_id, size, most=self.owner.limits.stored_bytes)
 
     async def doom(self, keys: Collection[str]) -> None:
-        """Have objects removed once the transaction is committed."""
+        """Schedule the deletion of objects for when the transaction is committed."""
         await DoomedObjects(self.session).doom(keys)
 
     async def renew(self, voice: VoiceProfile, engines: Collection[str]) -> None:
-        """Judge a locked voice's samples anew, and have it prepared."""
+        """Update a locked voice's report, and queue its preparation; see :func:`renew`."""
         await renew(self.session, voice, self._settings, engines)
 
     async def log(self, action: str, target: str, details: Mapping[str, Any]) -> None:
-        """Write down who did what."""
+        """Record a change in the audit log."""
         await self.owner.origin.log(self.session, self.owner.org_id, action, target=target, details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceParts:
-    """What everything that makes, changes or removes voices needs.
+    """The shared dependencies of classes that create, change or delete voices.
 
     Attributes:
         gate: The database.
         settings: The settings.
-        intake: Takes recordings in.
-        cloning: Gives the names of the engines that clone.
-        changed: Called when there is something to prepare or to erase.
-        forget: Has the engines forget embeddings, as far as they can be reached.
+        intake: Examines and stores recordings.
+        cloning: Returns the names of the engines that clone.
+        changed: Called when there is something to prepare or to delete.
+        forget: Erases embeddings, by engine and ID, from the memory of the engines that can be reached.
     """
 
     gate: DatabaseGate
@@ -134,16 +134,16 @@ class VoiceParts:
     forget: Callable[[Collection[tuple[str, str]]], Awaitable[None]]
 
     def reading(self, owner: Owner) -> AbstractAsyncContextManager[VoiceTransaction]:
-        """A transaction that reads.
+        """Open a read transaction.
 
         Raises:
-            ApiError: 429, the tenant has as much as it may.
-            StorageUnavailable: The database is away.
+            ApiError: 429, the block has exceeded one of the tenant's limits.
+            StorageUnavailable: The database is unavailable.
         """
         return self._transaction(self.gate.read(), owner)
 
     def writing(self, owner: Owner) -> AbstractAsyncContextManager[VoiceTransaction]:
-        """A transaction that writes; it raises the same."""
+        """Open a write transaction; raises the same errors as :meth:`reading`."""
         return self._transaction(self.gate.write(), owner)
 
     @asynccontextmanager
@@ -158,7 +158,10 @@ class VoiceParts:
 
     @asynccontextmanager
     async def discarding(self) -> AsyncGenerator[list[str], None]:
-        """Gives a list for the keys of objects that are put; they go again should the block fail."""
+        """Yield a list for keys of objects; if the block fails, the objects are deleted.
+
+        Calls ``changed`` at the end of the block.
+        """
         try:
             async with self.intake.discarding() as keys:
                 yield keys

@@ -1,4 +1,4 @@
-"""Voices to and from other servers, as bundles."""
+"""Exporting and importing voices as bundles."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -34,19 +34,21 @@ from storage.repositories.samples import keys_of
 from storage.tables import AudioSample, VoiceProfile, VoiceState
 
 EXPANSION: Final = 8
-"""Bytes of a bundle's files for each byte an upload may have: the canonical recordings are longer than
-compressed uploads."""
+"""Maximum size of a bundle's unpacked files, relative to the limit of an upload.
+
+Canonical recordings are larger than compressed uploads.
+"""
 
 
 class Transfer:
     """Exports and imports voices.
 
     Args:
-        parts: What it needs.
+        parts: The shared dependencies.
         objects: The object store.
-        library: Makes voices.
-        consents: Keeps consents.
-        models: Gives the model of each engine that clones.
+        library: Creates voices.
+        consents: Records consents.
+        models: Returns engine → model of the engines that clone.
     """
 
     def __init__(
@@ -66,11 +68,11 @@ class Transfer:
 
     @asynccontextmanager
     async def export(self, owner: Owner, voice_id: str) -> AsyncGenerator[Path, None]:
-        """A voice as a bundle, which is gone at the end of the block.
+        """Yield the path of a voice's bundle, which is deleted at the end of the block.
 
         Raises:
-            ApiError: 404, 409 for a voice whose consent was withdrawn.
-            StorageError: A part is away.
+            ApiError: 404, 409 for a voice whose consent was revoked.
+            StorageError: The database or the object store is unavailable.
         """
         voice = await self._library.get(owner, voice_id)
         if voice.state == VoiceState.REVOKED:
@@ -108,13 +110,19 @@ class Transfer:
             yield target
 
     async def import_(self, owner: Owner, upload: Upload, *, name: str | None) -> VoiceProfile:
-        """Make a voice from a bundle: all of it, or nothing.
+        """Create a voice from a bundle. If anything fails, nothing is created.
 
-        Recordings are examined as any upload is, whatever the bundle says of them. Prepared voices are taken
-        over where an engine of the same name and model is served; for the others it is prepared anew.
+        Recordings are examined like any upload; the bundle's reports on them are ignored. Prepared voices are
+        adopted if this server has an engine of the same name and model; for other engines, the voice is
+        prepared again.
+
+        Args:
+            owner: The tenant.
+            upload: The bundle.
+            name: Name of the voice; by default the one in the bundle.
 
         Raises:
-            ApiError: 400 for the bundle, 429, 503.
+            ApiError: 400 for an invalid bundle, 429, 503.
             Conflict: The name is taken.
         """
         most = self._parts.settings.limits.max_upload_bytes * EXPANSION
@@ -129,7 +137,7 @@ class Transfer:
     async def _bring_in(
         self, owner: Owner, manifest: Manifest, folder: Path, name: str | None, keys: list[str]
     ) -> VoiceProfile:
-        """Put what a bundle holds, and make rows of all of it at once; ``keys`` gets what was put."""
+        """Put a bundle's objects, adding their keys to ``keys``, and add all rows in one transaction."""
         voice_id = new_id("voice")
         embeddings = await self._embeddings(manifest, folder)
         erased = _erased(owner, voice_id, manifest)
@@ -171,7 +179,7 @@ class Transfer:
             await transaction.embeddings.put_prepared(voice, engine, entry)
 
     async def _embeddings(self, manifest: Manifest, folder: Path) -> list[tuple[str, str, bytes]]:
-        """Engine, model and bytes of what can be taken over."""
+        """Return engine, model and bytes of the prepared voices that can be adopted."""
         models = await self._models()
         adopted: list[tuple[str, str, bytes]] = []
         for entry in manifest.embeddings:
@@ -191,7 +199,7 @@ class Transfer:
 
     async def _fields(self, owner: Owner, manifest: Manifest, name: str | None) -> VoiceFields:
         async with self._parts.reading(owner) as transaction:
-            # Names that mean something here already go on meaning that.
+            # Names that are taken on this server are left out.
             free = [alias for alias in manifest.aliases if not await transaction.voices.knows(alias)]
         return VoiceFields(
             name=name or manifest.name,
@@ -219,7 +227,7 @@ def _recordings(manifest: Manifest, folder: Path) -> list[Described]:
 
 
 def _erased(owner: Owner, voice_id: str, manifest: Manifest) -> list[AudioSample]:
-    """The samples whose recordings were not kept: what is known of them."""
+    """Return the samples whose recordings were no longer kept, without their files."""
     samples: list[AudioSample] = []
     for entry in manifest.samples:
         if entry.original is not None or entry.audio is not None:

@@ -1,4 +1,4 @@
-"""A voice at every change, as server-sent events."""
+"""Streaming the changes of a voice as server-sent events."""
 
 import asyncio
 import json
@@ -22,25 +22,28 @@ from storage.tables import VoiceState
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.5
-"""Seconds between two looks; other processes change it too."""
+"""Seconds between two reads of the voice, which other processes change too."""
 
 KEEP_ALIVE_SECONDS: Final = 15.0
-"""Seconds without a change after which a comment is sent, so that proxies keep the connection."""
+"""Seconds without a change after which a comment is sent, so that proxies keep the connection open."""
 
 MAX_WATCH_SECONDS: Final = 3_600.0
-"""Seconds."""
+"""Maximum seconds of a response."""
 
 
 class WatchResponse(StreamingResponse):
-    """Shows a voice until nothing is left to come, or others need the place; then the client asks again.
+    """Sends a voice at every change, until no more changes are expected.
+
+    The response also ends when others need its place, when the server stops, or after
+    :data:`MAX_WATCH_SECONDS`; the client may then repeat the request.
 
     Args:
-        library: Knows it.
-        owner: Its tenant.
-        voice_id: The voice.
-        place: Held meanwhile: a place among those who watch in this Gateway.
-        stopping: Ends it; the client may ask another Gateway.
-        patience: Seconds that a client may take to read.
+        library: Reads the voice.
+        owner: The voice's tenant.
+        voice_id: ID of the voice.
+        place: The response's share of this Gateway's watchers, held until the response ends.
+        stopping: Whether the server stops, which ends the response.
+        patience: Maximum seconds that the client may take to read an event.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class WatchResponse(StreamingResponse):
         with self._place:
             try:
                 await super().__call__(scope, receive, patiently)
-            except (TimeoutError, ClientDisconnect):  # the second is what starlette makes of the first
+            except (TimeoutError, ClientDisconnect):  # starlette turns the first into the second
                 logger.info("a client that followed a voice disconnected, or stopped reading")
 
 
@@ -94,14 +97,14 @@ async def _events(
         elif clock() - spoken > KEEP_ALIVE_SECONDS:
             spoken = clock()
             yield b": nothing new\n\n"
-        # What has failed once and is tried again may take long: nobody waits for it who can speak already.
+        # A retry after a failure may take long, so the response does not wait for it.
         if not any(_is_busy(part) for part in (shown, *shown["engines"])):
             return
         await asyncio.sleep(POLL_SECONDS)
 
 
 def _is_busy(part: Mapping[str, Any]) -> bool:
-    """Whether a voice, or what it is in an engine, will be something else by itself, and soon."""
+    """Whether a voice, or its embedding in an engine, is expected to change soon."""
     return part["state"] in {VoiceState.PENDING, VoiceState.PROCESSING} and part["reason"] is None
 
 

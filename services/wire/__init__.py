@@ -1,1 +1,1 @@
-"""What Gateway and runner exchange: frames, samples, and the client's side of the connection."""
+"""The protocol between Gateways and runners: frames, recordings, and the client."""

@@ -1,4 +1,4 @@
-"""The Gateway's side of an engine runner, on this machine or another."""
+"""The client of an engine runner, which may be on another machine."""
 
 import asyncio
 import io
@@ -44,19 +44,19 @@ from services.wire.sample_frames import encode
 SpeechEvent: TypeAlias = Pcm | Spoken
 
 VoiceReader: TypeAlias = Callable[[str], Awaitable[bytes]]
-"""Reads the prepared voice of an id, as :func:`engines.embedding.pack` wrote it."""
+"""Reads the prepared voice with an ID, in the format of :func:`engines.embedding.pack`."""
 
 DESCRIBE_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds a runner has to describe itself."""
+"""Maximum seconds for a runner to describe its engine, or to erase a voice."""
 
 UNLOAD_TIMEOUT_SECONDS: Final = 30.0
-"""Seconds a runner has to unload its engine."""
+"""Maximum seconds for a runner to unload its engine."""
 
 PUT_TIMEOUT_SECONDS: Final = 30.0
-"""Seconds a runner has to accept a voice."""
+"""Maximum seconds for a runner to accept a voice."""
 
 MAX_SUPPLIES: Final = 3
-"""How often one call may supply missing voices; more means that the runner's cache is too small."""
+"""Maximum number of times that a call may supply missing voices; more means that the cache is too small."""
 
 
 class EngineClient:
@@ -65,8 +65,8 @@ class EngineClient:
     Args:
         config: The engine's settings.
         address: ``unix:///path`` or ``file:///path`` of a socket, or an ``http(s)://`` address.
-        first_audio_timeout: Seconds until the first frame of a call.
-        stall_timeout: Seconds between two frames.
+        first_audio_timeout: Maximum seconds until the first frame of a call.
+        stall_timeout: Maximum seconds between two frames.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class EngineClient:
         await self._runner.close()
 
     async def describe(self) -> EngineDescription:
-        """The current description of the engine.
+        """Return the current description of the engine.
 
         Raises:
-            EngineUnavailable: The runner does not answer, or not as a runner.
+            EngineUnavailable: The runner does not answer, or its response is invalid.
         """
         try:
             async with self._runner.request("GET", ENGINE_PATH, timeout=DESCRIBE_TIMEOUT_SECONDS) as answer:
@@ -110,17 +110,17 @@ class EngineClient:
     async def speak(
         self, call: SynthesisCall, voices: VoiceReader | None = None
     ) -> AsyncGenerator[SpeechEvent, None]:
-        """Speak ``call``: PCM at the engine's rate, and :class:`Spoken` at the end of each utterance.
+        """Yield PCM at the engine's sample rate, and :class:`Spoken` at the end of each utterance.
 
         Closing the generator disconnects, which stops the engine.
 
         Args:
-            call: What to speak.
-            voices: Reads a prepared voice that the runner does not have; calls that miss the same one at
-                the same time share one read. Its errors are raised here.
+            call: The utterances to speak.
+            voices: Reads a prepared voice that the runner does not have. Concurrent calls that miss the same
+                voice share one read. Its exceptions are propagated.
 
         Raises:
-            EngineError: The runner's own error, or ``EngineUnavailable`` when it is lost.
+            EngineError: The runner's own error, or ``EngineUnavailable`` if the connection is lost.
         """
         deadline = asyncio.get_running_loop().time() + self._first_audio_timeout
         for supplied in range(MAX_SUPPLIES + 1):
@@ -141,12 +141,12 @@ class EngineClient:
         raise EngineUnavailable(f"The runner of {self.name} cannot hold the voices of this call.")
 
     async def prepare(self, samples: Sequence[ReferenceSample]) -> bytes:
-        """A voice made from recordings, packed. Cancelling it stops the engine's work.
+        """Prepare a voice from recordings, and return it packed. Cancelling the call stops the engine's work.
 
         Raises:
-            UnsupportedUtterance: The recordings cannot be used; the message says why.
-            EngineOverloaded: Too many others are waiting.
-            EngineUnavailable: The runner is away, or its engine failed.
+            UnsupportedUtterance: The recordings cannot be used; the message has the reason.
+            EngineOverloaded: Too many preparations are waiting.
+            EngineUnavailable: The runner is unreachable, or its engine failed.
         """
         patience = BODY_TIMEOUT_SECONDS + WAIT_TIMEOUT_SECONDS + PREPARE_TIMEOUT_SECONDS
         async with self._runner.request(
@@ -164,10 +164,10 @@ class EngineClient:
         return data
 
     async def unload(self) -> bool:
-        """Ask the runner to unload its engine; false if the engine is in use.
+        """Ask the runner to unload its engine; return false if the engine is in use.
 
         Raises:
-            EngineUnavailable: The runner does not answer, or not as a runner.
+            EngineUnavailable: The runner does not answer, or its response is invalid.
         """
         async with self._runner.request("POST", UNLOAD_PATH, timeout=UNLOAD_TIMEOUT_SECONDS) as answer:
             if answer.status not in {204, HELD_STATUS}:
@@ -175,33 +175,34 @@ class EngineClient:
             return answer.status != HELD_STATUS
 
     async def put_voice(self, voice_id: str, data: bytes, *, missed: int | None = None) -> None:
-        """Send the runner a prepared voice, so that it can speak in it.
+        """Send a prepared voice to the runner, which holds it for later calls.
 
         Args:
-            voice_id: The voice's.
-            data: A packed voice.
-            missed: What the runner answered when it lacked the voice. If the voice was dropped since, nothing
-                is kept and nothing is raised: the next call asks again.
+            voice_id: ID of the voice.
+            data: The packed voice.
+            missed: :attr:`Missing.missed` of the runner's response, if it reported the voice as missing. If
+                the voice was dropped since, the runner discards it without an error: the next call reports
+                it as missing again.
 
         Raises:
-            EngineError: It rejects the voice, or is unreachable.
+            EngineError: The runner rejects the voice, or is unreachable.
         """
         headers = {} if missed is None else {MISSED_HEADER: str(missed)}
         body = io.BytesIO(data)  # aiohttp writes bytes at once, a file in pieces
         async with self._runner.request(
             "PUT", _path_of(voice_id), timeout=PUT_TIMEOUT_SECONDS, data=body, headers=headers
         ) as answer:
-            # Gone: dropped since it was missed, so what was read may be old.
+            # 410: dropped since it was reported missing, so the data may be outdated.
             if answer.status != 204 and (answer.status != 410 or missed is None):  # noqa: PLR2004 - HTTP's No Content, Gone
                 raise await self._runner.failed(answer)
 
     async def drop_voice(self, voice_id: str) -> None:
-        """Erase a prepared voice from the runner and its engine; an unknown one is fine.
+        """Erase a prepared voice from the runner and its engine; does nothing for an unknown voice.
 
-        Delete its source first, so that no call brings it back.
+        Delete its source first, so that no call sends it to the runner again.
 
         Raises:
-            EngineUnavailable: The runner is away, or its engine failed to forget the voice.
+            EngineUnavailable: The runner is unreachable, or its engine failed to evict the voice.
         """
         async with self._runner.request(
             "DELETE", _path_of(voice_id), timeout=DESCRIBE_TIMEOUT_SECONDS
@@ -212,7 +213,7 @@ class EngineClient:
     async def _speak(
         self, call: SynthesisCall, deadline: float
     ) -> AsyncGenerator[SpeechEvent | Missing, None]:
-        """Try to speak ``call``; a lone :class:`Missing` when the runner lacks voices for it."""
+        """Try to speak ``call``; yield only :class:`Missing` if the runner lacks voices for it."""
         reader = FrameReader()
         try:
             async with asyncio.timeout_at(deadline) as limit:
@@ -244,7 +245,7 @@ class EngineClient:
         raise EngineUnavailable(f"The engine {self.name} was lost during synthesis.")
 
     async def _supply(self, missing: Missing, voices: VoiceReader, deadline: float) -> None:
-        """Send the runner the missing voices, one after the other."""
+        """Send the missing voices to the runner, one after the other."""
 
         async def bring(voice_id: str) -> None:
             await self.put_voice(voice_id, await voices(voice_id), missed=missing.missed)
@@ -256,12 +257,12 @@ class EngineClient:
                     await self._supplies.run(voice_id, partial(bring, voice_id))
         except TimeoutError as error:
             if not limit.expired():
-                raise  # the reader's own
+                raise  # from the reader of voices
             raise EngineUnavailable(f"A voice could not be sent to {self.name} in time.") from error
 
 
 def _events(frames: Iterable[tuple[FrameKind, bytes]]) -> Generator[SpeechEvent | None, None, None]:
-    """The events of frames that arrived together; consecutive audio is joined. ``None`` is the end.
+    """Yield the events of frames that arrived together, with consecutive audio joined; ``None`` is the end.
 
     Raises:
         EngineError: The runner's own error.
@@ -285,21 +286,21 @@ def _events(frames: Iterable[tuple[FrameKind, bytes]]) -> Generator[SpeechEvent 
 
 
 def _pcm(payloads: list[bytes]) -> Pcm:
-    """The samples of audio frames that arrived together."""
+    """Return the samples of consecutive audio frames."""
     return np.frombuffer(b"".join(payloads), dtype="<i2").astype(np.int16, copy=False)
 
 
 async def _sent(samples: Sequence[ReferenceSample]) -> AsyncGenerator[bytes, None]:
-    """The frames of recordings, made as they are sent."""
+    """Encode recordings lazily as frames."""
     for data in encode(samples):
         yield data
 
 
 def _path_of(voice_id: str) -> str:
-    """The path of a prepared voice.
+    """Return the path of a prepared voice.
 
     Raises:
-        EngineUnavailable: It is not an id of one.
+        EngineUnavailable: ``voice_id`` is not a valid ID.
     """
     if not VOICE_ID.fullmatch(voice_id):
         raise EngineUnavailable(f"{voice_id!r} is not the id of a prepared voice.")

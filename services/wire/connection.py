@@ -15,17 +15,17 @@ from services.log_context import handed_on
 from services.wire.frames import Failure
 
 KEEP_ALIVE_SECONDS: Final = 3.0
-"""Seconds an unused connection is kept; the runner keeps it 5, so it never closes first."""
+"""Seconds for which an idle connection is kept; less than the runner's 5, which must not close first."""
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds until a runner's host must have accepted the connection."""
+"""Maximum seconds to establish a connection."""
 
 MAX_ANSWER: Final = 1024 * 1024
-"""Bytes of an answer in JSON."""
+"""Maximum size of a JSON response in bytes."""
 
 
 class RunnerConnection:
-    """The connections that calls to a runner share. Use as an asynchronous context manager.
+    """A connection pool for one runner. Use as an asynchronous context manager.
 
     Args:
         config: The engine's settings.
@@ -61,21 +61,21 @@ class RunnerConnection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close them, see :meth:`close`."""
+        """Close the connections, see :meth:`close`."""
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; what runs on them is cancelled in the runner."""
+        """Close the connections; the runner cancels their calls."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The pool.
+        """The underlying session.
 
         Raises:
-            EngineUnavailable: It is closed.
+            EngineUnavailable: The pool is closed.
         """
         if self._session is None:
             raise EngineUnavailable("The Gateway is shutting down.")
@@ -91,10 +91,17 @@ class RunnerConnection:
         timeout: float,  # noqa: ASYNC109 - of the whole block, the reading of the answer included
         **options: Any,  # noqa: ANN401 - aiohttp's own
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """One exchange.
+        """Send a request and yield the response.
+
+        Args:
+            method: HTTP method.
+            path: Path of the URL.
+            headers: Additional headers.
+            timeout: Maximum seconds of the whole block, including reading the response.
+            **options: Further options of :meth:`aiohttp.ClientSession.request`.
 
         Raises:
-            EngineUnavailable: The runner is away, is lost, or takes longer than ``timeout`` seconds.
+            EngineUnavailable: The runner is unreachable, the connection is lost, or the timeout has expired.
         """
         try:
             async with (
@@ -108,10 +115,10 @@ class RunnerConnection:
             raise self.unreachable(error) from error
 
     async def read(self, answer: aiohttp.ClientResponse, limit: int) -> bytes:
-        """The body of an answer.
+        """Return the body of a response.
 
         Raises:
-            EngineUnavailable: It is longer than ``limit`` bytes.
+            EngineUnavailable: The body is longer than ``limit`` bytes.
         """
         body = bytearray()
         while piece := await answer.content.readany():
@@ -121,21 +128,21 @@ class RunnerConnection:
         return bytes(body)
 
     async def failed(self, answer: aiohttp.ClientResponse) -> EngineError:
-        """The error in a response (:class:`Failure`)."""
+        """Return the error in a response (:class:`Failure`)."""
         try:
             failure = Failure.model_validate_json(await self.read(answer, MAX_ANSWER))
         except ValidationError:
             return EngineUnavailable(self.says(answer.status))
         error = failure.error()
-        # Any other error is between Gateway and runner, and not the client's fault.
+        # Other errors are between Gateway and runner, and not the client's fault.
         return EngineUnavailable(failure.message) if type(error) is EngineError else error
 
     def says(self, status: int) -> str:
-        """The error for an unexpected response."""
+        """Return the error message for an unexpected status."""
         return f"The runner of {self._config.name} answered with status {status}."
 
     def unreachable(self, error: Exception) -> EngineUnavailable:
-        """The error for a failed connection."""
+        """Return the error for a failed connection."""
         name = self._config.name
         if isinstance(error, TimeoutError):
             return EngineUnavailable(f"The runner of {name} does not answer.", retry_after=5.0)

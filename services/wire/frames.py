@@ -1,12 +1,12 @@
 """The protocol between a Gateway and an engine runner, over a Unix socket or a network.
 
-A call is one HTTP POST of JSON (:class:`SynthesisCall`); its answer is a stream of frames, each a kind
+A call is one HTTP POST of JSON (:class:`SynthesisCall`). The response is a stream of frames, each with a kind
 (1 byte), a length (4 bytes, big-endian) and a payload::
 
     AUDIO   PCM, signed 16-bit little-endian mono, at the rate in the header ``x-sample-rate``
-    SPOKEN  JSON, an utterance is finished: :class:`Spoken`
-    ERROR   JSON, the call has failed: :class:`Failure`; the last frame
-    END     empty, everything was spoken; the last frame
+    SPOKEN  JSON, the end of an utterance: :class:`Spoken`
+    ERROR   JSON, the failure of the call: :class:`Failure`; the last frame
+    END     empty, the end of the call; the last frame
 
 A voice is prepared by a POST of frames, answered with a safetensors file or JSON (:class:`Failure`)::
 
@@ -14,14 +14,14 @@ A voice is prepared by a POST of frames, answered with a safetensors file or JSO
     AUDIO   PCM as above, of all recordings one after the other
     END     empty; the last frame
 
-Prepared voices are given to a runner by PUT and taken from it by DELETE. A runner that lacks one answers a
-call with :data:`MISSING_STATUS` and :class:`Missing`, before anything is queued.
+Prepared voices are sent to a runner by PUT and erased by DELETE. If the runner lacks one, it answers a call
+with :data:`MISSING_STATUS` and :class:`Missing`, before anything is queued.
 
-A POST without a body asks a runner to unload its engine for the sake of another: 204 when the engine has no
-memory then, or :data:`HELD_STATUS` and :class:`Failure`.
+A POST without a body asks a runner to unload its engine to make room for another one. The response is 204 if
+the engine is unloaded, or :data:`HELD_STATUS` and :class:`Failure` if it is in use.
 
-A stream that ends without ERROR or END was cut off. Decoding executes nothing: JSON and samples, never
-pickle.
+A stream that ends without ERROR or END was cut off. Decoding cannot execute code: the formats are JSON and
+samples, never pickle.
 """
 
 import re
@@ -55,36 +55,36 @@ VOICES_PATH: Final = "/runner/voices"
 UNLOAD_PATH: Final = "/runner/unload"
 
 HELD_STATUS: Final = 409
-"""The engine is in use or loading, so it is not unloaded."""
+"""Status of a refused unload: the engine is in use or loading."""
 
 MISSING_STATUS: Final = 424
 MISSED_HEADER: Final = "x-voice-missed"
-"""With a PUT: :attr:`Missing.missed` of the answer that it follows."""
+"""Header of a PUT with :attr:`Missing.missed` of the response that reported the voice as missing."""
 
 VOICE_ID: Final = re.compile(r"emb_[0-9a-f]{8,64}")
-"""Ids of prepared voices; an id is never reused."""
+"""Pattern of IDs of prepared voices, which are never reused."""
 
 LABEL: Final = r"^[a-z][a-z0-9_]{0,31}$"
-"""Finish reasons and findings on the wire: only what a header can contain."""
+"""Pattern of finish reasons and findings on the wire, so that they are valid in headers."""
 
 OTHER: Final = "other"
-"""A finish reason, or finding, that does not match :data:`LABEL`."""
+"""Replacement for a finish reason or finding that does not match :data:`LABEL`."""
 
 MAX_FINDINGS: Final = 16
-"""Most findings of one utterance; further ones are left out."""
+"""Maximum number of findings of an utterance; further ones are omitted."""
 
 MAX_UTTERANCES: Final = 10_000
 MAX_FRAME: Final = 16 * 1024 * 1024
-"""Bytes; a longer frame is a broken or hostile peer."""
+"""Maximum size of a frame's payload in bytes; only a broken or hostile peer sends larger ones."""
 
 BODY_TIMEOUT_SECONDS: Final = 60.0
-"""Seconds until the recordings, or a voice, must have arrived at the runner."""
+"""Maximum seconds to receive recordings or a voice in the runner."""
 
 WAIT_TIMEOUT_SECONDS: Final = 300.0
-"""Seconds a preparation may wait for earlier ones."""
+"""Maximum seconds that a preparation waits for earlier ones."""
 
 PREPARE_TIMEOUT_SECONDS: Final = 300.0
-"""Seconds the engine has for one preparation, its loading included."""
+"""Maximum seconds for one preparation, including loading the engine."""
 
 _HEAD: Final = struct.Struct(">BI")
 
@@ -122,11 +122,11 @@ class SynthesisCall(_Message):
     """Utterances to speak one after the other.
 
     Attributes:
-        lines: In the order they are heard.
-        timings: Whether word timings are wanted.
-        tenant: The call's tenant, for the fair queue.
-        weight: The tenant's share in it.
-        again: Whether it is a retry, after the runner was sent the missing voices.
+        lines: The utterances in order.
+        timings: Whether word timings are requested.
+        tenant: ID of the tenant, for the fair queue.
+        weight: The tenant's weight in the fair queue.
+        again: Whether this is a retry, after the runner was sent the missing voices.
     """
 
     lines: tuple[Line, ...] = Field(min_length=1, max_length=MAX_UTTERANCES)
@@ -137,17 +137,17 @@ class SynthesisCall(_Message):
 
     @property
     def prepared(self) -> frozenset[str]:
-        """Ids of the prepared voices it speaks in."""
+        """IDs of the prepared voices that the call uses."""
         return frozenset(line.voice for line in self.lines if line.prepared)
 
 
 class Missing(_Message):
-    """Prepared voices that a runner must be given before it can speak.
+    """Prepared voices that a runner needs before it can speak a call.
 
     Attributes:
-        missing: Their ids.
-        missed: The runner's count of voices dropped so far. Sent back with the voice, it lets the runner
-            tell one that may have been read before it was dropped.
+        missing: IDs of the voices.
+        missed: The runner's count of dropped voices. It is sent back with a voice, so that the runner can
+            refuse data that may have been read before the voice was dropped.
     """
 
     missing: tuple[str, ...] = Field(min_length=1, max_length=MAX_UTTERANCES)
@@ -158,7 +158,7 @@ class RecordingHeader(_Message):
     """One recording of :class:`Recordings`; see :class:`engines.contract.ReferenceSample`.
 
     Attributes:
-        samples: The number of its PCM samples.
+        samples: Number of PCM samples.
     """
 
     samples: int = Field(ge=1)
@@ -174,7 +174,7 @@ class Recordings(_Message):
 
 
 class Spoken(_Message):
-    """An utterance is finished; see :class:`engines.contract.Speech`."""
+    """The report on a finished utterance; see :class:`engines.contract.Speech`."""
 
     index: int
     words: tuple[WordTiming, ...] = ()
@@ -184,7 +184,7 @@ class Spoken(_Message):
 
     @classmethod
     def of(cls, index: int, speech: Speech) -> "Spoken":
-        """The report of ``speech``; words that do not match :data:`LABEL` become ``other``."""
+        """Return the report on ``speech``; labels that do not match :data:`LABEL` become :data:`OTHER`."""
         return cls(
             index=index,
             words=speech.words,
@@ -195,7 +195,7 @@ class Spoken(_Message):
 
 
 class Failure(_Message):
-    """The call failed; the fields of an :class:`engines.contract.EngineError`."""
+    """The failure of a call, with the fields of an :class:`engines.contract.EngineError`."""
 
     code: str
     message: str
@@ -204,12 +204,12 @@ class Failure(_Message):
 
     @classmethod
     def of(cls, error: EngineError) -> "Failure":
-        """The failure that carries ``error`` over the wire."""
+        """Return the failure that carries ``error`` over the wire."""
         retry_after = error.retry_after if isinstance(error, EngineUnavailable | EngineOverloaded) else None
         return cls(code=error.code, message=error.message, param=error.param, retry_after=retry_after)
 
     def error(self) -> EngineError:
-        """The original error, on the other side."""
+        """Return the original error; an unknown code gives a plain ``EngineError``."""
         retry_after = 1.0 if self.retry_after is None else self.retry_after
         match self.code:
             case UnsupportedUtterance.code:
@@ -231,31 +231,31 @@ class EngineDescription(_Message):
 
     Attributes:
         name: The configured name.
-        type: The implementation.
-        sample_rate: Hertz.
-        languages: BCP-47 tags.
-        license: Of the engine or its weights.
-        license_accepted: Whether the operator has accepted it; none if none needs to be.
-        capabilities: See :class:`engines.contract.Abilities`.
-        voices: Its own voices.
-        state: Of the model lease.
-        reason: Why it is not available, if it is not.
-        missing: What must be fetched before it can speak, and how; none if nothing is missing.
-        waiting: Utterances in its queue.
-        running: Utterances it is speaking.
-        voice_model: Model and version of its prepared voices; none when it does not clone.
-        voices_cached: Prepared voices it holds.
-        voice_bytes: Their size.
-        voice_hits: How often a call's voice was held.
-        voice_misses: How often it was not.
-        held: Whether the engine is in use or waited for, so that it is not unloaded for another.
-        last_used: When it was last used, in Unix seconds.
-        loads: Loads that succeeded, since the runner started, as the next two.
-        load_failures: Loads that failed.
-        unloads: Unloads, when idle or for another engine.
-        load_seconds: Of the last load: the cold start.
-        warm_up_seconds: Of the warm-up after it, where there is one.
-        memory_bytes: RAM of the engine, beyond its runner's own.
+        type: Type of the engine, which is its implementation.
+        sample_rate: Sample rate in Hz.
+        languages: BCP-47 tags of its languages.
+        license: License of the engine or its weights.
+        license_accepted: Whether the operator has accepted the license; ``None`` if that is not required.
+        capabilities: Its capabilities.
+        voices: The engine's own voices.
+        state: State of the model lease.
+        reason: The reason why it is unavailable, if it is.
+        missing: What must be fetched before it can speak, and how; ``None`` if nothing is missing.
+        waiting: Number of queued utterances.
+        running: Number of utterances being spoken.
+        voice_model: Model and version of its prepared voices; ``None`` if it does not clone.
+        voices_cached: Number of prepared voices in the runner's cache.
+        voice_bytes: Size of the cached voices in bytes.
+        voice_hits: Number of cache hits of calls' voices.
+        voice_misses: Number of cache misses of calls' voices.
+        held: Whether the engine is in use or awaited, so that it is not unloaded for another one.
+        last_used: Unix time of the last use.
+        loads: Number of successful loads since the runner started.
+        load_failures: Number of failed loads since the runner started.
+        unloads: Number of unloads since the runner started, when idle or for another engine.
+        load_seconds: Seconds of the last load (the cold start).
+        warm_up_seconds: Seconds of the warm-up after it, if any.
+        memory_bytes: RAM of the engine, without the runner's own.
         vram_bytes: GPU memory of the engine.
         process_bytes: RAM of the runner and its children, including the engine.
     """
@@ -295,7 +295,7 @@ def _label(word: str) -> str:
 
 
 class BrokenStream(ValueError):  # noqa: N818 - named for the cause
-    """The peer sent an invalid frame."""
+    """The peer sent an invalid stream of frames."""
 
 
 def frame(kind: FrameKind, payload: bytes = b"") -> bytes:
@@ -304,16 +304,16 @@ def frame(kind: FrameKind, payload: bytes = b"") -> bytes:
 
 
 class FrameReader:
-    """Cuts a stream of bytes, in pieces of any size, into frames."""
+    """Splits a stream of bytes, in pieces of any size, into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Generator[tuple[FrameKind, bytes], None, None]:
-        """The frames that ``data`` completes.
+        """Yield the frames that ``data`` completes.
 
         Raises:
-            BrokenStream: An unknown kind, or a frame longer than :data:`MAX_FRAME`.
+            BrokenStream: A frame is of an unknown kind, or longer than :data:`MAX_FRAME`.
         """
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:

@@ -1,4 +1,4 @@
-"""Recordings as sent to a runner, which prepares a voice from them; see :mod:`services.wire.frames`."""
+"""Encoding of recordings that are sent to a runner for preparation; see :mod:`services.wire.frames`."""
 
 from collections.abc import Generator, Sequence
 from typing import Final
@@ -11,17 +11,17 @@ from services.wire.frames import BrokenStream, FrameKind, FrameReader, Recording
 
 MAX_RECORDINGS: Final = 100
 MAX_SECONDS: Final = 600.0
-"""Of all recordings of a voice together."""
+"""Maximum total seconds of the recordings of a voice."""
 
 RATES: Final = (8_000, 48_000)
-"""Hertz of a recording, from and to."""
+"""Minimum and maximum sample rate of a recording in Hz."""
 
 _PIECE: Final = 128 * 1024
-"""Samples in one frame."""
+"""Maximum number of samples in a frame."""
 
 
 def encode(samples: Sequence[ReferenceSample]) -> Generator[bytes, None, None]:
-    """The frames that carry ``samples``."""
+    """Yield the frames that carry ``samples``."""
     recordings = tuple(
         RecordingHeader(
             samples=sample.pcm.size,
@@ -39,7 +39,7 @@ def encode(samples: Sequence[ReferenceSample]) -> Generator[bytes, None, None]:
 
 
 class RecordingsReader:
-    """Reassembles the recordings from pieces of any size. Buffers no more than was announced."""
+    """Reassembles recordings from pieces of any size. Never buffers more audio than was announced."""
 
     def __init__(self) -> None:
         self._frames = FrameReader()
@@ -49,11 +49,12 @@ class RecordingsReader:
         self._ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece.
+        """Add the next piece.
 
         Raises:
-            BrokenStream: It is not the format of :func:`encode`.
-            UnsupportedUtterance: There are no recordings, too many or too long ones.
+            BrokenStream: The data is not in the format of :func:`encode`.
+            UnsupportedUtterance: There are no recordings, too many or too long ones, or a sample rate is
+                outside :data:`RATES`.
         """
         for kind, payload in self._frames.feed(data):
             if self._ended:
@@ -68,7 +69,7 @@ class RecordingsReader:
                 raise BrokenStream(f"a frame of kind {kind.name} where none belongs")
 
     def finish(self) -> list[ReferenceSample]:
-        """The recordings.
+        """Return the recordings, after the last piece.
 
         Raises:
             BrokenStream: The end is missing.

@@ -137,7 +137,7 @@ class Utterance:
         text: Plain text, normalised for speech; never markup.
         voice: ID or alias of one of the engine's voices. With ``prepared``, that voice's ID, which is never
             reused, so that engines may cache data derived from it.
-        language: BCP-47 tag of the text, for example ``en`` or ``hi``.
+        language: BCP-47 tag of the text, for example ``en`` or ``hi``; multilingual voices speak it.
         speed: Rate relative to the voice's own, within the engine's ``speed_range``.
         timings: Whether the caller wants word timings.
         seed: Seed that makes a sampling engine repeatable; ``None`` for a random one.

@@ -46,7 +46,7 @@ def database_url(address: str) -> URL:
 
 
 class Database:
-    """Opens transactions, each with a session of its own. Use as an asynchronous context manager.
+    """Opens transactions, each with its own session. Use as an asynchronous context manager.
 
     Args:
         address: URL such as ``sqlite:///data/awaaztwin.db`` or ``postgresql://user:password@host/name``.

@@ -168,7 +168,7 @@ class Catalogue:
 
     @cached_property
     def _by_tag(self) -> dict[str, LanguageFile]:
-        """Preferred file of each tag: with the lowest priority number, then whose own tag or name it is."""
+        """Preferred file of each tag: by priority number, then the file whose own tag or name it is."""
         best: dict[str, tuple[tuple[int, bool, str], LanguageFile]] = {}
         for file in self._files:
             for tag, priority in file.tags:

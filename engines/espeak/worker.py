@@ -60,7 +60,7 @@ class Worker:
                 send(self._out, self._speak(request_id, payload))
 
     def _listen(self) -> None:
-        """Read frames in a thread of its own, so that an abort is noticed during speech."""
+        """Read frames in a separate thread, so that an abort is noticed during speech."""
         while len(header := self._requests.read(HEADER.size)) == HEADER.size:
             try:
                 kind, request_id, length = unpack_header(header)
@@ -73,7 +73,7 @@ class Worker:
             if kind is MessageKind.FLUSH:
                 self._flushed = request_id
             self._queue.put((kind, request_id, payload))
-        os._exit(0)  # the parent closed the pipe or is gone; the speaking thread may be deep in the library
+        os._exit(0)  # the parent closed the pipe or exited; do not wait for the speaking thread
 
     def _speak(self, request_id: int, payload: bytes) -> bytes:
         """Speak one request; return its closing frames."""

@@ -107,7 +107,7 @@ class RefreshToken(Base):
 
 
 class Invitation(Base):
-    """An offer of membership to a user who has its token and logs in with its address.
+    """An offer of membership to the holder of its token; an existing user must also authenticate.
 
     Attributes:
         email: Address in the form of :func:`storage.columns.address_key`.

@@ -139,7 +139,7 @@ class VoiceEmbedding(Base):
         engine: Configured name of the engine.
         state: State of the latest preparation.
         reason: Reason why it failed.
-        wanted: Generation of the voice that is requested.
+        wanted: Generation of the voice that is prepared, or is to be prepared.
         attempts: Number of consecutive failures of the engine; invalid samples do not count.
         due_at: Time at which a worker may claim it: at once, after a backoff, or when a lease expires.
         lease: ID of the lease of the worker that prepares it.

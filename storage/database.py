@@ -93,7 +93,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession, None]:
-        """Open a read-only transaction.
+        """Open a transaction for reading.
 
         Raises:
             StorageUnavailable: The database is unavailable.

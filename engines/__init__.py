@@ -1,4 +1,4 @@
-"""Speech engines: their contract, the registry, and the engines themselves.
+"""Speech engines: the contract, the registry and the implementations.
 
 Nothing here depends on HTTP, tenants or storage; see ``docs/architecture.md``.
 """

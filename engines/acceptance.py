@@ -13,11 +13,11 @@ RESTRICTIVE: Final[Mapping[str, str]] = {
     "CC-BY-NC-ND-4.0": "This Creative Commons licence allows non-commercial use only, with attribution, "
     "and no changes.",
 }
-"""Licence → its restriction, for engines without a notice (:class:`engines.contract.Licensed`)."""
+"""Restrictions by licence, for engines without a notice (:class:`engines.contract.Licensed`)."""
 
 
 def notice_of(engine: EngineAdapter) -> str:
-    """The restriction of the engine's licence, in a sentence; empty if it need not be accepted."""
+    """Return the restriction of the engine's licence in a sentence; empty if it need not be accepted."""
     told = engine.license_notice if isinstance(engine, Licensed) else ""
     known = {name.upper(): notice for name, notice in RESTRICTIVE.items()}
     return told or known.get(engine.license.strip().upper(), "")
@@ -36,7 +36,7 @@ def accepted(engine: EngineAdapter, accept: str | None) -> bool | None:
 
 
 def refusal(engine: EngineAdapter, accept: str | None) -> str | None:
-    """Why the engine may not be loaded, and the setting that changes that; ``None`` if it may."""
+    """Return why the engine must not be loaded, and the setting that allows it; ``None`` if it may be."""
     if accepted(engine, accept) is not False:
         return None
     other = f" (`accept_license: {accept}` is another one)" if accept else ""

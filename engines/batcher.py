@@ -1,22 +1,22 @@
-"""The adaptive batcher: utterances of all callers, spoken together.
+"""The adaptive batcher: runs utterances of all callers in common batches.
 
-While a batch runs, arriving utterances queue up for the next batch. Between batches it waits for more
-only as long as that helps. A batch costs ``base + item · n``, and the callers of the batch before come
-back one by one, as their responses reach them. With ``k`` utterances queued and ``r`` callers still to
-come back, one every ``pace`` seconds, there are two ways to continue:
+While a batch runs, arriving utterances are queued for the next batch. Between batches the batcher waits for
+more utterances only if that helps. A batch of ``n`` utterances costs ``base + item · n`` seconds. The callers
+of the previous batch return one by one, after their responses have reached them. With ``k`` queued utterances
+and ``r`` callers that have yet to return, one every ``pace`` seconds, there are two strategies:
 
-- All together: the engine idles ``(k + r) · pace`` while they come back, and pays one base for all.
-- Two halves in turn: one comes back while the other is spoken; the engine never idles and pays two.
+- One batch of all: the engine idles ``(k + r) · pace`` while they return, and pays ``base`` once.
+- Two alternating halves: one half returns while the other is spoken; the engine never idles, but pays
+  ``base`` twice.
 
-So it waits for all where ``(k + r) · pace < base``, and else only until the halves are even, ``k ≥ r``:
-a batch of one stray caller would cost a whole base.
+So the batcher waits for all callers if ``(k + r) · pace < base``, and otherwise until the halves are even,
+``k ≥ r``: a batch of one stray caller would cost a whole ``base``.
 
-It waits only for callers that it has reason to expect, and gives up when one takes longer than the
-slowest recent one. A lone caller therefore never waits, and the first one after a burst waits once,
-shortly.
+It waits only for callers that it expects to return, and gives up when one takes longer than the slowest
+recent one. So a lone caller never waits, and the first one after a burst waits once, for a short time.
 
-An engine that has slots (see :class:`engines.contract.Capabilities`) forms its own batches: it is
-given one utterance for each free slot, in fair order, as soon as there is one.
+An engine with slots (see :class:`engines.contract.Capabilities`) forms its own batches: it receives one
+utterance per free slot, in fair order, as soon as there is one.
 
 Context variables, such as the request of a log line, are those of the submitting task if a batch has one
 caller, and unset if several callers share it.
@@ -47,30 +47,30 @@ from engines.ticket import Ticket
 logger = logging.getLogger(__name__)
 
 Hold: TypeAlias = Callable[[], AbstractAsyncContextManager[EngineAdapter]]
-"""Keeps the engine loaded while a batch runs."""
+"""Returns a context manager that keeps the engine loaded while a batch runs."""
 
 GRACE: Final = 0.05
-"""The wait for a returning caller before any return was measured: a share of a batch of one."""
+"""Wait for a returning caller before any return was measured, as a fraction of a batch of one."""
 
 MARGIN: Final = 1.5
-"""How long callers may take to return, as a multiple of the slowest recent return."""
+"""Maximum wait for a returning caller, as a multiple of the slowest recent return."""
 
 FADING: Final = 0.97
-"""Decay of the slowest return, with each faster one."""
+"""Factor by which the slowest return decays with each faster one."""
 
 LATELY: Final = 0.1
-"""Weight of the newest return in the mean of the returns."""
+"""Weight of the newest return in the moving average of the returns."""
 
 
 class Batcher:
     """Collects utterances and runs them on one engine.
 
     Args:
-        engine: Gives the batch keys; not loaded here.
-        hold: Loads the engine, see ``ModelLease.hold``.
+        engine: The engine, for its capabilities and batch keys.
+        hold: Loads the engine; see ``ModelLease.hold``.
         config: Sizes and waits.
-        concurrency: Concurrent batches; for an engine with slots, their number counts instead.
-        timeout: Seconds one batch may take.
+        concurrency: Maximum number of concurrent batches; ignored for an engine with slots.
+        timeout: Maximum duration of a batch in seconds.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class Batcher:
         self._queue: FairQueue[Ticket] = FairQueue(lambda ticket: ticket.key)
         self._running: dict[asyncio.Task[None], list[Ticket]] = {}
         self._costs = CostModel()
-        self._returning = 0  # callers of the last batch that have not come back yet
-        self._patient = False  # whether they are still waited for
+        self._returning = 0  # callers of the last batch that have not returned yet
+        self._patient = False  # whether to keep waiting for them
         self._slowest: float | None = None  # seconds between two recent returns
-        self._pace = 0.0  # the same, in the mean
+        self._pace = 0.0  # moving average of the same
         self._last_event = 0.0
         self._changed = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -107,12 +107,12 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Utterances in the queue that are still wanted."""
+        """Number of queued utterances."""
         return len(self._queue)
 
     @property
     def running(self) -> int:
-        """Utterances the engine is working on."""
+        """Number of utterances that the engine is working on."""
         return sum(len(batch) for batch in self._running.values())
 
     def submit(
@@ -120,15 +120,15 @@ class Batcher:
     ) -> Ticket:
         """Queue an utterance. Tenants take turns, see :class:`engines.fair.FairQueue`.
 
-        When the queue is full, the newest utterance of the tenant with the most makes room for another
-        tenant's, so a flood displaces itself.
+        If the queue is full, the newest utterance of the tenant with the most utterances is dropped in favour
+        of another tenant's, so that a flood displaces itself.
 
         Args:
-            utterance: What to speak.
-            tenant: Its tenant.
-            weight: The tenant's share of the engine.
-            admitted: It continues a text whose beginning was accepted: it is queued even when the queue is
-                full. The caller bounds how many of these it has.
+            utterance: The utterance to speak.
+            tenant: ID of its tenant.
+            weight: The tenant's weight relative to others.
+            admitted: Whether it continues an accepted text: it is queued even if the queue is full. The
+                caller limits the number of such utterances.
 
         Raises:
             EngineOverloaded: The queue is full.
@@ -155,7 +155,7 @@ class Batcher:
         return ticket
 
     async def close(self) -> None:
-        """Stop: cancel running batches, and fail waiting utterances with ``EngineUnavailable``."""
+        """Cancel running batches, and fail waiting utterances with ``EngineUnavailable``."""
         self._closed = True
         tasks = [*self._running, *([self._dispatcher] if self._dispatcher else [])]
         for task in tasks:
@@ -177,7 +177,7 @@ class Batcher:
                 task.add_done_callback(self._finished)
 
     async def _change(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - None waits for good, by design
-        """Wait until the queue or the running batches change; false when ``timeout`` seconds passed first."""
+        """Wait until the queue or the running batches change; false after ``timeout`` seconds."""
         self._changed.clear()
         try:
             async with asyncio.timeout(timeout):
@@ -187,7 +187,7 @@ class Batcher:
         return True
 
     async def _gather(self) -> None:
-        """Wait for more utterances while that helps."""
+        """Wait for more utterances as long as that helps."""
         cost = self._costs.estimate
         patience = GRACE * cost.of(1) if self._slowest is None else MARGIN * self._slowest
         deadline = time.monotonic() + self._config.max_wait_ms / 1000
@@ -198,9 +198,9 @@ class Batcher:
                 self._patient = False
 
     def _take(self) -> list[Ticket]:
-        """The next batch: the utterance whose turn it is and those that can run with it, in fair order.
+        """Return the next batch: the next utterance and others that can run with it, in fair order.
 
-        The queue is divided over the free places, so that none is idle beside a long batch.
+        The queue is divided among the free places, so that none idles beside a large batch.
         """
         free = max(1, self._concurrency - len(self._running))
         return self._queue.take(min(self._largest, math.ceil(len(self._queue) / free)))
@@ -239,16 +239,16 @@ class Batcher:
         self._changed.set()
 
     def _came(self) -> None:
-        """Learn from an arrival how long callers take to come back after their batch.
+        """Update the statistics of returning callers with an arrival.
 
-        Also from one that was not waited for: otherwise a wait that is too short would never be corrected.
+        Arrivals that were not waited for count as well; otherwise a too short wait would never be corrected.
         """
         if self._returning == 0:
             return
         now = time.monotonic()
         gap, self._last_event = now - self._last_event, now
         if gap > self._costs.estimate.base:
-            # Later than any wait would pay off, so it is not a returning caller of the last batch.
+            # Waiting for it would not have paid off, so it does not count as a return.
             self._returning = 0
         else:
             self._slowest = gap if self._slowest is None else max(gap, FADING * self._slowest)
@@ -257,7 +257,7 @@ class Batcher:
         self._patient = self._patient and self._returning > 0
 
     def _dropped(self, ticket: Ticket) -> None:
-        """A reader disconnected: free its place, and stop a batch without readers."""
+        """Handle a reader that disconnected: free its place, and cancel a batch without readers."""
         if ticket in self._queue:
             self._queue.remove(ticket)
             return
@@ -272,6 +272,6 @@ class Batcher:
 
 
 def _context_of(batch: list[Ticket]) -> Context:
-    """The context that the callers of a batch have in common; an empty one where they differ."""
+    """Return the common context of the callers of a batch; an empty one if they differ."""
     context = batch[0].context
     return context if all(ticket.context == context for ticket in batch) else Context()

@@ -1,7 +1,7 @@
-"""Shared parts of child processes for foreign libraries: their pipes, their limits, their end.
+"""Shared parts of child processes for foreign libraries: pipes, resource limits and termination.
 
-Imports only the standard library, because such a process runs without site-packages: it starts in tens of
-milliseconds and stays small. It ends with its standard input, and on Linux with its parent.
+Imports only the standard library, because such a process runs without site-packages, so that it is small and
+starts in tens of milliseconds. It exits when its standard input is closed and, on Linux, with its parent.
 """
 
 import os
@@ -11,26 +11,26 @@ from collections.abc import Mapping
 from typing import BinaryIO, Final
 
 MEMORY: Final = 1 << 30
-"""Bytes of address space on Linux: eight times what eSpeak NG uses, little enough to stop a runaway."""
+"""Limit of the address space in bytes, on Linux: eight times what eSpeak NG uses."""
 NICENESS: Final = 10
-"""Niceness of such a process: it yields the CPU to the server."""
+"""Niceness of the process, so that it yields the CPU to the server."""
 _PASSED_ON: Final = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 _PR_SET_PDEATHSIG: Final = 1
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a child: no secrets, because it processes untrusted text."""
+    """Return the environment for a child, without secrets, because it processes untrusted text."""
     return {name: variables[name] for name in _PASSED_ON if name in variables}
 
 
 def confine(parent: int) -> None:
-    """Limit what a crash or a runaway can do, and end with the parent, where the system can.
+    """Limit the process's resources, and end it with its parent, as far as the system supports it.
 
     Args:
-        parent: Process id of the parent.
+        parent: Process ID of the parent.
     """
-    # A stop signal reaches all of the server's processes. The parent may still need this one, and closes the
-    # pipe when it no longer does.
+    # Stop signals reach all of the server's processes. The parent may still need this one; when it no longer
+    # does, it closes the pipe.
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)
     if sys.platform == "win32":
@@ -49,7 +49,7 @@ def confine(parent: int) -> None:
 
 
 def claim_pipes() -> tuple[BinaryIO, int]:
-    """The two pipes, with descriptor 1 pointed away from the library's own messages."""
+    """Return the input pipe and the output descriptor; the library's own output to stdout is discarded."""
     out = os.dup(1)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
@@ -63,7 +63,7 @@ def claim_pipes() -> tuple[BinaryIO, int]:
 
 
 def send(out: int, frame: bytes) -> None:
-    """Write all of ``frame``; exit when the pipe is closed."""
+    """Write all of ``frame``; exit the process if the pipe is closed."""
     view = memoryview(frame)
     try:
         while view:

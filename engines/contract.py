@@ -1,20 +1,20 @@
-"""The seam between the server and an engine.
+"""The interface between the server and its engines.
 
 An engine is any object with the members of :class:`EngineAdapter` and one of ``synthesize``
-(:class:`SynthesizingEngine`) and ``stream`` (:class:`StreamingEngine`); plug-ins need not import this module
-to be one. Who wants speech calls :func:`stream` or :func:`synthesize`, whichever the engine has. The other
-protocols here are optional parts of an engine. A request is text until it is here and PCM after it::
+(:class:`SynthesizingEngine`) and ``stream`` (:class:`StreamingEngine`); plug-ins need not import this module.
+Callers use :func:`stream` or :func:`synthesize`, which work with either kind. The other protocols are
+optional. An engine turns text into PCM::
 
     Utterance ──▶ stream(engine, …) ──▶ PCM …, Outcome (Speech | EngineError)
 
 Exceptions::
 
-    EngineError              anything an engine reports; carries a code
-    ├── UnsupportedUtterance the utterance is at fault (voice, language, text)
-    ├── EngineUnavailable    the engine is at fault and may recover (crash, load failure)
+    EngineError              base class; has a code
+    ├── UnsupportedUtterance the engine cannot speak the utterance (voice, language, text)
+    ├── EngineUnavailable    the engine failed and may recover (crash, load failure)
     │   └── LicenseNotAccepted   the operator has to accept the licence first
-    ├── EngineOverloaded     no room in the queue
-    └── Abandoned            the caller went away; nobody reads this
+    ├── EngineOverloaded     the queue is full
+    └── Abandoned            the caller disconnected, so no one reads this
 """
 
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
@@ -30,11 +30,11 @@ Pcm: TypeAlias = npt.NDArray[np.int16]
 
 
 class EngineError(Exception):
-    """An engine could not do what was asked.
+    """Base class of the errors of engines.
 
     Args:
-        message: What happened, for the person who sent the text.
-        param: The request field at fault, when there is one.
+        message: Description for the user who sent the text.
+        param: The request field that causes the error, if any.
     """
 
     code = "engine_error"
@@ -46,16 +46,16 @@ class EngineError(Exception):
 
 
 class UnsupportedUtterance(EngineError):  # noqa: N818 - named for the cause, as the HTTP layer shows it
-    """The engine works; this voice, language or text is not something it can speak."""
+    """The engine works, but cannot speak this voice, language or text."""
 
     code = "unsupported_utterance"
 
 
 class EngineUnavailable(EngineError):  # noqa: N818 - as above
-    """The engine is broken, loading failed, or it was lost while speaking.
+    """The engine is broken, could not be loaded, or failed while speaking.
 
     Args:
-        message: What happened.
+        message: Description of the failure.
         retry_after: Seconds after which a retry may succeed.
     """
 
@@ -67,11 +67,11 @@ class EngineUnavailable(EngineError):  # noqa: N818 - as above
 
 
 class LicenseNotAccepted(EngineUnavailable):
-    """The engine's licence restricts its use and the operator has not accepted it; waiting does not help.
+    """The engine's licence restricts its use, and the operator has not accepted it. Retries do not help.
 
     Args:
-        message: What has to be accepted, and how.
-        retry_after: Seconds; a formality, as only the operator can change it.
+        message: The licence to accept, and how.
+        retry_after: Seconds after which to retry; long, since only the operator can change it.
     """
 
     code = "license_not_accepted"
@@ -84,8 +84,8 @@ class EngineOverloaded(EngineError):  # noqa: N818 - as above
     """The engine's queue is full.
 
     Args:
-        message: What is full.
-        retry_after: Seconds after which a place is likely.
+        message: Description of the full queue.
+        retry_after: Seconds after which a place is likely to be free.
     """
 
     code = "engine_overloaded"
@@ -96,7 +96,7 @@ class EngineOverloaded(EngineError):  # noqa: N818 - as above
 
 
 class Abandoned(EngineError):  # noqa: N818 - as above
-    """The caller went away before or while the utterance was spoken."""
+    """The caller disconnected before or while the utterance was spoken."""
 
     code = "abandoned"
 
@@ -111,11 +111,11 @@ def _always() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceEmbeddingRef:
-    """A prepared voice: named arrays of one engine's model, ready to be stored as safetensors.
+    """A prepared voice: named arrays for one model of an engine; can be stored as safetensors.
 
     Attributes:
-        engine: The configured name of the engine that made it.
-        model: Model and version it is good for, see ``CloningEngine.voice_model``.
+        engine: Configured name of the engine that prepared it.
+        model: Model and version that it was prepared for; see ``CloningEngine.voice_model``.
         tensors: Arrays by name.
     """
 
@@ -125,7 +125,7 @@ class VoiceEmbeddingRef:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
+        """Total size of the arrays in bytes."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
 
@@ -135,17 +135,16 @@ class Utterance:
 
     Attributes:
         text: Plain text, normalised for speech; never markup.
-        voice: Id or alias of one of the engine's voices; with ``prepared``, an id of that, which never
-            means another one, so that engines may keep what they derive from it.
-        language: BCP-47 tag the text is in, for example ``en`` or ``hi``; a voice of many languages
-            is asked for this one.
+        voice: ID or alias of one of the engine's voices. With ``prepared``, that voice's ID, which is never
+            reused, so that engines may cache data derived from it.
+        language: BCP-47 tag of the text, for example ``en`` or ``hi``; multilingual voices speak it.
         speed: Rate relative to the voice's own, within the engine's ``speed_range``.
         timings: Whether the caller wants word timings.
-        seed: Makes a sampling engine repeatable; ``None`` leaves it free.
-        prepared: The voice to speak in, when it was made from recordings; only engines that clone get one.
-        abandoned: Polled by the engine while it works; true once nobody wants the result.
-        awaited: Polled likewise; true once somebody waits for the audio, not for what comes before it.
-            What nobody waits for may be held back, and said again when it went wrong.
+        seed: Seed that makes a sampling engine repeatable; ``None`` for a random one.
+        prepared: The voice, if it was prepared from recordings; only for engines that clone.
+        abandoned: Polled by the engine while it works; true once the result is not wanted any more.
+        awaited: Polled by the engine; true once the caller waits for this utterance's audio, rather than for
+            that of earlier ones. Until then, the engine may hold audio back, and repeat a faulty utterance.
     """
 
     text: str
@@ -161,12 +160,12 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class WordTiming:
-    """When a word is heard, in seconds from the start of its utterance, and where it stands in its text.
+    """The time of a word in an utterance's audio, and its place in the text.
 
     Attributes:
         word: The word as it was spoken.
-        start: Seconds.
-        end: Seconds.
+        start: Start in seconds from the start of the utterance.
+        end: End in seconds from the start of the utterance.
         offset: Index of the word's first character in ``Utterance.text``.
     """
 
@@ -177,8 +176,11 @@ class WordTiming:
 
 
 FINISH_REASONS: Final = ("stop", "length", "repetition", "runaway")
-"""How an utterance ends, the better ones first: by itself; at the engine's limit; ended because it said the
-same again and again; ended because it went on for longer than its text can take. Plug-ins may have others."""
+"""Reasons why an utterance ended, best first; plug-ins may have others.
+
+In order: it was complete; it reached the engine's limit; it was ended because it repeated itself, or because
+it was longer than its text can take.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,11 +188,11 @@ class Speech:
     """A spoken utterance.
 
     Attributes:
-        pcm: The samples, see :data:`Pcm`. Empty when they were streamed before this.
-        words: Timings, when they were asked for and the engine can tell.
-        finish_reason: ``stop``, or why the engine ended early, see :data:`FINISH_REASONS`.
-        findings: What the engine found wrong with it, in words as ``early_stop``: lower case, ``_``.
-        retries: How often the engine began again because of what it found.
+        pcm: The samples, see :data:`Pcm`; empty if they have been streamed.
+        words: Word timings, if they were requested and the engine supports them.
+        finish_reason: ``stop``, or the reason why the engine ended early, see :data:`FINISH_REASONS`.
+        findings: Faults that the engine found, as identifiers in snake case such as ``early_stop``.
+        retries: Number of times that the engine started again because of its findings.
     """
 
     pcm: Pcm
@@ -201,19 +203,19 @@ class Speech:
 
 
 Outcome: TypeAlias = Speech | EngineError
-"""What became of one utterance. An error belongs to its item, never to the batch."""
+"""Result of one utterance. An error applies to this utterance, not to the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """A voice an engine offers.
+    """A voice of an engine.
 
     Attributes:
-        id: What a request names; unique in the engine.
-        name: For people.
-        languages: BCP-47 tags it speaks, its own first. Empty: any of the engine's.
-        gender: ``female``, ``male`` or ``neutral``, where known.
-        aliases: Other ids that mean this voice.
+        id: ID for requests; unique in the engine.
+        name: Display name.
+        languages: BCP-47 tags of its languages, its native one first. Empty: all of the engine's.
+        gender: ``female``, ``male`` or ``neutral``, if known.
+        aliases: Other IDs of this voice.
     """
 
     id: str
@@ -225,21 +227,20 @@ class Voice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine can do, so that nobody has to ask which engine it is.
+    """The capabilities of an engine, so that callers need not know which engine it is.
 
-    What follows from the methods it has is added by :meth:`Abilities.of`.
+    :meth:`Abilities.of` adds those that depend on the engine's methods.
 
     Attributes:
-        word_timings: It can tell when each word is heard.
-        speed_range: Slowest and fastest ``Utterance.speed`` it renders itself, pitch unchanged.
-        max_chars: Longest ``Utterance.text``, in characters.
-        max_chars_by_language: The same by primary language subtag (``hi``), where a language differs.
-        deterministic: The same utterance always gives the same samples.
-        trimmed: Its audio begins and ends with speech: who joins utterances makes the pauses between them.
-        ipa: It takes words whose sound is given in IPA, as :mod:`engines.text.ipa` marks them in
-            ``Utterance.text``.
-        slots: Utterances it works on at once, each of which may come and go at any time; the number may
-            change, as when it is loaded. 0: it works on batches, whose utterances come together.
+        word_timings: Whether the engine reports word timings.
+        speed_range: Slowest and fastest ``Utterance.speed`` that it renders itself, at unchanged pitch.
+        max_chars: Maximum length of ``Utterance.text`` in characters.
+        max_chars_by_language: Exceptions to ``max_chars``, by primary language subtag (``hi``).
+        deterministic: Whether the same utterance always gives the same samples.
+        trimmed: Whether audio begins and ends with speech: callers that join utterances add the pauses.
+        ipa: Whether it accepts words in IPA, which :mod:`engines.text.ipa` marks in ``Utterance.text``.
+        slots: Number of concurrent utterances, each of which may start and end at any time; may change, for
+            example on loading. 0: it works on batches, whose utterances start together.
     """
 
     word_timings: bool = False
@@ -252,16 +253,16 @@ class Capabilities:
     slots: int = 0
 
     def max_chars_in(self, language: str) -> int:
-        """Longest ``Utterance.text`` in a language, which is named by its BCP-47 tag."""
+        """Return the maximum length of ``Utterance.text`` in a language, given its BCP-47 tag."""
         return self.max_chars_by_language.get(language.partition("-")[0].lower(), self.max_chars)
 
 
 @runtime_checkable
 class EngineAdapter(Protocol):
-    """What every engine has beside ``synthesize`` or ``stream``.
+    """The members of every engine, in addition to ``synthesize`` or ``stream``.
 
-    Constructing one is cheap and loads nothing; ``describe``-like attributes and ``voices`` work
-    before ``load``. ``load`` and ``close`` alternate, any number of times.
+    Construction is cheap and loads nothing; the properties and ``voices`` work before ``load``. ``load`` and
+    ``close`` alternate, any number of times.
     """
 
     @property
@@ -271,51 +272,51 @@ class EngineAdapter(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Hertz of the PCM it gives."""
+        """Sample rate of the PCM in hertz."""
         ...
 
     @property
     def languages(self) -> Sequence[str]:
-        """BCP-47 tags it speaks."""
+        """BCP-47 tags of the supported languages."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """The engine's capabilities; may change."""
         ...
 
     @property
     def license(self) -> str:
-        """SPDX identifier, or the name, of the licence of the engine or its weights."""
+        """SPDX identifier or name of the licence of the engine or its weights."""
         ...
 
     def voices(self) -> Sequence[Voice]:
-        """The voices it offers, without loading anything."""
+        """Return the engine's voices, without loading anything."""
         ...
 
     async def load(self) -> None:
-        """Make it ready to speak.
+        """Load the engine.
 
         Raises:
-            EngineUnavailable: Something it needs is missing or broken; the message says what.
+            EngineUnavailable: A dependency or file is missing or broken; the message says which.
         """
         ...
 
     async def close(self) -> None:
-        """Give everything back: processes, memory, device. Never raises; safe to repeat."""
+        """Release all resources: processes, memory, devices. Never raises; further calls do nothing."""
         ...
 
     def batch_key(self, utterance: Utterance) -> Hashable:
-        """Utterances with equal keys can share a batch."""
+        """Return a key; utterances with equal keys can share a batch."""
         ...
 
 
 @runtime_checkable
 class SynthesizingEngine(EngineAdapter, Protocol):
-    """An engine that hands out an utterance once all of it is spoken."""
+    """An engine that returns an utterance once it is completely spoken."""
 
     async def synthesize(self, batch: Sequence[Utterance]) -> Sequence[Outcome]:
-        """Speak a batch: one outcome for each utterance, in order.
+        """Speak a batch; return one outcome per utterance, in order.
 
         Cancelling the call stops the engine's work on the batch.
         """
@@ -323,17 +324,17 @@ class SynthesizingEngine(EngineAdapter, Protocol):
 
 
 Streamed: TypeAlias = tuple[int, Pcm | Outcome]
-"""Index in the batch, with the next PCM of that utterance, or with its closing outcome."""
+"""Index in the batch, and the next PCM of that utterance or its final outcome."""
 
 
 @runtime_checkable
 class StreamingEngine(EngineAdapter, Protocol):
-    """An engine that hands out PCM while it is still generating."""
+    """An engine that yields PCM while it is still generating."""
 
     def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-        """Speak a batch; PCM of an utterance comes in order, utterances may interleave.
+        """Speak a batch; the PCM of an utterance is in order, but utterances may interleave.
 
-        Each utterance ends with exactly one outcome, whose own ``pcm`` is empty when it succeeded.
+        Each utterance ends with exactly one outcome; on success, its own ``pcm`` is empty.
         Closing the generator stops the engine's work on the batch.
         """
         ...
@@ -345,9 +346,9 @@ class ReferenceSample:
 
     Attributes:
         pcm: The samples, see :data:`Pcm`.
-        sample_rate: Hertz.
-        transcript: What is said in it, when known.
-        language: BCP-47 tag of what is said, when known.
+        sample_rate: Sample rate in hertz.
+        transcript: Text of the recording, if known.
+        language: BCP-47 tag of its language, if known.
     """
 
     pcm: Pcm
@@ -358,20 +359,20 @@ class ReferenceSample:
 
 @runtime_checkable
 class CloningEngine(EngineAdapter, Protocol):
-    """An engine that can make a voice from recordings, and speak an utterance that has one ``prepared``."""
+    """An engine that can prepare voices from recordings, and speak utterances with a ``prepared`` voice."""
 
     @property
     def voice_model(self) -> str:
-        """Model and version that prepared voices depend on; a change means that they are made again.
+        """Model and version of prepared voices; when it changes, voices are prepared again.
 
-        Known without loading anything. Prepared voices of another model are refused.
+        Available without loading. The engine rejects voices prepared for another model.
         """
         ...
 
     async def prepare_voice(self, samples: Sequence[ReferenceSample]) -> VoiceEmbeddingRef:
-        """Compute what the engine needs to speak in the voice of ``samples``; the engine is loaded.
+        """Prepare a voice from recordings; the engine is loaded.
 
-        It must not keep the event loop, nor the speech of others, for long.
+        Must not block the event loop, or delay other callers' speech, for long.
 
         Raises:
             UnsupportedUtterance: The samples cannot be used; the message says why.
@@ -381,76 +382,76 @@ class CloningEngine(EngineAdapter, Protocol):
 
 @runtime_checkable
 class Forgetful(Protocol):
-    """An engine that keeps what it derives from prepared voices, and forgets it when it is told to."""
+    """An engine that caches data derived from prepared voices."""
 
     def forget_voice(self, voice: str, /) -> None:
-        """Give up everything derived from the prepared voice of that id; one never heard of is fine."""
+        """Discard data derived from a prepared voice; does nothing if the ID is unknown."""
         ...
 
 
 @runtime_checkable
 class Licensed(Protocol):
-    """An engine whose licence restricts its use: it is loaded once the operator has accepted ``license``."""
+    """An engine whose licence restricts its use; it is loaded only if the operator accepts ``license``."""
 
     @property
     def license_notice(self) -> str:
-        """What the licence restricts, in a sentence; empty where nothing has to be accepted."""
+        """The licence's restriction in a sentence; empty if nothing has to be accepted."""
         ...
 
 
 @runtime_checkable
 class Fetched(Protocol):
-    """An engine whose weights have to be fetched before it can speak."""
+    """An engine whose weights have to be downloaded before it can speak."""
 
     @property
     def missing(self) -> str | None:
-        """What has to be fetched, and how, in a sentence; ``None`` where all is there.
+        """The missing files and how to get them, in a sentence; ``None`` if all are present.
 
-        Asked often, without loading anything: it looks at the disk. Raises nothing.
+        Called often: checks the disk only, loads nothing, and never raises.
         """
         ...
 
 
 @runtime_checkable
 class WarmingUp(Protocol):
-    """An engine that is slow at first: it is warmed up after each load, before it speaks for anybody."""
+    """An engine whose first utterance is slow: it is warmed up after each load, before it is used."""
 
     async def warm_up(self) -> None:
-        """Do once what makes the first utterance slow; the engine is loaded.
+        """Do the work that makes the first utterance slow; the engine is loaded.
 
         Raises:
-            EngineUnavailable: It cannot speak after all; the load counts as failed.
+            EngineUnavailable: The engine cannot speak; the load counts as failed.
         """
         ...
 
 
 @runtime_checkable
 class Weighed(Protocol):
-    """An engine that knows before it is loaded what memory it will take, roughly."""
+    """An engine that can estimate its use of main memory before it is loaded."""
 
     @property
     def memory_needed(self) -> int:
-        """Bytes of main memory, of the engine's child processes too."""
+        """Estimated main memory in bytes, including child processes."""
         ...
 
 
 @runtime_checkable
 class WeighedOnGpu(Protocol):
-    """An engine that knows before it is loaded what memory of the GPU it will take, roughly."""
+    """An engine that can estimate its use of GPU memory before it is loaded."""
 
     @property
     def vram_needed(self) -> int:
-        """Bytes of the GPU's memory; 0 when it computes elsewhere."""
+        """Estimated GPU memory in bytes; 0 if it uses another device."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities(Capabilities):
-    """What an engine says that it can do, and what follows from the methods it has.
+    """The capabilities that an engine declares, and those that depend on its methods.
 
     Attributes:
-        cloning: It is a :class:`CloningEngine`.
-        streaming: It is a :class:`StreamingEngine`.
+        cloning: Whether it is a :class:`CloningEngine`.
+        streaming: Whether it is a :class:`StreamingEngine`.
     """
 
     cloning: bool = False
@@ -458,7 +459,7 @@ class Abilities(Capabilities):
 
     @classmethod
     def of(cls, engine: EngineAdapter) -> "Abilities":
-        """Those of an engine."""
+        """Return the abilities of an engine."""
         said = engine.capabilities
         return cls(
             **{each.name: getattr(said, each.name) for each in fields(Capabilities)},
@@ -468,7 +469,7 @@ class Abilities(Capabilities):
 
 
 def stream(engine: EngineAdapter, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-    """Speak a batch as :meth:`StreamingEngine.stream` does; outcomes may have PCM of their own.
+    """Speak a batch like :meth:`StreamingEngine.stream`, except that outcomes may contain PCM.
 
     Raises:
         TypeError: The engine has neither ``stream`` nor ``synthesize``.
@@ -487,7 +488,7 @@ async def _at_once(engine: SynthesizingEngine, batch: Sequence[Utterance]) -> As
 
 
 async def synthesize(engine: EngineAdapter, batch: Sequence[Utterance]) -> list[Outcome]:
-    """Speak a batch: one outcome for each utterance, in order, with all of its PCM.
+    """Speak a batch; return one outcome per utterance, in order, with its complete PCM.
 
     Cancelling the call stops the engine's work on the batch.
     """
@@ -496,7 +497,7 @@ async def synthesize(engine: EngineAdapter, batch: Sequence[Utterance]) -> list[
 
 
 async def collect(items: AsyncGenerator[Streamed, None], count: int) -> list[Outcome]:
-    """Join what :func:`stream` gives into one outcome for each of ``count`` utterances."""
+    """Join the items of :func:`stream` into one outcome for each of ``count`` utterances."""
     parts: list[list[Pcm]] = [[] for _ in range(count)]
     outcomes: list[Outcome] = [EngineUnavailable("The engine ended without a result.")] * count
     async for index, item in items:

@@ -1,10 +1,10 @@
-"""Imports coqui-tts unmodified, on machines with or without CUDA.
+"""Import of the unmodified coqui-tts, on machines with or without CUDA.
 
 Without CUDA, two things prevent that (coqui-tts 0.28, torch 2.13, torchaudio 2.11):
 
 - torchaudio's wheels contain a native extension linked against CUDA. XTTS needs only mel spectrograms,
   which are in torchaudio's Python part and work without the extension.
-- coqui-tts checks for torchcodec, to read files. No files are read here: audio arrives as samples.
+- coqui-tts checks for torchcodec, to read files. It is not needed: audio is passed as samples.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ _importing = threading.RLock()
 
 
 def coqui(name: str) -> Any:  # noqa: ANN401 - the package has no types of its own
-    """The module ``TTS.<name>`` of coqui-tts; the first call takes seconds, so not on an event loop.
+    """Return the module ``TTS.<name>`` of coqui-tts. The first call blocks for seconds.
 
     Raises:
-        EngineUnavailable: coqui-tts, or one of its dependencies, is not installed; the message says how to.
+        EngineUnavailable: coqui-tts or a dependency is not installed; the message says how to install it.
     """
     try:
         with _importing:

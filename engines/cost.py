@@ -1,30 +1,30 @@
-"""The cost of a batch, learned from recent ones: ``base + item · n`` seconds for ``n`` utterances."""
+"""A model of the cost of batches, fitted to recent ones: ``base + item · n`` seconds for ``n`` utterances."""
 
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 WINDOW: Final = 32
-"""Batches remembered. Few, to adapt quickly to a change (another model, a busier machine)."""
+"""Number of recent batches; small, to adapt quickly to changes (another model, a busier machine)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds: ``base`` whatever the batch's size, and ``item`` for each utterance in it."""
+    """Cost in seconds: ``base`` per batch, and ``item`` per utterance in it."""
 
     base: float
     item: float
 
     def of(self, size: int) -> float:
-        """Seconds for a batch of ``size``."""
+        """Return the cost of a batch of ``size`` utterances in seconds."""
         return self.base + self.item * size
 
 
 class CostModel:
-    """Least squares over the sizes and durations of the last :data:`WINDOW` batches.
+    """Least-squares fit of the sizes and durations of the last :data:`WINDOW` batches.
 
-    With batches of only one size, all cost is attributed to the items: a base that was never observed is no
-    reason to wait.
+    If all batches have the same size, the whole cost is attributed to the items, so that the batcher does not
+    wait because of a base that was never observed.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Prepared voices as bytes: safetensors, which contain only arrays and text, never code."""
+"""Serialisation of prepared voices as safetensors, which contain arrays and text, but never code."""
 
 import json
 from typing import Final
@@ -12,10 +12,10 @@ from engines.contract import VoiceEmbeddingRef
 MEDIA_TYPE: Final = "application/vnd.safetensors"
 
 LARGEST: Final = 64 * 1024 * 1024
-"""Bytes of one prepared voice."""
+"""Maximum size of a prepared voice in bytes."""
 
 _HEADER: Final = 8
-"""Bytes before the header, with its length (little-endian)."""
+"""Size in bytes of the header's length, a little-endian integer at the start of the file."""
 
 
 class BrokenEmbedding(ValueError):  # noqa: N818 - named for the state
@@ -23,7 +23,7 @@ class BrokenEmbedding(ValueError):  # noqa: N818 - named for the state
 
 
 def pack(voice: VoiceEmbeddingRef) -> bytes:
-    """A prepared voice as a safetensors file; engine and model are in its metadata."""
+    """Return a prepared voice as a safetensors file, with engine and model in its metadata."""
     tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in voice.tensors.items()}
     return save(tensors, metadata={"engine": voice.engine, "model": voice.model})
 
@@ -32,7 +32,7 @@ def unpack(data: bytes) -> VoiceEmbeddingRef:
     """Read what :func:`pack` wrote.
 
     Raises:
-        BrokenEmbedding: It is damaged, too large, or something else.
+        BrokenEmbedding: The data is damaged, too large, or not a prepared voice.
     """
     if len(data) > LARGEST:
         raise BrokenEmbedding(f"more than {LARGEST} bytes")

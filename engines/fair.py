@@ -1,9 +1,9 @@
-"""A queue in which tenants take turns, however much one of them has queued.
+"""A queue in which tenants take turns, regardless of how much each has queued.
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queuing", SIGCOMM 1996): each tenant has a
 clock that advances by cost divided by weight with each of its served items, and the tenant whose clock is
-furthest behind is next. An absent tenant starts at the queue's time, which is that of the last item
-served: it has neither saved turns nor lost any. Within a tenant, first come, first served.
+furthest behind is served next. A tenant that returns starts at the queue's time, which is that of the last
+served item, so that it has neither saved nor lost turns. Within a tenant, items are served in FIFO order.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 Item = TypeVar("Item", bound=Hashable)
 
 REMEMBERED: Final = 1_000
-"""Tenants without items, and stale heap entries, that are kept before a clean-up."""
+"""Maximum number of tenants without items, and of stale heap entries, before a clean-up."""
 
 
 class _Entry(NamedTuple, Generic[Item]):
@@ -30,7 +30,7 @@ class _Tenant(Generic[Item]):
     name: str
     weight: float
     clock: float
-    turn: int = -1  # its entry in the heap; others of the same tenant are stale
+    turn: int = -1  # number of its heap entry; its other entries are stale
     entries: deque[_Entry[Item]] = field(default_factory=deque["_Entry[Item]"])
 
     @property
@@ -40,7 +40,7 @@ class _Tenant(Generic[Item]):
 
 
 class FairQueue(Generic[Item]):
-    """A weighted fair queue. Its memory is bounded by what is queued.
+    """A weighted fair queue, whose memory is proportional to the number of queued items.
 
     Args:
         key: Items with equal keys can be served together.
@@ -56,7 +56,7 @@ class FairQueue(Generic[Item]):
         self._clocks: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Items in the queue."""
+        """Number of queued items."""
         return len(self._owner)
 
     def __contains__(self, item: object) -> bool:
@@ -64,7 +64,7 @@ class FairQueue(Generic[Item]):
         return item in self._owner
 
     def has(self, tenant: str) -> bool:
-        """Whether the queue has an item of the tenant."""
+        """Whether the tenant has an item in the queue."""
         return tenant in self._waiting
 
     def push(self, item: Item, *, tenant: str, weight: float, cost: float, droppable: bool = True) -> None:
@@ -72,9 +72,9 @@ class FairQueue(Generic[Item]):
 
         Args:
             item: The item.
-            tenant: Whose it is.
-            weight: The tenant's share; the latest one counts.
-            cost: Of serving it.
+            tenant: ID of its tenant.
+            weight: The tenant's weight; replaces an earlier one.
+            cost: Cost of serving it.
             droppable: Whether :meth:`make_room` may remove it.
         """
         state = self._waiting.get(tenant)
@@ -124,14 +124,14 @@ class FairQueue(Generic[Item]):
             self._leave(state)
 
     def make_room(self, tenant: str, weight: float) -> Item | None:
-        """Remove the newest droppable item of the tenant with the most, for one of another tenant.
+        """Remove the newest droppable item of the tenant with the highest load, for another tenant's item.
 
         Args:
             tenant: The tenant with a new item.
-            weight: Its share.
+            weight: Its weight.
 
         Returns:
-            The removed item; ``None`` if the tenant would hold as much as any other.
+            The removed item; ``None`` if no other tenant has a higher load, or nothing is droppable.
         """
         own = self._waiting.get(tenant)
         wanted = (1 + (len(own.entries) if own else 0)) / weight
@@ -145,7 +145,7 @@ class FairQueue(Generic[Item]):
         return None
 
     def _next(self, state: _Tenant[Item], taken: list[Item]) -> int | None:
-        """The tenant's next item; the first item determines the key of the others."""
+        """Return the index of the tenant's next item that can be served with those already taken."""
         if not taken:
             return 0
         key = self._key(taken[0])
@@ -159,7 +159,7 @@ class FairQueue(Generic[Item]):
         del self._waiting[state.name]
         self._clocks[state.name] = state.clock
         if not self._waiting:
-            # The queue is empty, so no tenant is ahead.
+            # The queue is empty, so that no tenant is ahead of others.
             self._now = max(self._now, *self._clocks.values())
             self._clocks.clear()
             self._heap.clear()

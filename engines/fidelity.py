@@ -1,4 +1,4 @@
-"""The fidelity of audio computed in fewer bits than float32."""
+"""Fidelity of audio that is computed in lower precision than float32."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -6,11 +6,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FIDELITY: Final = 25.0
-"""Signal-to-noise ratio in dB, at least, for a precision to be used; µ-law on the telephone has 35 or so."""
+"""Minimum signal-to-noise ratio in dB for using a precision; µ-law telephony has about 35 dB."""
 
 
 def decibels(signal: "Tensor", found: "Tensor") -> float:
-    """The signal-to-noise ratio of ``found`` against the reference ``signal``; both ``(samples,)``.
+    """Return the signal-to-noise ratio in dB of ``found`` against ``signal``; both have shape ``(samples,)``.
 
     A constant offset is inaudible, and does not count as signal.
     """

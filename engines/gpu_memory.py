@@ -1,7 +1,7 @@
-"""GPU memory of processes, as the driver counts it (NVML), else as PyTorch does.
+"""GPU memory of processes, as counted by the driver (NVML), or else by PyTorch.
 
-NVML counts what any library took, and the CUDA context. It cannot tell in a container with process ids of its
-own (NVML has the host's ids there, or counts 0), nor with Windows' desktop driver model (WDDM).
+NVML counts the memory of all libraries, and the CUDA context. It does not work in a container with its own
+PID namespace (NVML uses the host's PIDs, or reports 0), nor with Windows' desktop driver model (WDDM).
 """
 
 import logging
@@ -16,18 +16,21 @@ logger = logging.getLogger(__name__)
 
 
 def of_processes(pids: AbstractSet[int]) -> int:
-    """Bytes that this process and others have on all GPUs together; 0 where neither can tell."""
+    """Return the memory of processes on all GPUs in bytes; 0 if unknown.
+
+    If NVML reports nothing, this is PyTorch's count for this process alone.
+    """
     nvml = driver()
     counted = 0 if nvml is None else counted_by(nvml, pids)
     return counted or _reserved()
 
 
 def counted_by(nvml: Any, pids: AbstractSet[int]) -> int:  # noqa: ANN401 - it ships no types
-    """Bytes that the driver counts for processes; 0 where it cannot tell.
+    """Return the GPU memory of processes in bytes, as counted by the driver; 0 if unknown.
 
     Args:
-        nvml: ``pynvml``, initialised.
-        pids: Their ids.
+        nvml: The module ``pynvml``, initialised.
+        pids: Process IDs.
     """
     total = 0
     try:
@@ -44,10 +47,10 @@ def counted_by(nvml: Any, pids: AbstractSet[int]) -> int:  # noqa: ANN401 - it s
 
 @cache
 def driver() -> Any | None:  # noqa: ANN401 - as above
-    """``pynvml``, initialised; ``None`` where it is not installed or there is no NVIDIA driver."""
+    """Return ``pynvml``, initialised; ``None`` if it or an NVIDIA driver is not installed."""
     try:
         nvml: Any = import_module("pynvml")
-    except ImportError:  # the server's; the contract is there without it
+    except ImportError:  # a dependency of the server, not of the engines
         return None
     try:
         nvml.nvmlInit()
@@ -58,19 +61,19 @@ def driver() -> Any | None:  # noqa: ANN401 - as above
 
 
 def release() -> None:
-    """Give back to the GPU what PyTorch keeps for later."""
+    """Free the GPU memory that PyTorch caches."""
     if (cuda := _cuda()) is not None:
         cuda.empty_cache()
 
 
 def _reserved() -> int:
     cuda = _cuda()
-    # What PyTorch reserved is what others cannot have, in use or not.
+    # Reserved memory is not available to others, whether it is in use or not.
     return 0 if cuda is None else sum(cuda.memory_reserved(index) for index in range(cuda.device_count()))
 
 
 def _cuda() -> Any | None:  # noqa: ANN401 - torch's module, which nobody here imports
-    """``torch.cuda``, if an engine has imported PyTorch and uses a GPU."""
+    """Return ``torch.cuda`` if an engine has imported PyTorch and uses a GPU."""
     torch: Any = sys.modules.get("torch")
     cuda: Any = getattr(torch, "cuda", None)
     return cuda if cuda is not None and cuda.is_initialized() else None

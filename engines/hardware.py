@@ -1,4 +1,4 @@
-"""The machine's devices and cores for engines."""
+"""Devices and CPU cores for engines."""
 
 import os
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(wanted: Device) -> "torch.device":
-    """The device of a setting: for ``auto`` CUDA, else MPS, else the CPU.
+    """Return the device for a setting; ``auto`` is CUDA, else MPS, else the CPU.
 
     Raises:
-        EngineUnavailable: There is no such device.
+        EngineUnavailable: The device is not available.
     """
     import torch  # noqa: PLC0415 - only engines that have it ask
 
@@ -31,6 +31,6 @@ def choose_device(wanted: Device) -> "torch.device":
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    # Not on Windows and macOS.
+    """Return the number of CPU cores that this process may use."""
+    # Windows and macOS lack it.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,13 +1,13 @@
-"""The model lease: loads an engine on demand, and unloads it when it is idle.
+"""The model lease: loads an engine on demand, and unloads it when idle.
 
 ::
 
     COLD ──hold──▶ LOADING ──▶ WARM ──idle, or another engine needs its memory──▶ COLD
                       └─error─▶ FAILED ──hold after the backoff──▶ LOADING
 
-An engine whose licence has to be accepted first is FAILED until it is; one whose load ended the process
-starts FAILED in the next (:mod:`engines.load_record`). Memory is reserved before a load and released
-after an unload (:class:`engines.memory.Room`).
+An engine whose licence has not been accepted is FAILED. An engine whose load crashed the process is FAILED at
+first in the next process (:mod:`engines.load_record`). Memory is reserved before a load and released after an
+unload (:class:`engines.memory.Room`).
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from engines.memory import NOTHING, Boundless, Memory, NoRoom, Room, estimate, m
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS: Final = 1.0
-"""Seconds after the first failed load before the next try; doubles with each failure."""
+"""Seconds to wait after the first failed load; doubles with each failure."""
 
 MAX_BACKOFF_SECONDS: Final = 60.0
-"""Seconds between tries, at most."""
+"""Maximum backoff in seconds."""
 
 FRESH_SECONDS: Final = 5.0
-"""Seconds for which a measurement of memory is fresh."""
+"""Seconds for which a measurement of memory is reused."""
 
 
 class EngineState(StrEnum):
@@ -52,14 +52,14 @@ class Figures:
     """Counters and measurements of a lease.
 
     Attributes:
-        loads: Loads that succeeded.
-        failures: Loads that failed, also those that ended their process.
-        unloads: Unloads, when idle or for another engine.
-        load_seconds: Of the last load, without its warm-up; ``None`` before the first.
-        warm_up_seconds: Of the last warm-up; ``None`` where there is none.
-        memory: Of the engine now, beyond that of the process before the load.
-        process: Of the process and its children now, including the engine.
-        last_used: When the engine was last held, in Unix seconds; ``None`` before the first time.
+        loads: Number of successful loads.
+        failures: Number of failed loads, including those that crashed their process.
+        unloads: Number of unloads, when idle or for another engine.
+        load_seconds: Duration of the last load, without its warm-up; ``None`` before the first.
+        warm_up_seconds: Duration of the last warm-up; ``None`` without one.
+        memory: Current memory of the engine: the increase of the process since before the load.
+        process: Current memory of the process and its children.
+        last_used: Time of the last use in Unix seconds; ``None`` before the first.
     """
 
     loads: int = 0
@@ -73,16 +73,16 @@ class Figures:
 
 
 class ModelLease:
-    """Counts an engine's users, loads it for the first and unloads it some time after the last.
+    """Counts an engine's users; loads it for the first one, and unloads it some time after the last one.
 
     Args:
         engine: The engine, not loaded.
-        idle_seconds: Unload after this long without a holder; 0 never does.
-        load_timeout: Seconds a load may take, its warm-up included.
+        idle_seconds: Seconds without a holder after which it is unloaded; 0 for never.
+        load_timeout: Maximum duration of a load in seconds, including its warm-up.
         accept_license: The licence that the operator accepts.
         room: Reserves memory.
-        record: Remembers loads that end the process.
-        clock: Monotonic seconds.
+        record: Records loads that crash the process.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class ModelLease:
 
     @property
     def reason(self) -> str | None:
-        """Why the engine cannot be used, while the state is ``failed``."""
+        """Reason why the engine cannot be used, while the state is ``failed``."""
         return self._reason
 
     @property
@@ -144,7 +144,7 @@ class ModelLease:
         return self._figures
 
     def recall(self) -> None:
-        """Apply the record of earlier processes: after a load that ended one, a backoff."""
+        """Start with a backoff if a load crashed an earlier process, according to the record."""
         if self._record is None or self._state is not EngineState.COLD:
             return
         deaths = self._record.deaths()
@@ -164,9 +164,9 @@ class ModelLease:
         """Keep the engine loaded while the block runs.
 
         Raises:
-            LicenseNotAccepted: The operator has to accept its licence first.
-            EngineUnavailable: It could not be loaded, or a recent try failed and the backoff is not over;
-                or there is not enough memory now.
+            LicenseNotAccepted: The operator has to accept the licence first.
+            EngineUnavailable: The engine could not be loaded, the backoff after a failure is not over, or
+                there is not enough memory.
         """
         self._holders += 1
         self._stop_timer()
@@ -181,7 +181,7 @@ class ModelLease:
                     self._start_timer()
 
     async def evict(self) -> bool:
-        """Unload now, unless the engine is held or loading; returns whether it has no memory then."""
+        """Unload the engine unless it is held or loading; return whether it is now unloaded."""
         if self._unloading is None:
             if self._state in {EngineState.COLD, EngineState.FAILED}:
                 return True
@@ -195,7 +195,7 @@ class ModelLease:
         return True
 
     async def close(self) -> None:
-        """Unload for good. Holders lose the engine; later ``hold`` raises."""
+        """Unload permanently. Current holders lose the engine; :meth:`hold` raises from now on."""
         self._closed = True
         self._stop_timer()
         for task in (self._loading, self._unloading):
@@ -222,7 +222,7 @@ class ModelLease:
             raise EngineUnavailable(f"The engine could not be loaded: {self._reason}", retry_after=wait)
         if self._loading is None:
             self._loading = asyncio.create_task(self._load(), context=Context())
-        # Shielded: others wait for the same load.
+        # Shielded: other callers wait for the same load.
         await asyncio.shield(self._loading)
 
     async def _load(self) -> None:
@@ -291,7 +291,7 @@ class ModelLease:
             self._start_timer()
 
     async def _failed(self, reason: str) -> EngineUnavailable:
-        """Record a failed load; returns the error for its waiters."""
+        """Record a failed load; return the error for its waiters."""
         self._failures += 1
         self._figures.failures += 1
         await self._engine.close()

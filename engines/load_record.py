@@ -1,7 +1,7 @@
-"""Records loads that ended their process, so that the next process backs off.
+"""A record of loads that crashed their process, so that the next process backs off.
 
-A file is written before a load and removed after it, however it ends. One found by another process
-is from a load that ended its process: a crash in a library, or the system out of memory.
+A file is written before a load and removed after it, whether it succeeds or not. A remaining file is from a
+load that ended its process: by a crash in a library, or because the system was out of memory.
 """
 
 import json
@@ -15,26 +15,25 @@ from typing import Final, cast
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS: Final = 30.0
-"""Seconds after the first load that ended its process before the next try; doubles with each. Its process is
-replaced within ten to twenty of them."""
+"""Seconds to wait after the first crash; doubles with each. The process is restarted within 10 to 20 s."""
 
 MAX_BACKOFF_SECONDS: Final = 600.0
-"""Seconds between tries, at most."""
+"""Maximum backoff in seconds."""
 
 _LARGEST: Final = 200
-"""Bytes; a longer file is not one of ours."""
+"""Number of bytes that are read; our files are shorter."""
 
 _MOST: Final = 1_000
-"""Most deaths that are counted."""
+"""Maximum count; a file with a larger one is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deaths:
-    """Loads in a row that ended their process.
+    """Consecutive loads that ended their process.
 
     Attributes:
-        count: How many; 0 after a load that returned.
-        wait: Seconds until the next try.
+        count: Their number; 0 if the last load returned.
+        wait: Seconds until the next attempt.
     """
 
     count: int
@@ -52,7 +51,7 @@ class LoadRecord:
 
     Args:
         path: The file; its folder exists.
-        clock: Unix seconds, comparable between processes.
+        clock: Returns Unix seconds, which are comparable between processes.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -60,12 +59,12 @@ class LoadRecord:
         self._clock = clock
 
     def deaths(self) -> Deaths:
-        """Loads in a row that ended their process, without a finished load of this process."""
+        """Return the consecutive loads that ended their process since a load last returned."""
         count, at = self._read()
         if count == 0:
             return Deaths(0, 0.0)
         backoff = min(FIRST_BACKOFF_SECONDS * 2.0 ** (count - 1), MAX_BACKOFF_SECONDS)
-        # A clock that was set back must not extend the wait beyond this.
+        # If the clock was set back, do not wait for longer than the backoff.
         return Deaths(count, min(backoff, max(0.0, at + backoff - self._clock())))
 
     def begin(self) -> None:
@@ -96,5 +95,5 @@ class LoadRecord:
         try:
             self._path.write_text(json.dumps({"loads": count, "at": self._clock()}), encoding="utf-8")
         except OSError as error:
-            # Without the file an engine still loads, but its crashes are not counted.
+            # Loading works without the file, but crashes are not counted.
             logger.warning("cannot write %s: %s", self._path, error)

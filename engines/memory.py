@@ -1,4 +1,4 @@
-"""The memory of engines: measured, estimated, released, and budgeted.
+"""Measuring, estimating, releasing and budgeting the memory of engines.
 
 The policy of a budget is :func:`plan`, a pure function; the runners apply it.
 """
@@ -19,7 +19,7 @@ from engines.contract import EngineAdapter, EngineUnavailable, Weighed, WeighedO
 logger = logging.getLogger(__name__)
 
 _M_ARENA_MAX: Final = -8
-"""Of mallopt, in malloc.h."""
+"""``M_ARENA_MAX`` of glibc's ``malloc.h``, for ``mallopt``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +27,23 @@ class Memory:
     """An amount of memory.
 
     Attributes:
-        ram: Bytes of main memory.
-        vram: Bytes of the GPU's.
+        ram: Main memory in bytes.
+        vram: GPU memory in bytes.
     """
 
     ram: int = 0
     vram: int = 0
 
     def __add__(self, other: "Memory") -> "Memory":
-        """Both together."""
+        """Return the sum."""
         return Memory(self.ram + other.ram, self.vram + other.vram)
 
     def since(self, earlier: "Memory") -> "Memory":
-        """The increase since ``earlier``, at least zero."""
+        """Return the increase since ``earlier``, at least zero."""
         return Memory(max(0, self.ram - earlier.ram), max(0, self.vram - earlier.vram))
 
     def most(self, other: "Memory") -> "Memory":
-        """The larger of each."""
+        """Return the element-wise maximum."""
         return Memory(max(self.ram, other.ram), max(self.vram, other.vram))
 
 
@@ -52,11 +52,11 @@ NOTHING: Final = Memory()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Limits for all engines of a host together; ``None`` is no limit.
+    """Limits for all engines of a host together; ``None`` is unlimited.
 
     Attributes:
-        ram: Bytes of main memory.
-        vram: Bytes of the GPU's.
+        ram: Main memory in bytes.
+        vram: GPU memory in bytes.
     """
 
     ram: int | None = None
@@ -64,18 +64,18 @@ class Budget:
 
     @property
     def limits(self) -> bool:
-        """Whether it limits anything."""
+        """Whether any memory is limited."""
         return self.ram is not None or self.vram is not None
 
     def over(self, total: Memory) -> Memory:
-        """How much ``total`` exceeds it by."""
+        """Return the amount by which ``total`` exceeds the budget."""
         return Memory(
             0 if self.ram is None else max(0, total.ram - self.ram),
             0 if self.vram is None else max(0, total.vram - self.vram),
         )
 
     def holds(self, total: Memory) -> bool:
-        """Whether ``total`` fits."""
+        """Whether ``total`` fits into the budget."""
         return self.over(total) == NOTHING
 
 
@@ -84,10 +84,10 @@ class Resident:
     """A loaded engine.
 
     Attributes:
-        name: Its name.
-        memory: Its memory.
+        name: Configured name.
+        memory: Memory that it takes.
         idle: Whether it is neither in use nor waited for.
-        last_used: When it was last used, in Unix seconds.
+        last_used: Time of its last use in Unix seconds.
     """
 
     name: str
@@ -101,8 +101,8 @@ class Plan:
     """How to make room for an engine.
 
     Attributes:
-        evict: The engines to unload, in order.
-        enough: Whether there is room once they are unloaded; if not, a busy one is in the way.
+        evict: Names of the engines to unload, in order.
+        enough: Whether unloading them makes enough room; if not, busy engines hold the memory.
     """
 
     evict: tuple[str, ...]
@@ -110,15 +110,15 @@ class Plan:
 
 
 def plan(residents: Sequence[Resident], needed: Memory, budget: Budget) -> Plan:
-    """Which idle engines to unload so that ``needed`` fits into the budget, least recently used first.
+    """Choose idle engines to unload so that ``needed`` fits into the budget, least recently used first.
 
-    No engine is unloaded in vain: neither one without the scarce kind of memory, nor any if all together
-    would not be enough.
+    No engine is unloaded in vain: neither an engine without the scarce kind of memory, nor any if even
+    unloading all of them would not suffice.
 
     Args:
-        residents: The loaded engines, without the one that asks.
-        needed: Memory of the one that asks; within the budget, see :func:`too_large`.
-        budget: Of all of them.
+        residents: The loaded engines, without the one to load.
+        needed: Memory of the engine to load; within the budget, see :func:`too_large`.
+        budget: The common budget.
     """
     total = sum((resident.memory for resident in residents), needed)
     going: list[Resident] = []
@@ -129,7 +129,7 @@ def plan(residents: Sequence[Resident], needed: Memory, budget: Budget) -> Plan:
             total = total.since(resident.memory)
     if not budget.holds(total):
         return Plan((), enough=False)
-    # A large one chosen late may have made an earlier choice unnecessary.
+    # A large engine chosen late may make an earlier choice unnecessary.
     for resident in reversed(going.copy()):
         if budget.holds(total + resident.memory):
             going.remove(resident)
@@ -138,7 +138,7 @@ def plan(residents: Sequence[Resident], needed: Memory, budget: Budget) -> Plan:
 
 
 def too_large(name: str, needed: Memory, budget: Budget) -> EngineUnavailable | None:
-    """The error for an engine that does not fit even alone."""
+    """Return the error for an engine that exceeds the budget even alone; ``None`` if it fits."""
     over = budget.over(needed)
     if over.ram and budget.ram is not None:
         have, limit, key, kind = needed.ram, budget.ram, "memory.ram_bytes", "memory"
@@ -154,12 +154,12 @@ def too_large(name: str, needed: Memory, budget: Budget) -> EngineUnavailable | 
 
 
 def megabytes(size: int) -> str:
-    """A human-readable size."""
+    """Return a size in bytes as text in megabytes."""
     return f"{size / 1e6:,.0f} MB"
 
 
 def estimate(engine: EngineAdapter) -> Memory:
-    """The engine's own estimate; zero if it has none."""
+    """Return the engine's own estimate of its memory; zero if it has none."""
     return Memory(
         engine.memory_needed if isinstance(engine, Weighed) else 0,
         engine.vram_needed if isinstance(engine, WeighedOnGpu) else 0,
@@ -167,23 +167,23 @@ def estimate(engine: EngineAdapter) -> Memory:
 
 
 class NoRoom(EngineUnavailable):
-    """Other engines hold the memory and are busy. The engine that asks is fine."""
+    """Busy engines hold the memory; nothing is wrong with the engine to load."""
 
 
 class Room(Protocol):
-    """Reserves memory across the processes of several engines."""
+    """Reserves memory for one engine, coordinated with the processes of others."""
 
     async def take(self, needed: Memory, /) -> None:
-        """Reserve memory for the engine, once others have released it.
+        """Reserve memory for the engine, once other engines have released it if necessary.
 
         Raises:
-            NoRoom: They are busy.
-            EngineUnavailable: It exceeds the budget, or the state is unknown.
+            NoRoom: Busy engines hold the memory.
+            EngineUnavailable: The engine exceeds the budget, or the state is unknown.
         """
         ...
 
     def keep(self, memory: Memory, /) -> None:
-        """Record what the loaded engine really takes."""
+        """Record the measured memory of the loaded engine."""
         ...
 
     def leave(self) -> None:
@@ -192,22 +192,22 @@ class Room(Protocol):
 
 
 class Boundless:
-    """Unlimited memory, without a budget."""
+    """Unlimited memory."""
 
     async def take(self, needed: Memory, /) -> None:
-        """Reserve without limit."""
+        """Do nothing: memory is unlimited."""
 
     def keep(self, memory: Memory, /) -> None:
-        """Nothing to record."""
+        """Do nothing."""
 
     def leave(self) -> None:
-        """Nothing to record."""
+        """Do nothing."""
 
 
 def measure() -> Memory:
-    """Memory of this process and its children: resident main memory, and the GPU's.
+    """Return the memory of this process and its children: resident main memory, and GPU memory.
 
-    Shared pages count for each process.
+    Shared pages are counted once per process.
     """
     try:
         import psutil  # noqa: PLC0415 - the server's; the contract is there without it
@@ -241,8 +241,8 @@ def trim() -> None:
 def share_one_heap() -> None:
     """Make all threads of this process allocate from one heap, with glibc.
 
-    By default each thread has a heap of its own, which fragments under large arrays of varying lengths: with
-    two threads ONNX Runtime's grew to 2.5 GB in 30 phrases; with one heap it stood at 0.4 GB, no slower.
+    By default each thread has its own heap, which is fragmented by large arrays of varying lengths: with two
+    threads, ONNX Runtime grew to 2.5 GB in 30 phrases; with one heap it stayed at 0.4 GB, and was as fast.
     """
     if sys.platform == "linux":
         try:
@@ -252,7 +252,7 @@ def share_one_heap() -> None:
 
 
 def _resident_of_this() -> int:
-    """Linux' own count for this process alone; elsewhere 0, which stands for unknown."""
+    """Return the resident memory of this process in bytes, on Linux; 0 (unknown) elsewhere."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path of ours
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

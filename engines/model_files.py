@@ -1,6 +1,6 @@
-"""Files of models: errors for missing and invalid ones.
+"""Checks of model files, with errors for missing and invalid ones.
 
-Without torch, so that files can be checked where it is not installed.
+Does not import torch, so that files can be checked without it.
 """
 
 import json
@@ -13,10 +13,10 @@ RETRY_SECONDS: Final = 60.0
 """Seconds after which a caller may retry: the operator has to change a file first."""
 
 HEAD: Final = 512
-"""Bytes at the start of a file that identify it."""
+"""Number of bytes at the start of a file that are examined to identify it."""
 
 _MOST_BYTES: Final = 16_000_000
-"""Largest JSON file; Coqui's has 5,000 bytes."""
+"""Maximum size of a JSON file in bytes; Coqui's has 5,000."""
 _SIGNS: Final = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
     (b"<!doctype html", "a web page, left by a failed download"),
@@ -31,7 +31,7 @@ def check_file(path: Path) -> None:
     """Check that the file exists and is not empty.
 
     Raises:
-        EngineUnavailable: It is missing or empty; the message names it.
+        EngineUnavailable: The file is missing or empty; the message names it.
     """
     try:
         if not path.exists():
@@ -49,13 +49,13 @@ def check_file(path: Path) -> None:
 
 
 def unreadable(path: Path, reason: str) -> EngineUnavailable:
-    """The error for an invalid file of a model."""
+    """Return the error for an invalid model file."""
     message = f"{path} cannot be used: {reason}. Put the model's own {path.name} in its place."
     return EngineUnavailable(message, retry_after=RETRY_SECONDS)
 
 
 def pretends(path: Path) -> str | None:
-    """What a file really is, if its first bytes tell: a web page, a pointer."""
+    """Return the real type of a file, such as a web page, if its first bytes identify it."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     plain = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -63,10 +63,10 @@ def pretends(path: Path) -> str | None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Return the object in a JSON file.
 
     Raises:
-        EngineUnavailable: It is missing or invalid; the message names it.
+        EngineUnavailable: The file is missing or invalid; the message names it.
     """
     check_file(path)
     kind = pretends(path)

@@ -1,4 +1,4 @@
-"""The names of OpenAI's voices, which clients request from any engine."""
+"""Names of OpenAI's voices, which clients may request from any engine."""
 
 from typing import Final
 

@@ -1,9 +1,8 @@
 """The table of engine types, and their factory.
 
-Built-in engines are a table of import paths, so that an engine's libraries are imported only when it
-is used. Others come from installed distributions through the entry-point group ``awaaztwin.engines``:
-each entry point is a callable that takes an :class:`~engines.config.EngineConfig` and returns an
-:class:`~engines.contract.EngineAdapter`.
+The table maps built-in engines to import paths, so that an engine's libraries are imported only when it is
+used. Plug-ins use the entry-point group ``awaaztwin.engines``: each entry point is a callable that takes an
+:class:`~engines.config.EngineConfig` and returns an :class:`~engines.contract.EngineAdapter`.
 """
 
 import difflib
@@ -32,12 +31,12 @@ class UnknownEngineType(LookupError):  # noqa: N818 - named for the cause
     """The type is neither a built-in engine nor an entry point, or is not an engine.
 
     Args:
-        message: The requested type and the known ones.
+        message: Description with the requested type and the known ones.
     """
 
 
 def engine_types() -> list[str]:
-    """The available types, sorted: built-in ones and those of installed plug-ins."""
+    """Return the available engine types, sorted: built-in ones and those of installed plug-ins."""
     return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
 
 
@@ -49,7 +48,7 @@ def get_engine_adapter(name: str, config: EngineConfig) -> EngineAdapter:
         config: Its settings.
 
     Raises:
-        UnknownEngineType: It is unknown, or the plug-in's engine does not meet the contract.
+        UnknownEngineType: The type is unknown, or the plug-in's engine does not satisfy the contract.
     """
     engine = _factory(name)(config)
     if not isinstance(engine, EngineAdapter):

@@ -1,9 +1,8 @@
-"""An engine of known cost that speaks in tones: for load tests, benchmarks and the tests of the server.
+"""An engine of known cost that speaks in tones, for load tests, benchmarks and tests of the server.
 
-Each batch takes ``base_ms`` and ``item_ms`` for each utterance, whatever it says, and returns
-``seconds_per_char`` of a sine for each character. It is shipped, so that an operator can measure the
-server without an engine's own cost, and meets the same contract as every other engine. It also clones: a
-voice is the pitch of its recordings.
+Each batch takes ``base_ms``, plus ``item_ms`` per utterance, and each character becomes ``seconds_per_char``
+of a sine tone. It is part of the product, so that operators can measure the server without the cost of a real
+engine. It also clones: a voice is the pitch of its recordings.
 """
 
 import asyncio
@@ -37,20 +36,20 @@ from engines.contract import (
 SAMPLE_RATE: Final = 24_000
 MEBIBYTE: Final = 1024 * 1024
 BALLAST: Final = 64 * 1024
-"""Bytes of each array for ``memory_mb``: small enough to come from the allocator's heap."""
+"""Size in bytes of each array for ``memory_mb``: small enough for the allocator's heap."""
 
 MAX_CHARS: Final = 400
 POLL_SECONDS: Final = 0.01
-"""Seconds between checks whether the utterance is abandoned."""
+"""Seconds between checks whether the utterances are abandoned."""
 
 FRAME_SECONDS: Final = 0.1
-"""Seconds of a recording per measurement of its pitch."""
+"""Length of a frame of a recording, for measuring its pitch, in seconds."""
 
 FRAMES: Final = 25
-"""Most measurements of one recording, spread over it."""
+"""Maximum number of frames per recording, spread evenly over it."""
 
 PITCHES: Final = (60.0, 1_000.0)
-"""Range of pitches, in hertz."""
+"""Range of pitches in hertz."""
 
 
 class SyntheticOptions(StrictModel):
@@ -92,7 +91,7 @@ class SyntheticOptions(StrictModel):
 
 
 class SyntheticEngine:
-    """Sine tones at a known cost; the voice ``tone`` an octave below ``tone-high``.
+    """Sine tones at a known cost; the voice ``tone-high`` is an octave above ``tone``.
 
     Args:
         config: The engine's settings; ``options`` as in :class:`SyntheticOptions`.
@@ -111,7 +110,7 @@ class SyntheticEngine:
 
     @property
     def sample_rate(self) -> int:
-        """24 kHz."""
+        """Sample rate: 24 kHz."""
         return SAMPLE_RATE
 
     @property
@@ -121,7 +120,7 @@ class SyntheticEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Speed, word timings by even division unless an option says otherwise, and cloning by pitch."""
+        """Speed, and word timings in proportion to characters unless an option disables them."""
         return Capabilities(
             word_timings=self._options.word_timings,
             speed_range=(0.5, 2.0),
@@ -132,26 +131,26 @@ class SyntheticEngine:
 
     @property
     def license(self) -> str:
-        """This project's, unless the option of that name sets another, for tests."""
+        """The option ``license``, by default this project's licence."""
         return self._options.license
 
     @property
     def license_notice(self) -> str:
-        """From the option of that name."""
+        """The option ``license_notice``."""
         return self._options.license_notice
 
     @property
     def memory_needed(self) -> int:
-        """Bytes, by the option ``memory_mb``."""
+        """The option ``memory_mb``, in bytes."""
         return self._options.memory_mb * MEBIBYTE
 
     @property
     def voice_model(self) -> str:
-        """As the option of that name says."""
+        """The option ``voice_model``."""
         return self._options.voice_model
 
     def voices(self) -> Sequence[Voice]:
-        """Two tones."""
+        """Return the two voices, ``tone`` and ``tone-high``."""
         return (Voice(id="tone", name="Tone", aliases=("alloy",)), Voice(id="tone-high", name="High tone"))
 
     async def load(self) -> None:
@@ -165,7 +164,7 @@ class SyntheticEngine:
             os._exit(71)  # a crash while loading is what the option asks for
         if self._options.fail_load:
             raise EngineUnavailable("The option fail_load is set.")
-        # In small arrays that are written to, like a model's: what the allocator keeps must be released, too.
+        # Small arrays that are written to, like a model's, so that the allocator's heap grows.
         self._ballast = [np.ones(BALLAST, np.uint8) for _ in range(self.memory_needed // BALLAST)]
         self._loaded = True
 
@@ -179,12 +178,16 @@ class SyntheticEngine:
         self._ballast = []
 
     def batch_key(self, utterance: Utterance) -> Hashable:
-        """All utterances can share a batch."""
+        """Return ``None``: all utterances can share a batch."""
         del utterance
         return None
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-        """All utterances end together, after the cost of the batch."""
+        """Yield all outcomes together, after the duration of the batch.
+
+        Raises:
+            EngineUnavailable: The engine is not loaded.
+        """
         if not self._loaded:
             raise EngineUnavailable("The engine is not loaded.")
         await self._work(batch)
@@ -192,10 +195,11 @@ class SyntheticEngine:
             yield index, self._speak(utterance)
 
     async def prepare_voice(self, samples: Sequence[ReferenceSample]) -> VoiceEmbeddingRef:
-        """The pitch of the recordings, in hertz.
+        """Measure the pitch of the recordings in hertz.
 
         Raises:
-            UnsupportedUtterance: They are silent, or the option ``fail_prepare`` is set.
+            UnsupportedUtterance: The recordings are silent, or the option ``fail_prepare`` is set.
+            EngineUnavailable: The engine is not loaded.
         """
         if not self._loaded:
             raise EngineUnavailable("The engine is not loaded.")
@@ -252,7 +256,7 @@ class SyntheticEngine:
         return float(array[0])
 
 
-@lru_cache(maxsize=32)  # the tone itself must cost nothing beyond the configured times
+@lru_cache(maxsize=32)  # so that tones cost nothing beyond the configured times
 def _tone(seconds: float, frequency: float) -> Pcm:
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     edge = np.clip(np.minimum(time, seconds - time) / 0.005, 0.0, 1.0)  # 5 ms ramps: no click at the borders
@@ -273,7 +277,7 @@ def _timings(text: str, seconds: float) -> tuple[WordTiming, ...]:
 
 
 def _pitches(samples: Sequence[ReferenceSample]) -> list[float]:
-    """The strongest frequency of each frame that is not silent, in hertz."""
+    """Return the strongest frequency of each frame that is not silent, in hertz."""
     found: list[float] = []
     for sample in samples:
         size = round(sample.sample_rate * FRAME_SECONDS)

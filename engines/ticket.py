@@ -1,4 +1,4 @@
-"""A place in the queue for one utterance, from which its speech is read."""
+"""A ticket for one queued utterance, from which its audio is read."""
 
 import asyncio
 from collections import deque
@@ -12,10 +12,10 @@ from engines.contract import Abandoned, EngineError, Outcome, Pcm, Speech, Utter
 
 
 class _Reader:
-    """Whether the reader of a ticket is still there.
+    """Whether the reader of a ticket is gone, or waiting.
 
-    A separate object, because an utterance that referred to its ticket would form a cycle: a prepared voice
-    of a megabyte would stay until a garbage collection.
+    A separate object, because an utterance that refers to its ticket would form a cycle, which would keep a
+    prepared voice of a megabyte in memory until a garbage collection.
     """
 
     __slots__ = ("gone", "waiting")
@@ -32,18 +32,17 @@ class _Reader:
 
 
 class Ticket:
-    """The result of ``Batcher.submit``.
+    """The result of ``Batcher.submit``: buffers PCM from the engine until it is read.
 
-    Its buffer is bounded by what the engine may say to one utterance; the reader takes PCM from it as
-    it comes.
+    The buffer is limited only by the engine's limit for one utterance.
 
     Attributes:
-        context: Of the task that submitted it.
+        context: Context of the task that submitted the utterance.
 
     Args:
-        utterance: What to speak. Its ``abandoned`` and ``awaited`` are replaced by this ticket's.
+        utterance: The utterance. Its ``abandoned`` and ``awaited`` are replaced by this ticket's.
         key: The engine's batch key for it.
-        on_abandon: Called once when the reader goes away before the outcome.
+        on_abandon: Called once if the reader disconnects before the outcome.
     """
 
     def __init__(self, utterance: Utterance, key: Hashable, on_abandon: Callable[["Ticket"], None]) -> None:
@@ -58,16 +57,16 @@ class Ticket:
 
     @property
     def settled(self) -> bool:
-        """Whether it has its outcome, or is abandoned."""
+        """Whether the ticket has an outcome, or is abandoned."""
         return self._outcome is not None or self._reader.gone
 
     @property
     def abandoned(self) -> bool:
-        """Whether the reader has gone."""
+        """Whether the reader has disconnected."""
         return self._reader.gone
 
     def put(self, item: Pcm | Outcome) -> None:
-        """The engine's side: the next PCM, or the closing outcome. Ignored once settled."""
+        """Add PCM or the final outcome, on the engine's side. Does nothing once settled."""
         if self.settled:
             return
         if isinstance(item, Speech):
@@ -81,7 +80,7 @@ class Ticket:
         self._wake.set()
 
     def abandon(self) -> None:
-        """The reader's side: give up the rest."""
+        """Discard the rest, on the reader's side. Does nothing once settled."""
         if self.settled:
             return
         self._reader.gone = True
@@ -90,15 +89,15 @@ class Ticket:
         self._on_abandon(self)
 
     async def chunks(self) -> AsyncGenerator[Pcm, None]:
-        """The PCM in order, as it comes; ends when the utterance is spoken.
+        """Yield the PCM in order as it arrives, until the utterance is complete.
 
         Raises:
-            EngineError: The utterance's own error, after the PCM that came before it.
+            EngineError: The utterance's error, after the PCM that precedes it.
         """
         self._reader.waiting = True
         while True:
             if self._buffer:
-                # Joined, so that a slow reader catches up in one step.
+                # Joined, so that a slow reader catches up at once.
                 pcm = self._buffer.popleft() if len(self._buffer) == 1 else np.concatenate(self._buffer)
                 self._buffer.clear()
                 yield pcm
@@ -114,7 +113,11 @@ class Ticket:
 
     @property
     def speech(self) -> Speech:
-        """The engine's report of the finished utterance; valid after ``chunks`` has ended."""
+        """The engine's report of the finished utterance; available after :meth:`chunks` has ended.
+
+        Raises:
+            Abandoned: The utterance has not been spoken.
+        """
         if not isinstance(self._outcome, Speech):
             raise Abandoned("The utterance has not been spoken.")
         return self._outcome

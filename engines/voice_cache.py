@@ -11,14 +11,14 @@ OVERHEAD: Final = 1024
 
 
 class VoiceTooLarge(ValueError):  # noqa: N818 - named for the state
-    """One voice is larger than the whole cache."""
+    """A voice is larger than the whole cache."""
 
 
 class VoiceCache:
-    """Prepared voices by id, for one event loop. A call keeps the voices that it uses alive by itself.
+    """Prepared voices by ID, for one event loop. Evicted voices remain valid while they are in use.
 
     Args:
-        max_bytes: Of all voices together, at most.
+        max_bytes: Maximum total size of the voices in bytes.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -32,25 +32,25 @@ class VoiceCache:
 
     @property
     def bytes(self) -> int:
-        """Their size."""
+        """Total size of the voices in bytes."""
         return int(self._voices.currsize)
 
     @property
     def hits(self) -> int:
-        """How often a requested voice was present."""
+        """Number of requests for voices that were present."""
         return self._hits
 
     @property
     def misses(self) -> int:
-        """How often a requested voice was missing."""
+        """Number of requests for voices that were missing."""
         return self._misses
 
     def get(self, voice_id: str, *, again: bool = False) -> VoiceEmbeddingRef | None:
-        """The voice, if present; it becomes the most recently used.
+        """Return a voice if it is present; it becomes the most recently used.
 
         Args:
-            voice_id: Its id.
-            again: Whether it was requested before: finding it now does not count as a hit.
+            voice_id: ID of the voice.
+            again: Whether this repeats an earlier request, so that it does not count as a hit.
         """
         voice = self._voices.get(voice_id)
         if voice is None:
@@ -63,7 +63,7 @@ class VoiceCache:
         """Store a voice, evicting the least recently used ones.
 
         Raises:
-            VoiceTooLarge: It does not fit even alone.
+            VoiceTooLarge: The voice is larger than the cache.
         """
         try:
             self._voices[voice_id] = voice
@@ -73,7 +73,7 @@ class VoiceCache:
             raise VoiceTooLarge(message) from error
 
     def drop(self, voice_id: str) -> bool:
-        """Remove a voice; returns whether it was present."""
+        """Remove a voice; return whether it was present."""
         return self._voices.pop(voice_id, None) is not None
 
 

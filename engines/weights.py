@@ -1,4 +1,4 @@
-"""Reads weights in torch's format without running code from the file."""
+"""Reading of weights in torch's format, without running code from the file."""
 
 import re
 import threading
@@ -22,14 +22,14 @@ _INERT: Final = (
 )
 """Classes in the pickled configuration of old XTTS checkpoints."""
 _INERT_PACKAGES: Final = ("TTS.", "trainer.", "coqpit.", "numpy.")
-"""Packages of classes that trainers leave in a checkpoint beside the weights."""
+"""Packages of classes that trainers save in a checkpoint in addition to the weights."""
 _INERT_FUNCTIONS: Final = frozenset({"_codecs.encode"})
-"""Functions with which numpy pickles its numbers."""
+"""Functions that numpy's pickled numbers refer to."""
 
 _GLOBAL: Final = re.compile(r"GLOBAL ((?:\w+\.)*\w+) (?:was not an allowed|whose module)")
-"""torch's message about a pickle with something that is not a weight."""
+"""Pattern of torch's message about a pickle with a global that is not allowed."""
 _LEGIBLE: Final = 200
-"""Most characters shown of its message."""
+"""Maximum number of characters of torch's message that are shown."""
 
 _reading = threading.Lock()
 
@@ -45,13 +45,13 @@ class _Remains:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """The contents of a file by ``torch.save``: tensors on the CPU by name, or dictionaries of them.
+    """Read a file written by ``torch.save``: tensors on the CPU by name, or dictionaries of them.
 
-    Tensors are pages of the file, read when they are first used, where its format allows that: keep the file
-    as it is while they are in use, or copy them. Objects that are neither tensors nor plain values are lost.
+    If the format allows it, tensors are memory-mapped: do not change the file while they are in use, or copy
+    them. Objects that are neither tensors nor plain values are lost.
 
     Raises:
-        EngineUnavailable: The file is missing, damaged, something else, or would run code when it is read.
+        EngineUnavailable: The file is missing, damaged, in another format, or would run code when read.
     """
     check_file(path)
     kind = _kind(path)
@@ -59,7 +59,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         raise unreadable(path, f"it is {kind}")
     zipped = zipfile.is_zipfile(path)
     try:
-        # torch has one set of allowed globals per process.
+        # Under a lock, because torch has one set of allowed globals per process.
         with _reading, torch.serialization.safe_globals([(_Remains, name) for name in _inert(path, zipped)]):
             saved: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # a damaged pickle can raise anything
@@ -70,7 +70,7 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 def _kind(path: Path) -> str | None:
-    """The real format of a file that is not torch's; ``None`` if it may be."""
+    """Return the format of a file that is not in torch's; ``None`` if it may be."""
     known = pretends(path)
     if known is not None:
         return known
@@ -96,7 +96,7 @@ def _kind_of_archive(path: Path) -> str | None:
 
 
 def _inert(path: Path, zipped: bool) -> list[str]:
-    """The classes in a checkpoint that are read as :class:`_Remains`, without importing them."""
+    """Return the names of a checkpoint's globals that are read as :class:`_Remains`, without import."""
     if not zipped:
         return list(_INERT)
     named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
@@ -104,7 +104,7 @@ def _inert(path: Path, zipped: bool) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """Why torch rejected a file."""
+    """Return the reason why torch rejected a file, for the user."""
     code = _GLOBAL.search(str(error))
     if code is not None:
         return f"reading it would run code ({code[1]}), and weights need none"

@@ -1,1 +1,1 @@
-"""What the server keeps: settings of the database, the cache and the object store."""
+"""Persistent storage: the database and the object store, and their settings."""

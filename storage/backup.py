@@ -1,4 +1,4 @@
-"""Copying the database while it is used."""
+"""Backups of the database while it is in use."""
 
 import asyncio
 import os
@@ -16,21 +16,21 @@ from storage.errors import StorageUnavailable
 from storage.private import private_opener
 
 TIMEOUT_SECONDS: Final = 3_600.0
-"""Seconds a backup may take."""
+"""Maximum duration of ``pg_dump`` in seconds."""
 
 
 async def backup(address: str, target: Path) -> None:
     """Copy the database to a file: SQLite's own format, or PostgreSQL's archive (``pg_restore`` reads it).
 
-    The file appears when it is complete.
+    It is written under another name and renamed when it is complete.
 
     Args:
-        address: The database's.
-        target: The file; it must not be there yet.
+        address: URL of the database.
+        target: The file, which must not exist.
 
     Raises:
-        FileExistsError: It is there.
-        StorageUnavailable: The database is away, or ``pg_dump`` is not installed.
+        FileExistsError: The file exists.
+        StorageUnavailable: The database is unavailable, or ``pg_dump`` is not installed.
     """
     await asyncio.to_thread(_backup, database_url(address), target)
 
@@ -50,7 +50,7 @@ def _backup(url: URL, target: Path) -> None:
 
 
 def _begin(target: Path) -> None:
-    """An empty file for this user only; never one that somebody else has put there meanwhile."""
+    """Create an empty file that only this user may access; fail if someone else has just created it."""
     target.unlink(missing_ok=True)
     open(target, "xb", opener=private_opener).close()
 
@@ -64,7 +64,7 @@ def _copy_sqlite(source: Path, target: Path) -> None:
             closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as from_,
             closing(sqlite3.connect(target)) as to,
         ):
-            # Pages in portions: writers get their turn between them.
+            # In portions of pages, so that writers can write in between.
             from_.backup(to, pages=1_000)
     except sqlite3.Error as error:
         raise StorageUnavailable("database", str(error)) from error

@@ -1,4 +1,4 @@
-"""Column types and ids that all tables share."""
+"""Column types, IDs and lookup keys that the tables share."""
 
 import secrets
 import unicodedata
@@ -9,17 +9,17 @@ from sqlalchemy import DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
 
 ID_BYTES: Final = 12
-"""Random bytes of an id: 96 bits, so that ids can be neither guessed nor counted."""
+"""Number of random bytes in an ID: 96 bits, so that IDs can be neither guessed nor enumerated."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time, kept as UTC; SQLite would return it without its zone."""
+    """A timezone-aware time, stored in UTC; SQLite would return it without a time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; a naive time is a mistake."""
+        """Convert to UTC; a naive time is a ``ValueError``."""
         del dialect
         if value is None:
             return None
@@ -28,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """With its zone."""
+        """Return the time with the time zone UTC."""
         del dialect
         if value is None:
             return None
@@ -36,25 +36,25 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def now() -> datetime:
-    """The time, aware."""
+    """Return the current time in UTC, timezone-aware."""
     return datetime.now(UTC)
 
 
 def new_id(kind: str) -> str:
-    """A new id, such as ``org_0f3a…``."""
+    """Return a new random ID, such as ``org_0f3a…``."""
     return f"{kind}_{secrets.token_hex(ID_BYTES)}"
 
 
 def name_key(name: str) -> str:
-    """A name without case and superfluous blanks: what makes two names the same."""
+    """Return a name's key for comparisons: case-folded, with runs of whitespace collapsed."""
     return " ".join(name.split()).casefold()
 
 
 def address_key(email: str) -> str:
-    """An e-mail address as it is kept and looked for: compatible characters and cases are one.
+    """Return an e-mail address in the form in which it is stored and looked up.
 
-    The compatibility caseless form of Unicode's section 3.13, so that making it again changes nothing. It
-    can be longer than what was given: ``U+FDFA`` alone becomes 18 characters.
+    Applies the compatibility caseless matching of the Unicode Standard, section 3.13 (D146); idempotent. The
+    result can be longer than the address: ``U+FDFA`` alone becomes 18 characters.
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", email).casefold())
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded.casefold()))

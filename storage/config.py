@@ -10,7 +10,7 @@ REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 
 
 class StorageModel(BaseModel):
-    """A settings model: immutable, unknown keys are errors, and errors don't repeat what was given."""
+    """A settings model: immutable, unknown keys are errors, and errors do not contain values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

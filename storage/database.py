@@ -26,29 +26,29 @@ DRIVERS: Final = {
 }
 
 POOL_SIZE: Final = 10
-"""Connections of one process."""
+"""Number of pooled connections per process."""
 
 CLOSING_SECONDS: Final = 3.0
-"""Seconds that all connections may take to be closed."""
+"""Maximum time in seconds to close all connections."""
 
 MIN_FREE: Final = 16_000_000
-"""Bytes of disk that SQLite needs for what it writes before it takes it into its file."""
+"""Minimum free disk space in bytes: SQLite needs room for its write-ahead log."""
 
 PING_TIMEOUT_SECONDS: Final = 2.0
-"""Seconds in which a healthy database answers."""
+"""Timeout of :meth:`Database.ping` in seconds."""
 
 
 def database_url(address: str) -> URL:
-    """The address with the asynchronous driver of its database."""
+    """Return the URL of an address, with the asynchronous driver of its database."""
     url = make_url(address)
     return url.set(drivername=DRIVERS.get(url.get_backend_name(), url.drivername))
 
 
 class Database:
-    """Gives sessions, each one transaction. Use as an asynchronous context manager.
+    """Opens transactions, each with its own session. Use as an asynchronous context manager.
 
     Args:
-        address: Such as ``sqlite:///data/awaaztwin.db`` or ``postgresql://user:password@host/name``.
+        address: URL such as ``sqlite:///data/awaaztwin.db`` or ``postgresql://user:password@host/name``.
         timeout: Seconds to wait for a connection, a lock, or the answer to a statement.
     """
 
@@ -59,28 +59,28 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is SQLite."""
+        """Whether the database is SQLite."""
         return self.url.get_backend_name() == "sqlite"
 
     async def __aenter__(self) -> Self:
-        """Make the pool; nothing is connected yet, so that an absent database is no reason not to start."""
+        """Create the pool. It connects lazily, so that the server starts even if the database is down."""
         self._engine = self._make_engine()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close all connections; those whose server does not answer any more are left to it."""
+        """Close all connections; drop those whose server no longer answers."""
         if self._engine is not None:
             try:
                 async with asyncio.timeout(CLOSING_SECONDS):
                     await self._engine.dispose()
             except TimeoutError:
-                # Each of them would wait for its own time-out, one after the other.
+                # Each of them would wait for its own timeout, one after the other.
                 await self._engine.dispose(close=False)
             self._engine = None
 
     @property
     def connections(self) -> int:
-        """How many transactions there may be at once; one more waits."""
+        """Maximum number of concurrent transactions; further ones wait."""
         return POOL_SIZE if self.is_sqlite else 2 * POOL_SIZE
 
     @property
@@ -92,10 +92,10 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession, None]:
-        """A transaction that reads.
+        """Open a transaction for reading.
 
         Raises:
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         with _unavailable():
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
@@ -103,14 +103,14 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession, None]:
-        """A transaction that writes: committed at the end of the block, undone if it raises.
+        """Open a transaction for writing: committed at the end of the block, rolled back if it raises.
 
-        On SQLite it holds the only write lock from its first statement on, since a transaction that reads
-        first and then writes would fail as soon as another has written between. So nothing slow is done in
-        it; see :mod:`storage.transactions`.
+        On SQLite it holds the only write lock from its start, because a transaction that reads before it
+        writes fails if another one has written in between. Do nothing slow in it; see
+        :mod:`storage.transactions`.
 
         Raises:
-            StorageUnavailable: The database is away.
+            StorageUnavailable: The database is unavailable.
         """
         with _unavailable(), writing():
             engine = self.engine.execution_options(writes=True)
@@ -118,22 +118,22 @@ class Database:
                 yield session
 
     async def ping(self) -> None:
-        """Ask whether it answers.
+        """Check that the database answers.
 
         Raises:
-            StorageUnavailable: It does not; with the reason.
+            StorageUnavailable: It does not answer; with the reason.
         """
         with _unavailable():
             async with asyncio.timeout(PING_TIMEOUT_SECONDS), self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
 
     async def check_space(self) -> None:
-        """Ask whether there is room on the disk for what is written next, where the database is a file.
+        """Check that the disk has free space, if the database is a file.
 
-        A write alone does not tell: SQLite writes over what it has no more use for, until it needs more.
+        A successful write does not prove it: SQLite reuses free pages until it needs more.
 
         Raises:
-            StorageUnavailable: There is less than :data:`MIN_FREE`.
+            StorageUnavailable: Less than :data:`MIN_FREE` is free.
         """
         if self.is_sqlite and (file := self.file) is not None:
             folder = file.parent
@@ -144,7 +144,7 @@ class Database:
 
     @property
     def file(self) -> Path | None:
-        """SQLite's; ``None`` when it is in memory, or the database is on a server."""
+        """SQLite's file; ``None`` if the database is in memory or on a server."""
         name = self.url.database
         return Path(name).absolute() if self.is_sqlite and name and name != ":memory:" else None
 
@@ -175,16 +175,16 @@ class Database:
         return engine
 
     def _make_file(self, *_: object) -> None:
-        """Make the file, for this user only; SQLite gives the mode on to those beside it.
+        """Create the file, accessible only to this user; SQLite gives its other files the same mode.
 
-        Not before it is needed: a folder that cannot be made is a database that is away for now.
+        Done on connecting, so that a folder that cannot be created means an unavailable database.
         """
         if (file := self.file) is not None and not file.exists():
             make_private_folder(file.parent)
             open(file, "ab", opener=private_opener).close()
 
     def _set_up_sqlite(self, connection: Any, _record: object) -> None:  # noqa: ANN401 - drivers share no type
-        # The driver would begin transactions by its own rules, and not before reads.
+        # Otherwise the driver begins transactions by its own rules, and none before reads.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
@@ -198,14 +198,14 @@ class Database:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # Each statement that reads is a transaction of its own, as it is on PostgreSQL ("read committed").
+    # Without BEGIN, each reading statement is a transaction, as with "read committed" in PostgreSQL.
     if connection.get_execution_options().get("writes", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
 def _unavailable() -> Generator[None, None, None]:
-    """Turn what means "away for now" into :class:`StorageUnavailable`."""
+    """Turn errors that mean "temporarily unavailable" into :class:`StorageUnavailable`."""
     try:
         yield
     except IntegrityError:
@@ -213,7 +213,7 @@ def _unavailable() -> Generator[None, None, None]:
     except (OperationalError, InterfaceError) as error:
         raise StorageUnavailable("database", _reason(error)) from error
     except DBAPIError as error:
-        # asyncpg tells of a lost connection and of a server shutting down by classes of its own.
+        # asyncpg has its own classes for a lost connection and a server that shuts down.
         if error.connection_invalidated or _lost(error.orig):
             raise StorageUnavailable("database", _reason(error)) from error
         raise
@@ -224,16 +224,15 @@ def _unavailable() -> Generator[None, None, None]:
 
 
 def _lost(error: BaseException | None) -> bool:
-    """Whether the driver's error is of the connection, the server or the file, not of the statement."""
-    if type(error) is sqlite3.DatabaseError:  # not its subclasses: no database, or a damaged one
+    """Whether the driver's error is about the connection, the server or the file, not the statement."""
+    if type(error) is sqlite3.DatabaseError:  # not its subclasses: not a database, or a damaged one
         return True
     state = str(getattr(error, "sqlstate", None) or "")
-    # Connection, shutdown, resources, a database or role that is not there (yet); and a deadlock, which is
-    # over at the next try.
+    # Connection, shutdown, resources, a missing database or role; and deadlocks, which a retry resolves.
     return state.startswith(("08", "57P", "53", "3D", "28", "40"))
 
 
 def _reason(error: BaseException) -> str:
-    """The driver's words, without the statement and its parameters."""
+    """Return the driver's message, without the statement and its parameters."""
     cause = getattr(error, "orig", None) or error
     return (str(cause) or type(cause).__name__).splitlines()[0][:200]

@@ -1,19 +1,19 @@
-"""What goes wrong when something is kept or looked up."""
+"""Errors of the database and the object store."""
 
 from pathlib import Path
 
 
 class StorageError(Exception):
-    """The root of the storage's errors."""
+    """Base class of all storage errors."""
 
 
 class StorageUnavailable(StorageError):  # noqa: N818 - named for the state
-    """The database or another part is away for now; trying again later may work.
+    """The database or the object store is temporarily unavailable; a retry may succeed.
 
     Args:
-        part: What is away: ``database``, ``objects``.
-        reason: Why, for the operator; holds no secrets.
-        retry_after: Seconds after which to try again.
+        part: The unavailable part: ``database`` or ``object store``.
+        reason: Reason for the operator, without secrets.
+        retry_after: Seconds after which to retry.
     """
 
     def __init__(self, part: str, reason: str, *, retry_after: float = 2.0) -> None:
@@ -24,16 +24,16 @@ class StorageUnavailable(StorageError):  # noqa: N818 - named for the state
 
 
 def scarce(setting: str, folder: Path, free: int, least: int) -> str:
-    """The reason why nothing is written to a disk that is as good as full; sizes in bytes."""
+    """Return the message for a disk with too little free space; sizes in bytes."""
     return f"{folder} ({setting}) has {free / 1e6:.0f} MB free and needs {least / 1e6:.0f} MB"
 
 
 class Conflict(StorageError):  # noqa: N818 - named for the cause
-    """What was to be kept contradicts what is kept already, such as a name that is taken.
+    """A change conflicts with stored data, for example because a name is taken.
 
     Args:
-        message: What contradicts.
-        param: The field at fault.
+        message: Description of the conflict.
+        param: Name of the field that causes it.
     """
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
@@ -43,10 +43,10 @@ class Conflict(StorageError):  # noqa: N818 - named for the cause
 
 
 class AccountMissing(StorageError):  # noqa: N818 - named for the cause
-    """The account was never opened.
+    """The account has not been opened.
 
     Args:
-        account: Of the ledger.
+        account: Name of the ledger's account.
     """
 
     def __init__(self, account: str) -> None:
@@ -55,13 +55,13 @@ class AccountMissing(StorageError):  # noqa: N818 - named for the cause
 
 
 class OverQuota(StorageError):  # noqa: N818 - named for the cause
-    """A reservation would spend more than the limit.
+    """A reservation would exceed the limit of an account.
 
     Args:
-        account: Of the ledger.
-        limit: Of the account.
-        used: Spent or reserved already.
-        wanted: What was asked for on top.
+        account: Name of the ledger's account.
+        limit: The account's limit.
+        used: Amount that is already spent or reserved.
+        wanted: Additional amount that was requested.
     """
 
     def __init__(self, account: str, *, limit: int, used: int, wanted: int) -> None:

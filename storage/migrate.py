@@ -1,4 +1,4 @@
-"""Bringing the database's tables to what this version needs, and back."""
+"""Migrations of the database's schema, up and down."""
 
 import asyncio
 import threading
@@ -20,22 +20,22 @@ from storage.errors import StorageError, StorageUnavailable
 FOLDER: Final = Path(__file__).with_name("migrations")
 
 LOCK: Final = 0x4157_5A54
-"""Number of PostgreSQL's advisory lock under which migrations run."""
+"""Key of the PostgreSQL advisory lock that migrations hold."""
 
 _TURN: Final = threading.Lock()
 _POLL_SECONDS: Final = 0.01
 
 
 def head_revision() -> str:
-    """The revision that this version's code needs."""
+    """Return the revision that this version of the code needs."""
     return str(ScriptDirectory(str(FOLDER)).get_current_head())
 
 
 async def current_revision(database: Database) -> str | None:
-    """The revision the database has; ``None`` when it is empty.
+    """Return the database's revision; ``None`` if it is empty.
 
     Raises:
-        StorageUnavailable: The database is away.
+        StorageUnavailable: The database is unavailable.
     """
     async with database.read() as session:
         connection = await session.connection()
@@ -43,18 +43,18 @@ async def current_revision(database: Database) -> str | None:
 
 
 async def upgrade(database: Database, revision: str = "head") -> str | None:
-    """Migrate up, in one transaction; safe when several processes do it at once.
+    """Migrate up, in one transaction; safe if several processes do so concurrently.
 
     Args:
-        database: What is migrated.
+        database: The database to migrate.
         revision: The revision to reach.
 
     Returns:
-        The revision there was before.
+        The previous revision.
 
     Raises:
-        StorageError: There is no such revision.
-        StorageUnavailable: The database is away, or is newer than this version.
+        StorageError: The revision does not exist.
+        StorageUnavailable: The database is unavailable, or newer than this version.
     """
     return await _run(database, lambda config: command.upgrade(config, revision))
 
@@ -63,19 +63,19 @@ async def downgrade(database: Database, revision: str) -> str | None:
     """Migrate down, in one transaction; ``base`` drops everything.
 
     Returns:
-        The revision there was before.
+        The previous revision.
 
     Raises:
-        StorageUnavailable: The database is away.
+        StorageUnavailable: The database is unavailable.
     """
     return await _run(database, lambda config: command.downgrade(config, revision))
 
 
 async def check(database: Database) -> None:
-    """Refuse a database whose tables are not this version's.
+    """Check that the database's schema belongs to this version.
 
     Raises:
-        StorageUnavailable: They are older or newer, or the database is away.
+        StorageUnavailable: The schema is older or newer, or the database is unavailable.
     """
     current, head = await current_revision(database), head_revision()
     if current != head:
@@ -102,7 +102,7 @@ async def _run(database: Database, work: Callable[[Config], None]) -> str | None
             raise StorageError(str(error)) from error
         return before
 
-    # Alembic works through a table at a time, and may take longer than a request may.
+    # Migrations may take longer than requests.
     async with asyncio.timeout(600), _turn(), database.write() as session:
         connection = await session.connection()
         return await connection.run_sync(migrate)
@@ -110,8 +110,8 @@ async def _run(database: Database, work: Callable[[Config], None]) -> str | None
 
 @asynccontextmanager
 async def _turn() -> AsyncGenerator[None, None]:
-    """One migration at a time: Alembic's ``context`` and ``op`` are global to the process."""
-    # A lock of asyncio holds in one event loop, and waiting for one of threads would stop the loop.
+    """Run one migration at a time: Alembic's ``context`` and ``op`` are global to the process."""
+    # An asyncio lock works in one event loop only, and waiting for a threading lock would block the loop.
     while not _TURN.acquire(blocking=False):  # noqa: ASYNC110 - as above
         await asyncio.sleep(_POLL_SECONDS)
     try:

@@ -1,6 +1,6 @@
-"""Files and folders that nobody else on this machine may read.
+"""Files and folders that no other user of this machine can read.
 
-Modes are POSIX's; elsewhere a folder inherits who may read it, and nothing is done here.
+Uses POSIX modes. On other systems access rights are inherited from the folder, and modes are not checked.
 """
 
 import os
@@ -14,10 +14,10 @@ OTHERS: Final = 0o077
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, for this user only; what is there stays so.
+    """Create a folder and its missing parents, accessible only to this user; existing ones are unchanged.
 
     Raises:
-        OSError: It cannot be made, or is none.
+        OSError: The folder cannot be created, or the path is not a folder.
     """
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -26,12 +26,12 @@ def make_private_folder(folder: Path) -> None:
 
 
 def private_opener(name: str, flags: int) -> int:
-    """For :func:`open`: a file that it makes is for this user only."""
+    """Open a file for :func:`open`; a new file is accessible only to this user."""
     return os.open(name, flags, FILE_MODE)
 
 
 def is_exposed(path: Path) -> bool:
-    """Whether others on this machine may read or enter what is at ``path``, but for folders above."""
+    """Whether other users have any permission on ``path`` itself; parent folders are not considered."""
     if os.name != "posix":
         return False
     try:
@@ -41,7 +41,7 @@ def is_exposed(path: Path) -> bool:
 
 
 def tighten(path: Path) -> None:
-    """Take from others what they may do with a file or folder of this user's; a link is left alone."""
+    """Remove other users' permissions on a file or folder that this user owns; ignore symbolic links."""
     if os.name != "posix":
         return
     try:
@@ -50,5 +50,5 @@ def tighten(path: Path) -> None:
             return
         path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
     except OSError:
-        # It is gone, or on a disk that is read only or knows no modes: `awaaztwin doctor` tells.
+        # Removed meanwhile, or the disk is read-only or has no modes: `awaaztwin doctor` reports it.
         return

@@ -1,7 +1,6 @@
-"""What must not happen while a transaction that writes is open.
+"""A guard against slow work while a write transaction is open.
 
-On SQLite it holds the only write lock, on PostgreSQL the locks of its rows: whatever is slow in it, every
-tenant waits for.
+The transaction holds SQLite's only write lock, or PostgreSQL's row locks, so that all tenants would wait.
 """
 
 from collections.abc import Generator
@@ -13,10 +12,10 @@ _WRITING: Final = ContextVar("writing", default=False)
 
 
 class SlowInTransaction(RuntimeError):  # noqa: N818 - named for the state
-    """A mistake of the program's: slow work in a transaction that writes.
+    """A programming error: slow work in a write transaction.
 
     Args:
-        work: What was to be done.
+        work: Description of the work.
     """
 
     def __init__(self, work: str) -> None:
@@ -25,7 +24,7 @@ class SlowInTransaction(RuntimeError):  # noqa: N818 - named for the state
 
 @contextmanager
 def writing() -> Generator[None, None, None]:
-    """Mark this task, and those it starts, as holding a transaction that writes."""
+    """Mark this task, and tasks it starts, as holding a write transaction."""
     mark = _WRITING.set(True)
     try:
         yield
@@ -34,10 +33,10 @@ def writing() -> Generator[None, None, None]:
 
 
 def refuse_while_writing(work: str) -> None:
-    """Called by what is slow.
+    """Fail if a write transaction is open. Called at the start of slow work.
 
     Raises:
-        SlowInTransaction: A transaction that writes is open.
+        SlowInTransaction: A write transaction is open.
     """
     if _WRITING.get():
         raise SlowInTransaction(work)

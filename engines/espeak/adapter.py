@@ -39,13 +39,13 @@ from engines.one_core import use_one_core
 
 SAMPLE_RATE: Final = 22_050
 MAX_CHARS: Final = 1_000
-"""A minute of speech or so. It needs no less; longer texts only tie up a worker."""
+"""Maximum length of an utterance, about a minute of speech; longer ones would only occupy a worker."""
 MAX_SPEAKING_SECONDS: Final = 10.0
-"""Seconds for one utterance; the longest takes 0.1 s on an idle core."""
+"""Maximum duration of one utterance in seconds; the longest one takes 0.1 s on an idle core."""
 ENGLISH: Final = "en-us"
-"""Language of the comparison with recordings of unknown language."""
+"""Language that is assumed for recordings without one."""
 _MODEL: Final = "espeak-adaptation/1"
-"""Version of the method: changes with the meaning of a prepared voice's numbers."""
+"""Name and version of the method; changes with the meaning of a prepared voice's arrays."""
 _LOADER: Final = "espeakng_loader"
 _DATA: Final = "espeak-ng-data"
 _LIBRARIES: Final = ("libespeak-ng.so", "libespeak-ng.dylib", "espeak-ng.dll")
@@ -56,12 +56,12 @@ class EspeakOptions(StrictModel):
 
 
 class EspeakEngine:
-    """Every language of eSpeak NG, without weights and without a GPU.
+    """All languages of eSpeak NG, without weights or a GPU.
 
     Args:
-        config: The engine's settings. ``max_concurrent_jobs`` is the number of worker processes;
-            one utterance may take half of ``utterance_timeout_seconds``, and no longer than
-            :data:`MAX_SPEAKING_SECONDS`, so that the rest of its batch still has time.
+        config: The engine's settings. ``max_concurrent_jobs`` is the number of worker processes. The timeout
+            of one utterance is half of ``utterance_timeout_seconds``, but at most
+            :data:`MAX_SPEAKING_SECONDS`, so that time remains for the rest of its batch.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -80,21 +80,21 @@ class EspeakEngine:
 
     @property
     def sample_rate(self) -> int:
-        """22.05 kHz."""
+        """Sample rate: 22.05 kHz."""
         return SAMPLE_RATE
 
     @property
     def languages(self) -> Sequence[str]:
-        """Those in the library's data."""
+        """Languages in the library's data."""
         return self._catalogue.languages
 
     @property
     def capabilities(self) -> Capabilities:
-        """Streams, times words, changes its rate, and speaks in voices made from recordings.
+        """Streams, reports word timings, changes speed, and clones.
 
-        Its slots are its workers: a batch would take as long as its utterances one after the other, and have
-        others wait for all of them. Not deterministic: the flutter in its pitch, without which it sounds
-        flatter, goes on from one utterance to the next.
+        Slots are workers: a batch would take as long as its utterances one after another, and delay other
+        callers. Not deterministic: the flutter of the pitch, which makes it livelier, continues from one
+        utterance to the next.
         """
         return Capabilities(
             word_timings=True,
@@ -106,31 +106,31 @@ class EspeakEngine:
 
     @property
     def license(self) -> str:
-        """The library's, which runs in separate processes."""
+        """Licence of the library, which runs in separate processes."""
         return "GPL-3.0-or-later"
 
     @property
     def workers(self) -> Sequence[int]:
-        """Process ids of the workers that run."""
+        """Process IDs of the running workers."""
         return [worker.pid for worker in self._pool.workers] if self._pool else []
 
     def voices(self) -> Sequence[Voice]:
-        """OpenAI's names, which speak any language, then a voice for each language."""
+        """Return voices with OpenAI's names, which speak any language, then one voice per language."""
         return self._catalogue.voices
 
     def casting(self, voice: str, language: str) -> EspeakVoice:
-        """The library's voice and parameters for an utterance without a prepared voice.
+        """Return the library's voice and parameters for an utterance without a prepared voice.
 
         Raises:
-            UnsupportedUtterance: There is no such voice or language.
+            UnsupportedUtterance: The voice or language does not exist.
         """
         return self._catalogue.cast(voice, language)
 
     async def load(self) -> None:
-        """Start the workers; each must speak once to be ready.
+        """Start the workers; each speaks once before it is ready.
 
         Raises:
-            EngineUnavailable: The library is not installed, or a worker does not speak.
+            EngineUnavailable: The library is not installed, or a worker cannot speak.
         """
         async with self._changing:
             if self._pool is not None:
@@ -148,12 +148,12 @@ class EspeakEngine:
                 await pool.close()
 
     def batch_key(self, utterance: Utterance) -> Hashable:
-        """All utterances can share a batch."""
+        """Return ``None``: all utterances can share a batch."""
         del utterance
         return None
 
     async def stream(self, batch: Sequence[Utterance]) -> AsyncGenerator[Streamed, None]:
-        """Speak a batch on one worker, in order, handing out 200 ms at a time.
+        """Speak a batch on one worker, in order, yielding 200 ms at a time.
 
         Raises:
             EngineUnavailable: The engine is not loaded.
@@ -189,7 +189,7 @@ class EspeakEngine:
 
     @property
     def voice_model(self) -> str:
-        """The versions of the method and of eSpeak NG."""
+        """Versions of the method and of eSpeak NG."""
         try:
             version = importlib.metadata.version(_LOADER.replace("_", "-"))
         except importlib.metadata.PackageNotFoundError:
@@ -197,11 +197,11 @@ class EspeakEngine:
         return f"{_MODEL} ({_LOADER} {'.'.join(version.split('.')[:2])})"
 
     async def prepare_voice(self, samples: Sequence[ReferenceSample]) -> VoiceEmbeddingRef:
-        """Learn a speaker's difference from eSpeak NG; one preparation at a time, concurrently with speech.
+        """Learn how a speaker differs from eSpeak NG; one preparation at a time, concurrently with speech.
 
         Raises:
             UnsupportedUtterance: The samples cannot be used; the message says why.
-            EngineUnavailable: The engine is not loaded, or was lost.
+            EngineUnavailable: The engine is not loaded, or a worker crashed.
         """
         async with self._preparing:
             voice = await prepare(samples, self._spoken, self._speaker_of)
@@ -269,13 +269,13 @@ class EspeakEngine:
 
     @cached_property
     def _folder(self) -> Path | None:
-        """The folder of the wheel's library and data, found without importing it."""
+        """Folder of the wheel's library and data, found without importing it; ``None`` if not installed."""
         spec = importlib.util.find_spec(_LOADER)
         return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def speakable(text: str) -> str:
-    """``text`` with each control character and lone surrogate as a space, its length unchanged.
+    """Replace each control character and lone surrogate by a space; the length remains the same.
 
     eSpeak NG interprets U+0001 as the start of a command, and U+0000 as the end of the text.
     """

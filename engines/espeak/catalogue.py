@@ -1,7 +1,7 @@
 """The voices in eSpeak NG's data, read from its files without loading the library.
 
-A file below ``lang/`` is a voice of one language; a file in ``voices/!v`` is a variant that can be laid
-over any of them.
+A file below ``lang/`` is a voice of one language; a file in ``voices/!v`` is a variant that can be applied to
+any of them.
 """
 
 from collections import Counter
@@ -24,11 +24,11 @@ class LanguageFile:
     """A file below ``lang/``.
 
     Attributes:
-        path: Relative to ``lang``, with ``/``; what the library loads.
-        name: For display.
+        path: Path relative to ``lang``, with ``/``; the voice's name for the library.
+        name: Display name.
         tags: Language tags in lower case with their priority, the file's own first.
-        gender: If the file has one.
-        dictionary: Without ``<dictionary>_dict`` in the data the voice is silent.
+        gender: ``female``, ``male`` or ``neutral``, if given.
+        dictionary: Name of the dictionary; without ``<dictionary>_dict`` in the data the voice is silent.
     """
 
     path: str
@@ -39,7 +39,7 @@ class LanguageFile:
 
     @property
     def stem(self) -> str:
-        """The file's name in lower case."""
+        """Name of the file in lower case."""
         return self.path.rpartition("/")[2].lower()
 
 
@@ -49,8 +49,8 @@ class EspeakVoice:
 
     Attributes:
         voice: Argument of ``espeak_SetVoiceByName``.
-        pitch: 0 to 99.
-        pitch_range: 0 to 99.
+        pitch: Pitch from 0 to 99.
+        pitch_range: Pitch range from 0 to 99.
     """
 
     voice: str
@@ -62,7 +62,7 @@ class Catalogue:
     """The voices and languages of one ``espeak-ng-data`` folder.
 
     Args:
-        data: The folder. Without one there are no voices.
+        data: The folder; ``None`` for a catalogue without voices.
     """
 
     def __init__(self, data: Path | None) -> None:
@@ -70,7 +70,7 @@ class Catalogue:
 
     @cached_property
     def voices(self) -> tuple[Voice, ...]:
-        """The characters, then one voice for each language, by id."""
+        """The characters, then one voice per language, sorted by ID."""
         if not self._files:
             return ()
         characters = [Voice(id=c.id, name=c.id.capitalize(), gender=c.gender) for c in self._characters]
@@ -88,7 +88,7 @@ class Catalogue:
 
     @cached_property
     def languages(self) -> tuple[str, ...]:
-        """All tags, sorted."""
+        """All language tags, sorted."""
         return tuple(sorted(self._by_tag))
 
     def cast(self, voice: str, language: str) -> EspeakVoice:
@@ -96,11 +96,11 @@ class Catalogue:
 
         Args:
             voice: A character, a language voice, or ``<language voice>+<variant>``; case-insensitive.
-            language: BCP-47 tag; only characters need it. A region without a voice falls back
-                to the language.
+            language: BCP-47 tag, which only characters need. A region without a voice falls back to the
+                language.
 
         Raises:
-            UnsupportedUtterance: There is no such voice or language.
+            UnsupportedUtterance: The voice or language does not exist.
         """
         wanted = voice.lower()
         if (character := self._character.get(wanted)) is not None:
@@ -113,10 +113,10 @@ class Catalogue:
         return EspeakVoice(f"{file.path}+{overlay}" if plus else file.path)
 
     def speaker_of(self, language: str) -> str:
-        """The preferred voice of a language, without a variant, for ``espeak_SetVoiceByName``.
+        """Return the preferred voice of a language, without a variant, for ``espeak_SetVoiceByName``.
 
         Raises:
-            UnsupportedUtterance: There is no such language.
+            UnsupportedUtterance: The language is not supported.
         """
         tag = language.lower().replace("_", "-")
         while tag not in self._by_tag:
@@ -158,7 +158,7 @@ class Catalogue:
 
     @cached_property
     def _by_id(self) -> dict[str, LanguageFile]:
-        """A file is known by its own tag, or by its name where several have the same."""
+        """Files by their own tag, or by their name if several have the same tag."""
         owners = Counter(file.tags[0][0] for file in self._files)
         return {file.tags[0][0] if owners[file.tags[0][0]] == 1 else file.stem: file for file in self._files}
 
@@ -168,7 +168,7 @@ class Catalogue:
 
     @cached_property
     def _by_tag(self) -> dict[str, LanguageFile]:
-        """The file preferred for each tag: the lowest number, then the file whose own tag or name it is."""
+        """Preferred file of each tag: by priority number, then the file whose own tag or name it is."""
         best: dict[str, tuple[tuple[int, bool, str], LanguageFile]] = {}
         for file in self._files:
             for tag, priority in file.tags:

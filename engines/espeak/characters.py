@@ -1,7 +1,7 @@
-"""The voices that speak every language: OpenAI's built-in names, played by eSpeak NG's variants.
+"""Voices that speak any language: OpenAI's names, mapped to variants of eSpeak NG.
 
-Chosen among the variants of eSpeak NG 1.52 that an offline recogniser understands best (each better than
-the plain voice), that do not clip, and that differ from one another in timbre, pitch or liveliness.
+They were chosen from the variants of eSpeak NG 1.52 that an offline speech recogniser understands best (each
+better than the plain voice), that do not clip, and that differ in timbre, pitch or liveliness.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """A voice without a language of its own.
+    """A voice that speaks any language.
 
     Attributes:
-        id: The name in requests.
+        id: Name in requests.
         gender: ``female``, ``male`` or ``neutral``.
-        variant: A file in ``voices/!v``.
-        pitch: 0 to 99; 50 is the variant's own.
-        pitch_range: 0 (monotone) to 99; 50 is the variant's own.
+        variant: Name of a file in ``voices/!v``.
+        pitch: Pitch from 0 to 99; 50 is the variant's own.
+        pitch_range: Pitch range from 0 (monotone) to 99; 50 is the variant's own.
     """
 
     id: str

@@ -1,8 +1,8 @@
 """The eSpeak NG library, bound with ctypes. Only a worker process loads it.
 
-It is not thread-safe and keeps global state: one instance a process, used by one thread. Text is
-handed over without ``espeakSSML`` and ``espeakPHONEMES``: hostile SSML crashes it, and ``[[`` would
-otherwise switch to phoneme input. Names and values are those of ``speak_lib.h``.
+It is not thread-safe and has global state: use one instance per process, in one thread. Text is passed
+without the flags ``espeakSSML`` and ``espeakPHONEMES``: malicious SSML crashes the library, and ``[[`` would
+switch to phoneme input. Names and values are those of ``speak_lib.h``.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     _Events: TypeAlias = "_Pointer[Event]"
 
 Sink: TypeAlias = Callable[[bytes], bool]
-"""Receives the next PCM; returning true stops the library."""
+"""Receives the next PCM, 16-bit mono; returns true to stop the library."""
 
 _OUTPUT_SYNCHRONOUS: Final = 2
 _INITIALIZE_PHONEME_EVENTS: Final = 0x0001
@@ -31,11 +31,11 @@ _EVENT_LIST_END, _EVENT_WORD, _EVENT_END, _EVENT_PHONEME = 0, 1, 5, 7
 _VOLUME_FULL: Final = 100
 
 BUFFER_MS: Final = 200
-"""Audio in one callback. It is made in 0.2 ms, so this bounds how long a stop takes."""
+"""Milliseconds of audio per callback. It takes 0.2 ms to compute, which limits the time to stop."""
 
 
 class LibraryError(Exception):
-    """The library cannot be loaded, or reports an error."""
+    """The library cannot be loaded, or reported an error."""
 
 
 class _EventId(ctypes.Union):
@@ -63,14 +63,14 @@ class Event(ctypes.Structure):
 
 
 class Espeak:
-    """A loaded library.
+    """The loaded library.
 
     Args:
         library: Path of the shared library.
-        data: Folder that holds ``espeak-ng-data``. At 160 bytes and more the library refuses it.
+        data: Folder that contains ``espeak-ng-data``; the library rejects paths of 160 bytes or more.
 
     Raises:
-        LibraryError: It does not load; the message says why.
+        LibraryError: The library or its data cannot be loaded; the message says why.
     """
 
     def __init__(self, library: str, data: str) -> None:
@@ -99,7 +99,7 @@ class Espeak:
         self.sample_rate = rate
         self.version = bytes(lib.espeak_Info(None) or b"unknown").decode()
         self._lib = lib
-        self._callback = callback(self._on_audio)  # kept: the library holds a bare pointer to it
+        self._callback = callback(self._on_audio)  # kept alive, because the library has a bare pointer to it
         lib.espeak_SetSynthCallback(self._callback)
         self._voice = ""
         self._sink: Sink = _discard
@@ -108,10 +108,13 @@ class Espeak:
         self._open = False
 
     def speak(self, request: Request, sink: Sink) -> list[Mark]:
-        """Speak, handing each piece of PCM to ``sink``, until the end or until ``sink`` says stop.
+        """Speak, passing PCM to ``sink``, until the end or until ``sink`` returns true.
+
+        Returns:
+            The spoken words.
 
         Raises:
-            LibraryError: The library has no such voice, or fails.
+            LibraryError: The voice does not exist, or the library failed.
         """
         if request.voice != self._voice:
             self._voice = ""
@@ -144,7 +147,7 @@ class Espeak:
         return int(self._stopped)
 
     def _read(self, events: "_Events") -> None:
-        """Note the words; a word ends where the next one, a pause or its clause begins."""
+        """Record the words of events; a word ends at the next word, a pause or the end of its clause."""
         if not events:
             return
         index = 0

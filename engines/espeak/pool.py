@@ -1,4 +1,4 @@
-"""The pool of an engine's worker processes, each lent to one batch at a time."""
+"""A pool of worker processes, each of which is lent to one batch at a time."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ Spawn: TypeAlias = Callable[[], Awaitable[WorkerProcess]]
 
 
 class WorkerPlace:
-    """A place for one worker, filled again when its worker is lost.
+    """A place for one worker, which is replaced if it is lost.
 
     Args:
         spawn: Starts a worker.
@@ -28,10 +28,10 @@ class WorkerPlace:
         self.worker: WorkerProcess | None = None
 
     async def ready(self) -> WorkerProcess:
-        """The worker, started when there is none.
+        """Return the worker; start it if necessary.
 
         Raises:
-            EngineUnavailable: It does not start, or the pool is closed.
+            EngineUnavailable: The worker does not start, or the pool is closed.
         """
         async with self._lock:
             if self._closed:
@@ -45,7 +45,7 @@ class WorkerPlace:
             return self.worker
 
     async def settle(self) -> None:
-        """Prepare it for the next batch: stop abandoned speech, replace a lost worker."""
+        """Prepare the worker for the next batch: stop abandoned speech, and replace a lost worker."""
         if self.worker is not None and self.worker.alive and self.worker.busy:
             try:
                 await self.worker.flush()
@@ -56,14 +56,14 @@ class WorkerPlace:
         try:
             if not self._closed:
                 await self.ready()
-        except EngineUnavailable as error:  # the next batch tries again, and reports it
+        except EngineUnavailable as error:  # the next batch retries, and reports it
             logger.warning("%s", error.message)
 
     async def close(self) -> None:
-        """End the worker, for good."""
+        """End the worker permanently."""
         self._closed = True
         if self.worker is not None:
-            self.worker.kill()  # its waiters stop waiting
+            self.worker.kill()  # wakes the callers that wait for it
         async with self._lock:
             if self.worker is not None:
                 await self.worker.stop()
@@ -75,24 +75,24 @@ class Pool:
 
     Args:
         spawn: Starts a worker.
-        size: How many.
+        size: Number of workers.
     """
 
     def __init__(self, spawn: Spawn, size: int) -> None:
         self._places = [WorkerPlace(spawn) for _ in range(size)]
-        self._idle: asyncio.LifoQueue[WorkerPlace] = asyncio.LifoQueue(size)  # the warmest first
+        self._idle: asyncio.LifoQueue[WorkerPlace] = asyncio.LifoQueue(size)  # most recently used first
         self._settling: set[asyncio.Task[None]] = set()
 
     @property
     def workers(self) -> list[WorkerProcess]:
-        """Those that run."""
+        """The running workers."""
         return [place.worker for place in self._places if place.worker is not None and place.worker.alive]
 
     async def start(self) -> None:
         """Start all workers.
 
         Raises:
-            EngineUnavailable: One does not start; none is left running.
+            EngineUnavailable: A worker does not start; then no worker remains.
         """
         results = await asyncio.gather(*(place.ready() for place in self._places), return_exceptions=True)
         for result in results:
@@ -104,13 +104,13 @@ class Pool:
 
     @asynccontextmanager
     async def lend(self, timeout: float) -> AsyncGenerator[WorkerPlace, None]:  # noqa: ASYNC109 - bounds the wait alone, not what follows
-        """Lend a place exclusively; its worker may be left speaking.
+        """Lend a place exclusively. Its worker may still be speaking when it is given back.
 
         Args:
-            timeout: Seconds to wait for one.
+            timeout: Seconds to wait for a free place.
 
         Raises:
-            EngineOverloaded: All were in use for that long.
+            EngineOverloaded: All places were in use for that long.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -123,12 +123,12 @@ class Pool:
             self._give_back(place)
 
     async def close(self) -> None:
-        """End all workers and wait until they are gone."""
+        """End all workers, and wait until they have exited."""
         await asyncio.gather(*(place.close() for place in self._places))
         await asyncio.gather(*self._settling)
 
     def _give_back(self, place: WorkerPlace) -> None:
-        """Without waiting: the caller may be being cancelled."""
+        """Give a place back without waiting, because the caller may be cancelled."""
         if place.worker is not None and place.worker.alive and not place.worker.busy:
             self._idle.put_nowait(place)
             return

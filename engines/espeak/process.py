@@ -1,4 +1,4 @@
-"""The engine's side of one worker process."""
+"""The engine's handle of one worker process."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ from engines.espeak.wire import (
 )
 
 START_SECONDS: Final = 15.0
-"""A start takes 0.05 s; this is for an overloaded machine."""
+"""Timeout of a start in seconds. It takes 0.05 s, except on an overloaded machine."""
 STOP_SECONDS: Final = 2.0
 FLUSH_SECONDS: Final = 1.0
 HIGH_WATER: Final = 1 << 20
-"""Bytes of speech held for a slow reader; 23 s of audio. The worker waits while there are more."""
+"""Bytes of buffered PCM above which the worker waits for a slow reader; 23 s of audio."""
 _STDIN, _STDOUT = 0, 1
 _PROGRAM: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from engines.espeak.worker import main; main(*sys.argv[2:])"
@@ -34,11 +34,11 @@ _PROGRAM: Final = (
 
 
 class WorkerLost(Exception):  # noqa: N818 - named for what happened
-    """The worker ended, or broke the protocol."""
+    """The worker exited, or violated the protocol."""
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
-    """A running worker. Made by :meth:`start`; used by one batch at a time."""
+    """A running worker. Created by :meth:`start`; used by one batch at a time."""
 
     def __init__(self) -> None:
         self._transport: asyncio.SubprocessTransport | None = None
@@ -56,14 +56,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     @classmethod
     async def start(cls, library: Path, folder: Path) -> "WorkerProcess":
-        """Start one and wait until it has spoken.
+        """Start a worker, and wait until it has spoken once.
 
         Args:
-            library: The shared library.
-            folder: The folder that holds ``espeak-ng-data``.
+            library: Path of the shared library.
+            folder: Folder that contains ``espeak-ng-data``.
 
         Raises:
-            EngineUnavailable: It does not start; the message says why.
+            EngineUnavailable: The worker does not start; the message says why.
         """
         root = Path(__file__).parents[2]
         arguments = (str(root), str(library), str(folder), str(os.getpid()))
@@ -74,7 +74,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 await loop.subprocess_exec(
                     lambda: worker,
                     sys.executable,
-                    # isolated, and without site-packages: it needs nothing but the standard library
+                    # isolated, and without site-packages: it needs only the standard library
                     *("-I", "-S", "-c", _PROGRAM, *arguments),
                     stderr=asyncio.subprocess.DEVNULL,
                     env=environment(os.environ),
@@ -94,36 +94,36 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Process ID."""
         return self._transport.get_pid() if self._transport else 0
 
     @property
     def alive(self) -> bool:
-        """Whether it can be spoken to."""
+        """Whether the process is running and has not been given up."""
         return not self._lost and self._transport is not None and self._transport.get_returncode() is None
 
     @property
     def busy(self) -> bool:
-        """Whether it still works on abandoned requests."""
+        """Whether requests are unfinished."""
         return self._outstanding > 0
 
     def speak(self, request: Request) -> int:
-        """Queue a request; returns the id of its frames."""
+        """Queue a request; return the ID of its frames."""
         self._last_id += 1
         self._outstanding += 1
         self._send(pack_frame(MessageKind.SPEAK, self._last_id, request.pack()))
         return self._last_id
 
     def abort(self, request_id: int) -> None:
-        """Stop one request; it still ends with a closing frame."""
+        """Abort one request; it still ends with a closing frame."""
         self._send(pack_frame(MessageKind.ABORT, request_id))
 
     async def receive(self, timeout: float) -> Frame:  # noqa: ASYNC109 - callers poll with it, a scope each would cost more
-        """The next frame.
+        """Return the next frame.
 
         Raises:
-            WorkerLost: It ended, and all of its output has been received.
-            TimeoutError: Nothing came within ``timeout`` seconds; try again, or kill it.
+            WorkerLost: The worker exited, and all of its output has been received.
+            TimeoutError: No frame arrived within ``timeout`` seconds; retry, or kill the worker.
         """
         if not self._frames:
             async with asyncio.timeout(timeout):
@@ -137,10 +137,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return frame
 
     async def flush(self) -> None:
-        """Stop and forget all requests.
+        """Abort all requests, and discard their frames.
 
         Raises:
-            WorkerLost: It ended, or did not stop in time; it is killed then.
+            WorkerLost: The worker exited, or did not stop in time and was killed.
         """
         self._send(pack_frame(MessageKind.FLUSH, self._last_id))
         try:
@@ -153,7 +153,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._outstanding = 0
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the process, without waiting for its exit."""
         self._lost = True
         self._changed.set()
         if self._transport is not None:
@@ -162,7 +162,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             self._transport.close()
 
     async def stop(self) -> None:
-        """End it, with its end of input first, and wait until nothing is left of it."""
+        """End the process and wait for its exit: close its input, and kill it if that does not suffice."""
         self._lost = True
         self._changed.set()
         if self._transport is None:
@@ -200,7 +200,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             cast("asyncio.WriteTransport", pipe).write(frame)
 
     def _pause(self, *, paused: bool) -> None:
-        """Stop or go on reading: a worker whose pipe is full waits."""
+        """Pause or resume reading; the worker waits while its pipe is full."""
         pipe = self._transport.get_pipe_transport(_STDOUT) if self._transport else None
         if pipe is None or paused == self._paused:
             return
@@ -214,11 +214,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     # Callbacks of the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The process has started."""
+        """Handle the start of the process."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """It wrote output."""
+        """Handle output of the process."""
         if self._lost or fd != _STDOUT:
             return
         self._buffer += data
@@ -233,14 +233,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._changed.set()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """It closed a pipe, which it only does by ending."""
+        """Handle the end of a pipe: the process closes it only by exiting."""
         del exc
         if fd == _STDOUT:
             self._lost = True
             self._changed.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The process has ended and its pipes are closed."""
+        """Handle the exit of the process, after its pipes are closed."""
         del exc
         self._lost = True
         self._changed.set()

@@ -1,18 +1,17 @@
-"""From a relative speed to eSpeak NG's words a minute.
+"""Conversion of a relative speed to eSpeak NG's words per minute.
 
-eSpeak NG shortens pauses more than words, so twice the words a minute is more than twice as fast. The
-table was measured on English and Hindi paragraphs with eSpeak NG 1.52: how much shorter the speech is
-at a rate than at 175 words a minute, the mean of the two languages.
+eSpeak NG shortens pauses more than words, so doubling the words per minute more than doubles the speed. The
+table was measured with eSpeak NG 1.52 on paragraphs in English and Hindi: the speed relative to 175 words per
+minute, as the mean of both languages.
 """
 
 from itertools import pairwise
 from typing import Final
 
 SPEED_RANGE: Final = (0.5, 2.0)
-"""Slower, it pulls words apart. From 350 words a minute on it drops the pauses between sentences, and
-the length no longer follows the speed."""
+"""Range of speeds. Below it, words are pulled apart; from 350 words per minute, sentence pauses are lost."""
 NORMAL_RATE: Final = 175
-"""Words a minute; the library's own."""
+"""The library's default rate in words per minute."""
 _MEASURED: Final = (
     (0.448, 80),
     (0.538, 100),
@@ -29,11 +28,11 @@ _MEASURED: Final = (
 
 
 def words_per_minute(speed: float, stretch: float = 1.0) -> int:
-    """The rate at which speech is ``speed`` times as fast as normal; clamped to :data:`SPEED_RANGE`.
+    """Return the rate for a speed, which is clamped to :data:`SPEED_RANGE`.
 
     Args:
-        speed: What is wanted.
-        stretch: How many times faster than spoken the speech will be played.
+        speed: Speed relative to normal, as it is heard.
+        stretch: Factor by which the speech is played faster than it was spoken.
     """
     speed = min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1]) / stretch
     for (slow, low), (fast, high) in pairwise(_MEASURED):

@@ -1,4 +1,4 @@
-"""Speaks a batch on one worker, and recovers if the worker is lost."""
+"""Speaking of a batch on one worker, with recovery if the worker is lost."""
 
 import asyncio
 from collections import deque
@@ -26,7 +26,7 @@ from engines.espeak.timings import word_timings
 from engines.espeak.wire import Frame, MessageKind, Request, unpack_marks
 
 REQUESTS_AHEAD: Final = 8
-"""Requests sent before their turn, so that the worker never waits for the next one."""
+"""Maximum number of requests sent ahead, so that the worker never waits for the next one."""
 POLL_SECONDS: Final = 0.05
 """Seconds between checks of ``abandoned`` while a worker is silent."""
 NO_PCM: Final[Pcm] = np.zeros(0, np.int16)
@@ -37,12 +37,15 @@ class Job:
     """One utterance of a batch on its way through a worker.
 
     Attributes:
-        index: Its place in the batch.
-        utterance: What to speak.
-        request: The same, in eSpeak NG's terms.
-        heard: Whether any of it reached the caller.
+        index: Index in the batch.
+        utterance: The utterance.
+        request: The utterance as a request to eSpeak NG.
+        id: ID of the request.
+        heard: Whether any PCM of it has been received.
         retried: Whether it was sent to a second worker.
-        waited: Seconds spent waiting for the worker on it.
+        stopping: Whether it has been aborted.
+        waited: Seconds that the worker has taken for it.
+        words: Word timings.
     """
 
     index: int
@@ -59,13 +62,13 @@ class Job:
 async def speak(place: WorkerPlace, jobs: Iterable[Job], limit: float) -> AsyncGenerator[Streamed, None]:
     """Speak ``jobs`` in order.
 
-    A lost worker fails the utterance that it was speaking, unless none of it was heard:
-    then it is retried once, as the worker may have been lost earlier. The others go to a new worker.
+    If the worker is lost, the current utterance fails, unless no PCM of it has been received: then it is
+    retried once, since the worker may have been lost before. The others are sent to a new worker.
 
     Args:
-        place: Where the worker is.
-        jobs: What to speak.
-        limit: Seconds the worker may take for one utterance.
+        place: Place of the worker.
+        jobs: The jobs.
+        limit: Maximum time for one utterance in seconds.
     """
     pending = deque(jobs)
     while pending:
@@ -93,15 +96,15 @@ async def speak(place: WorkerPlace, jobs: Iterable[Job], limit: float) -> AsyncG
 
 
 async def render(place: WorkerPlace, requests: Sequence[Request], limit: float) -> list[Pcm]:
-    """The speech of eSpeak NG for requests.
+    """Return the PCM of requests.
 
     Args:
-        place: Where the worker is.
-        requests: What to speak.
-        limit: Seconds the worker may take for one of them.
+        place: Place of the worker.
+        requests: The requests.
+        limit: Maximum time for one request in seconds.
 
     Raises:
-        EngineError: One of them failed.
+        EngineError: A request failed.
     """
     jobs = [Job(i, Utterance(text=r.text, voice=r.voice, language=""), r) for i, r in enumerate(requests)]
     async with aclosing(speak(place, jobs, limit)) as items:
@@ -115,11 +118,11 @@ async def render(place: WorkerPlace, requests: Sequence[Request], limit: float) 
 
 
 async def _run(worker: WorkerProcess, pending: deque[Job], limit: float) -> AsyncGenerator[Streamed, None]:
-    """Speak ``pending`` on ``worker``, taking each job off when it has ended.
+    """Speak ``pending`` on ``worker``; each job is removed when it ends.
 
     Raises:
-        WorkerLost: The worker ended during the first of ``pending``.
-        TimeoutError: It took too long for it.
+        WorkerLost: The worker was lost during the first job of ``pending``.
+        TimeoutError: The worker took too long for it.
     """
     sent: deque[Job] = deque()
     while pending:
@@ -150,7 +153,7 @@ def _send_ahead(worker: WorkerProcess, pending: deque[Job], sent: deque[Job]) ->
 
 
 async def _next(worker: WorkerProcess, job: Job, limit: float) -> Frame:
-    """The next frame, checking before and while waiting whether it is still wanted."""
+    """Return the next frame; abort the job if it is abandoned before or during the wait."""
     clock = asyncio.get_running_loop().time
     while True:
         if not job.stopping and job.utterance.abandoned():

@@ -9,19 +9,19 @@ from engines.contract import WordTiming
 from engines.espeak.wire import Mark
 
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Burmese, kana and Han: written without spaces, so each mark is a word of its own there."""
+"""Scripts without spaces (Thai, Lao, Burmese, kana, Han), in which each mark is a word."""
 _WORD: Final = re.compile(rf"[{_UNSPACED}]+|[^\s{_UNSPACED}]+")
 
 
 def word_timings(text: str, marks: Sequence[Mark]) -> tuple[WordTiming, ...]:
-    """The words of ``text`` with their times.
+    """Return the words of ``text`` with their times.
 
-    eSpeak NG marks each number, letter or particle that it speaks, with lengths that fit what it
-    replaced the word by; here all marks inside one written word are one timing.
+    eSpeak NG marks each number, letter or particle that it speaks, with lengths that refer to its expansion
+    of the word; here all marks within one written word are merged.
 
     Args:
         text: ``Utterance.text``.
-        marks: In the order they are spoken.
+        marks: The marks, in the order in which they are spoken.
     """
     words: list[WordTiming] = []
     spans = list(_spans(text, marks))
@@ -42,7 +42,7 @@ def word_timings(text: str, marks: Sequence[Mark]) -> tuple[WordTiming, ...]:
 
 
 class _Span(NamedTuple):
-    """A written word: where it starts, and where and what it is without the punctuation around it."""
+    """A written word: its start, and its offset and text without surrounding punctuation."""
 
     start: int
     offset: int

@@ -1,13 +1,13 @@
-"""The protocol between the engine and its worker process, on two pipes.
+"""The protocol between the engine and a worker process, over two pipes.
 
-A frame is a header (kind, request id, length of the payload) and its payload, little-endian::
+A frame is a header (kind, request ID, length of the payload) and the payload, in little-endian order::
 
     engine ──▶ worker   SPEAK(id)  ABORT(id)  FLUSH(id)
     worker ──▶ engine   READY | FAILED, then for each SPEAK in order
                         PCM(id)*  WORDS(id)?  DONE(id) | ABORTED(id) | REFUSED(id)
                         and FLUSHED(id) for each FLUSH
 
-Used in the worker too, so it imports only the standard library.
+The worker uses this module as well, so it imports only the standard library.
 """
 
 import struct
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 HEADER: Final = struct.Struct("<BII")
 MAX_PAYLOAD: Final = 1 << 20
-"""Bytes in a payload; a longer one means that the other side is broken."""
+"""Maximum size of a payload in bytes; a larger one is a protocol error."""
 
 _SPEAK: Final = struct.Struct("<HBB?H")
 _READY: Final = struct.Struct("<I")
@@ -31,23 +31,23 @@ class MessageKind(IntEnum):
     SPEAK = 1
     """Speak the payload's :class:`Request`."""
     ABORT = 2
-    """The speech of this id is abandoned."""
+    """The request of this ID is abandoned."""
     FLUSH = 3
-    """Everything up to this id is abandoned; answer FLUSHED when past it."""
+    """All requests up to this ID are abandoned; answered by FLUSHED once they have ended."""
     READY = 16
-    """The library is loaded and speaks; the payload is the rate and the version."""
+    """The library is loaded and has spoken; the payload is its sample rate and version."""
     FAILED = 17
-    """The library does not load; the payload says why, and the worker ends."""
+    """The library cannot be loaded; the payload says why, and the worker exits."""
     PCM = 18
     """The next samples: 16-bit mono."""
     WORDS = 19
     """The words' :class:`Mark` records."""
     DONE = 20
-    """All of this id is spoken."""
+    """The request is completely spoken."""
     REFUSED = 21
-    """The library reported an error, which the payload names."""
+    """The library reported the error in the payload."""
     ABORTED = 22
-    """Stopped because of an ABORT or FLUSH."""
+    """The request was stopped by ABORT or FLUSH."""
     FLUSHED = 23
     """Answer to FLUSH."""
 
@@ -65,9 +65,9 @@ class Frame(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """One spoken word: milliseconds from the start of the utterance, and characters in its text.
+    """A spoken word: times in milliseconds from the start of the utterance, and its place in the text.
 
-    ``position`` counts characters from 1, as eSpeak NG does.
+    ``position`` and ``length`` are in characters; ``position`` is 1-based, as in eSpeak NG.
     """
 
     start: int
@@ -77,20 +77,20 @@ class Mark(NamedTuple):
 
 
 class ProtocolError(Exception):
-    """The bytes are not a frame."""
+    """The bytes are not a valid frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to speak, in eSpeak NG's own terms.
+    """A text to speak, with eSpeak NG's parameters.
 
     Attributes:
-        text: UTF-8 text without markup.
-        voice: Voice file below ``lang/``, with ``+variant`` appended where there is one.
-        rate: Words a minute.
-        pitch: 0 to 99, 50 is the voice's own.
-        pitch_range: 0 to 99, 50 is the voice's own.
-        timings: Whether WORDS is wanted.
+        text: Text without markup.
+        voice: Voice file below ``lang/``, with ``+<variant>`` appended, if any.
+        rate: Words per minute.
+        pitch: Pitch from 0 to 99; 50 is the voice's own.
+        pitch_range: Pitch range from 0 to 99; 50 is the voice's own.
+        timings: Whether to send WORDS.
     """
 
     text: str
@@ -101,7 +101,7 @@ class Request:
     timings: bool = False
 
     def pack(self) -> bytes:
-        """The payload of a SPEAK frame."""
+        """Return the payload of a SPEAK frame."""
         voice = self.voice.encode()
         head = _SPEAK.pack(self.rate, self.pitch, self.pitch_range, self.timings, len(voice))
         return head + voice + self.text.encode()
@@ -122,15 +122,15 @@ class Request:
 
 
 def pack_frame(kind: MessageKind, request_id: int, payload: bytes = b"") -> bytes:
-    """One frame as bytes."""
+    """Return a frame as bytes."""
     return HEADER.pack(kind, request_id, len(payload)) + payload
 
 
 def unpack_header(header: bytes | bytearray) -> tuple[MessageKind, int, int]:
-    """Kind, request id and payload length of the frame that ``header`` starts.
+    """Return the kind, request ID and payload length of a header.
 
     Raises:
-        ProtocolError: There is no such kind, or the payload is too long.
+        ProtocolError: The kind is unknown, or the payload is too long.
     """
     kind, request_id, length = HEADER.unpack_from(header)
     if length > MAX_PAYLOAD:
@@ -142,10 +142,10 @@ def unpack_header(header: bytes | bytearray) -> tuple[MessageKind, int, int]:
 
 
 def take_frames(buffer: bytearray) -> Iterator[Frame]:
-    """Take the whole frames off the front of ``buffer``.
+    """Remove complete frames from the start of ``buffer``, and yield them.
 
     Raises:
-        ProtocolError: The buffer holds no frame.
+        ProtocolError: The buffer does not start with a valid frame.
     """
     while len(buffer) >= HEADER.size:
         kind, request_id, length = unpack_header(buffer)
@@ -158,17 +158,17 @@ def take_frames(buffer: bytearray) -> Iterator[Frame]:
 
 
 def pack_ready(sample_rate: int, version: str) -> bytes:
-    """The payload of READY."""
+    """Return the payload of READY."""
     return _READY.pack(sample_rate) + version.encode()
 
 
 def unpack_ready(payload: bytes) -> tuple[int, str]:
-    """Sample rate in hertz and the library's version."""
+    """Return the sample rate in hertz and the library's version from the payload of READY."""
     return _READY.unpack_from(payload)[0], payload[_READY.size :].decode()
 
 
 def pack_marks(marks: Sequence[Mark]) -> bytes:
-    """The payload of WORDS."""
+    """Return the payload of WORDS."""
     return b"".join(_MARK.pack(*mark) for mark in marks)
 
 

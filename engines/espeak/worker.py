@@ -1,7 +1,7 @@
-"""The worker process: reads requests from its standard input, writes speech to its standard output.
+"""The worker process: reads requests from standard input, and writes speech to standard output.
 
-It imports only the standard library and the binding, so that it starts in tens of milliseconds and
-stays small. It ends with its standard input, and on Linux with its parent.
+It imports only the standard library and the binding, so that it is small and starts in tens of milliseconds.
+It exits when its standard input is closed and, on Linux, with its parent.
 """
 
 import os
@@ -24,16 +24,16 @@ from engines.espeak.wire import (
 )
 
 QUEUE: Final = 64
-"""Requests waiting; the engine sends fewer ahead, see ``speaking.REQUESTS_AHEAD``."""
+"""Maximum number of queued requests; the engine sends fewer, see ``speaking.REQUESTS_AHEAD``."""
 
 
 class Worker:
-    """One library and the two pipes.
+    """Serves requests with the library.
 
     Args:
         espeak: The library.
-        requests: Frames come from here.
-        out: File descriptor to write frames to.
+        requests: Pipe from which frames are read.
+        out: File descriptor to which frames are written.
     """
 
     def __init__(self, espeak: Espeak, requests: BinaryIO, out: int) -> None:
@@ -45,7 +45,7 @@ class Worker:
         self._flushed = 0
 
     def run(self) -> None:
-        """Serve until the standard input ends; does not return."""
+        """Serve until the standard input is closed, which ends the process; never returns."""
         threading.Thread(target=self._listen, daemon=True).start()
         send(
             self._out,
@@ -60,7 +60,7 @@ class Worker:
                 send(self._out, self._speak(request_id, payload))
 
     def _listen(self) -> None:
-        """Read ahead of the speaking thread, so that an abort is seen while it speaks."""
+        """Read frames in a separate thread, so that an abort is noticed during speech."""
         while len(header := self._requests.read(HEADER.size)) == HEADER.size:
             try:
                 kind, request_id, length = unpack_header(header)
@@ -73,10 +73,10 @@ class Worker:
             if kind is MessageKind.FLUSH:
                 self._flushed = request_id
             self._queue.put((kind, request_id, payload))
-        os._exit(0)  # the parent closed the pipe or is gone; the speaking thread may be deep in the library
+        os._exit(0)  # the parent closed the pipe or exited; do not wait for the speaking thread
 
     def _speak(self, request_id: int, payload: bytes) -> bytes:
-        """Speak one request; returns its closing frames."""
+        """Speak one request; return its closing frames."""
         if self._unwanted(request_id):
             return self._stopped(request_id)
 
@@ -101,7 +101,7 @@ class Worker:
         return request_id in self._aborted or request_id <= self._flushed
 
     def _forget(self, request_id: int) -> None:
-        """Drop aborts of finished requests, including late ones."""
+        """Remove aborts of finished requests, including late ones."""
         self._aborted.difference_update([late for late in tuple(self._aborted) if late <= request_id])
 
     def _stopped(self, request_id: int) -> bytes:
@@ -114,8 +114,8 @@ def main(library: str, folder: str, parent: str) -> None:
 
     Args:
         library: Path of the shared library.
-        folder: The folder that holds ``espeak-ng-data``.
-        parent: Process id of the parent.
+        folder: Folder that contains ``espeak-ng-data``.
+        parent: Process ID of the parent.
     """
     confine(int(parent))
     requests, out = claim_pipes()
@@ -126,7 +126,7 @@ def main(library: str, folder: str, parent: str) -> None:
         return False
 
     try:
-        os.chdir(folder)  # the library refuses a path of 160 bytes; "." is shorter
+        os.chdir(folder)  # the library rejects paths of 160 bytes or more
         espeak = Espeak(library, ".")
         espeak.speak(Request("a", "gmw/en", 175), sink)
     except (LibraryError, OSError) as error:

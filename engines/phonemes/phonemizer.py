@@ -16,17 +16,17 @@ from engines.child import environment
 from engines.contract import EngineUnavailable
 
 SEPARATOR: Final = "_"
-"""Between the phonemes of a word; between words there is a space."""
+"""Separates the phonemes of a word; words are separated by spaces."""
 ANSWER_SECONDS: Final = 10.0
-"""A start takes 0.1 s, a word 20 µs; this is for an overloaded machine."""
+"""Timeout of an answer in seconds. A start takes 0.1 s, a word 20 µs, except on an overloaded machine."""
 MEMORY: Final = 20_000
-"""Texts whose phonemes are cached."""
+"""Maximum number of cached texts."""
 REMEMBERED: Final = 100
-"""Characters of the longest text that is cached; longer ones rarely recur."""
+"""Maximum length of a cached text in characters; longer texts rarely recur."""
 MAX_TEXT_CHARS: Final = 2_000
-"""Characters of a text; the rest is cut off."""
+"""Maximum length of a text in characters; longer ones are truncated."""
 _ROUND: Final = 20_000
-"""Characters sent at once, so that no answer is too long for a line."""
+"""Maximum number of characters sent at once, so that an answer fits into a line."""
 _LINE: Final = 4 << 20
 _TRIES: Final = 2
 _LOADER: Final = "espeakng_loader"
@@ -37,14 +37,14 @@ _PROGRAM: Final = (
 )
 
 Question: TypeAlias = tuple[str, str]
-"""A voice by its file (``gmw/en-US``, ``inc/hi``), and the text to pronounce."""
+"""The file of a voice (``gmw/en-US``, ``inc/hi``), and a text."""
 
 
 class Phonemizer:
-    """Texts to IPA; the process starts at the first question, and again after an exit or a close.
+    """Converts texts to IPA. The process starts at the first question, and again after an exit or close.
 
-    Questions of many tasks are sent one after another. A question whose process exits is retried once,
-    unless the process was closed.
+    Questions of concurrent tasks are sent one after another. A question is retried once if the process exits,
+    unless it was closed.
     """
 
     def __init__(self) -> None:
@@ -56,14 +56,14 @@ class Phonemizer:
 
     @property
     def pid(self) -> int | None:
-        """Id of the process, while there is one."""
+        """Process ID; ``None`` if the process is not running."""
         return self._process.pid if self._process else None
 
     async def ipa(self, questions: Sequence[Question]) -> list[str]:
-        """The IPA of each text: :data:`SEPARATOR` between phonemes, a space between words.
+        """Return the IPA of each text, with :data:`SEPARATOR` between phonemes and spaces between words.
 
         Raises:
-            EngineUnavailable: eSpeak NG is not installed, exited twice, was closed, or has no such voice.
+            EngineUnavailable: eSpeak NG is not installed, exited twice, was closed, or lacks the voice.
         """
         questions = [(voice, text[:MAX_TEXT_CHARS]) for voice, text in questions]
         if not all(question in self._known for question in questions):
@@ -73,10 +73,10 @@ class Phonemizer:
         return [self._known[question] for question in questions]
 
     async def close(self) -> None:
-        """End the process and fail the questions that wait for it. Never raises; safe to repeat."""
+        """End the process, and fail waiting questions. Never raises; can be called repeatedly."""
         self._closings += 1
         await self._end()
-        # a process that is just being started is ended by the question that started it
+        # a process that is being started is ended by the question that started it
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS), self._asking:
                 pass
@@ -110,11 +110,11 @@ class Phonemizer:
         return [said[question] for question in questions]
 
     async def _ask(self, questions: Sequence[Question], closings: int) -> list[str]:
-        """The answers.
+        """Send questions and return their answers.
 
         Args:
-            questions: To send.
-            closings: The count of closes when the question was asked.
+            questions: The questions.
+            closings: Value of ``_closings`` when they were asked.
         """
         for tries in range(1, _TRIES + 1):
             self._check_open(closings)
@@ -147,7 +147,7 @@ class Phonemizer:
         root = Path(__file__).parents[2]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            # isolated, and without site-packages: it needs nothing but the standard library
+            # isolated, and without site-packages: it needs only the standard library
             *("-I", "-S", "-c", _PROGRAM, str(root), str(library), str(folder), str(os.getpid())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -170,13 +170,13 @@ class Phonemizer:
         if process.stdin is not None:
             try:
                 process.stdin.write(json.dumps(asked).encode() + b"\n")
-            except RuntimeError as error:  # uvloop's, of a pipe whose reader is gone
+            except RuntimeError as error:  # raised by uvloop if the pipe's reader is gone
                 raise OSError("exited") from error
             await process.stdin.drain()
         return await self._receive(process, self._last_id)
 
     async def _receive(self, process: asyncio.subprocess.Process, question: int) -> list[str]:
-        """The answer to a question; answers to abandoned questions are skipped."""
+        """Return the answer to a question; skip answers to abandoned questions."""
         while True:
             line = await process.stdout.readline() if process.stdout else b""
             if not line:

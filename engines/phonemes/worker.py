@@ -1,7 +1,7 @@
-"""The process that asks eSpeak NG how text sounds: a line of JSON in, a line of JSON out.
+"""The process that converts text to IPA with eSpeak NG: a line of JSON in, a line of JSON out.
 
-The library is GPL-3.0-or-later and keeps global state, so it is loaded here and nowhere else. It imports only
-the standard library. It ends with its standard input, and on Linux with its parent.
+The library is GPL-3.0-or-later and has global state, so it is loaded in this process only, which imports just
+the standard library. The process exits when its standard input is closed and, on Linux, with its parent.
 """
 
 import ctypes
@@ -17,17 +17,17 @@ _CHARS_UTF8: Final = 1
 _IPA: Final = 0x02
 _SEPARATOR: Final = ord("_") << 8
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-"""eSpeak NG interprets U+0001 as the start of a command, and U+0000 as the end of the text."""
+"""Control characters become spaces: U+0001 would start a command, and U+0000 end the text."""
 
 
 class EspeakLibrary:
-    """A loaded library, see ``espeak_TextToPhonemes`` in ``speak_lib.h``.
+    """The loaded library; see ``espeak_TextToPhonemes`` in ``speak_lib.h``.
 
     Args:
         library: Path of the shared library.
 
     Raises:
-        OSError: It does not load, or its data, in the working folder, cannot be read.
+        OSError: The library cannot be loaded, or its data in the working directory cannot be read.
     """
 
     def __init__(self, library: str) -> None:
@@ -43,10 +43,10 @@ class EspeakLibrary:
         self._voice = ""
 
     def ipa(self, voice: str, text: str) -> str:
-        """The IPA of a text: ``_`` between phonemes, a space between words.
+        """Return the IPA of a text, with ``_`` between phonemes and spaces between words.
 
         Raises:
-            ValueError: There is no such voice.
+            ValueError: The voice does not exist.
         """
         if voice != self._voice:
             self._voice = ""
@@ -62,20 +62,20 @@ class EspeakLibrary:
 
 
 def main(library: str, folder: str, parent: str) -> None:
-    """Load the library and answer until the standard input ends.
+    """Load the library, and answer questions until the standard input is closed.
 
     A question is ``{"id": 1, "texts": [[voice, text], …]}``, its answer ``{"id": 1, "ipa": […]}`` or
     ``{"id": 1, "error": …}``. The first line, ``{"id": 0, …}``, reports whether the library could be loaded.
 
     Args:
         library: Path of the shared library.
-        folder: The folder that holds ``espeak-ng-data``.
-        parent: Process id of the parent.
+        folder: Folder that contains ``espeak-ng-data``.
+        parent: Process ID of the parent.
     """
     confine(int(parent))
     requests, out = claim_pipes()
     try:
-        os.chdir(folder)  # the library refuses a path of 160 bytes; "." is shorter
+        os.chdir(folder)  # the library rejects paths of 160 bytes or more
         espeak = EspeakLibrary(library)
     except OSError as error:
         send(out, _line({"id": 0, "error": str(error)}))

@@ -1,1 +1,1 @@
-"""Signal processing of recordings for several engines: reading, resampling, spectra, pitch."""
+"""Signal processing of recordings, shared by several engines: resampling, spectra and pitch."""

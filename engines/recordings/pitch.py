@@ -1,4 +1,4 @@
-"""The pitch of speech, by autocorrelation."""
+"""Pitch detection of speech by autocorrelation."""
 
 from typing import Final
 
@@ -8,33 +8,33 @@ import numpy.typing as npt
 LOWEST: Final = 60.0
 HIGHEST: Final = 450.0
 _HEARD: Final = 2_000.0
-"""Highest pitch that is detected, in hertz; shorter periods are too few samples."""
+"""Bandwidth in hertz of the signal that is autocorrelated."""
 _CLEAR: Final = 0.55
-"""Correlation, relative to a perfectly periodic frame, from which a frame is voiced by itself."""
+"""Minimum correlation, relative to a perfectly periodic frame, of a voiced frame."""
 _LIKELY: Final = 0.45
-"""Correlation that suffices between voiced frames."""
+"""Minimum correlation of a frame whose surroundings are voiced."""
 _PER_OCTAVE: Final = 0.02
-"""Gain required of a lag an octave longer, so that two periods are not mistaken for one."""
+"""Penalty of a lag per octave, so that two periods are not mistaken for one."""
 AROUND: Final = 4
-"""Frames to either side that a pitch is compared with."""
+"""Number of frames on either side with which a pitch is compared."""
 _LEAP: Final = 0.35
-"""Octaves from the surrounding pitch beyond which a pitch is an error."""
+"""Distance in octaves from the surrounding pitch beyond which a pitch is considered wrong."""
 
 
 def track(
     frames: npt.NDArray[np.float32], rate: float, low: float = LOWEST, high: float = HIGHEST
 ) -> npt.NDArray[np.float32]:
-    """The pitch of each frame in hertz, 0 where there is none.
+    """Return the pitch of each frame in hertz, shape ``(frames,)``; 0 for unvoiced frames.
 
     Args:
-        frames: Overlapping frames, shape ``(frames, samples)``, of an even number of samples.
-        rate: Hertz.
+        frames: Overlapping frames, shape ``(frames, samples)``, with an even number of samples.
+        rate: Sample rate in hertz.
         low: Lowest pitch to detect, in hertz.
         high: Highest pitch to detect, in hertz.
     """
     if not len(frames):
         return np.zeros(0, np.float32)
-    halved, rate = frames[:, ::2] + frames[:, 1::2], rate / 2  # half the samples show a pitch as well
+    halved, rate = frames[:, ::2] + frames[:, 1::2], rate / 2  # half the sample rate suffices
     window = np.hanning(halved.shape[1]).astype(np.float32)
     centred = (halved - halved.mean(axis=1, keepdims=True)) * window
     heard = int(_HEARD / rate * 2 * len(window))
@@ -52,7 +52,7 @@ def track(
 
 
 def _autocorrelation(frames: npt.NDArray[np.float32], heard: int) -> npt.NDArray[np.float32]:
-    """Of frames without what is above bin ``heard``."""
+    """Return the autocorrelation of frames, without frequencies from bin ``heard`` on."""
     size = frames.shape[1]
     spectra = np.fft.rfft(frames, 2 * size, axis=1)
     power = np.square(spectra.real) + np.square(spectra.imag)
@@ -61,7 +61,7 @@ def _autocorrelation(frames: npt.NDArray[np.float32], heard: int) -> npt.NDArray
 
 
 def _offset(fit: npt.NDArray[np.float32], best: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-    """The maximum's position between samples, by a parabola through it and its neighbours."""
+    """Return the maximum's offset in samples, by parabolic interpolation."""
     middle = np.clip(best, 1, fit.shape[1] - 2)
     left, top, right = (np.take_along_axis(fit, (middle + i)[:, None], 1)[:, 0] for i in (-1, 0, 1))
     curve = left - 2 * top + right
@@ -70,7 +70,7 @@ def _offset(fit: npt.NDArray[np.float32], best: npt.NDArray[np.intp]) -> npt.NDA
 
 
 def _plausible(pitch: npt.NDArray[np.floating], clarity: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
-    """Replace leaps and gaps by the median of their surroundings."""
+    """Replace outliers and gaps by the median of their surroundings."""
     padded = np.pad(pitch, AROUND)
     around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1), axis=1)
     both = (around > 0) & (pitch > 0)
@@ -79,9 +79,10 @@ def _plausible(pitch: npt.NDArray[np.floating], clarity: npt.NDArray[np.float32]
 
 
 def summary(pitch: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Median of the log of the pitches that are not 0, and their spread, without octave errors.
+    """Return the median and the spread of the log pitch of voiced frames, without octave errors.
 
-    The spread is the median deviation, scaled to be a standard deviation if they are normally distributed.
+    The spread is the median absolute deviation, scaled to equal the standard deviation of a normal
+    distribution.
     """
     logs = np.log(pitch[pitch > 0])
     logs = logs[np.abs(logs - np.median(logs)) < np.log(2) * 0.8]

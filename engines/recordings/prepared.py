@@ -1,13 +1,13 @@
-"""Checks of prepared voices."""
+"""A check of prepared voices."""
 
 from engines.contract import UnsupportedUtterance, VoiceEmbeddingRef
 
 
 def check_model(prepared: VoiceEmbeddingRef, model: str) -> None:
-    """Refuse a voice that was prepared for another model than ``model``.
+    """Check that a voice was prepared for ``model``.
 
     Raises:
-        UnsupportedUtterance: It was.
+        UnsupportedUtterance: It was prepared for another model.
     """
     if prepared.model != model:
         raise UnsupportedUtterance(

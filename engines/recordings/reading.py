@@ -1,4 +1,4 @@
-"""Checks, resamples and analyses the recordings of a voice."""
+"""Checking, resampling and analysis of a voice's recordings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from engines.recordings.signals import to_signal
 from engines.recordings.spectra import HOP, RATE, Analysis, analyse
 
 MIN_SPEECH_SECONDS: Final = 2.0
-"""Seconds of speech."""
+"""Minimum duration of speech in all recordings, in seconds."""
 MAX_RECORDING_SECONDS: Final = 75.0
-"""Most seconds of recordings that are used; more only takes longer."""
+"""Maximum duration of recordings that is used, in seconds; more would only take longer."""
 _RATES: Final = (4_000, 384_000)
 SILENCE: Final = 1e-4
-"""Root mean square below which there is no speech: -80 dBFS."""
+"""Root mean square below which a recording is silent: -80 dBFS."""
 _LEAST_VOICED: Final = 0.15
-"""Share of speech that has a pitch. It is about half."""
+"""Minimum fraction of voiced frames in speech; about half is usual."""
 _DENSEST: Final = 40
-"""Characters a second; nobody reads faster, so such a text is not a transcript."""
+"""Characters per second above which a text cannot be the transcript."""
 _MIN_SAMPLE_SECONDS: Final = 0.1
-"""Seconds; a shorter sample is left out."""
+"""Minimum duration of a sample in seconds; shorter ones are ignored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,9 @@ class AnalysedRecording:
     """A checked sample.
 
     Attributes:
-        speech: Its analysis.
-        transcript: If known.
-        language: Its tag, if known.
+        speech: Analysis of the recording.
+        transcript: Text of the recording, if known.
+        language: BCP-47 tag of its language, if known.
     """
 
     speech: Analysis
@@ -44,11 +44,10 @@ class AnalysedRecording:
 def read(samples: Sequence[ReferenceSample]) -> list[AnalysedRecording]:
     """Check and analyse samples.
 
-    Anything beyond :data:`MAX_RECORDING_SECONDS` is left out; a sample that is cut there is used without its
-    transcript.
+    Only the first :data:`MAX_RECORDING_SECONDS` are used; a sample that is cut there loses its transcript.
 
     Raises:
-        UnsupportedUtterance: They cannot be used, or contain too little speech.
+        UnsupportedUtterance: The samples cannot be used, or contain too little speech.
     """
     recordings: list[AnalysedRecording] = []
     left = MAX_RECORDING_SECONDS

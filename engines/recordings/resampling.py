@@ -1,4 +1,4 @@
-"""Sample-rate conversion by libsoxr, which the base installation, which only lists voices, lacks."""
+"""Sample-rate conversion with libsoxr, imported on use since the base installation lacks it."""
 
 from typing import Protocol
 
@@ -11,12 +11,12 @@ class Resampling(Protocol):
     """A streaming sample-rate conversion."""
 
     def resample_chunk(self, x: Floats, last: bool = False) -> Floats:
-        """The output that is ready after ``x``; all of it at the end."""
+        """Process samples; return the output that is ready, or with ``last`` all of it."""
         ...
 
 
 def resampled(signal: Floats, source: float, target: float) -> Floats:
-    """A whole signal at another rate."""
+    """Return a complete signal, shape ``(samples,)``, at another sample rate; rates in hertz."""
     import soxr  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - see above; it ships none
 
     if source == target or not len(signal):
@@ -25,7 +25,7 @@ def resampled(signal: Floats, source: float, target: float) -> Floats:
 
 
 def resampling(source: float, target: float) -> Resampling:
-    """A signal, piece by piece."""
+    """Return a streaming conversion between two sample rates in hertz."""
     import soxr  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - see above; it ships none
 
     return soxr.ResampleStream(source, target, 1, dtype="float32", quality="HQ")

@@ -1,4 +1,4 @@
-"""Short-time spectra of speech, and their envelopes as cepstra.
+"""Short-time spectra of speech, and their spectral envelopes as cepstra.
 
 Signals are float32, mono, at :data:`RATE`, full scale 1. Frames are :data:`HOP` apart.
 """
@@ -16,22 +16,22 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Spectra: TypeAlias = npt.NDArray[np.complex64]
 
 RATE: Final = 22_050
-"""Hertz at which recordings are analysed; eSpeak NG and OpenVoice speak at it."""
+"""Sample rate in hertz at which recordings are analysed; that of eSpeak NG and OpenVoice."""
 SIZE: Final = 1_024
-"""Samples of a frame."""
+"""Number of samples of a frame."""
 HOP: Final = 128
-"""Samples from one frame to the next; 5.8 ms."""
+"""Number of samples between the starts of frames; 5.8 ms."""
 BANDS: Final = 60
 CEPSTRA: Final = 24
 AUDIBLE: Final = 6.0
-"""How far below the loudest frames speech goes, in nepers of power (26 dB), the mean over all bands."""
+"""Range of speech below the loudest frames in nepers of power (26 dB), as the mean over all bands."""
 _WINDOW: Final = 660
-"""Samples of a frame that count: 30 ms, two periods of a low voice."""
+"""Length of the analysis window in samples: 30 ms, two periods of a low voice."""
 _UNVOICED_WIDTH: Final = 200.0
-"""Hertz over which noise is smoothed; voiced frames are smoothed over their pitch."""
+"""Bandwidth in hertz over which unvoiced frames are smoothed; voiced ones are smoothed over their pitch."""
 _FLOOR: Final = 1e-12
 _BLOCK: Final = 1_024
-"""Frames analysed at once, which bounds the memory."""
+"""Maximum number of frames analysed at once, to limit memory."""
 _BINS: Final = SIZE // 2 + 1
 _BIN_HZ: Final = RATE / SIZE
 
@@ -46,7 +46,7 @@ def _centres() -> npt.NDArray[np.float64]:
 
 
 def _cosines() -> Floats:
-    """The orthonormal DCT-II, shape ``(CEPSTRA, BANDS)``."""
+    """Return the matrix of the orthonormal DCT-II, shape ``(CEPSTRA, BANDS)``."""
     order, band = np.arange(CEPSTRA)[:, None], np.arange(BANDS)[None]
     table = np.cos(np.pi * order * (band + 0.5) / BANDS) * np.sqrt(2 / BANDS)
     table[0] /= np.sqrt(2)
@@ -60,7 +60,7 @@ def _window() -> Floats:
 
 _EDGES: Final = _centres()
 CENTRES: Final = _EDGES[1:-1]
-"""Hertz in the middle of each band."""
+"""Centre frequencies of the bands in hertz."""
 _WIDTHS: Final = (_EDGES[2:] - _EDGES[:-2]) / 2
 _COSINES: Final = _cosines()
 _SPREAD: Final = np.stack(
@@ -72,11 +72,11 @@ SYNTHESIS_WINDOW: Final = np.hanning(SIZE + 1)[:-1].astype(np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Frames of a signal.
+    """The analysed frames of a signal.
 
     Attributes:
-        pitch: Hertz, 0 where unvoiced; shape ``(frames,)``.
-        bands: Log power of the envelope in mel bands, harmonics smoothed away; shape ``(frames, BANDS)``.
+        pitch: Pitch in hertz, 0 for unvoiced frames; shape ``(frames,)``.
+        bands: Log power of the spectral envelope in mel bands, without harmonics; shape ``(frames, BANDS)``.
     """
 
     pitch: Floats
@@ -84,39 +84,39 @@ class Analysis:
 
     @cached_property
     def cepstra(self) -> Floats:
-        """The envelope's shape ``(frames, CEPSTRA)``; the first is the level."""
+        """Cepstra of the envelope, shape ``(frames, CEPSTRA)``; the first one represents the level."""
         return self.bands @ _COSINES.T
 
     @cached_property
     def level(self) -> Floats:
-        """Mean log power over the bands, for each frame."""
+        """Mean log power over the bands, shape ``(frames,)``."""
         return self.bands.mean(axis=1)
 
     @property
     def voiced(self) -> npt.NDArray[np.bool_]:
-        """Frames with a pitch."""
+        """Mask of frames with a pitch, shape ``(frames,)``."""
         return self.pitch > 0
 
     @cached_property
     def loud(self) -> float:
-        """The level of the loudest twentieth."""
+        """95th percentile of the level."""
         return float(np.percentile(self.level, 95))
 
     @cached_property
     def active(self) -> npt.NDArray[np.bool_]:
-        """Frames of speech, not of the pauses between."""
+        """Mask of frames of speech rather than pauses, shape ``(frames,)``."""
         return self.level > self.loud - AUDIBLE
 
 
 def analyse(signal: Floats) -> Analysis:
-    """Analyse a whole signal; frame ``i`` is centred at sample ``i * HOP``."""
+    """Analyse a complete signal; frame ``i`` is centred at sample ``i * HOP``."""
     frames = frames_of(np.pad(signal, SIZE // 2))
     parts = [_part(frames, start) for start in range(0, len(frames), _BLOCK)]
     return Analysis(np.concatenate([p.pitch for p in parts]), np.concatenate([p.bands for p in parts]))
 
 
 def _part(frames: Floats, start: int) -> Analysis:
-    """A block of frames, analysed together with what its pitch is compared with."""
+    """Analyse a block of frames, with the surrounding frames that its pitch depends on."""
     before = min(start, AROUND)
     block = frames[start - before : start + _BLOCK + AROUND]
     part = describe(block, spectra_of(block))
@@ -125,30 +125,30 @@ def _part(frames: Floats, start: int) -> Analysis:
 
 
 def frames_of(signal: Floats) -> Floats:
-    """All whole frames of ``signal``, shape ``(frames, SIZE)``, without copying it."""
+    """Return a view of all complete frames of ``signal``, shape ``(frames, SIZE)``."""
     return np.lib.stride_tricks.sliding_window_view(signal, SIZE)[::HOP]
 
 
 def spectra_of(frames: Floats) -> Spectra:
-    """The spectra of frames, shape ``(frames, SIZE // 2 + 1)``."""
+    """Return the spectra of frames, shape ``(frames, SIZE // 2 + 1)``."""
     return np.fft.rfft(frames * ANALYSIS_WINDOW, axis=1).astype(np.complex64, copy=False)
 
 
 def signals_of(spectra: Spectra) -> Floats:
-    """Frames whose spectra are given, shape ``(frames, SIZE)``."""
+    """Return the frames of spectra, shape ``(frames, SIZE)``."""
     return np.fft.irfft(spectra, axis=1).astype(np.float32, copy=False)
 
 
 def describe(frames: Floats, spectra: Spectra) -> Analysis:
-    """Analyse frames with given spectra."""
+    """Analyse frames whose spectra are given."""
     pitch = track(frames, RATE)
     return Analysis(pitch, _envelope(spectra, pitch))
 
 
 def _envelope(spectra: Spectra, pitch: Floats) -> Floats:
-    """Mean power around each band's centre, over the band's width or a pitch, whichever is wider."""
+    """Return the log of the mean power around each band's centre, over the wider of band width and pitch."""
     power = np.square(spectra.real) + np.square(spectra.imag)
-    total = np.cumsum(power, axis=1, dtype=np.float64)  # in float32 the high bands would drown
+    total = np.cumsum(power, axis=1, dtype=np.float64)  # float32 would lose the high bands
     total = np.pad(total, ((0, 0), (1, 0)))
     width = np.maximum(_WIDTHS[None], np.where(pitch > 0, pitch, _UNVOICED_WIDTH)[:, None]) / _BIN_HZ
     middle = CENTRES[None] / _BIN_HZ + 0.5
@@ -158,20 +158,20 @@ def _envelope(spectra: Spectra, pitch: Floats) -> Floats:
 
 
 def _at(rows: npt.NDArray[np.float64], places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Each row at its places, linear between its points."""
+    """Return the values of each row at fractional positions, by linear interpolation."""
     left = np.minimum(places.astype(np.intp), rows.shape[1] - 2)
     share = places - left
     return np.take_along_axis(rows, left, 1) * (1 - share) + np.take_along_axis(rows, left + 1, 1) * share
 
 
 def to_gains(cepstra: Floats, limit: float) -> Floats:
-    """Differences of cepstra as factors for spectra; no band changes by more than ``limit`` nepers."""
+    """Convert differences of cepstra to gains of spectra, clipped to ``limit`` nepers of power per band."""
     bands = np.clip(cepstra @ _COSINES, -limit, limit)
     return np.exp(0.5 * (bands @ _SPREAD))
 
 
 def smoothed(rows: Floats, reach: int) -> Floats:
-    """The mean of each row and ``reach`` rows to either side; the ends are repeated."""
+    """Return the moving average of rows, over ``reach`` rows on either side; the ends are repeated."""
     padded = np.pad(rows, ((reach, reach), (0, 0)), mode="edge")
     width = 2 * reach + 1
     return sum((padded[i : i + len(rows)] for i in range(width)), np.zeros_like(rows)) / np.float32(width)

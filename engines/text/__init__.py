@@ -1,4 +1,4 @@
-"""The text front end: sentences, chunks, normalisation, Markdown and emoji, SSML, lexicons."""
+"""The text front end: cleaning, Markdown, emoji, SSML, lexicons, normalisation, sentences and chunks."""
 
 from engines.text.errors import TextError
 from engines.text.frontend import plan, steps

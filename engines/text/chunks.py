@@ -1,4 +1,4 @@
-"""Splits a long sentence at the best place."""
+"""Splitting of long sentences at the best boundaries."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -21,16 +21,16 @@ _WORDS: Final = (
 _GRAPHEME: Final = regex.compile(r"\X")
 
 EARLIEST: Final = 0.35
-"""A cut before this share of the limit would make a fragment; a weaker boundary later is better."""
+"""Minimum position of a cut, as a fraction of the limit; a weaker boundary beyond is preferred."""
 
 
 def chunks(text: str, limit: int, first: int | None = None) -> Iterator[str]:
-    """Pieces of at most ``limit`` characters.
+    """Split a sentence into pieces of at most ``limit`` characters.
 
     Args:
-        text: A sentence.
-        limit: Characters.
-        first: A smaller limit for the first piece, kept where a clause ends there.
+        text: The sentence.
+        limit: Maximum number of characters of a piece.
+        first: A smaller limit for the first piece, which applies only if a clause ends within it.
     """
     if first is not None and first < len(text) and (cut := _cut(text, 0, min(first, limit), _CLAUSES)):
         yield text[:cut].strip()
@@ -48,7 +48,7 @@ def chunks(text: str, limit: int, first: int | None = None) -> Iterator[str]:
 
 
 def _cut(text: str, start: int, limit: int, boundaries: tuple[regex.Pattern[str], ...]) -> int:
-    """Where to cut at the best boundary, or 0."""
+    """Return the index of the best boundary; 0 if there is none."""
     for pattern in boundaries:
         best = 0
         for match in pattern.finditer(text, start, min(len(text), start + limit + 1)):
@@ -61,8 +61,8 @@ def _cut(text: str, start: int, limit: int, boundaries: tuple[regex.Pattern[str]
 
 
 def _grapheme_cut(text: str, start: int, limit: int) -> int:
-    """The last border between graphemes within the limit; a grapheme longer than that is cut anyway."""
-    # A copy, as a row of flags would be counted from its beginning for each of them.
+    """Return the last grapheme boundary within the limit; a longer grapheme is split."""
+    # A copy: in the whole text, flags in a row would be counted from the first one each time.
     window = text[start : start + limit + 1]
     end = 0
     for match in _GRAPHEME.finditer(window):
@@ -77,5 +77,5 @@ def _grapheme_cut(text: str, start: int, limit: int) -> int:
 
 
 def _joined(text: str, at: int) -> bool:
-    """Whether a conjunct continues across this border: a virama or joiner precedes it."""
+    """Whether a conjunct continues across a boundary: a virama or joiner precedes it."""
     return text[at - 1] in "\u094d\u200d" if 0 < at < len(text) else False

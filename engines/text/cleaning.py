@@ -1,4 +1,4 @@
-"""Cleans input text: normalises Unicode, and removes Markdown and emoji."""
+"""Cleaning of input text: normalises Unicode, and removes Markdown and emoji."""
 
 import re
 import unicodedata
@@ -16,14 +16,13 @@ PARAGRAPH: Final = "\n\n"
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _UNSPEAKABLE: Final = regex.compile(r"[[\p{Cc}\p{Cf}\p{Co}\p{Cn}]--[\n\u200c\u200d]]", regex.V1)
-"""Controls, invisible formatting, private and unassigned characters; the joiners stay, Indic scripts need them."""
+"""Control, format, private-use and unassigned characters, except joiners, which Indic scripts need."""
 
 _LINE: Final = re.compile("\r\n?|[\v\f\x85\u2028]")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 _BLANK: Final = re.compile(r" ?\n(?: ?\n)+ ?|\u2029")
 _MARKS: Final = regex.compile(r"(\p{M}{30})\p{M}+")
-"""More marks on one letter than the Stream-Safe Text Format (UAX #15) allows: ordering them takes the square
-of their number."""
+"""More marks on a letter than the Stream-Safe Text Format (UAX #15) allows: sorting takes quadratic time."""
 
 _KEYCAP: Final = re.compile("([0-9#*])\ufe0f?\u20e3")
 _SELECTOR: Final = re.compile("[\ufe0e\ufe0f]")
@@ -31,21 +30,21 @@ _IN_EMOJI: Final = "".join(sorted({sign for name in emoji.EMOJI_DATA for sign in
 _EMOJI: Final = regex.compile(
     rf"[{_IN_EMOJI}\u200d]{{1,64}}+(?<!\u200d)(?!\u200d)|[{_IN_EMOJI}\u200d]{{1,64}}+"
 )
-"""What emoji consist of, a few at a time: the library takes the square of the length of a row of them."""
+"""Up to 64 characters that emoji consist of: the library takes quadratic time for a row of them."""
 
 _MARKED: Final = re.compile(r"[*_`#\[\]<>|~\\]|^\s*[-+]\s|^\s*\d+[.)]\s|^\s{4}|&\w+;", re.MULTILINE)
-"""Something in the text may be Markdown."""
+"""Pattern of text that may contain Markdown."""
 
 
 TOKENS: Final = 4
-"""Markdown's blocks that a character may open and close: ``>`` makes two, a table's ``a|`` three."""
+"""Maximum number of Markdown tokens per character: ``>`` makes two, a table's ``a|`` three."""
 
 
 class _Tokens(list[Token]):
-    """Tokens that the parser appends to, of a bounded number: a short row of a wide table makes many cells.
+    """A list of the parser's tokens with a limit, because a short row of a wide table makes many cells.
 
     Args:
-        limit: Tokens.
+        limit: Maximum number of tokens.
     """
 
     def __init__(self, limit: int) -> None:
@@ -59,10 +58,10 @@ class _Tokens(list[Token]):
 
 
 def clean(text: str) -> str:
-    """NFC, uniform line ends, nothing invisible. Line breaks are kept: Markdown needs them.
+    """Convert to NFC, unify line breaks, which Markdown needs, and remove invisible characters.
 
     Raises:
-        TextError: The text holds half of a character (a lone surrogate).
+        TextError: The text contains lone surrogates.
     """
     if _SURROGATE.search(text):
         raise TextError("The input contains lone surrogates: it was cut or encoded wrongly.")
@@ -72,14 +71,14 @@ def clean(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """One space between words, an empty line between paragraphs."""
+    """Reduce whitespace to one space between words, and an empty line between paragraphs."""
     text = _SPACE.sub(" ", text)
     parts = [" ".join(part.split()) for part in _BLANK.split(text)]
     return PARAGRAPH.join(part for part in parts if part)
 
 
 def without_emoji(text: str) -> str:
-    """The text without emoji; keycaps become their digits, and © ® ™ stay."""
+    """Remove emoji; keycaps become their digits, and © ® ™ are kept."""
     if text.isascii():
         return text
     text = _KEYCAP.sub(r"\1", text)
@@ -91,7 +90,11 @@ def _no_emoji(match: regex.Match[str]) -> str:
 
 
 def without_markdown(text: str) -> str:
-    """The text of the rendered Markdown; list numbers stay, each block is a paragraph."""
+    """Return the text of rendered Markdown; list numbers are kept, and each block is a paragraph.
+
+    Raises:
+        TextError: The tables have too many empty cells.
+    """
     if not _MARKED.search(text):
         return text
     parser = MarkdownIt("commonmark", {"maxNesting": 20}).enable(["table", "strikethrough"])

@@ -1,4 +1,4 @@
-"""Numbers, dates, times, money and units in English words."""
+"""Reader of numbers, dates, times, money and units in English."""
 
 from typing import Final
 
@@ -37,10 +37,10 @@ def _small(number: int) -> str:
 
 
 class English(Reader):
-    """English, by thousands and millions, or by lakh and crore.
+    """Reads English, in thousands and millions, or in lakh and crore.
 
     Args:
-        indian: Group every number the Indian way, not only those that are written so.
+        indian: Whether to read all numbers in lakh and crore, not only those with Indian grouping.
     """
 
     calendar = Calendar(
@@ -143,7 +143,7 @@ class English(Reader):
         return spoken if year is None else f"{spoken} {self.year(year)}"
 
     def time(self, hour: int, minute: int, second: int | None, half: str | None) -> str:
-        """``5:30 pm`` → ``five thirty PM``: the ``a`` of ``a m`` would be read as the article."""
+        """``5:30 pm`` → ``five thirty PM``; in upper case, since ``a m`` would be read with the article."""
         if minute:
             spoken = f"{_small(hour)} " + (f"oh {_small(minute)}" if minute < 10 else _small(minute))
         elif half:

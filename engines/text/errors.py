@@ -1,13 +1,13 @@
-"""Errors of texts."""
+"""The error of the text front end."""
 
 
 class TextError(ValueError):
-    """The text, the language or the lexicon cannot be spoken as given.
+    """The text, the language or the lexicon is invalid.
 
     Args:
-        message: For the author of the text.
-        param: The request field at fault.
-        code: Machine-readable.
+        message: Description for the author of the text.
+        param: The request field that causes the error.
+        code: Machine-readable code.
     """
 
     def __init__(self, message: str, param: str = "input", code: str = "invalid_input") -> None:

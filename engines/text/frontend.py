@@ -1,4 +1,4 @@
-"""The front end: from a request's text to passages for an engine."""
+"""The front end: converts a request's text to passages for an engine."""
 
 import bisect
 from collections.abc import Iterator
@@ -25,17 +25,17 @@ from engines.text.ssml import Run, is_ssml, parse
 from engines.text.stretches import Stretch, stretches
 
 PARAGRAPH_PAUSE_SECONDS: Final = 0.3
-"""Seconds between paragraphs, beside the pause that ends a sentence."""
+"""Seconds of silence between paragraphs, in addition to the pause after a sentence."""
 
 LONGEST_DATE: Final = 4
-"""Digits of a day or a year."""
+"""Maximum number of digits of a number that may be a day or a year."""
 
 _SPEAKABLE: Final = regex.compile(r"[\p{L}\p{N}]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A paragraph, or a part of one with markup of its own."""
+    """A paragraph, or a part of one with its own markup."""
 
     text: str
     rate: float = 1.0
@@ -47,7 +47,7 @@ class _Rooms:
     """Limits the output of each step, even if the next one shortens it.
 
     Args:
-        limit: Characters.
+        limit: Maximum number of characters per step.
     """
 
     def __init__(self, limit: int) -> None:
@@ -60,32 +60,32 @@ def plan(text: str, options: TextOptions) -> list[Passage]:
     """Prepare a text for speech.
 
     Args:
-        text: Plain text or Markdown; SSML when it starts with ``<speak``.
-        options: How.
+        text: Plain text or Markdown, or SSML if it starts with ``<speak``.
+        options: The options.
 
     Returns:
-        Passages in order, at least one; none longer than the limit of its language.
+        The passages in order, at least one; none is longer than the limit of its language.
 
     Raises:
-        TextError: There is nothing to speak, or too much, or the SSML or a lexicon is at fault.
+        TextError: There is nothing to speak, or too much, or the SSML or a lexicon is invalid.
     """
     return [passage for step in steps(text, options) for passage in step]
 
 
 def steps(text: str, options: TextOptions) -> Iterator[tuple[Passage, ...]]:
-    """As :func:`plan`, a sentence at a time, so that other texts can have turns.
+    """Like :func:`plan`, but one sentence at a time, so that other texts can be processed in between.
 
     Yields:
-        The passages that a step has finished; often none.
+        The passages that a step has completed; often none.
 
     Raises:
-        TextError: As :func:`plan`.
+        TextError: As for :func:`plan`.
     """
     lexicon = Lexicon(options.own_lexicon, _lexicon(tuple(options.lexicon.items())))
     rooms = _Rooms(options.max_spoken)
     yield ()
     pieces = _marked(text, options, lexicon, rooms) if is_ssml(text) else _plain(text, options)
-    last: Passage | None = None  # held back, as the pause after it may still grow
+    last: Passage | None = None  # held back, because the pause after it may still grow
     waiting = 0.0
     for piece in pieces:
         yield ()
@@ -108,7 +108,7 @@ def steps(text: str, options: TextOptions) -> Iterator[tuple[Passage, ...]]:
 
 @lru_cache(maxsize=8)
 def _lexicon(entries: tuple[tuple[str, str], ...]) -> Lexicon:
-    """A lexicon, kept while it is used: the configured one comes with every request."""
+    """Return a lexicon; cached, because the configured one comes with every request."""
     return Lexicon(dict(entries))
 
 
@@ -122,8 +122,8 @@ def _plain(text: str, options: TextOptions) -> Iterator[_Piece]:
 
 
 def _marked(text: str, options: TextOptions, lexicon: Lexicon, rooms: _Rooms) -> Iterator[_Piece]:
-    """SSML's runs; those that belong to one sentence are joined again."""
-    clean(text)  # refuses what no text may contain
+    """Yield the pieces of an SSML document; runs that belong to one sentence are joined."""
+    clean(text)  # rejects invalid text
     whole = ""
     runs = parse(text)
     everything = "".join(run.text for run in runs)
@@ -146,7 +146,7 @@ def _marked(text: str, options: TextOptions, lexicon: Lexicon, rooms: _Rooms) ->
 
 
 def _interpreted(run: Run, language: str, lexicon: Lexicon, room: Room) -> str:
-    """The spoken form for ``say-as``, in words of its language."""
+    """Return the spoken form of a ``say-as`` element, in words of its language."""
     said = _said(run, with_ascii_digits(lexicon.apply(clean(run.text), room)), _reader(language) or English())
     room.take(len(said))
     return said
@@ -199,7 +199,7 @@ def _passages(
 
 
 def _before(passage: Passage, following: Passage | None) -> Passage:
-    """The passage, whose last written form goes on only where the next one has the rest: marks alone are left out."""
+    """Clear ``goes_on`` of a passage's last stretch unless the next passage has the rest, not only marks."""
     if not passage.stretches or not (last := passage.stretches[-1]).goes_on:
         return passage
     if following is not None:
@@ -216,7 +216,7 @@ def _within(whole: tuple[Stretch, ...], start: int, end: int) -> tuple[Stretch, 
 
 
 def _readings(reader: Reader | None, word: str) -> Iterator[str]:
-    """The possible readings of a word, the most likely first."""
+    """Yield the possible readings of a word, most likely first."""
     yield word if reader is None else reader.read(word)
     digits = regex.sub(r"\D", "", with_ascii_digits(word))
     if reader is not None and digits:
@@ -227,7 +227,7 @@ def _readings(reader: Reader | None, word: str) -> Iterator[str]:
 
 
 def _reader(language: str) -> Reader | None:
-    """The reader of written forms in a language; ``None`` leaves them to the engine."""
+    """Return the reader of a language; ``None`` to leave written forms to the engine."""
     match primary(language):
         case "hi":
             return Hindi()

@@ -1,11 +1,11 @@
-"""Numbers, dates, times, money and units in Hindi words."""
+"""Reader of numbers, dates, times, money and units in Hindi."""
 
 import unicodedata
 from typing import Final
 
 from engines.text.reader import Calendar, Reader
 
-# Composed and decomposed nukta letters look alike; the text is NFC, and so is this.
+# Composed and decomposed nukta letters look the same; NFC, because the text is in NFC.
 _NUMBERS: Final = unicodedata.normalize(
     "NFC",
     "शून्य एक दो तीन चार पाँच छह सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह सोलह सत्रह अठारह उन्नीस "
@@ -14,7 +14,7 @@ _NUMBERS: Final = unicodedata.normalize(
     "साठ इकसठ बासठ तिरसठ चौंसठ पैंसठ छियासठ सड़सठ अड़सठ उनहत्तर सत्तर इकहत्तर बहत्तर तिहत्तर चौहत्तर पचहत्तर छिहत्तर सतहत्तर अठहत्तर उन्यासी "
     "अस्सी इक्यासी बयासी तिरासी चौरासी पचासी छियासी सत्तासी अट्ठासी नवासी नब्बे इक्यानवे बानवे तिरानवे चौरानवे पचानवे छियानवे सत्तानवे अट्ठानवे निन्यानवे",
 ).split()
-"""Zero to ninety-nine: each has a word of its own."""
+"""Zero to ninety-nine, each of which has its own word."""
 
 _SCALES: Final = tuple(
     (size, unicodedata.normalize("NFC", name))
@@ -30,7 +30,7 @@ _SCALES: Final = tuple(
 _ORDINALS: Final = {1: "पहला", 2: "दूसरा", 3: "तीसरा", 4: "चौथा", 6: "छठा"}
 _FEMININE: Final = str.maketrans({"ा": "ी"})
 _HALVES: Final = {1: "डेढ़", 2: "ढाई"}
-"""Half past one and two, which have words of their own."""
+"""One and a half, and two and a half, which have their own words."""
 
 _MONTHS: Final = "जनवरी फ़रवरी मार्च अप्रैल मई जून जुलाई अगस्त सितंबर अक्टूबर नवंबर दिसंबर".split()
 _OTHER_MONTHS: Final = {"फरवरी": 2, "फ़रवरी": 2, "सितम्बर": 9, "अक्तूबर": 10, "नवम्बर": 11, "दिसम्बर": 12}
@@ -50,7 +50,7 @@ def _nfc(table: dict[str, str]) -> dict[str, str]:
 
 
 class Hindi(Reader):
-    """Hindi; large numbers in lakh and crore."""
+    """Reads Hindi; large numbers in lakh and crore."""
 
     calendar = Calendar(
         {unicodedata.normalize("NFC", name): index for index, name in enumerate(_MONTHS, 1)}
@@ -124,7 +124,7 @@ class Hindi(Reader):
 
     def cardinal(self, number: int, *, indian: bool = False) -> str:
         """``125000`` → ``एक लाख पच्चीस हज़ार``."""
-        del indian  # there is no other way
+        del indian  # always grouped the Indian way
         parts: list[str] = []
         for size, name in _SCALES:
             if number >= size:
@@ -139,7 +139,7 @@ class Hindi(Reader):
         return _ORDINALS.get(number) or self.cardinal(number) + "वाँ"
 
     def ordinal_as_written(self, number: int, suffix: str) -> str:
-        """With the gender and case that the suffix shows: ``5वीं`` → ``पाँचवीं``, ``1ली`` → ``पहली``."""
+        """Return an ordinal with the suffix's gender and case: ``5वीं`` → ``पाँचवीं``, ``1ली`` → ``पहली``."""
         nasal = {"वीं": "वीं", "वी": "वीं", "वें": "वें", "वे": "वें"}.get(suffix)
         if number not in _ORDINALS:
             return self.cardinal(number) + (nasal or "वाँ")

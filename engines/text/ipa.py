@@ -1,8 +1,8 @@
-"""Words with a pronunciation in IPA, in the front end and on their way to an engine.
+"""Words with a pronunciation in IPA, in the front end and in the text for an engine.
 
-Such a word stands in the text as ``OPEN word SAID ipa CLOSE``. The three are private characters, which
-cleaning removes from all input, so nobody can forge them. Engines that support IPA
-(``capabilities.ipa``) find them in ``Utterance.text``; others get only the word.
+Such a word is marked in the text as ``OPEN word SAID ipa CLOSE``. The three marks are private-use characters,
+which are removed from all input, so that clients cannot forge them. Engines that support IPA
+(``capabilities.ipa``) receive the marked words in ``Utterance.text``; others receive only the words.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ OPEN: Final = "\ue000"
 SAID: Final = "\ue001"
 CLOSE: Final = "\ue002"
 MAX_IPA: Final = 200
-"""Characters of the IPA of one word."""
+"""Maximum length of a word's IPA in characters."""
 PATTERN: Final = f"{OPEN}(?P<ipa_word>[^{OPEN}-{CLOSE}]*){SAID}(?P<ipa_said>[^{OPEN}-{CLOSE}]*){CLOSE}"
-"""A word with its IPA, as a regular expression."""
+"""Regular expression of a marked word."""
 
 _SPELLED: Final = regex.compile(PATTERN)
 _MARKS: Final = regex.compile(f"[{OPEN}-{CLOSE}]")
@@ -32,7 +32,7 @@ _SOUND: Final = regex.compile(r"\p{L}")
 
 
 def from_spoken(spoken: str, param: str = "lexicon") -> str | None:
-    """The IPA of a spoken form written ``/…/``; ``None`` if it is words.
+    """Return the IPA of a spoken form between slashes, ``/…/``; ``None`` if the form is in words.
 
     Raises:
         TextError: The text between the slashes is not IPA, or too long.
@@ -42,14 +42,14 @@ def from_spoken(spoken: str, param: str = "lexicon") -> str | None:
 
 
 def checked(ipa: str, param: str) -> str:
-    """Valid IPA, without its syllable marks.
+    """Check IPA, and return it without syllable marks.
 
     Args:
         ipa: The input.
-        param: The request field it stands in.
+        param: The request field that contains it.
 
     Raises:
-        TextError: It is not IPA, or too long.
+        TextError: The input is not IPA, or too long.
     """
     ipa = " ".join(ipa.split())
     if len(ipa) > MAX_IPA or not _ALLOWED.fullmatch(ipa) or not _SOUND.search(ipa):
@@ -59,31 +59,31 @@ def checked(ipa: str, param: str) -> str:
 
 
 def marked(word: str, ipa: str) -> str:
-    """A word with its IPA, as it stands in a text."""
+    """Return a word marked with its IPA."""
     return f"{OPEN}{unmarked(word)}{SAID}{ipa}{CLOSE}"
 
 
 def unmarked(text: str) -> str:
-    """The text without the private characters that mark a word."""
+    """Remove the three marks from a text."""
     return _MARKS.sub("", text)
 
 
 def without_ipa(text: str) -> str:
-    """The text with each marked word alone."""
+    """Replace marked words by the words."""
     return _SPELLED.sub(lambda match: match["ipa_word"], text) if OPEN in text else text
 
 
 def said(text: str) -> str:
-    """The text with what is said of each marked word alone."""
+    """Replace marked words by their IPA."""
     return _SPELLED.sub(lambda match: match["ipa_said"], text) if OPEN in text else text
 
 
 def cleaned(text: str, clean: Callable[[str], str]) -> str:
-    """The text cleaned, except where a word is marked.
+    """Clean a text, except for its marked words.
 
     Args:
-        text: What stands in it of the three private characters marks words.
-        clean: Cleans text that has none of them.
+        text: The text, whose marks are trusted.
+        clean: Cleans text without marks.
     """
     parts: list[str] = []
     done = 0
@@ -94,7 +94,7 @@ def cleaned(text: str, clean: Callable[[str], str]) -> str:
 
 
 def traced(text: str) -> Traced:
-    """A text with marked words, traced to the same without the marks."""
+    """Return a text with marked words, traced to the text of :func:`without_ipa`."""
     if OPEN not in text:
         return Traced.of(text)
     starts: list[int] = []
@@ -111,17 +111,17 @@ def traced(text: str) -> Traced:
 
 
 class Hidden:
-    """Marked words, replaced by one private character each, so that other steps ignore them."""
+    """Hides marked words behind one private-use character each, so that other steps ignore them."""
 
     def __init__(self) -> None:
         self._words: list[str] = []
 
     def hide(self, text: Traced) -> Traced:
-        """The text with a placeholder for each marked word."""
+        """Replace marked words by placeholders; beyond the number of placeholders, by the words."""
         return text.replaced(_SPELLED, self._placeholder) if OPEN in text.text else text
 
     def show(self, text: Traced) -> Traced:
-        """The text with the marked words in their places again."""
+        """Replace placeholders by the marked words."""
         if not self._words:
             return text
         return text.replaced(_PLACEHOLDER, self._word)
@@ -138,5 +138,5 @@ class Hidden:
 
 
 def inside(text: str, start: int, at: int) -> bool:
-    """Whether a cut at ``at`` would go through a marked word; ``start`` is an index before, and in none."""
+    """Whether index ``at`` is within a marked word; ``start`` is an index before it that is not."""
     return text.rfind(OPEN, start, at) > text.rfind(CLOSE, start, at)

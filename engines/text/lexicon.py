@@ -1,4 +1,4 @@
-"""Lexicons: words and phrases with the form they are spoken in."""
+"""Lexicons: the spoken forms of words and phrases."""
 
 import bisect
 from collections.abc import Iterator, Mapping
@@ -21,17 +21,17 @@ _WORD: Final = regex.compile(r"[\p{L}\p{N}\p{M}]")
 
 
 class _Entry(NamedTuple):
-    """How a word is spoken: by ``spoken``, or by its ``sound`` in IPA."""
+    """The spoken form of a word: words in ``spoken``, or IPA in ``sound``."""
 
     spoken: str
     sound: str | None
 
 
 class _Words:
-    """The words of a lexicon. The longest match is found by bisection, however similar they are.
+    """The words of a lexicon. The longest match is found by bisection, even if words are similar.
 
     Args:
-        entries: By their words, case-folded.
+        entries: Entries by case-folded word.
     """
 
     def __init__(self, entries: Mapping[str, _Entry]) -> None:
@@ -41,8 +41,8 @@ class _Words:
         self._shorter = _prefixes(self._words)
 
     def lengths(self, following: str) -> Iterator[int]:
-        """The lengths of the words that ``following`` begins with, the longest first."""
-        # What comes last before it in the order begins with each of them.
+        """Yield the lengths of the words that ``following`` begins with, longest first."""
+        # The last word not after it in sorted order shares all of these prefixes.
         index = bisect.bisect_right(self._words, following) - 1
         if index < 0:
             return
@@ -55,42 +55,42 @@ class _Words:
 
 
 class Lexicon:
-    """Replaces whole words and phrases, the longest first, case-insensitive.
+    """Replaces whole words and phrases, the longest match first, case-insensitively.
 
     Args:
-        entries: Word or phrase → spoken form, or its pronunciation: IPA between slashes.
-        under: Defaults for words that ``entries`` lacks.
+        entries: Spoken forms, or IPA between slashes, by word or phrase.
+        under: A lexicon with defaults for other words.
 
     Raises:
-        TextError: An entry is empty, too long or wrong, or there are too many.
+        TextError: An entry is empty, too long or invalid, or there are too many entries.
     """
 
     def __init__(self, entries: Mapping[str, str], under: "Lexicon | None" = None) -> None:
         if len(entries) > MAX_ENTRIES:
             raise TextError(f"The lexicon has {len(entries)} entries; the limit is {MAX_ENTRIES}.", "lexicon")
-        # a later entry of the same word wins
+        # a later entry for the same word wins
         own = _Words(dict(_read(written, said) for written, said in entries.items()))
         self.layers: Final[tuple[_Words, ...]] = (own, *(under.layers if under is not None else ()))
         self._first = frozenset[str]().union(*(words.first for words in self.layers))
 
     def apply(self, text: str, room: Room | None = None) -> str:
-        """The text with every entry's word in its spoken form.
+        """Replace all words with an entry by their spoken form.
 
         Raises:
-            TextError: There is no room for it.
+            TextError: The result exceeds ``room``.
         """
         return self.trace(Traced.of(text), room=room).text
 
     def trace(self, text: Traced, *, sounds: bool = False, room: Room | None = None) -> Traced:
-        """As :meth:`apply`, keeping track of where each part came from.
+        """Like :meth:`apply`, for traced text.
 
         Args:
             text: The text.
-            sounds: Whether words whose sound is given are marked with it; otherwise they stay as they are.
-            room: For the text that comes of it.
+            sounds: Whether words with IPA are marked with it; otherwise they are unchanged.
+            room: Limits the length of the result.
 
         Raises:
-            TextError: There is no room for it.
+            TextError: The result exceeds ``room``.
         """
         return text.substituted(self._found(text.text, sounds=sounds), room)
 
@@ -114,7 +114,7 @@ class Lexicon:
             yield Replacement(start, places[end], spoken)
 
     def _end(self, folded: str, places: list[int], at: int) -> int:
-        """Where the longest word ends that begins at ``at`` and is no part of a longer one; 0 without any."""
+        """Return the end of the longest entry at ``at`` that consists of whole words; 0 if there is none."""
         if at and _is_word(folded[at]) and _is_word(folded[at - 1]):
             return 0
         following = folded[at : at + _MAX_FOLDED_CHARS]
@@ -134,14 +134,14 @@ class Lexicon:
 
 
 _MAX_FOLDED_CHARS: Final = 3 * MAX_WORD
-"""Characters of a case-folded word: one may become three (``ΐ``)."""
+"""Maximum length of a case-folded word: one character may become three (``ΐ``)."""
 
 
 def _read(written: str, said: str) -> tuple[str, _Entry]:
-    """An entry under its word, in the form that texts are searched for.
+    """Return an entry's word, in the form for searching texts, and the entry.
 
     Raises:
-        TextError: It is empty, too long or wrong.
+        TextError: The entry is empty, too long or invalid.
     """
     if len(written) > MAX_WORD or len(said) > MAX_SPOKEN:
         raise _wrong_length()
@@ -159,7 +159,7 @@ def _wrong_length() -> TextError:
 
 
 def _prefixes(words: list[str]) -> list[int]:
-    """For each of the words, which are in order, the index of the longest other one that it begins with, or -1."""
+    """Return, for each of the sorted words, the index of the longest other word that is its prefix, or -1."""
     found: list[int] = []
     for index, word in enumerate(words):
         shorter = index - 1
@@ -170,14 +170,14 @@ def _prefixes(words: list[str]) -> list[int]:
 
 
 def _common(one: str, other: str) -> int:
-    """Length of the common prefix."""
+    """Return the length of the common prefix."""
     if other.startswith(one):
         return len(one)
     return next(at for at, (a, b) in enumerate(zip(one, f"{other}\0", strict=False)) if a != b)
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """The case-folded text; for each of its characters, and its end, the index in ``text``."""
+    """Return the case-folded text and, for each of its characters and its end, the index in ``text``."""
     folded = text.casefold()
     if len(folded) == len(text):
         return folded, list(range(len(text) + 1))
@@ -188,7 +188,7 @@ def _folded(text: str) -> tuple[str, list[int]]:
 
 
 def _begins(places: list[int], at: int) -> bool:
-    """Whether an original character begins here, not within a folded one."""
+    """Whether an original character begins at this index of the folded text."""
     return at == 0 or places[at] != places[at - 1]
 
 

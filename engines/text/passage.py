@@ -1,4 +1,4 @@
-"""Input and output of the front end."""
+"""Options and results of the front end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,17 +13,18 @@ class TextOptions:
     """Options for preparing a text.
 
     Attributes:
-        language: BCP-47 tag of the whole text; ``None``: each sentence's script decides.
-        languages: The voice's, its own first; empty is any.
-        max_chars: The longest passage.
-        max_chars_by_language: The same by primary language subtag, where a language differs.
-        first_max_chars: The longest first passage, where it can be cut at a clause.
-        strip_markup: Leave out emoji, and Markdown's marks.
-        normalize: Write out numbers, dates, units and the like.
-        lexicon: Word or phrase → spoken form, or IPA between slashes; cached for later texts.
+        language: BCP-47 tag of the whole text; ``None`` to infer it from the script of each sentence.
+        languages: BCP-47 tags of the voice's languages, its native one first; empty for any.
+        max_chars: Maximum length of a passage in characters.
+        max_chars_by_language: Exceptions to ``max_chars``, by primary language subtag.
+        first_max_chars: Maximum length of the first passage, if it can be cut at a clause.
+        strip_markup: Whether to remove emoji and Markdown.
+        normalize: Whether to write out numbers, dates, units and the like.
+        lexicon: Spoken forms, or IPA between slashes, by word or phrase; cached for later texts.
         own_lexicon: The same for this text only; overrides ``lexicon``.
-        max_spoken: Most characters of all passages, after lexicons, numbers and markup.
-        ipa: Whether the engine takes IPA (``capabilities.ipa``). Otherwise words that have some are spoken as written.
+        max_spoken: Maximum number of characters of all passages, after lexicons, numbers and markup.
+        ipa: Whether the engine supports IPA (``capabilities.ipa``); otherwise words with IPA are spoken as
+            written.
         stretches: Whether passages map each of their words to the source.
     """
 
@@ -41,21 +42,21 @@ class TextOptions:
     stretches: bool = False
 
     def max_chars_in(self, language: str) -> int:
-        """The longest passage in a language, given by its BCP-47 tag."""
+        """Return the maximum length of a passage in a language, given its BCP-47 tag."""
         return self.max_chars_by_language.get(primary(language), self.max_chars)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A piece of text for the engine: a sentence, or a part of a long one.
+    """A text for the engine: a sentence, or a part of a long one.
 
     Attributes:
         text: The spoken text.
-        source: The piece of the cleaned input that it came from.
-        language: BCP-47 tag.
-        rate: Relative speed, from SSML.
-        pause_before: Seconds of silence, from SSML.
-        pause_after: Seconds of silence, at the end of a paragraph or from SSML.
+        source: The sentence of the cleaned input from which it was made.
+        language: BCP-47 tag of its language.
+        rate: Relative speed from SSML.
+        pause_before: Seconds of silence before it, from SSML.
+        pause_after: Seconds of silence after it, from SSML or at the end of a paragraph.
         stretches: The part of ``source`` for each word of ``text``, in order; empty unless requested.
     """
 
@@ -69,5 +70,5 @@ class Passage:
 
     @property
     def said(self) -> int:
-        """Number of spoken characters; of a word with IPA, those of its IPA."""
+        """Number of spoken characters; for a word with IPA, those of the IPA."""
         return len(ipa.said(self.text))

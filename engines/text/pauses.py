@@ -1,4 +1,4 @@
-"""Pauses after pieces of text, by their closing punctuation, for engines that render none themselves."""
+"""Pauses after passages by their closing punctuation, for engines that do not render them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,27 +13,27 @@ _SECONDS: Final = {
     **dict.fromkeys("—–", 0.2),
     **dict.fromkeys(",،、，", 0.14),
 }
-"""Seconds at a rate of 1."""
+"""Seconds of silence after a punctuation mark, at a rate of 1."""
 _CUT: Final = 0.04
-"""For a piece without closing punctuation, which was cut for its length."""
+"""Seconds of silence after a passage without closing punctuation, which was cut for its length."""
 _CLOSING: Final = "\"'”’»)]"
 
 
 def pause_after(text: str) -> float:
-    """Seconds of silence between a piece of text and what follows it.
+    """Return the seconds of silence after a text.
 
     Args:
-        text: Its end decides, closing quotes and brackets aside.
+        text: The text; its last character determines the pause, except closing quotes and brackets.
     """
     return _SECONDS.get(text.rstrip().rstrip(_CLOSING)[-1:], _CUT)
 
 
 def paced(passages: Sequence[Passage], speed: float) -> tuple[Passage, ...]:
-    """Passages with pauses for their punctuation added; none after the last.
+    """Add pauses for punctuation to passages, except the last one.
 
     Args:
-        passages: In order.
-        speed: Of the whole speech, which shortens its pauses too.
+        passages: The passages, in order.
+        speed: Relative speed of the speech, which shortens the pauses as well.
     """
     last = len(passages) - 1
     return tuple(

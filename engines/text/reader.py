@@ -1,4 +1,4 @@
-"""The base of readers of written forms: one pass over the text, the forms in order of precedence."""
+"""The base class of readers of written forms: one pass over the text, with forms in order of precedence."""
 
 import abc
 import unicodedata
@@ -17,14 +17,14 @@ Match = regex.Match[str]
 _FOREIGN_DIGIT: Final = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 _VALUES: Final = {str(value): regex.compile(rf"\p{{nv={value}}}") for value in range(10)}
 _MAX_NUMBER_DIGITS: Final = 15
-"""Digits of the longest number that is read as one; longer ones are read digit by digit."""
+"""Maximum number of digits of a number in words; longer ones are read digit by digit."""
 
 _NUMBER: Final = r"(?:\d{1,3}(?:,\d{2,3}){0,6},\d{3}(?!\d)|\d+)(?:\.\d+)?"
-"""With commas between groups of two or three digits; others separate numbers."""
+"""Pattern of a number, with commas between groups of two or three digits; others separate numbers."""
 
 _NUMBERS: Final = regex.compile(_NUMBER)
 _NUMERALS: Final = r"[\p{No}\p{Nl}]"
-"""Numbers in one character: fractions, superscripts, circled and Roman numerals."""
+"""Pattern of numbers in one character: fractions, superscripts, circled and Roman numerals."""
 
 _SUPERSCRIPTS: Final = {"²": 2, "³": 3}
 _FRACTIONS: Final = r"[¼½¾⅐-⅞]"
@@ -37,7 +37,7 @@ _CURRENCY: Final = r"US\$|INR|Rs\.?|रु\.?|रू\.?|[₹$€£¥]"
 _YEARS: Final = range(1_100, 2_100)
 _NUMBERING: Final = frozenset({"no.", "नं.", "सं."})
 _BEGINNING: Final = rf"(?:(?<!{_WORDY})(?!\s)|(?![\p{{L}}\p{{M}}\s]))"
-"""No form begins with a space or within a word: most places need no second look."""
+"""Rejects most positions early: no form begins with a space or within a word."""
 
 _YEAR_AFTER: Final = (
     r"(?i:\b(?:in|since|until|till|by|of|from|year|circa|during|before|after|and|to)|सन्|सन|वर्ष|साल|ईस्वी)\s+"
@@ -48,7 +48,7 @@ _CODE_AFTER: Final = r"(?i:\b(?:otp|pin|cvv|pin code|pincode)|ओटीपी|�
 
 
 def with_ascii_digits(text: str) -> str:
-    """The text with the digits of every script as ASCII; those, too, that are newer than Python's own tables."""
+    """Replace the digits of all scripts by ASCII digits, also those newer than Python's Unicode tables."""
     return text if text.isascii() else _FOREIGN_DIGIT.sub(_ascii_digit, text)
 
 
@@ -58,7 +58,7 @@ def _ascii_digit(match: Match) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Names of the months, lower case, with their numbers."""
+    """Numbers of the months by name, in lower case."""
 
     months: Mapping[str, int]
 
@@ -66,8 +66,8 @@ class Calendar:
 class Reader(abc.ABC):
     """Reads numbers, money, dates, times, units, phone numbers and signs in one language.
 
-    A language defines the words and their order; dates, prices and the precedence of
-    readings are defined here.
+    A subclass defines the words of a language and their order; this class defines the patterns and their
+    precedence.
     """
 
     calendar: ClassVar[Calendar]
@@ -89,51 +89,51 @@ class Reader(abc.ABC):
 
     @abc.abstractmethod
     def cardinal(self, number: int, *, indian: bool = False) -> str:
-        """The number in words."""
+        """Return a number in words, with ``indian`` in lakh and crore."""
 
     @abc.abstractmethod
     def ordinal(self, number: int) -> str:
-        """The ordinal in words."""
+        """Return an ordinal in words."""
 
     @abc.abstractmethod
     def year(self, number: int) -> str:
-        """The number as a year."""
+        """Return a year in words."""
 
     @abc.abstractmethod
     def date(self, day: int, month: int, year: int | None) -> str:
-        """A day of the calendar."""
+        """Return a date in words."""
 
     @abc.abstractmethod
     def time(self, hour: int, minute: int, second: int | None, half: str | None) -> str:
-        """A time of day; ``half`` is ``a`` or ``p`` before and after noon."""
+        """Return a time of day in words; ``half`` is ``a`` (before noon), ``p`` (after noon) or ``None``."""
 
     @abc.abstractmethod
     def fraction(self, over: int, under: int) -> str:
-        """A fraction."""
+        """Return a fraction in words."""
 
     @abc.abstractmethod
     def mixed(self, whole: int, over: int, under: int) -> str:
-        """A whole number and a fraction."""
+        """Return a whole number and a fraction in words."""
 
     @abc.abstractmethod
     def decade(self, number: int) -> str:
-        """The ten years from this one on."""
+        """Return the decade that starts with a year in words."""
 
     @abc.abstractmethod
     def join_money(self, major: str, minor: str | None) -> str:
-        """An amount of two units of a currency."""
+        """Join the amounts of a currency's major and minor unit, in words."""
 
     def ordinal_as_written(self, number: int, suffix: str) -> str:
-        """The ordinal that was written with this suffix."""
+        """Return an ordinal in words, in the grammatical form of its written suffix."""
         del suffix
         return self.ordinal(number)
 
     def digits(self, text: str) -> str:
-        """Each digit by itself."""
+        """Return the digits in words, one by one."""
         return " ".join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
 
     def number(self, text: str) -> str:
-        """A written number: grouped either way, with decimals, or digit by digit when it is very long."""
+        """Return a written number in words, in Western or Indian grouping, or digit by digit if very long."""
         whole, point, decimals = text.partition(".")
         indian = _INDIAN.fullmatch(text) is not None
         plain = whole.replace(",", "")
@@ -144,7 +144,7 @@ class Reader(abc.ABC):
         return f"{spoken} {self.point} {self.digits(decimals)}" if point and decimals else spoken
 
     def span(self, low: str, high: str) -> str:
-        """A range of written numbers; possible years are read as years."""
+        """Return a range of written numbers in words; possible years are read as years."""
         return f"{self._maybe_year(low)} {self.to} {self._maybe_year(high)}"
 
     def _maybe_year(self, text: str) -> str:
@@ -152,18 +152,18 @@ class Reader(abc.ABC):
         return self.year(int(text)) if likely else self.number(text)
 
     def read(self, text: str) -> str:
-        """The text with every known written form in words."""
+        """Replace all known written forms in a text by words."""
         return self.trace(Traced.of(text)).text
 
     def trace(self, written: Traced, room: Room | None = None) -> Traced:
-        """As :meth:`read`, keeping track of where each part came from.
+        """Like :meth:`read`, for traced text.
 
         Args:
             written: The text.
-            room: For the text that comes of it.
+            room: Limits the length of the result.
 
         Raises:
-            TextError: There is no room for it.
+            TextError: The result exceeds ``room``.
         """
         written = written.recoded(with_ascii_digits(written.text))
         text = written.text
@@ -180,7 +180,7 @@ class Reader(abc.ABC):
 
         return written.replaced(pattern, spoken, room)
 
-    # Each form is told by the name of its group; None: it only looked like one, so its numbers are read.
+    # One method per form, by the name of its group. None: not the form after all, so only numbers are read.
 
     def _word(self, match: Match) -> str | None:
         return _named(self.words, match.group())
@@ -210,13 +210,13 @@ class Reader(abc.ABC):
         return self._price(match.group("currency_after"), match.group("amount_before"), "", None)
 
     def _price(self, currency: str, amount: str, scale: str, end: str | None) -> str:
-        """An amount of money.
+        """Return an amount of money in words.
 
         Args:
-            currency: As it was written.
-            amount: Digits.
-            scale: Lakh, crore, million, …, in words; or empty.
-            end: Digits of the other end of a range.
+            currency: The currency, as written.
+            amount: The amount, as written.
+            scale: Lakh, crore, million and so on, in words; may be empty.
+            end: The end of a range, as written; ``None`` without a range.
         """
         sign = currency.casefold().rstrip(".")
         sign = "₹" if sign in {"₹", "rs", "inr", "रु", "रू"} else sign[-1]
@@ -346,7 +346,7 @@ _Value = TypeVar("_Value")
 
 
 def _named(table: Mapping[str, _Value], written: str) -> _Value:
-    """What a table says of a name in whatever case it was written; patterns ignore case as ``casefold`` does."""
+    """Look up a name as written, or else case-folded: patterns ignore case as ``casefold`` does."""
     return table[written] if written in table else table[written.casefold()]
 
 
@@ -354,7 +354,7 @@ def _named(table: Mapping[str, _Value], written: str) -> _Value:
 def _compiled(
     kind: type[Reader],
 ) -> tuple[regex.Pattern[str], dict[str, Callable[[Reader, Match], str | None]]]:
-    """One pattern for a language, made once: alternatives in order, each in a group of its form's name."""
+    """Return the pattern of a language, with one named group per form in order, and the forms' methods."""
     forms = _forms(kind)
     pattern = _BEGINNING + "(?:" + "|".join(f"(?P<{name}>{source})" for name, source in forms.items()) + ")"
     return regex.compile(pattern, regex.IGNORECASE), {name: getattr(kind, f"_{name}") for name in forms}
@@ -365,12 +365,12 @@ def _any(names: Mapping[str, object]) -> str:
 
 
 def _cased(unit: str) -> str:
-    """A unit of one letter is case-sensitive: 5 g are grams, 5G is a network."""
+    """Return a unit's pattern. Units of one letter are case-sensitive: 5 g are grams, 5G is a network."""
     return f"(?-i:{unit})" if len(unit) == 1 and unit.isalpha() else regex.escape(unit)
 
 
 def _abbreviations(words: Mapping[str, str]) -> str:
-    """Abbreviations; one that is a word of its own too only stands before a number."""
+    """Return the pattern of abbreviations; those that are also words match only before a number."""
     return "|".join(
         regex.escape(word) + (r"(?=\s?\d)" if word in _NUMBERING else rf"(?!{_WORDY})")
         for word in sorted(words, key=len, reverse=True)

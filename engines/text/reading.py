@@ -1,4 +1,4 @@
-"""Sentences to read aloud when a voice is recorded: together they hold every sound of a language, often."""
+"""Sentences to read aloud for recording a voice; together they contain all sounds of a language."""
 
 from typing import Final
 
@@ -24,16 +24,16 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
         "धन्यवाद, यह आख़िरी वाक्य है; अब थोड़ा ठहरिए और एक गिलास पानी पी लीजिए।",
     ),
 }
-"""By language. Written for this purpose; the first half is enough."""
+"""Sentences by language, written for this purpose; the first half suffices."""
 
 _FALLBACK: Final = "en"
 
 
 def reading_script(language: str) -> tuple[str, ...]:
-    """About forty seconds of sentences to read aloud.
+    """Return sentences to read aloud, which take about forty seconds.
 
     Args:
-        language: BCP-47 tag. Languages without a script get the English one.
+        language: BCP-47 tag; the fallback is English.
     """
     primary = language.lower().replace("_", "-").partition("-")[0]
     return SCRIPTS.get(primary, SCRIPTS[_FALLBACK])

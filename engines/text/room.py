@@ -1,13 +1,13 @@
-"""Limits the growth of a text in the front end."""
+"""A limit for the length of texts in the front end."""
 
 from engines.text.errors import TextError
 
 
 class Room:
-    """The budget of one step of the front end for a whole text.
+    """The budget of one step of the front end, for a whole text.
 
     Args:
-        limit: Characters.
+        limit: Maximum number of characters.
     """
 
     __slots__ = ("_left", "_limit")

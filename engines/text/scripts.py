@@ -1,4 +1,4 @@
-"""Infers the language of a sentence from its script."""
+"""Inference of a sentence's language from its script."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,24 +31,26 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
     "Ethiopic": ("am", "ti"),
     "Myanmar": ("my", "shn"),
 }
-"""Languages by script, the most likely first. Other scripts count as Latin."""
+"""Languages by script, most likely first. Other scripts count as Latin."""
 
 _WORD: Final = regex.compile(r"[\p{L}\p{M}]+")
 _PATTERNS: Final = {name: regex.compile(rf"\p{{Script={name}}}") for name in SCRIPTS}
 _LATIN: Final = "Latin"
 
 MINORITY: Final = 1 / 3
-"""A sentence is in the language of its other script when that has at least this share of its words: those
-who mix English into Hindi write more English words than it sounds."""
+"""Minimum fraction of words in a script other than Latin that determines the sentence's language.
+
+Low, because Hindi text often contains many English words.
+"""
 
 
 def language_of(sentence: str, languages: tuple[str, ...], fallback: str | None = None) -> str:
-    """The language of a sentence.
+    """Return the BCP-47 tag of a sentence's language.
 
     Args:
         sentence: Plain text.
-        languages: Those to choose from, the first preferred; empty is any.
-        fallback: For a sentence without letters.
+        languages: Tags to choose from, preferred ones first; empty for any language.
+        fallback: Result for a sentence without letters.
     """
     script = _script_of(sentence)
     if script is None and fallback is not None:
@@ -57,18 +59,18 @@ def language_of(sentence: str, languages: tuple[str, ...], fallback: str | None 
 
 
 def readable(sentence: str, languages: Iterable[str]) -> bool:
-    """Whether one of the languages is written in the script of a sentence; Latin letters always are."""
+    """Whether one of the languages uses the script of a sentence; always true for Latin."""
     script = _script_of(sentence) or _LATIN
     return script == _LATIN or any(primary(tag) in SCRIPTS[script] for tag in languages)
 
 
 def primary(tag: str) -> str:
-    """The language of a tag, without script and region."""
+    """Return the primary language subtag of a BCP-47 tag, in lower case."""
     return tag.partition("-")[0].lower()
 
 
 def _script_of(sentence: str) -> str | None:
-    """The script that decides the language of a sentence; ``None`` without letters."""
+    """Return the script that determines the language of a sentence; ``None`` without letters."""
     words = Counter(_script(word) for word in _WORD.findall(sentence))
     others = Counter({script: count for script, count in words.items() if script != _LATIN})
     if others:

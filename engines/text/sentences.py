@@ -1,7 +1,7 @@
-"""Splits English, Hindi and languages with similar punctuation into sentences.
+"""Splitting of text into sentences, for English, Hindi and languages with similar punctuation.
 
-Own rules: of the libraries, pysbd is not maintained, and sentencex splits after डॉ., रु. and प्रो.; these
-rules are checked by a set of cases that is kept with the tests.
+The libraries are not suitable: pysbd is not maintained, and sentencex splits after डॉ., रु. and प्रो. The
+tests contain a set of cases for these rules.
 """
 
 import re
@@ -14,17 +14,17 @@ _ABBREVIATIONS: Final = frozenset(
     "a.m p.m u.s u.k u.n u.s.a ph.d b.a b.sc m.a m.sc m.b.a b.tech "
     "डॉ प्रो पं श्री श्रीमती रु रू सु कु मो स्व डा कि.मी कि.ग्रा मि.मी से.मी वि.सं ई.पू ले जन इं क्र पृ सं नं प्रा लि".split()
 )
-"""A stop after these does not end a sentence, unless nothing follows."""
+"""Abbreviations; a full stop after them does not end a sentence, unless nothing follows."""
 
 _ENDS_TOO: Final = frozenset(
     "etc co corp inc ltd jr sr a.m p.m u.s u.k u.n u.s.a ph.d b.a m.a yr yrs".split()
 )
-"""Of those, these may end one: a capital after them begins the next."""
+"""Abbreviations that end a sentence if a capital letter follows."""
 
 _NUMBERING: Final = frozenset({"no", "nos"})
-"""Words of their own, and abbreviations before a number."""
+"""Words that are abbreviations only before a number."""
 
-# Looked for once in a row of marks, and never given back: a long row that ends no sentence takes no longer.
+# Possessive, and matched only at the start of a row of marks, so that long rows take linear time.
 _END: Final = re.compile(
     r"[।॥]+[\"'”’»)\]]*"  # danda
     r"|(?<![.!?…‽؟。！？])[.!?…‽؟。！？]++[\"'”’»)\]]*+(?=\s|$|[\u0900-\u097f])"
@@ -36,7 +36,7 @@ _NUMBER: Final = re.compile(r"\(?\d+")
 
 
 def sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph, in order, without the space around them."""
+    """Return the sentences of a paragraph, in order, without surrounding whitespace."""
     found: list[str] = []
     start = 0
     for match in _END.finditer(paragraph):
@@ -51,14 +51,14 @@ def sentences(paragraph: str) -> list[str]:
 
 
 def _ends(text: str, start: int, match: re.Match[str]) -> bool:
-    """Whether the marks that were found end a sentence."""
+    """Whether matched punctuation ends a sentence."""
     mark = match.group()
     following = text[match.end() : match.end() + 40].lstrip()[:1]
     if not following or not mark or mark[0] in "।॥。！？":
         return True
     if mark[0] in "!?؟‽" or mark.startswith(("..", "…")):
         return not following.islower()
-    # A window of bounded length: looking back over a whole megabyte for each stop would not end.
+    # A limited window, because searching back through the whole text for each full stop takes too long.
     before = _LAST_WORD.search(text[max(start, match.start() - 40) : match.start()])
     word = before.group(1).lstrip("(\"'“‘[").lower() if before else ""
     alone = text[start : min(match.start(), start + 40)].strip().lower() == word
@@ -66,12 +66,12 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
 
 
 def _stop_ends(word: str, following: str, *, alone: bool) -> bool:
-    """Whether a stop after ``word`` ends a sentence.
+    """Whether a full stop after ``word`` ends a sentence.
 
     Args:
-        word: Lower case.
-        following: The first character after the stop.
-        alone: The word is all there is of the sentence.
+        word: The word, in lower case.
+        following: The first character after the full stop.
+        alone: Whether the sentence consists of this word only.
     """
     if word in _NUMBERING:
         return not following.isdigit() and not following.islower()
@@ -80,5 +80,5 @@ def _stop_ends(word: str, following: str, *, alone: bool) -> bool:
     if _INITIAL.fullmatch(word) and len(word) < 6:
         return False
     if alone and _NUMBER.fullmatch(word):
-        return False  # the number of a list's item
+        return False  # the number of a list item
     return not following.islower()

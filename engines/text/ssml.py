@@ -1,7 +1,8 @@
-"""A safe subset of SSML: ``speak``, ``p``, ``s``, ``break``, ``prosody rate``, ``say-as``, ``sub``, ``phoneme``.
+"""A safe subset of SSML.
 
-After the W3C's Speech Synthesis Markup Language 1.1. Engines never see markup. Documents with a
-document type or entity declaration are refused, as is everything that is not listed here.
+It has ``speak``, ``p``, ``s``, ``break``, ``prosody rate``, ``say-as``, ``sub`` and ``phoneme`` of the W3C's
+Speech Synthesis Markup Language 1.1. Engines never receive markup. Documents with a document type or entity
+declaration are rejected, as are all elements and attributes that are not listed here.
 """
 
 import re
@@ -16,13 +17,13 @@ MAX_DEPTH: Final = 16
 MAX_ELEMENTS: Final = 2_000
 MAX_BREAK: Final = 10.0
 MAX_BREAK_SECONDS: Final = 60.0
-"""Seconds of silence: of one break, and of all."""
+"""Maximum seconds of silence of all breaks together; ``MAX_BREAK`` is that of one."""
 
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
 
 STRENGTHS: Final = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2}
-"""Seconds of ``break strength``."""
+"""Seconds of silence by the ``strength`` of a ``break``."""
 
 RATES: Final = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.35, "x-fast": 1.8}
 
@@ -58,16 +59,16 @@ _RATE: Final = re.compile(r"([+-]?)(\d+(?:\.\d+)?)(%?)")
 
 @dataclass(slots=True)
 class Run:
-    """A piece of text under the same markup.
+    """A piece of text with the same markup.
 
     Attributes:
-        text: Its characters.
+        text: The text.
         rate: Relative speed.
-        language: Of ``xml:lang``.
-        interpret: Of ``say-as``.
-        ipa: Of ``phoneme``.
+        language: BCP-47 tag from ``xml:lang``.
+        interpret: ``interpret-as`` of ``say-as``.
+        ipa: IPA of ``phoneme``.
         pause: Seconds of silence after it.
-        ends: A sentence or paragraph ends with it.
+        ends: Whether a sentence or paragraph ends with it.
     """
 
     text: str
@@ -89,15 +90,15 @@ class _Scope:
 
 
 def is_ssml(text: str) -> bool:
-    """Whether the text is SSML."""
+    """Whether a text starts with ``<speak``, or an XML or document type declaration."""
     return text.lstrip("\ufeff \t\r\n").startswith(("<speak", "<?xml", "<!DOCTYPE"))
 
 
 def parse(text: str) -> list[Run]:
-    """The runs of an SSML document, in order.
+    """Return the runs of an SSML document, in order.
 
     Raises:
-        TextError: It is malformed, or has something outside the subset; with the line.
+        TextError: The document is malformed, or outside the subset; the message contains the line.
     """
     return _Parser().parse(text.lstrip("\ufeff \t\r\n"))
 
@@ -109,7 +110,7 @@ class _Parser:
         self._elements = 0
         self._silence = 0.0
         self._expat = expat.ParserCreate()
-        self._expat.buffer_text = True  # so that the word of a <phoneme> comes as one
+        self._expat.buffer_text = True  # so that the word of a <phoneme> arrives in one piece
         self._expat.StartElementHandler = self._start
         self._expat.EndElementHandler = self._end
         self._expat.CharacterDataHandler = self._characters
@@ -249,6 +250,6 @@ class _Parser:
                 raise self._error(f"The rate '{wanted[:40]}' should be like 80%, 1.2 or slow")
             sign, digits, percent = match.groups()
             value = float(digits[:9]) / (100 if percent else 1)
-            # SSML 1.1: a percentage with a sign is a change, without one a share.
+            # SSML 1.1: a percentage with a sign is a relative change, without a sign a factor.
             factor = 1 + value if sign == "+" else 1 - value if sign == "-" else value
         return min(max(outer * factor, SLOWEST), FASTEST)

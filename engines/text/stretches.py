@@ -1,4 +1,4 @@
-"""Which words of the source each part of a spoken text says."""
+"""Mapping of the parts of a spoken text to the words of its source."""
 
 import bisect
 import difflib
@@ -13,32 +13,34 @@ from typing import Final, NamedTuple, TypeAlias
 from engines.text.traced import Traced
 
 UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Burmese, kana and Han: written without spaces, so each character counts as a word."""
+"""Scripts without spaces (Thai, Lao, Burmese, kana, Han), in which each character counts as a word."""
 
 _WORD: Final = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _LOOSE: Final = ",;:،、，；："
-"""Marks that end a clause and belong to no word, wherever they are read as part of one: ``15,`` in a date."""
+"""Clause marks that do not belong to a word, even if they are read with it, such as ``15,`` in a date."""
 
 
 MOST_COMPARED: Final = 1_000
-"""Pairs of a spoken and a read word of one group that are compared; a date has a hundred. Comparing may take the
-square of it, and a crafted lexicon can make one group of a whole text."""
+"""Maximum number of pairs of spoken and read words of a group that are compared; a date has a hundred.
+
+Comparing can take quadratic time, and a malicious lexicon can turn a whole text into one group.
+"""
 
 Readings: TypeAlias = Callable[[str], Iterable[str]]
-"""The ways to say a written word that stands by itself; at least one."""
+"""Returns the possible readings of a single written word; at least one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A part of a passage's text, and the part of its source that it says.
+    """A part of a passage's text, and the part of its source that it represents.
 
     Attributes:
-        start: Index of its first character in ``Passage.text``.
-        end: Index after its last one.
-        source_start: The same in ``Passage.source``.
-        source_end: The same.
-        literal: Both are the same characters; otherwise the source's part is one written form, as ``₹125``.
-        goes_on: The written form is not finished: the next passage begins with the rest of it.
+        start: Index of the first character in ``Passage.text``.
+        end: Index after the last character in ``Passage.text``.
+        source_start: Index of the first character in ``Passage.source``.
+        source_end: Index after the last character in ``Passage.source``.
+        literal: Whether both are equal; otherwise the source's part is one written form, such as ``₹125``.
+        goes_on: Whether the written form continues at the start of the next passage.
     """
 
     start: int
@@ -49,7 +51,7 @@ class Stretch:
     goes_on: bool = False
 
     def within(self, start: int, end: int) -> "Stretch | None":
-        """What ``text[start:end]`` has of it, counted from ``start``; ``None`` where that is nothing."""
+        """Return the part in ``text[start:end]``, relative to ``start``; ``None`` if there is none."""
         first, last = max(start, self.start), min(end, self.end)
         if first >= last:
             return None
@@ -67,12 +69,12 @@ class Stretch:
 
 
 def stretches(spoken: Traced, source: str, readings: Readings) -> tuple[Stretch, ...]:
-    """The stretches of a spoken text, in order; together they hold every word of it.
+    """Return the stretches of a spoken text, in order; together they contain all of its words.
 
     Args:
         spoken: The text, traced to ``source``.
-        source: The sentence it was made from.
-        readings: Of a written word; where several were read as one form, they tell which words say which.
+        source: The sentence from which it was made.
+        readings: Readings of a written word; used to divide a form that consists of several words.
     """
     if spoken.text == source:
         return (_literal(0, 0, len(source)),) if source else ()
@@ -87,14 +89,14 @@ def stretches(spoken: Traced, source: str, readings: Readings) -> tuple[Stretch,
 
 
 class _Span(NamedTuple):
-    """A word: its first character, and the one after its last."""
+    """A word: the index of its first character, and the one after its last."""
 
     start: int
     end: int
 
 
 class _Group(NamedTuple):
-    """Spoken words, and the written words that they say; neither list is empty."""
+    """Spoken words, and the written words that they represent; neither is empty."""
 
     spoken: Sequence[_Span]
     written: Sequence[_Span]
@@ -111,7 +113,7 @@ def _literal(start: int, source_start: int, length: int) -> Stretch:
 
 
 def _groups(spoken: Traced, source: str) -> Iterator[_Group]:
-    """The smallest groups of words that nothing reaches out of."""
+    """Yield the smallest groups of words without relations to words outside of the group."""
     written = [_Span(*match.span()) for match in _WORD.finditer(source)]
     words: list[_Span] = []
     first = last = at = 0
@@ -156,12 +158,12 @@ def _stretches(group: _Group, text: str, source: str, readings: Readings) -> Ite
 
 
 def _tight(written: str) -> int:
-    """The length of a written form without the marks that only end a clause; something is left of it."""
+    """Return the length of a written form without final clause marks; at least 1."""
     return len(written.rstrip(_LOOSE)) or len(written)
 
 
 def _marks(text: str, source: str) -> int:
-    """How many punctuation marks both begin with, while something is left of both."""
+    """Return the number of common leading punctuation marks; at least one character of each remains."""
     count = 0
     most = min(len(text), len(source)) - 1
     while count < most and text[count] == source[count] and unicodedata.category(text[count])[0] == "P":
@@ -170,13 +172,13 @@ def _marks(text: str, source: str) -> int:
 
 
 def _joins(before: Stretch, after: Stretch, text: str, source: str) -> bool:
-    """Whether two stretches that follow each other are the same characters, those between them included."""
+    """Whether two consecutive stretches can be joined: both are literal, with the same text in between."""
     between = text[before.end : after.start]
     return before.literal and after.literal and between == source[before.source_end : after.source_start]
 
 
 def _split(group: _Group, text: str, source: str, readings: Readings) -> Iterator[_Group]:
-    """The parts of a group, each with one written word, or with more where there are too few spoken ones."""
+    """Yield the parts of a group, each with one written word, or more if there are too few spoken ones."""
     if len(group.written) == 1:
         yield group
         return
@@ -194,17 +196,17 @@ def _split(group: _Group, text: str, source: str, readings: Readings) -> Iterato
     for at, owner in enumerate(owners):
         if at + 1 < len(owners) and owners[at + 1] == owner:
             continue
-        # Written words that nothing was said for are said by what comes next, or came last.
+        # Written words without spoken ones join the next part, or the last one.
         until = len(written) if at + 1 == len(owners) else owner + 1
         yield _Group(group.spoken[done : at + 1], group.written[taken:until])
         done, taken = at + 1, until
 
 
 def _owners(said: list[str], readings: list[list[str]], written: list[str]) -> list[int]:
-    """For each word that is said the index of the written one, ascending.
+    """Return, for each spoken word, the index of its written word; ascending.
 
-    Words that a reading of one written word holds are its; those between go to the written words between, in
-    shares by their length, or else to a neighbour.
+    Spoken words that match the reading of a written word belong to it. The words in between are divided among
+    the written words in between, in proportion to their length, or else belong to a neighbour.
     """
     flat = [(word, owner) for owner, reading in enumerate(readings) for word in reading]
     if len(said) * len(flat) > MOST_COMPARED:
@@ -219,7 +221,7 @@ def _owners(said: list[str], readings: list[list[str]], written: list[str]) -> l
         if between:
             owners += _shares(at - len(owners), between, written)
         else:
-            # A word that is said as it is written has nothing more to say.
+            # A word that is spoken as written has no further spoken words.
             later = previous < 0 or (following < len(written) and literal[previous])
             owners += [following if later else previous] * (at - len(owners))
         owners += [owner for _, owner in flat[other : other + size]]
@@ -227,21 +229,21 @@ def _owners(said: list[str], readings: list[list[str]], written: list[str]) -> l
 
 
 def _shares(count: int, between: Sequence[int], written: list[str]) -> list[int]:
-    """Owners of ``count`` words that nothing else tells."""
+    """Divide ``count`` spoken words among written words, in proportion to their length."""
     borders = list(accumulate(len(written[owner]) for owner in between))
     middles = [(number + 0.5) / count * borders[-1] for number in range(count)]
     return [between[bisect.bisect(borders, middle)] for middle in middles]
 
 
 def _likeliest(readings: Iterable[str], said: Sequence[str]) -> list[str]:
-    """The words of the reading of which most was said."""
+    """Return the words of the reading with the largest fraction of spoken words."""
     heard = Counter(said)
     candidates = [[_plain(word) for word in reading.split()] for reading in readings]
     return max(candidates, key=lambda words: (Counter(words) & heard).total() / max(1, len(words)))
 
 
 def _plain(word: str) -> str:
-    """The word as it is compared: without case, and without punctuation around it."""
+    """Return a word for comparisons: case-folded, without surrounding punctuation."""
     start, end = 0, len(word)
     while start < end and unicodedata.category(word[start])[0] == "P":
         start += 1

@@ -1,4 +1,4 @@
-"""Text that remembers where it came from, however often parts of it are replaced."""
+"""Text that is traced to its source through any number of replacements."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,11 +9,11 @@ import regex
 from engines.text.room import Room
 
 _WORD: Final = re.compile(r"\S+")
-"""What ``str.split`` takes for a word."""
+"""Pattern of a word, like those of ``str.split``."""
 
 
 class Replacement(NamedTuple):
-    """What stands in place of ``text[start:end]``, which is not empty."""
+    """The replacement of ``text[start:end]``, which is not empty."""
 
     start: int
     end: int
@@ -21,12 +21,12 @@ class Replacement(NamedTuple):
 
 
 class Traced:
-    """A text, and for each of its characters the stretch of the source that it stands for.
+    """A text, and for each of its characters the part of the source from which it was made.
 
     Args:
-        text: As it is by now.
-        starts: For each character of ``text``, the index of the source's first character behind it; ascending.
-        ends: The index after the last one, likewise.
+        text: The current text.
+        starts: For each character of ``text``, the index where its part of the source starts; ascending.
+        ends: For each character of ``text``, the index where its part of the source ends (exclusive).
     """
 
     __slots__ = ("ends", "starts", "text")
@@ -38,11 +38,11 @@ class Traced:
 
     @classmethod
     def of(cls, source: str) -> Self:
-        """The source itself."""
+        """Return a source as traced text."""
         return cls(source, list(range(len(source))), list(range(1, len(source) + 1)))
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of the source behind ``text[start:end]``, which is not empty."""
+        """Return the start and end of the source's part for ``text[start:end]``, which must not be empty."""
         return self.starts[start], self.ends[end - 1]
 
     def replaced(
@@ -51,28 +51,28 @@ class Traced:
         replacement: Callable[[regex.Match[str]], str],
         room: Room | None = None,
     ) -> "Traced":
-        """As ``pattern.sub`` does it; matches are not empty.
+        """Replace all matches, like ``pattern.sub``.
 
         Args:
-            pattern: What is replaced.
-            replacement: By what.
-            room: For the text that comes of it.
+            pattern: The pattern; matches must not be empty.
+            replacement: Returns the replacement of a match.
+            room: Limits the length of the result.
 
         Raises:
-            TextError: There is no room for it.
+            TextError: The result exceeds ``room``.
         """
         found = (Replacement(*match.span(), replacement(match)) for match in pattern.finditer(self.text))
         return self.substituted(found, room)
 
     def substituted(self, replacements: Iterable[Replacement], room: Room | None = None) -> "Traced":
-        """The text with parts of it replaced.
+        """Replace parts of the text.
 
         Args:
-            replacements: In order; none overlaps another.
-            room: For the text that comes of it.
+            replacements: The replacements, in order and without overlaps.
+            room: Limits the length of the result.
 
         Raises:
-            TextError: There is no room for it. It is noticed with the first part that is too much.
+            TextError: The result exceeds ``room``; raised at the first replacement that exceeds it.
         """
         parts: list[str] = []
         starts: list[int] = []
@@ -94,11 +94,11 @@ class Traced:
         return Traced("".join(parts), starts + self.starts[done:], ends + self.ends[done:])
 
     def recoded(self, text: str) -> "Traced":
-        """Another text of the same length, in which single characters were exchanged."""
+        """Return a text of the same length, with single characters replaced, that has the same trace."""
         return Traced(text, self.starts, self.ends)
 
     def tidied(self) -> "Traced":
-        """One space between words, none around them."""
+        """Reduce whitespace to one space between words, and none around them."""
         text = " ".join(self.text.split())
         if text == self.text:
             return self

@@ -1,1 +1,1 @@
-"""Audio coding: PCM in, the bytes of a response out, incrementally and in process."""
+"""Encoding of PCM into the bytes of a response, incrementally and in process."""

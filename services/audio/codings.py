@@ -1,4 +1,4 @@
-"""Codings: how samples become bytes. Everything that depends on the coding is here."""
+"""Codings of samples as bytes, with all their parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ Law = Literal["ulaw", "alaw"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Uncompressed:
-    """Samples of a constant size, bare or in WAV. Encoding a second takes 0.5 ms, less than a thread costs.
+    """Samples of a constant size, raw or in WAV. Encoding a second takes 0.5 ms: a thread would cost more.
 
     Attributes:
-        name: Of the format without a container.
-        width: Bytes of a sample.
-        wav_tag: The format tag in a WAV header, of RFC 2361.
-        law: G.711's; ``None`` is linear PCM, signed and little-endian.
+        name: Name of the format without a container.
+        width: Size of a sample in bytes.
+        wav_tag: Format tag in a WAV header (RFC 2361).
+        law: Companding law of G.711; ``None`` for linear PCM, signed and little-endian.
     """
 
     name: str
@@ -26,18 +26,19 @@ class Uncompressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compressed:
-    """A coding of FFmpeg's libraries and its container.
+    """An encoder of FFmpeg and its container.
 
     Attributes:
-        name: Of the format.
-        container: The muxer.
-        codec: The encoder.
-        sample_format: The encoder's input format.
+        name: Name of the format.
+        container: Name of the muxer.
+        codec: Name of the encoder.
+        sample_format: Sample format of the encoder's input.
         muxing: Options of the muxer.
-        streamed: More of them, for an output that is not seekable.
-        options: Of the encoder.
-        frames: Per second, where the frame length is an option of the encoder.
-        bit_rates: Highest sample rate and bits a second; empty for a lossless coding.
+        streamed: Additional options of the muxer for an output that is not seekable.
+        options: Options of the encoder.
+        frames: Frames per second, if the frame length is an option of the encoder.
+        bit_rates: Pairs of a maximum sample rate in hertz and a bit rate in bits per second, ascending; empty
+            for a lossless coding.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Compressed:
     bit_rates: tuple[tuple[int, int], ...] = ()
 
     def bit_rate(self, sample_rate: int) -> int | None:
-        """Bits a second that suit speech at a sample rate (hertz); ``None`` for a lossless coding."""
+        """Return the bit rate for speech at a sample rate in hertz; ``None`` for a lossless coding."""
         return next((bits for highest, bits in self.bit_rates if sample_rate <= highest), None)
 
 
@@ -62,10 +63,10 @@ ULAW: Final = Uncompressed(name="ulaw", width=1, wav_tag=7, law="ulaw")
 ALAW: Final = Uncompressed(name="alaw", width=1, wav_tag=6, law="alaw")
 
 _SPEECH_BIT_RATES: Final = ((12_000, 32_000), (16_000, 48_000), (24_000, 96_000), (48_000, 128_000))
-"""MPEG-2.5, up to 12,000 Hz, allows no more than 64,000."""
+"""Bit rates for MPEG audio; MPEG-2.5, up to 12,000 Hz, allows at most 64,000."""
 
-# No bit reservoir: each frame is independent. A stream has no Xing header, whose counts would be wrong; at a
-# constant bit rate the size tells the duration. Level 7 takes 60 % of the default's time.
+# No bit reservoir, so that frames are independent. Streams have no Xing header, since its counts would be
+# wrong; at a constant bit rate, the size gives the duration. Level 7 takes 60 % of the default's time.
 MP3: Final = Compressed(
     name="mp3",
     container="mp3",
@@ -77,7 +78,7 @@ MP3: Final = Compressed(
     bit_rates=_SPEECH_BIT_RATES,
 )
 
-# One packet a page; complexity 5 takes a third of the default's time.
+# One packet per page; complexity 5 takes a third of the default's time.
 OPUS: Final = Compressed(
     name="opus",
     container="ogg",
@@ -98,8 +99,8 @@ AAC: Final = Compressed(
     bit_rates=_SPEECH_BIT_RATES,
 )
 
-# Without the option of the muxer the first bytes are 8 KiB of padding for tags that nobody will write. Short
-# frames cost 1.5 % of size and give the first sound after 20 ms instead of 100.
+# Without the muxer's option, the stream starts with 8 KiB of unused padding for tags. Short frames increase
+# the size by 1.5 %, and give the first sound after 20 ms instead of 100.
 FLAC: Final = Compressed(
     name="flac",
     container="flac",

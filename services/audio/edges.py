@@ -1,4 +1,4 @@
-"""The edges of utterances: one that begins or ends abruptly would click."""
+"""Fades at the edges of utterances, without which abrupt beginnings and ends would click."""
 
 from typing import Final
 
@@ -8,19 +8,19 @@ import numpy.typing as npt
 from engines.contract import Pcm
 
 FADE_SECONDS: Final = 0.003
-"""Seconds of a fade: too short to be heard as a fade, long enough not to be heard as a click."""
+"""Duration of a fade in seconds: too short to be noticed, long enough to avoid a click."""
 
 QUIET: Final = 128
-"""A first or last sample of no more than this (−48 dB of full scale) makes no click."""
+"""Maximum magnitude (−48 dBFS) of a first or last sample that does not click."""
 
 
 class Edges:
-    """Fades the first and last milliseconds of an utterance that does not begin or end near zero.
+    """Fades in or out utterances that do not begin or end near zero.
 
-    The last ones are held back until it is known whether the utterance continues.
+    The last samples are held back until it is known whether the utterance continues.
 
     Args:
-        sample_rate: Hertz of the samples.
+        sample_rate: Sample rate in hertz.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -31,7 +31,7 @@ class Edges:
         self._fading_in = False
 
     def feed(self, pcm: Pcm) -> Pcm:
-        """The samples that are ready."""
+        """Process samples of an utterance; return those that are ready."""
         if not pcm.size:
             return pcm
         if self._passed == 0:
@@ -43,7 +43,7 @@ class Edges:
         return joined[:ready]
 
     def end_utterance(self) -> Pcm:
-        """The last samples, faded if they end abruptly; the next utterance starts anew."""
+        """Return the utterance's last samples, faded if they end abruptly, and start a new utterance."""
         last, self._held = self._held, np.zeros(0, np.int16)
         self._passed = 0
         if last.size and abs(int(last[-1])) > QUIET:
@@ -62,5 +62,5 @@ class Edges:
 
 
 def _ramp(size: int) -> npt.NDArray[np.float32]:
-    """From almost zero to almost one, as a squared sine; its reverse is its complement."""
+    """Return a squared-sine ramp from almost 0 to almost 1; its reverse is its complement."""
     return np.sin((np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(np.pi / 2 / size)) ** 2

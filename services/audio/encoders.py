@@ -1,10 +1,4 @@
-"""Encoders: PCM at the response's rate in, bytes out, as early as the coding allows.
-
-Exceptions::
-
-    ValueError
-    └── AudioTooLong    the buffer that is kept until the end reached its limit
-"""
+"""Encoders of PCM at the response's sample rate; they output bytes as early as the coding allows."""
 
 from typing import Final, Protocol
 
@@ -16,45 +10,45 @@ from services.audio.codings import Uncompressed
 from services.audio.wav import wav_header
 
 MAX_BUFFERED: Final = 64 * 1024 * 1024
-"""Bytes of a response kept until its end, at most: 23 minutes of 24 kHz WAV, over two hours of µ-law."""
+"""Maximum size of a buffered response in bytes: 23 minutes of 24 kHz WAV, over two hours of µ-law."""
 
 
 class AudioTooLong(ValueError):  # noqa: N818 - named for the cause
-    """The buffer that is kept until the end reached its limit."""
+    """A buffered response exceeds its maximum size."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The audio would exceed the {limit} bytes that can be buffered.")
 
 
 class Encoder(Protocol):
-    """One response's encoder; not thread-safe."""
+    """The encoder of one response; not thread-safe."""
 
     def feed(self, pcm: Pcm) -> bytes:
-        """Encode samples; what is not complete yet stays inside.
+        """Encode samples; return the bytes that are complete.
 
         Raises:
-            AudioTooLong: More is kept than allowed.
+            AudioTooLong: The buffer exceeds its limit.
         """
         ...
 
     def finish(self) -> bytes:
-        """The remaining bytes and the container's end; frees everything."""
+        """Return the remaining bytes, including the container's end, and free all resources."""
         ...
 
     def close(self) -> None:
-        """Free everything; safe to repeat, and without ``finish``."""
+        """Free all resources, also without ``finish``. Further calls do nothing."""
         ...
 
 
 class PlainEncoder:
-    """PCM and G.711, bare or in WAV.
+    """Encodes PCM and G.711, raw or in WAV.
 
     Args:
-        coding: Of the samples.
-        sample_rate: Hertz.
-        wav: Wrap them in RIFF/WAVE.
-        buffered: Keep everything until ``finish``; a WAV header then has exact sizes.
-        limit: Bytes kept, at most.
+        coding: Coding of the samples.
+        sample_rate: Sample rate in hertz.
+        wav: Whether to wrap them in RIFF/WAVE.
+        buffered: Whether to keep all data until ``finish``; a WAV header then has exact sizes.
+        limit: Maximum size of the buffer in bytes.
     """
 
     def __init__(
@@ -69,7 +63,7 @@ class PlainEncoder:
         self._header_due = wav and not buffered
 
     def feed(self, pcm: Pcm) -> bytes:
-        """Encode samples."""
+        """Encode samples; return the bytes that are complete."""
         data = self._encode(pcm)
         if not self._buffered:
             return self._header() + data
@@ -79,7 +73,7 @@ class PlainEncoder:
         return b""
 
     def finish(self) -> bytes:
-        """The header, if nothing was sent yet, and what was kept."""
+        """Return the buffered data with its header, or the header if it has not been sent."""
         if not self._buffered:
             return self._header()
         kept = bytes(self._kept)
@@ -89,7 +83,7 @@ class PlainEncoder:
         return wav_header(self._coding, self._rate, len(kept)) + kept + b"\0" * (len(kept) % 2)
 
     def close(self) -> None:
-        """Drop what was kept."""
+        """Discard the buffer."""
         self._kept.clear()
 
     def _encode(self, pcm: Pcm) -> bytes:

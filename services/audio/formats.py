@@ -1,4 +1,4 @@
-"""The formats a response can have, their aliases, content types and sample rates."""
+"""Audio formats of responses, with their aliases, content types and sample rates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,35 +10,35 @@ from services.names import nearest_names
 
 LOWEST_RATE: Final = 8_000
 HIGHEST_RATE: Final = 48_000
-"""Hertz; the range of the formats whose coding has no rates of its own."""
+"""Range of sample rates in hertz, for formats without a fixed set of rates."""
 
 _LONGEST_NAME: Final = 64
-"""Characters of an unknown name that are compared and reported."""
+"""Maximum number of characters of an unknown name that are compared and reported."""
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - named for the cause
-    """Unknown format; the message lists the known ones."""
+    """The format is unknown; the message lists the known ones."""
 
 
 class SampleRateError(ValueError):
-    """The format does not support the sample rate; the message lists those it supports."""
+    """The format does not support the sample rate; the message lists the supported ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
-    """A format of the audio.
+    """An audio format of responses.
 
     Attributes:
-        name: In requests.
-        content_type: Of the bytes; several clients choose their decoder by it alone.
-        extension: Of a file that holds them, with its dot.
-        other_extensions: That such files may have too.
-        coding: How samples become bytes.
+        name: Name in requests.
+        content_type: Media type; several clients choose their decoder by it alone.
+        extension: File name extension, with its dot.
+        other_extensions: Other extensions that such files may have.
+        coding: Coding of the samples.
         wav: Whether they are wrapped in RIFF/WAVE.
-        sample_rates: Hertz it can have, ascending; ``None`` is any from 8,000 to 48,000.
-        default_rate: Hertz, unless a request specifies one.
-        bit_rate: Bits a second of a lossy coding; ``None`` follows the sample rate.
-        exact: Sent whole with exact sizes in its header, because its readers trust them.
+        sample_rates: Supported sample rates in hertz, ascending; ``None`` for any from 8,000 to 48,000.
+        default_rate: Sample rate in hertz, unless a request specifies one.
+        bit_rate: Bits per second of a lossy coding; ``None`` to choose it by the sample rate.
+        exact: Whether it is always buffered, so that the header has exact sizes, because readers trust them.
     """
 
     name: str
@@ -54,20 +54,20 @@ class AudioFormat:
 
     @property
     def compressed(self) -> bool:
-        """Whether encoding it is slow enough for a thread."""
+        """Whether the coding is compressed, and slow enough to run in a thread."""
         return isinstance(self.coding, Compressed)
 
     def has_rate(self, rate: int) -> bool:
-        """Whether the format supports ``rate`` (hertz)."""
+        """Whether the format supports the sample rate ``rate`` in hertz."""
         if self.sample_rates is None:
             return LOWEST_RATE <= rate <= HIGHEST_RATE
         return rate in self.sample_rates
 
     def check_rate(self, rate: int) -> None:
-        """Raise unless the format supports ``rate`` (hertz).
+        """Check that the format supports the sample rate ``rate`` in hertz.
 
         Raises:
-            SampleRateError: It cannot.
+            SampleRateError: The format does not support it.
         """
         if self.has_rate(rate):
             return
@@ -80,9 +80,9 @@ class AudioFormat:
 
 
 _MPEG: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-"""Layer III of MPEG-1, MPEG-2 (ISO/IEC 13818-3) and "2.5"; ISO/IEC 14496-3 gives AAC all of them too."""
+"""Rates of Layer III in MPEG-1, MPEG-2 (ISO/IEC 13818-3) and "2.5"; AAC has them too (ISO/IEC 14496-3)."""
 _OPUS: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
-"""RFC 6716, table 1. A decoder always outputs 48 kHz."""
+"""Rates of RFC 6716, table 1. A decoder always outputs 48 kHz."""
 _G711: Final = (8_000,)
 
 
@@ -107,15 +107,15 @@ def _g711_wav(coding: Uncompressed) -> AudioFormat:
         wav=True,
         sample_rates=_G711,
         default_rate=8_000,
-        # Telephone systems play such files by the size in the header.
+        # Telephone systems rely on the size in the header.
         exact=True,
     )
 
 
 _ALL: Final = (
     AudioFormat(name="mp3", content_type="audio/mpeg", extension=".mp3", coding=MP3, sample_rates=_MPEG),
-    # RFC 7845 names Opus in Ogg audio/ogg; audio/opus is its payload in RTP (RFC 7587). LiveKit Agents, which
-    # goes by the type, takes both for Ogg.
+    # Opus in Ogg is audio/ogg (RFC 7845); audio/opus is its payload in RTP (RFC 7587). LiveKit Agents, which
+    # relies on the type, treats both as Ogg.
     AudioFormat(
         name="opus",
         content_type="audio/ogg",
@@ -128,11 +128,11 @@ _ALL: Final = (
     AudioFormat(name="aac", content_type="audio/aac", extension=".aac", coding=AAC, sample_rates=_MPEG),
     AudioFormat(name="flac", content_type="audio/flac", extension=".flac", coding=FLAC),
     AudioFormat(name="wav", content_type="audio/wav", extension=".wav", coding=PCM, wav=True),
-    # No rate parameter: a client may compare the whole value.
+    # Without a rate parameter, since clients may compare the whole value.
     AudioFormat(
         name="pcm", content_type="audio/pcm", extension=".pcm", other_extensions=(".raw",), coding=PCM
     ),
-    # RFC 4856 registers both laws; audio/basic would have no twin for A-law.
+    # RFC 4856 registers both laws; audio/basic has no counterpart for A-law.
     _g711(ULAW, "audio/PCMU", ".ul"),
     _g711(ALAW, "audio/PCMA", ".al"),
     _g711_wav(ULAW),
@@ -140,7 +140,7 @@ _ALL: Final = (
 )
 
 FORMATS: Final[Mapping[str, AudioFormat]] = MappingProxyType({one.name: one for one in _ALL})
-"""By name."""
+"""The formats by name."""
 
 
 def _law_aliases(law: str, codec: str, payload: str) -> dict[str, str]:
@@ -178,7 +178,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "audio/pcm": "pcm",
     }
 )
-"""Other names in use, lower case."""
+"""Other names of the formats, in lower case."""
 
 _PRESETS: Final[Mapping[str, AudioFormat]] = MappingProxyType(
     {
@@ -199,14 +199,14 @@ _PRESETS: Final[Mapping[str, AudioFormat]] = MappingProxyType(
         },
     }
 )
-"""ElevenLabs' names, which carry a rate: ``mp3_44100_128``, ``pcm_16000``."""
+"""ElevenLabs' names, which contain rates: ``mp3_44100_128``, ``pcm_16000``."""
 
 
 def find_format(name: str) -> AudioFormat:
-    """The format of that name or alias, case-insensitive.
+    """Return a format by name or alias, case-insensitively.
 
     Raises:
-        UnknownFormat: There is none.
+        UnknownFormat: The name is unknown.
     """
     key = name[: _LONGEST_NAME + 1].strip().lower()
     found = FORMATS.get(ALIASES.get(key, key)) or _PRESETS.get(key)
@@ -214,5 +214,5 @@ def find_format(name: str) -> AudioFormat:
         return found
     near = nearest_names(key, [*FORMATS, *ALIASES, *_PRESETS], most=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    # repr: a name may contain what cannot be encoded, such as half a surrogate pair.
+    # repr, because a name may contain characters that cannot be encoded, such as lone surrogates.
     raise UnknownFormat(f"Unknown format {name[:_LONGEST_NAME]!r}.{hint} Supported: {', '.join(FORMATS)}.")

@@ -1,7 +1,7 @@
 """µ-law and A-law by lookup tables, after ITU-T Recommendation G.711 (11/1988).
 
-The Recommendation gives the 128 output values of each sign and, midway between neighbours, the decision
-values (tables 1a to 2b). A sample becomes the code of the interval it falls into, at a resolution of 14 bits.
+The Recommendation lists the 128 output values of each sign and, midway between them, the decision values
+(tables 1a to 2b). A sample is encoded as the interval that contains it, at a resolution of 14 bits.
 """
 
 from functools import cache
@@ -14,22 +14,22 @@ from engines.contract import Pcm
 from services.audio.codings import Law
 
 _INVERTED: Final[dict[Law, int]] = {"ulaw": 0xFF, "alaw": 0xD5}
-"""Bits that are inverted in a positive sample's code (and all but the sign's in a negative one's)."""
+"""Inverted bits in the code of a positive sample; for a negative one, the same except the sign bit."""
 _SIGN: Final = 0x80
 
 
 def encode(pcm: Pcm, law: Law) -> bytes:
-    """Companded bytes, one for each sample.
+    """Compress samples to one byte each.
 
     Args:
-        pcm: Samples.
+        pcm: The samples.
         law: ``ulaw`` or ``alaw``.
     """
     return _table(law)[np.ascontiguousarray(pcm).view(np.uint16)].tobytes()
 
 
 def _output_values(law: Law) -> npt.NDArray[np.int64]:
-    """Magnitudes that the 128 codes stand for, on the scale of 16 bits."""
+    """Return the magnitudes of the 128 codes, on the scale of 16 bits."""
     code = np.arange(128)
     segment, step = code >> 4, code & 0x0F
     if law == "ulaw":
@@ -39,7 +39,7 @@ def _output_values(law: Law) -> npt.NDArray[np.int64]:
 
 @cache
 def _table(law: Law) -> npt.NDArray[np.uint8]:
-    """The code of every sample, in the order of its bits read as unsigned."""
+    """Return the codes of all 65,536 samples, indexed by the sample reinterpreted as unsigned."""
     values = _output_values(law)
     decisions = (values[:-1] + values[1:] + 4) >> 3  # midway, rounded to 14 bits
     sample = np.arange(65_536).astype(np.uint16).view(np.int16).astype(np.int64) >> 2

@@ -1,6 +1,6 @@
 # PyAV's stubs leave the type of a packet's stream open.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-"""mp3, Opus, AAC and FLAC through FFmpeg's libraries, in process."""
+"""Encoding of MP3, Opus, AAC and FLAC with FFmpeg's libraries, in process."""
 
 import io
 from fractions import Fraction
@@ -16,11 +16,11 @@ from services.audio.codings import Compressed
 from services.audio.encoders import AudioTooLong
 
 _EMPTY_SECONDS: Final = 0.02
-"""Seconds of silence in a response without a sample."""
+"""Seconds of silence in a response without any samples."""
 
 
 class _Outlet(io.RawIOBase):
-    """Where a muxer writes a response; not seekable."""
+    """Collects the output of a muxer; not seekable."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -40,14 +40,14 @@ class _Outlet(io.RawIOBase):
 
 
 class MuxedEncoder:
-    """An encoder of FFmpeg's and its container.
+    """Encodes with FFmpeg, in a container.
 
     Args:
-        coding: Of the response.
-        sample_rate: Hertz.
-        bit_rate: Bits a second; ``None`` is the coding's own for the sample rate.
-        buffered: Keep everything until ``finish``; the container's header then has the exact length.
-        limit: Bytes kept, at most.
+        coding: Coding of the response.
+        sample_rate: Sample rate in hertz.
+        bit_rate: Bits per second; ``None`` for the coding's default for the sample rate.
+        buffered: Whether to keep all data until ``finish``; the header then has the exact length.
+        limit: Maximum size of the buffer in bytes.
     """
 
     def __init__(
@@ -75,7 +75,11 @@ class MuxedEncoder:
             context.bit_rate = bit_rate or bits
 
     def feed(self, pcm: Pcm) -> bytes:
-        """Encode samples."""
+        """Encode samples; return the bytes that are complete.
+
+        Raises:
+            AudioTooLong: The buffer exceeds its limit.
+        """
         if pcm.size:
             self._encode(pcm)
         if self._file is not None and self._file.tell() > self._limit:
@@ -83,9 +87,9 @@ class MuxedEncoder:
         return self._outlet.take() if self._outlet is not None else b""
 
     def finish(self) -> bytes:
-        """Flush the codec and end the container."""
+        """Flush the encoder and end the container; return the remaining bytes."""
         if not self._position:
-            # Without a sample there would be no file at all.
+            # Without samples, the muxer would write no file at all.
             self._encode(np.zeros(round(self._rate * _EMPTY_SECONDS), np.int16))
         self._container.mux(self._stream.encode(None))
         self._end()
@@ -94,7 +98,7 @@ class MuxedEncoder:
         return self._file.getvalue() if self._file is not None else b""
 
     def close(self) -> None:
-        """Free the contexts."""
+        """Free the encoder and the container."""
         self._end()
         if self._outlet is not None:
             self._outlet.take()

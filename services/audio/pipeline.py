@@ -1,4 +1,4 @@
-"""One response's way from PCM to bytes: edges → tempo → resample → encode."""
+"""The pipeline from PCM to the bytes of a response: edges → tempo → resample → encode."""
 
 import threading
 from typing import Final
@@ -15,34 +15,34 @@ from services.audio.resampler import Resampler
 from services.audio.tempo import Tempo
 
 MAX_SILENCE_SECONDS: Final = 600.0
-"""Seconds of one pause, at most."""
+"""Maximum duration of a pause in seconds."""
 
 _BLOCK_SECONDS: Final = 2.0
-"""Seconds processed at once, so that a long utterance does not need a multiple of its size."""
+"""Seconds of audio processed at once, to limit memory for long utterances."""
 
 
 class AudioPipeline:
-    """Turns an engine's PCM into the bytes of a response, piece by piece.
+    """Turns an engine's PCM into the bytes of one response, incrementally.
 
-    Utterances follow each other without a gap: resampling and encoding are continuous. Tempo comes
-    before them because it ends with each utterance, so that pauses are in the right place; it makes new
-    edges, which are faded too.
+    Resampling and encoding are continuous, so that utterances follow each other without gaps. Tempo is
+    changed before, separately for each utterance, so that pauses are in the right place; this creates new
+    edges, which are faded as well.
 
-    One response, one thread at a time. ``close`` may come from another thread: it stops the call in progress
-    and waits for it. Long pieces are best fed in a thread; the codecs leave the interpreter free meanwhile.
+    Use it in one thread at a time. Only ``close`` may be called from another thread: it stops the call in
+    progress and waits for it. Feed long pieces in a thread; the codecs release the GIL.
 
     Args:
-        audio_format: Of the response.
-        source_rate: Hertz of the engine's PCM.
-        sample_rate: Hertz of the response; ``None`` is the format's own.
-        tempo: Output is ``1 / tempo`` as long, 0.25 to 4; the pitch is unchanged.
-        buffered: Keep everything until ``finish``, whose bytes then have exact sizes in their header.
-            Formats that are ``exact`` are always buffered.
-        max_buffered: Most bytes that are kept in this way.
+        audio_format: Format of the response.
+        source_rate: Sample rate of the engine's PCM in hertz.
+        sample_rate: Sample rate of the response in hertz; ``None`` for the format's default.
+        tempo: Factor from 0.25 to 4: the output is ``1 / tempo`` as long, at unchanged pitch.
+        buffered: Whether to keep all data until ``finish``, so that the header has exact sizes. Formats that
+            are ``exact`` are always buffered.
+        max_buffered: Maximum size of the buffer in bytes.
 
     Raises:
-        SampleRateError: The format cannot have this sample rate.
-        ValueError: The tempo or the source's rate is out of range.
+        SampleRateError: The format does not support the sample rate.
+        ValueError: The tempo or ``source_rate`` is out of range.
     """
 
     def __init__(
@@ -74,19 +74,19 @@ class AudioPipeline:
 
     @property
     def format(self) -> AudioFormat:
-        """Of the response."""
+        """Format of the response."""
         return self._format
 
     @property
     def sample_rate(self) -> int:
-        """Hertz of the response."""
+        """Sample rate of the response in hertz."""
         return self._rate
 
     def feed(self, pcm: Pcm) -> bytes:
-        """The bytes that these samples of an utterance complete.
+        """Process samples of an utterance; return the bytes that are complete.
 
         Raises:
-            AudioTooLong: More is kept than allowed.
+            AudioTooLong: The buffer exceeds its limit.
             RuntimeError: The pipeline is finished or closed.
         """
         with self._lock:
@@ -95,16 +95,16 @@ class AudioPipeline:
             return b"".join(self._shape(pcm[start : start + block]) for start in range(0, pcm.size, block))
 
     def end_utterance(self) -> bytes:
-        """End the utterance: its last samples, faded if they end abruptly."""
+        """End the utterance; return its last bytes, faded if it ends abruptly."""
         with self._lock:
             self._check()
             return self._end_utterance()
 
     def silence(self, seconds: float) -> bytes:
-        """The bytes of a pause, which ends an utterance. It is not stretched by the tempo.
+        """End the utterance and add a pause, which the tempo does not change; return the complete bytes.
 
         Raises:
-            ValueError: It is negative or longer than ten minutes.
+            ValueError: The pause is negative or longer than ten minutes.
         """
         if not 0 <= seconds <= MAX_SILENCE_SECONDS:
             raise ValueError(f"A pause of {seconds} s is not between 0 and {MAX_SILENCE_SECONDS:g}.")
@@ -120,7 +120,7 @@ class AudioPipeline:
             return b"".join(data)
 
     def finish(self) -> bytes:
-        """The last bytes; nothing is lost inside, and the container is complete."""
+        """Return the last bytes of the response, with the end of the container."""
         with self._lock:
             self._check()
             data = self._end_utterance()
@@ -130,7 +130,7 @@ class AudioPipeline:
             return data + self._encoder.finish()
 
     def close(self) -> None:
-        """Free everything, also after an abort; safe to repeat."""
+        """Free all resources, also after an abort. Further calls do nothing."""
         self._over = True
         with self._lock:
             self._encoder.close()

@@ -1,4 +1,4 @@
-"""Streaming sample-rate conversion by libsoxr."""
+"""Streaming sample-rate conversion with libsoxr."""
 
 from typing import Final
 
@@ -8,29 +8,29 @@ import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships none
 from engines.contract import Pcm
 
 QUALITY: Final = "HQ"
-"""20 bits: aliases stay below the sixteenth bit."""
+"""libsoxr's quality with 20 bits of precision: aliasing remains below the 16th bit."""
 
 
 class Resampler:
-    """One signal from one rate to another, continuous between its pieces.
+    """Converts one signal to another sample rate, without discontinuities between its pieces.
 
-    In floating point, because soxr's own 16-bit output is dithered: silence would not stay silent, and the
-    result would depend on how the signal was cut.
+    Computes in floating point, because soxr's 16-bit output is dithered: silence would not remain silent, and
+    the result would depend on the size of the pieces.
 
     Args:
-        source_rate: Hertz of the input.
-        target_rate: Hertz of the output.
+        source_rate: Sample rate of the input in hertz.
+        target_rate: Sample rate of the output in hertz.
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality=QUALITY)
 
     def feed(self, pcm: Pcm) -> Pcm:
-        """The resampled samples that are ready."""
+        """Process samples; return the resampled ones that are ready."""
         return self._resample(pcm, last=False)
 
     def finish(self) -> Pcm:
-        """The remaining samples; nothing can be fed afterwards."""
+        """Return the remaining samples; nothing can be fed afterwards."""
         return self._resample(np.zeros(0, np.int16), last=True)
 
     def _resample(self, pcm: Pcm, *, last: bool) -> Pcm:

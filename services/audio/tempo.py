@@ -1,4 +1,4 @@
-"""Time-stretching without change of pitch, streaming: FFmpeg's ``atempo`` filter (WSOLA)."""
+"""Streaming time-stretching at unchanged pitch, with FFmpeg's ``atempo`` filter (WSOLA)."""
 
 from fractions import Fraction
 from typing import Final, cast
@@ -16,29 +16,29 @@ SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
 
 _LEAST: Final = 0.5
-"""The lowest factor of one ``atempo``."""
+"""Minimum factor of one ``atempo`` filter."""
 _MOST: Final = 2.0
-"""Above, one ``atempo`` skips samples instead of blending them: short sounds vanish."""
+"""Maximum factor of one ``atempo`` filter; beyond, it skips samples, and short sounds are lost."""
 _PIECE_SECONDS: Final = 0.05
-"""Seconds pushed at once: a chain outputs nothing of a long frame before the next one arrives."""
+"""Seconds pushed at once; a chain outputs nothing of a frame before the next one arrives."""
 _LEAD_SECONDS: Final = 0.1
-"""Seconds of silence pushed before an utterance and cut off again: a slow filter's first overlap clicks."""
+"""Seconds of silence before an utterance, which are cut off again: a slow filter's first overlap clicks."""
 _TAIL_SECONDS: Final = 0.4
-"""Seconds of silence pushed after an utterance, more than a chain holds back at any factor."""
+"""Seconds of silence after an utterance: more than a chain holds back at any factor."""
 
 
 class Tempo:
-    """Plays utterances faster or slower, each separately.
+    """Changes the tempo of utterances, each separately.
 
-    An utterance of ``n`` samples becomes exactly ``round(n / factor)``; its sounds are a few
-    hundredths of a second from where an even stretch would put them.
+    An utterance of ``n`` samples becomes exactly ``round(n / factor)`` samples; sounds are within a few
+    hundredths of a second of their ideal place.
 
     Args:
-        sample_rate: Hertz of the samples.
-        factor: Output is ``1 / factor`` as long as the input; 0.25 to 4.
+        sample_rate: Sample rate in hertz.
+        factor: Factor from 0.25 to 4: the output is ``1 / factor`` as long as the input.
 
     Raises:
-        ValueError: The factor is outside this range.
+        ValueError: The factor is out of range.
     """
 
     def __init__(self, sample_rate: int, factor: float) -> None:
@@ -52,7 +52,7 @@ class Tempo:
         self._given = 0
 
     def feed(self, pcm: Pcm) -> Pcm:
-        """The stretched samples that are ready."""
+        """Process samples of an utterance; return the stretched ones that are ready."""
         if not pcm.size:
             return pcm
         if self._filter is None:
@@ -64,7 +64,7 @@ class Tempo:
         return self._give(self._filter.feed(pcm))
 
     def end_utterance(self) -> Pcm:
-        """The rest of the utterance; the next one starts anew."""
+        """Return the rest of the utterance, and start a new one."""
         if self._filter is None:
             return np.zeros(0, np.int16)
         silence = np.zeros(round(_TAIL_SECONDS * self._rate), np.int16)
@@ -75,13 +75,13 @@ class Tempo:
         return np.pad(rest, (0, missing)) if missing else rest
 
     def close(self) -> None:
-        """Free the filter and forget the utterance; safe to repeat."""
+        """Free the filter and discard the utterance. Further calls do nothing."""
         self._filter = None
         self._lead = self._taken = self._given = 0
 
     @property
     def _due(self) -> int:
-        """Samples that the utterance has so far, after stretching."""
+        """Number of samples of the utterance so far, after stretching."""
         return round(self._taken / self._factor)
 
     def _give(self, pcm: Pcm) -> Pcm:
@@ -93,7 +93,7 @@ class Tempo:
 
 
 class _Filter:
-    """A chain of ``atempo`` filters, for one utterance."""
+    """A chain of ``atempo`` filters for one utterance."""
 
     def __init__(self, rate: int, factor: float) -> None:
         self._rate = rate

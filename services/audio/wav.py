@@ -6,21 +6,21 @@ from typing import Final
 from services.audio.codings import Uncompressed
 
 UNKNOWN: Final = 0xFFFFFFFF
-"""The size of a stream of unknown length; readers interpret it as "to the end of the file"."""
+"""Size field of a stream of unknown length; readers interpret it as "to the end of the file"."""
 
 
 def wav_header(coding: Uncompressed, sample_rate: int, data_bytes: int | None) -> bytes:
-    """The header of a mono file.
+    """Return the header of a mono WAV file.
 
-    With an odd ``data_bytes``, one zero byte has to follow the samples.
+    If ``data_bytes`` is odd, a zero byte must follow the samples.
 
     Args:
-        coding: Of the samples.
-        sample_rate: Hertz.
-        data_bytes: Of the samples that follow; ``None`` while it is not known.
+        coding: Coding of the samples.
+        sample_rate: Sample rate in hertz.
+        data_bytes: Size of the samples that follow in bytes; ``None`` if unknown.
 
     Raises:
-        ValueError: They are more than the format can count, about 4 GiB.
+        ValueError: The size exceeds the format's limit of about 4 GiB.
     """
     width = coding.width
     body = struct.pack("<HHIIHH", coding.wav_tag, 1, sample_rate, sample_rate * width, width, width * 8)

@@ -1,7 +1,7 @@
 """The command line.
 
-Clients of a server (``say``, ``voices``, ``engines``) need only the base installation; nothing here
-imports the server's own libraries.
+Commands that are clients of a server (``say``, ``voices``, ``engines``) need only the base installation. No
+module of this package imports the server's libraries at import time.
 """
 
 

@@ -1,4 +1,4 @@
-"""The server's address, for the commands that are its clients."""
+"""The server's address, for commands that are its clients."""
 
 import re
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class ServerAddress:
     """A server and its API key.
 
     Attributes:
-        url: Without ``/v1`` and without a slash at its end.
-        key: Sent as a bearer token.
+        url: URL without ``/v1`` and without a trailing slash.
+        key: API key, which is sent as a bearer token.
     """
 
     url: str
@@ -42,16 +42,16 @@ class ServerAddress:
 
     @property
     def here(self) -> bool:
-        """Whether it is on this machine, so that no proxy is used."""
+        """Whether the server is on this machine, so that no proxy is used."""
         return is_loopback(urlsplit(self.url).hostname or "")
 
 
 def find_server(url: str | None, key: str | None) -> ServerAddress:
-    """The server that was named, or the one the settings describe.
+    """Return the given server, or else the one in the settings.
 
     Args:
-        url: As the user gave it.
-        key: As the user gave it.
+        url: The user's URL, if any.
+        key: The user's API key, if any.
 
     Raises:
         CommandError: The URL or the key is invalid.

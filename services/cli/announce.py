@@ -1,6 +1,6 @@
-"""Reports when the server is ready; run beside it as ``python -m services.cli.announce HOST PORT``.
+"""Reports when the server is ready. Run as ``python -m services.cli.announce HOST PORT``.
 
-A separate process, because ``awaaztwin serve`` becomes the server. It ends with the server.
+It is a separate process, because ``awaaztwin serve`` replaces itself by the server. It ends with the server.
 """
 
 import argparse
@@ -17,20 +17,20 @@ POLL_SECONDS: Final = 0.2
 """Seconds between checks."""
 
 TIMEOUT_SECONDS: Final = 300.0
-"""Seconds to wait at most."""
+"""Maximum time to wait in seconds."""
 
 CURL: Final = """curl -sS {url}/v1/audio/speech -H 'Content-Type: application/json' \\
     -d '{{"model": "tts-1", "voice": "alloy", "input": "Hello! नमस्ते!"}}' -o hello.mp3"""
 
 
 def announce(host: str, port: int, *, docs: bool, patience: float = TIMEOUT_SECONDS) -> str:
-    """Wait for the server; returns the message for the user.
+    """Wait for the server; return the message for the user.
 
     Args:
-        host: An IP address that reaches it.
+        host: IP address at which it is reachable.
         port: TCP port.
         docs: Whether it serves ``/docs``.
-        patience: Seconds to wait at most.
+        patience: Maximum time to wait in seconds.
     """
     url = server_url(host, port)
     end = time.monotonic() + patience
@@ -47,7 +47,7 @@ def announce(host: str, port: int, *, docs: bool, patience: float = TIMEOUT_SECO
 
 
 def main() -> None:
-    """Announce the server that the arguments name."""
+    """Announce the server in the command-line arguments."""
     end_with_parent()
     parser = argparse.ArgumentParser()
     parser.add_argument("host")

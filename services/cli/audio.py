@@ -1,4 +1,4 @@
-"""Audio formats on the command line: suffixes, and durations of data."""
+"""Audio formats for the command line: file suffixes, byte rates and WAV headers."""
 
 import struct
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from services.audio.codings import Uncompressed
 from services.audio.formats import FORMATS
 
 PCM_RATE: Final = FORMATS["pcm"].default_rate
-"""Hertz of the format ``pcm``: mono, signed 16-bit, little-endian."""
+"""Sample rate in hertz of the format ``pcm``: mono, signed 16-bit, little-endian."""
 
 SUFFIXES: Final[Mapping[str, str]] = {
     suffix: one.name
@@ -17,39 +17,39 @@ SUFFIXES: Final[Mapping[str, str]] = {
     if not one.exact  # `.wav` is PCM
     for suffix in (one.extension, *one.other_extensions)
 }
-"""File suffix → format to request."""
+"""Formats to request, by file suffix."""
 
 RAW_RATES: Final[Mapping[str, int]] = {
     one.name: one.coding.width * one.default_rate
     for one in FORMATS.values()
     if isinstance(one.coding, Uncompressed) and not one.wav
 }
-"""Bytes of a second of audio, of the formats without a header."""
+"""Bytes per second of formats without a header."""
 
 WAV_HEAD: Final = 32
-"""Bytes of a WAV file that hold its byte rate."""
+"""Number of bytes at the start of a WAV file that include its byte rate."""
 
 UNKNOWN_SIZE: Final = 0xFFFF_FFFF
-"""In the header of a WAV file that was streamed."""
+"""Size field in the header of a WAV file that was streamed."""
 
 MAX_CHUNKS: Final = 16
-"""Most chunks of a WAV file that are searched for its samples."""
+"""Maximum number of chunks of a WAV file that are searched for the samples."""
 
 
 def format_of(path: Path) -> str | None:
-    """The format of a file's suffix, if it is known."""
+    """Return the format for a file's suffix; ``None`` if it is unknown."""
     return SUFFIXES.get(path.suffix.lower())
 
 
 def byte_rate(audio_format: str, head: bytes) -> int | None:
-    """Bytes of a second of audio.
+    """Return the bytes per second of audio.
 
     Args:
         audio_format: The requested format.
-        head: The first bytes, at least :data:`WAV_HEAD` of them for WAV.
+        head: The first bytes; at least :data:`WAV_HEAD` for WAV.
 
     Returns:
-        ``None`` if only a decoder could tell.
+        The rate; ``None`` if it cannot be known without decoding.
     """
     if head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt " and len(head) >= WAV_HEAD:
         return struct.unpack_from("<I", head, 28)[0] or None
@@ -57,12 +57,12 @@ def byte_rate(audio_format: str, head: bytes) -> int | None:
 
 
 def settle_wav(file: BinaryIO) -> None:
-    """Write the sizes into a WAV file that was streamed without knowing them.
+    """Write the sizes into the header of a WAV file that was streamed; leave other files unchanged.
 
-    Many players do without them, telephone systems do not. Other files are unchanged.
+    Many players ignore them, but telephone systems need them.
 
     Args:
-        file: Open for reading and writing, seekable.
+        file: A seekable file, open for reading and writing.
     """
     size = file.seek(0, 2)
     file.seek(0)

@@ -13,26 +13,26 @@ from services.cli.address import ServerAddress
 from services.cli.console import USAGE, CommandError
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds to connect."""
+"""Timeout of connecting in seconds."""
 
 SEND_TIMEOUT_SECONDS: Final = 30.0
-"""Seconds the server may leave the request unread."""
+"""Timeout of sending in seconds, while the server does not read the request."""
 
 ANSWER_TIMEOUT_SECONDS: Final = 15.0
-"""Seconds to wait for an answer that needs no engine."""
+"""Timeout in seconds of a response that needs no engine."""
 
 MAX_ANSWER: Final = 16_777_216
-"""Bytes of a JSON answer, or of one event."""
+"""Maximum size of a JSON response, or of one event, in bytes."""
 
 GOOD: Final = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
-"""Statuses of a successful change, with its result."""
+"""Statuses of a successful change whose result is in the body."""
 
 HINTS: Final[Mapping[str, str]] = {
     "voice": "`awaaztwin voices` lists the voices.",
     "language": "`awaaztwin voices` lists the languages of each voice.",
     "model": "`awaaztwin engines` lists the engines.",
 }
-"""Hints by the field at fault."""
+"""Hints by the request field that causes an error."""
 
 
 class SilenceError(CommandError):
@@ -44,7 +44,7 @@ class Client:
 
     Args:
         address: The server.
-        timeout: Seconds to wait for the next bytes of an answer.
+        timeout: Seconds to wait for the next bytes of a response.
     """
 
     def __init__(self, address: ServerAddress, *, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
@@ -63,18 +63,18 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the connection."""
         self._http.close()
 
     def get(
         self, path: str, params: Mapping[str, str] | None = None, *, fine: Sequence[int] = (HTTPStatus.OK,)
     ) -> Mapping[str, Any]:
-        """The JSON object at ``path``.
+        """Return the JSON object at ``path``.
 
         Args:
-            path: From the server's root.
-            params: Of the query.
-            fine: Statuses with such an object.
+            path: Path from the server's root.
+            params: Query parameters.
+            fine: Accepted statuses.
 
         Raises:
             CommandError: The request failed.
@@ -83,24 +83,24 @@ class Client:
             return self._object(response, fine)
 
     def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Mapping[str, Any]:
-        """Send a change; returns its result.
+        """Send a change; return its result.
 
         Args:
-            method: Such as ``POST``.
-            path: From the server's root.
-            body: Sent as JSON.
+            method: HTTP method, such as ``POST``.
+            path: Path from the server's root.
+            body: Body, sent as JSON.
 
         Raises:
-            CommandError: It was refused.
+            CommandError: The request failed.
         """
         with self._failures(), self._http.stream(method, path, json=body) as response:
             return self._object(response, GOOD)
 
     def delete(self, path: str) -> None:
-        """Remove what is at ``path``.
+        """Delete the resource at ``path``.
 
         Raises:
-            CommandError: It was refused.
+            CommandError: The request failed.
         """
         with self._failures(), self._http.stream("DELETE", path) as response:
             if response.status_code != HTTPStatus.NO_CONTENT:
@@ -114,16 +114,16 @@ class Client:
         *,
         timeout: float,
     ) -> Mapping[str, Any]:
-        """Send a form with files, read as they are sent; returns its result.
+        """Send a form with files, which are streamed; return its result.
 
         Args:
-            path: From the server's root.
-            fields: Texts, or lists of them.
-            files: The field of each, its name, and itself.
-            timeout: Seconds to wait for the answer, which takes longer the more there is to look at.
+            path: Path from the server's root.
+            fields: Texts, or lists of texts.
+            files: For each file, the field, the name and the open file.
+            timeout: Seconds to wait for the response, which depends on the number of files.
 
         Raises:
-            CommandError: It was refused.
+            CommandError: The request failed.
         """
         waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS)
         with (
@@ -134,13 +134,13 @@ class Client:
 
     @contextmanager
     def speech(self, request: Mapping[str, object]) -> Generator[Iterator[bytes], None, None]:
-        """Request speech; yields the audio as it arrives.
+        """Request speech; yield the audio as it arrives.
 
         Args:
-            request: The body of ``POST /v1/audio/speech``.
+            request: Body of ``POST /v1/audio/speech``.
 
         Raises:
-            CommandError: It was refused, or cut off.
+            CommandError: The request failed, or the response was cut off.
         """
         with self._failures(), self._http.stream("POST", "/v1/audio/speech", json=request) as response:
             yield self._data(response)
@@ -149,10 +149,10 @@ class Client:
     def download(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> Generator[Iterator[bytes], None, None]:
-        """Download ``path``; yields the bytes as they arrive.
+        """Download ``path``; yield the bytes as they arrive.
 
         Raises:
-            CommandError: It was refused, or cut off.
+            CommandError: The request failed, or the response was cut off.
         """
         with self._failures(), self._http.stream("GET", path, params=params) as response:
             yield self._data(response)
@@ -161,15 +161,15 @@ class Client:
     def events(
         self, path: str, *, timeout: float
     ) -> Generator[Iterator[tuple[str, Mapping[str, Any]]], None, None]:
-        """Follow the server-sent events at ``path``: the name of each and its JSON object.
+        """Yield the server-sent events at ``path``, each as its name and its JSON object.
 
         Args:
-            path: From the server's root.
-            timeout: Seconds to wait for the next one.
+            path: Path from the server's root.
+            timeout: Seconds to wait for the next event.
 
         Raises:
-            SilenceError: None arrived in time.
-            CommandError: It was refused, or cut off.
+            SilenceError: No event arrived in time.
+            CommandError: The request failed, or the response was cut off.
         """
         waiting = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS, write=SEND_TIMEOUT_SECONDS)
         with self._failures(timeout), self._http.stream("GET", path, timeout=waiting) as response:
@@ -188,7 +188,7 @@ class Client:
                 raise self._alien()
 
     def _data(self, response: httpx.Response, timeout: float | None = None) -> Iterator[bytes]:
-        """The body, once the request has succeeded."""
+        """Return the body of a successful response."""
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
         return self._pieces(response, timeout)
@@ -248,10 +248,10 @@ class Client:
 
 
 def part(text: str) -> str:
-    """A text as one segment of a path.
+    """Quote a text as one segment of a path.
 
     Raises:
-        CommandError: It contains lone surrogates.
+        CommandError: The text contains lone surrogates.
     """
     try:
         return quote(text, safe="")
@@ -264,7 +264,7 @@ def _no_text() -> CommandError:
 
 
 def _json_object(response: httpx.Response) -> Mapping[str, Any] | None:
-    """The object in the body, or ``None`` when there is none in its first :data:`MAX_ANSWER` bytes."""
+    """Return the JSON object in the body; ``None`` if it is invalid or longer than :data:`MAX_ANSWER`."""
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece
@@ -274,7 +274,7 @@ def _json_object(response: httpx.Response) -> Mapping[str, Any] | None:
 
 
 def _event(text: bytes) -> tuple[str, Mapping[str, Any]] | None:
-    """The name and the object of an event, or ``None`` for a comment; lines end as our server ends them."""
+    """Return the name and the object of an event; ``None`` for a comment. Lines must end with LF."""
     fields = {name: value for name, _, value in (line.partition(b": ") for line in text.split(b"\n"))}
     value = _parsed(fields.get(b"data", b""))
     return None if value is None else (fields.get(b"event", b"").decode("utf-8", "replace"), value)

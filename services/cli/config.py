@@ -68,13 +68,13 @@ def path(*, config: ConfigOption = None) -> None:
 
 
 def table_of(loaded: LoadedSettings) -> Table:
-    """A row per key: its value, secrets masked, and its origin; defaults are dim."""
+    """Return a table with the value and source of each key; secrets are masked, defaults dimmed."""
     table = Table(title="Settings", title_justify="left")
     for heading in ("Key", "Value", "Source"):
         table.add_column(heading, overflow="fold")
     for path, value in flatten(loaded.masked()):
         source = loaded.sources[".".join(path)]
-        # Text, not str: a value may look like rich's markup.
+        # Text, not str, because a value may look like rich's markup.
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         cells = (Text(".".join(path)), Text(text), Text(source))
         table.add_row(*cells, style="dim" if source == DEFAULT else "")

@@ -1,4 +1,4 @@
-"""What the commands print: results on standard output, everything else on standard error."""
+"""Output of the commands: results on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -15,25 +15,25 @@ from services.config import ConfigError
 from services.escaping import escaped, safe_json
 
 FAILED: Final = 1
-"""Exit status: the server, or this machine, could not do it."""
+"""Exit status after a failure of the server or of this machine."""
 
 USAGE: Final = 2
-"""Exit status: wrong usage."""
+"""Exit status after wrong usage."""
 
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C, as in shells."""
 
 UNWRAPPED: Final = 4_096
-"""Columns of a table that is not shown on a terminal."""
+"""Width in columns of output that is not shown on a terminal."""
 
 
 class CommandError(Exception):
-    """A command ends with a message.
+    """A command fails with a message for the user.
 
     Args:
-        message: What happened.
+        message: Description of the failure.
         hint: What to do about it.
-        status: The exit status.
+        status: Exit status.
     """
 
     def __init__(self, message: str, hint: str | None = None, *, status: int = FAILED) -> None:
@@ -54,13 +54,13 @@ class PlainConsole(Console):
 
 
 def output() -> Console:
-    """Standard output; lines are not wrapped unless a terminal shows them."""
+    """Return a console for standard output; lines are wrapped on a terminal only."""
     width = None if sys.stdout.isatty() else UNWRAPPED
     return PlainConsole(highlight=False, markup=False, emoji=False, width=width)
 
 
 def messages() -> Console:
-    """Standard error."""
+    """Return a console for standard error."""
     return PlainConsole(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
@@ -71,7 +71,7 @@ def print_json(value: object) -> None:
 
 @contextmanager
 def reported() -> Generator[None, None, None]:
-    """Turns exceptions into a message and an exit status."""
+    """Turn exceptions into a message and an exit status."""
     try:
         yield
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""Delivers audio from a server to a file, standard output or a player."""
+"""Delivery of audio from a server to a file, standard output or a player."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ PlayOption = Annotated[
 ]
 
 AudioIn: TypeAlias = Callable[[str], AbstractContextManager[Iterator[bytes]]]
-"""Requests audio in a format; yields it as it arrives."""
+"""Requests audio in a format; returns a context manager that gives the data as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Delivery:
 
     Attributes:
         out: A file, ``-`` for standard output, or ``None`` to play it.
-        audio_format: Of the file.
-        play: Whether the file is then played.
+        audio_format: Format of the audio.
+        play: Whether the file is played afterwards.
     """
 
     out: Path | None
@@ -47,10 +47,10 @@ class Delivery:
 
     @classmethod
     def checked(cls, out: Path | None, wanted: str | None, play: bool | None) -> Self:
-        """From options; ``mp3``, the API's own default, for standard output.
+        """Create a delivery from options. The default format for standard output is the API's, ``mp3``.
 
         Raises:
-            CommandError: They conflict.
+            CommandError: The options conflict.
         """
         if out is None:
             if wanted is not None:
@@ -76,7 +76,7 @@ class Delivery:
         """Deliver audio while it arrives.
 
         Raises:
-            CommandError: It failed; no partial file is left.
+            CommandError: The delivery failed; no partial file is left.
         """
         if self.out is None:
             _play(audio_in)

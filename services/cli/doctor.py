@@ -32,7 +32,7 @@ def doctor(
     for finding in _findings(config_file=config):
         found.append(finding)
         if not as_json:
-            # One at a time: some take seconds.
+            # Immediately, because some checks take seconds.
             _show(finding)
     if as_json:
         print_json([asdict(finding) for finding in found])

@@ -13,7 +13,7 @@ from services.cli.client import Client
 from services.cli.console import output, print_json, reported
 
 READY: Final = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
-"""Statuses of ``/health/ready`` that describe the parts."""
+"""Statuses of ``/health/ready`` with a report in the body."""
 
 STYLES: Final[Mapping[str, str]] = {
     "warm": "green",
@@ -21,7 +21,7 @@ STYLES: Final[Mapping[str, str]] = {
     "failed": "red",
     "unreachable": "red",
 }
-"""By the state of an engine."""
+"""Styles by the state of an engine."""
 
 _COLUMNS: Final = ("Engine", "Type", "State", "Busy", "Cold start", "Memory", "Licence", "Languages", "Can")
 
@@ -37,7 +37,7 @@ def engines(
     with Client(find_server(url, api_key)) as client:
         models: list[dict[str, Any]] = client.get("/v1/models").get("data", [])
         parts = client.get("/health/ready", fine=READY).get("parts", {}).get("engines", {})
-    # The list also has OpenAI's names, which mean one of these.
+    # The list also contains OpenAI's names, which are aliases of an engine.
     found = [
         {**model, **parts.get(model["id"], {})} for model in models if model.get("engine") == model["id"]
     ]
@@ -70,7 +70,7 @@ def _cells(engine: Mapping[str, Any]) -> list[Text]:
 
 
 def _cold_start(loading: Mapping[str, Any]) -> str:
-    """Duration of the last load; empty before the first."""
+    """Return the duration of the last load; empty before the first."""
     seconds, warm_up = loading.get("seconds"), loading.get("warm_up_seconds")
     if seconds is None:
         return ""
@@ -78,7 +78,7 @@ def _cold_start(loading: Mapping[str, Any]) -> str:
 
 
 def _memory(memory: Mapping[str, Any]) -> str:
-    """The engine's memory; empty if it has none."""
+    """Return the engine's memory; empty if it has none."""
     ram, vram = memory.get("bytes", 0), memory.get("vram_bytes", 0)
     parts = [f"{ram / 1e6:,.0f} MB"] if ram else []
     return ", ".join([*parts, *([f"{vram / 1e6:,.0f} MB GPU"] if vram else [])])

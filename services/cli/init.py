@@ -72,15 +72,15 @@ async def _first(admin: "Administration", org: str, email: str, password_hash: s
 
 
 def _write(settings: Path) -> list[Path]:
-    """Write the missing files; returns those written."""
+    """Write the missing files; return those that were written."""
     if settings.exists():
         return []
     dotenv = settings.with_name(".env")
     make_private_folder(settings.parent)
-    # A relative path would be relative to where the server is started.
+    # A relative path would depend on the folder in which the server is started.
     here = settings.parent.resolve() == Path.cwd()
     db_url = DEFAULT_DB if here else f"sqlite+aiosqlite:///{settings.parent.resolve()}/data/awaaztwin.db"
-    # Passwords of databases and tokens of runners are added to it later.
+    # Private, because passwords of databases and tokens of runners may be added later.
     with open(settings, "x", encoding="utf-8", opener=private_opener) as file:
         file.write(SETTINGS.format(db_url=json.dumps(db_url)))
     if dotenv.exists():

@@ -1,4 +1,4 @@
-"""Shows how much has arrived or was sent, and how fast."""
+"""Progress of transfers: amount and speed."""
 
 import time
 from types import TracebackType
@@ -44,14 +44,14 @@ class ArrivalMeter:
         self.bytes = 0
 
     def __enter__(self) -> Self:
-        """Start showing."""
+        """Start the display."""
         self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, and show the total."""
+        """Stop the display, and print the total."""
         del error, trace
         self._progress.stop()
         if kind is None and self._console.is_terminal:
@@ -59,7 +59,7 @@ class ArrivalMeter:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of audio so far, where known without decoding."""
+        """Seconds of audio so far; ``None`` if unknown without decoding."""
         rate = byte_rate(self._format, self._head)
         return None if rate is None else self.bytes / rate
 
@@ -73,7 +73,7 @@ class ArrivalMeter:
         self._progress.update(self._task, description=str(self))
 
     def __str__(self) -> str:
-        """The human-readable count."""
+        """Return the count as text."""
         parts = [f"{self.bytes / KILO:.1f} kB"]
         if self.seconds is not None:
             parts.append(f"{self.seconds:.1f} s of audio")
@@ -83,7 +83,7 @@ class ArrivalMeter:
 
 
 def transfer_bar() -> Progress:
-    """A bar of bytes on standard error; nothing is drawn where that is no terminal."""
+    """Return a progress bar on standard error, which is disabled if that is not a terminal."""
     console = messages()
     return Progress(
         SpinnerColumn(),

@@ -1,4 +1,4 @@
-"""``awaaztwin models``: weights of engines, fetched, checked and removed."""
+"""``awaaztwin models``: fetches, verifies and removes the weights of engines."""
 
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
@@ -85,7 +85,7 @@ def pull(
         try:
             done = fetch(manifest, folder, quiet=quiet or as_json, accept=accept_license, force=force)
         except Exception as error:
-            # Whatever the error is, `--once` records the failure and continues.
+            # `--once` records any failure and continues.
             if once:
                 remember(folder.failed(manifest))
                 messages().print(Text(later(manifest, _reason(error))))
@@ -98,7 +98,7 @@ def pull(
 
 @contextmanager
 def _in_a_line(name: str) -> Generator[None, None, None]:
-    """Any failure in the block is one line, and the command continues: scripts rely on it."""
+    """Turn any exception into one line of output, and continue: scripts rely on it."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - that is what `--once` promises
@@ -212,7 +212,7 @@ def _facts(manifest: Manifest, folder: ModelFolder) -> dict[str, Any]:
 
 
 def _tell(damaged: dict[str, list[dict[str, str]]], more: dict[str, str]) -> None:
-    """Print what is damaged and how to fetch it again, with the options that each model needs."""
+    """Print the damaged files, and how to fetch them again with the options that each model needs."""
     for name, problems in damaged.items():
         if not problems:
             output().print(Text(f"{name}: intact", "green"))

@@ -1,4 +1,4 @@
-"""The progress of a download: a bar on a terminal, lines elsewhere."""
+"""Progress of a download: a bar on a terminal, lines otherwise."""
 
 from typing import Final, Self
 
@@ -15,14 +15,14 @@ from rich.progress import (
 from rich.text import Text
 
 STEP: Final = 25
-"""Percentage between two lines."""
+"""Percentage points between two lines."""
 
 
 class Bar:
     """A bar for each source, with speed and time left. Use as a context manager.
 
     Args:
-        console: The output; without a terminal there is a line for each quarter.
+        console: The output; if it is not a terminal, a line is printed for each quarter.
     """
 
     def __init__(self, console: Console) -> None:
@@ -41,16 +41,16 @@ class Bar:
         self._told = 0
 
     def __enter__(self) -> Self:
-        """Start drawing."""
+        """Start the display."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, leaving the bars."""
+        """Stop the display; the bars remain visible."""
         self._progress.stop()
 
     def begin(self, what: str, total: int) -> None:
-        """A bar, or a line, for the next source."""
+        """Begin the next source, with a new bar or a line."""
         self._total, self._told = total, 0
         if self._console.is_terminal:
             self._task = self._progress.add_task(what, total=total)
@@ -58,7 +58,7 @@ class Bar:
             self.say(f"Fetching {_mb(total)} from {what}")
 
     def at(self, done: int) -> None:
-        """Move the bar."""
+        """Update the progress to ``done`` bytes."""
         if self._task is not None:
             self._progress.update(self._task, completed=done)
         elif (percent := 100 * done // self._total // STEP * STEP) > self._told:

@@ -1,4 +1,4 @@
-"""Fetches models interactively: with a progress bar, or after an offer."""
+"""Fetching of models by the user: with a progress bar, or after an offer."""
 
 import os
 import sys
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from services.models.pull import Pulled
 
 RETRY_SECONDS: Final = 86_400.0
-"""Seconds after which a failed fetch is retried automatically."""
+"""Seconds after which a failed fetch may be retried automatically."""
 
 
 @contextmanager
 def model_errors() -> Generator[None, None, None]:
-    """Turns errors of models into a command's error."""
+    """Turn errors of models into errors of commands."""
     try:
         yield
     except ModelError as error:
@@ -42,7 +42,7 @@ def require_server() -> None:
     """Check that the packages for changing models are installed.
 
     Raises:
-        CommandError: They are not.
+        CommandError: A package is missing.
     """
     if absent := missing():
         raise CommandError(f"Packages are missing: {', '.join(absent)}.", INSTALL_SERVER)
@@ -51,16 +51,16 @@ def require_server() -> None:
 def fetch(
     manifest: Manifest, folder: ModelFolder, *, quiet: bool, accept: str | None = None, force: bool = False
 ) -> "Pulled":
-    """Pull a model, and show the progress.
+    """Fetch a model, and show the progress.
 
     Raises:
-        CommandError: This installation cannot.
-        ModelError: It cannot be fetched.
+        CommandError: The server's packages are not installed.
+        ModelError: The model cannot be fetched.
     """
     require_server()
     from services.models.pull import pull  # noqa: PLC0415 - in the extra `server`
 
-    # A package manager is a separate process, which would outlive this one.
+    # Terminable, because a package manager is a separate process that would outlive this one.
     with terminable():
         if quiet:
             return pull(manifest, folder, Quiet(), accept=accept, force=force)
@@ -69,10 +69,10 @@ def fetch(
 
 
 def offer(settings: Settings) -> None:
-    """Print what the engines lack; on a terminal, offer once per model to fetch it.
+    """Print the models that engines lack; on a terminal, offer once per model to fetch it.
 
     Raises:
-        CommandError: A manifest is wrong.
+        CommandError: A manifest is invalid.
     """
     folder = ModelFolder(settings.models.folder)
     with model_errors():
@@ -90,17 +90,17 @@ def offer(settings: Settings) -> None:
 
 
 def put_off(manifest: Manifest, folder: ModelFolder) -> bool:
-    """Whether the model was declined, or its fetch failed, within a day: not to be offered or tried now."""
+    """Whether not to fetch the model now: it was declined, or a fetch failed within a day."""
     try:
         since = time.time() - folder.failed(manifest).stat().st_mtime
     except OSError:
         since = RETRY_SECONDS
-    # A clock may have been ahead. `os.path` takes what cannot be read for what is not there.
+    # The clock may have been set back. `os.path.exists` returns false for what cannot be read.
     return 0 <= since < RETRY_SECONDS or os.path.exists(folder.declined(manifest))  # noqa: PTH110
 
 
 def remember(mark: Path) -> None:
-    """Create or renew a mark; without effect in an unwritable folder."""
+    """Create or renew a mark; does nothing if the folder is not writable."""
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
@@ -109,7 +109,7 @@ def remember(mark: Path) -> None:
 
 
 def later(manifest: Manifest, reason: str | None = None) -> str:
-    """A line that says what is missing, why, and how to fetch it later."""
+    """Return a line that says which model is missing, why, and how to fetch it later."""
     why = f" ({reason.rstrip('.')})" if reason else ""
     return f"{manifest.title} is not installed{why}; `awaaztwin models pull {manifest.name}` fetches it."
 
@@ -118,7 +118,7 @@ def _offer(manifest: Manifest, folder: ModelFolder) -> None:
     if put_off(manifest, folder) or not (sys.stdin.isatty() and sys.stderr.isatty()):
         messages().print(Text(later(manifest)))
         return
-    # Ctrl-C at the question also is an answer.
+    # Before the question, so that Ctrl-C counts as an answer.
     remember(folder.declined(manifest))
     question = (
         f"{manifest.title} ({manifest.license}) is not installed. Fetch it now, {manifest.size / 1e6:.0f} MB?"

@@ -20,32 +20,32 @@ def administer(config: Path | None, work: "Callable[[Administration], Awaitable[
     """Run ``work`` in one transaction on the configured database.
 
     Raises:
-        CommandError: It failed, and changed nothing.
+        CommandError: The work failed, and nothing was changed.
     """
     with opened(config) as (offline, settings):
         return cast("Result", offline.administer(settings, work))
 
 
 def consult(config: Path | None, work: "Callable[[Administration], Awaitable[Result]]") -> Result:
-    """Run the read-only ``work`` on the configured database.
+    """Run read-only ``work`` on the configured database.
 
     Raises:
-        CommandError: It cannot be done.
+        CommandError: Packages are missing, or the operation was refused.
     """
     with opened(config) as (offline, settings):
         return cast("Result", offline.consult(settings, work))
 
 
 def hash_password(config: Path | None, password: str, *about: str) -> str:
-    """The hash of a new password; computed before the transaction that stores it.
+    """Return the hash of a new password. Call it before the transaction that stores the hash.
 
     Args:
-        config: The settings.
+        config: The settings file.
         password: The new password.
-        about: Public facts about its owner.
+        about: Public facts about its owner, which it must not resemble.
 
     Raises:
-        CommandError: It is too weak.
+        CommandError: The password is too weak.
     """
     with opened(config) as (offline, _):
         return cast("str", offline.hash_password(password, about))
@@ -53,10 +53,10 @@ def hash_password(config: Path | None, password: str, *about: str) -> str:
 
 @contextmanager
 def opened(config: Path | None) -> Generator[tuple[Any, Settings], None, None]:
-    """:mod:`services.offline` and the settings; its errors end the command.
+    """Give :mod:`services.offline` and the settings; turn errors into errors of commands.
 
     Raises:
-        CommandError: It cannot be done.
+        CommandError: Packages are missing, or the operation was refused.
     """
     if absent := missing():
         raise CommandError(f"Packages are missing: {', '.join(absent)}.", INSTALL_SERVER)

@@ -1,4 +1,4 @@
-"""Plays audio with the machine's programs."""
+"""Playback of audio with programs of the machine."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ _RATE: Final = str(PCM_RATE)
 STREAM_PLAYERS: Final[Mapping[str, Sequence[str]]] = {
     "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", _RATE, "-"),
     "paplay": ("--raw", "--format=s16le", "--channels=1", f"--rate={_RATE}"),
-    # The channels are ffplay's default, and their option changed its name.
+    # Mono is ffplay's default; the option for channels differs between versions.
     "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error", "-f", "s16le", "-sample_rate", _RATE, "-i", "-"),
     "play": ("-q", "-t", "raw", "-e", "signed", "-b", "16", "-c", "1", "-r", _RATE, "-"),
     "pw-play": ("--raw", "--format=s16", "--channels=1", f"--rate={_RATE}", "-"),
 }
-"""Programs that play PCM from standard input, the first choice first, and their arguments."""
+"""Programs that play PCM from standard input, preferred ones first, and their arguments."""
 
 _ANY: Final = frozenset({"mp3", "opus", "aac", "flac", "wav"})
 
@@ -36,25 +36,25 @@ FILE_PLAYERS: Final[Mapping[str, tuple[Sequence[str], frozenset[str]]]] = {
     "pw-play": ((), frozenset({"opus", "flac", "wav"})),
     "aplay": (("-q",), frozenset({"wav"})),
 }
-"""Programs that play files, their arguments before the file's name, and the formats they know."""
+"""Programs that play files, their arguments before the file name, and their formats."""
 
 MAX_PLAYING_SECONDS: Final = 7_200.0
-"""Longest duration of a file, in seconds."""
+"""Maximum duration of a file in seconds."""
 
 SPARE_SECONDS: Final = 15.0
-"""Seconds a player may need beyond the length of the audio."""
+"""Seconds that a player may take in addition to the duration of the audio."""
 
 STOP_TIMEOUT_SECONDS: Final = 2.0
-"""Seconds a player has to stop."""
+"""Seconds that a player may take to stop."""
 
 MAX_COMPLAINT: Final = 300
-"""Most characters shown of a player's own message."""
+"""Maximum number of characters of a player's message that are shown."""
 
 NO_PLAYER: Final = "Install alsa-utils, ffmpeg or sox, or write a file with --out."
 
 
 def stream_player() -> list[str] | None:
-    """The command that plays PCM from its standard input, if one is installed."""
+    """Return a command that plays PCM from standard input; ``None`` if no player is installed."""
     for name, arguments in STREAM_PLAYERS.items():
         if found := shutil.which(name):
             return [found, *arguments]
@@ -62,7 +62,7 @@ def stream_player() -> list[str] | None:
 
 
 def file_player(audio_format: str) -> list[str] | None:
-    """The command that plays a file of that format when its name is appended, if there is one."""
+    """Return a command to which a file name can be appended; ``None`` without a player of the format."""
     for name, (arguments, formats) in FILE_PLAYERS.items():
         if audio_format in formats and (found := shutil.which(name)):
             return [found, *arguments]
@@ -70,7 +70,7 @@ def file_player(audio_format: str) -> list[str] | None:
 
 
 def can_play_files(audio_format: str) -> bool:
-    """Whether :func:`play_file` can play that format."""
+    """Whether :func:`play_file` can play a format."""
     return file_player(audio_format) is not None or (os.name == "nt" and audio_format == "wav")
 
 
@@ -78,7 +78,7 @@ def play_file(path: Path, audio_format: str) -> None:
     """Play a file to its end.
 
     Raises:
-        CommandError: No player is installed, or it failed.
+        CommandError: No player is installed, or the player failed.
     """
     command = file_player(audio_format)
     if command is None:
@@ -109,7 +109,7 @@ class PlayerSink:
     """Plays PCM while it arrives.
 
     Args:
-        command: From :func:`stream_player`.
+        command: Command from :func:`stream_player`.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -119,7 +119,7 @@ class PlayerSink:
 
     def __enter__(self) -> Self:
         """Start the player."""
-        # A file never blocks, unlike a pipe that nobody reads.
+        # A file never blocks, unlike a pipe that is not read.
         self._complaint = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - one of our own commands
@@ -135,7 +135,7 @@ class PlayerSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait until everything has been played; after an exception, stop immediately."""
+        """Wait until all audio has been played; after an exception, stop at once."""
         del error, trace
         with self._complaint:
             try:
@@ -145,7 +145,7 @@ class PlayerSink:
                 self._stop()
 
     def write(self, data: bytes) -> None:
-        """Pass on to the player, no faster than it plays."""
+        """Write to the player; blocks while its buffer is full."""
         assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
         try:
             self._process.stdin.write(data)
@@ -179,7 +179,7 @@ class PlayerSink:
             try:
                 self._process.stdin.close()
             except OSError:
-                # Buffered data for a player that has ended.
+                # The player has exited with data still buffered.
                 return
 
     def _failed(self) -> CommandError:

@@ -1,4 +1,4 @@
-"""Whether an address can be listened on, and which process does."""
+"""Checks whether an address is free, and which process listens on it."""
 
 import errno
 import http.client
@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Final, cast
 
 PROBE_TIMEOUT_SECONDS: Final = 2.0
-"""Seconds to wait for the listener's answer."""
+"""Timeout in seconds of a probe of the listener."""
 
 MAX_ANSWER: Final = 65_536
-"""Bytes of its answer that are read."""
+"""Maximum number of bytes of the response that are read."""
 
 _LISTENING: Final = "0A"
-"""State of a socket in Linux' ``/proc/net/tcp``."""
+"""State ``TCP_LISTEN`` in Linux' ``/proc/net/tcp``."""
 
 
 class AddressError(Exception):
-    """An address cannot be listened on.
+    """The server cannot listen on an address.
 
     Args:
-        message: Why.
+        message: The reason.
         in_use: Whether another process listens there.
     """
 
@@ -33,10 +33,10 @@ class AddressError(Exception):
 
 
 def resolve(host: str) -> str:
-    """The IP address of ``host``, IPv4 when it has both.
+    """Return an IP address of ``host``, preferably IPv4.
 
     Raises:
-        AddressError: It has none.
+        AddressError: The host has no address.
     """
     try:
         return str(ipaddress.ip_address(host.strip("[]")))
@@ -51,20 +51,20 @@ def resolve(host: str) -> str:
 
 
 def check_free(address: str, port: int) -> None:
-    """Check that ``address`` can be listened on now.
+    """Check that it is possible to listen on ``address``.
 
     Args:
         address: An IP address.
         port: TCP port.
 
     Raises:
-        AddressError: It cannot.
+        AddressError: It is not possible.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family) as probe:
             if os.name == "posix":
-                # As the server itself does: connections that are closing do not count.
+                # Like the server, so that closing connections do not count.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
             probe.listen(1)
@@ -81,7 +81,7 @@ def check_free(address: str, port: int) -> None:
 
 
 def readiness(address: str, port: int) -> dict[str, object] | None:
-    """The readiness report of the AwaazTwin server at ``address``, or ``None`` without one."""
+    """Return the readiness report of the AwaazTwin server at ``address``; ``None`` without one."""
     connection = http.client.HTTPConnection(address, port, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health/ready")
@@ -98,7 +98,7 @@ def readiness(address: str, port: int) -> dict[str, object] | None:
 
 
 def owner(port: int) -> str | None:
-    """The process that listens on a port: its id and its command, where this user may see it (Linux)."""
+    """Return the ID and command of the process that listens on a port, if visible to this user (Linux)."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
     if not inodes:
         return None
@@ -133,9 +133,9 @@ def _holds(descriptors: Path, targets: set[str]) -> bool:
                 if str(descriptor.readlink()) in targets:
                     return True
             except OSError:
-                # It was closed in the meantime.
+                # The descriptor was closed meanwhile.
                 continue
     except OSError:
-        # Another user's process, or one that has ended.
+        # Another user's process, or one that has exited.
         return False
     return False

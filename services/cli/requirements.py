@@ -38,23 +38,23 @@ SERVER_MODULES: Final[Mapping[str, str]] = {
     "threadpoolctl": "threadpoolctl",
     "zxcvbn": "zxcvbn",
 }
-"""Distribution → its module; a test compares it and the next with ``pyproject.toml``."""
+"""Modules by distribution; a test compares them with ``pyproject.toml``."""
 
 FASTER_MODULES: Final[Mapping[str, str | None]] = {
     "httptools": "httptools",
     "onednn-cpu-gomp": None,
     "uvloop": "uvloop",
 }
-"""Optional ones, without which the server is slower; not available on every platform. ``None``: no module."""
+"""Optional distributions that make the server faster, and their modules, if any; not on all platforms."""
 
 INSTALL_SERVER: Final = 'Install it with: pip install "awaaztwin[server]"'
 
 
 def missing(modules: Mapping[str, str | None] = SERVER_MODULES) -> list[str]:
-    """The distributions that are not installed.
+    """Return the distributions that are not installed.
 
     Args:
-        modules: Distribution → its module, if any.
+        modules: Modules by distribution; ``None`` for a distribution without a module.
     """
     return [name for name, module in modules.items() if not _installed(name, module)]
 

@@ -1,4 +1,4 @@
-"""``awaaztwin say`` and ``awaaztwin-say``: text in, a file or sound out."""
+"""``awaaztwin say`` and ``awaaztwin-say``: speak a text to a player or a file."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,7 +15,7 @@ from services.cli.text import read_text
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
 TIMEOUT_SECONDS: Final = 120.0
-"""Seconds to wait for the next audio; a server's own limits are shorter, with better errors."""
+"""Seconds to wait for the next audio; servers have shorter timeouts, with better errors."""
 
 
 @reported()

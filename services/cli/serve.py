@@ -1,4 +1,4 @@
-"""``awaaztwin serve``: the server, run by BentoML in this process's place."""
+"""``awaaztwin serve``: checks the surroundings, and replaces itself by BentoML's server."""
 
 import importlib.util
 import math
@@ -27,7 +27,7 @@ _HOST: Final = variable_name(("server", "host"))
 
 
 PACKAGES: Final = ("services", "engines", "storage")
-"""Our packages; BentoML searches the working directory for them first."""
+"""Our packages; BentoML searches the working directory first."""
 
 
 @reported()
@@ -56,7 +56,7 @@ def serve(
         raise _unusable(error, settings) from error
     _prepare(loaded, environment)
     offer(settings)
-    # BentoML accepts no host names, neither here nor in a service's own settings.
+    # BentoML accepts no host names, neither here nor in a service's settings.
     environment[_HOST] = address
     _announce(address, settings, environment)
     _become(serving_command(address, settings), environment)
@@ -65,7 +65,7 @@ def serve(
 def serving_environment(
     environ: Mapping[str, str], *, host: str | None, port: int | None, config: Path | None
 ) -> dict[str, str]:
-    """The environment of all the server's processes, so that all find the same settings.
+    """Return the environment of the server's processes, so that all of them load the same settings.
 
     Args:
         environ: The environment to start from.
@@ -84,14 +84,14 @@ def serving_environment(
 
 
 def serving_command(address: str, settings: Settings) -> list[str]:
-    """The command that runs the server.
+    """Return the command that runs the server.
 
     Args:
         address: The IP address to listen on.
         settings: The settings.
     """
     server = settings.server
-    # BentoML accepts whole seconds, and none for forever.
+    # BentoML accepts whole seconds, and no value for "forever".
     seconds = {
         "--timeout-keep-alive": server.keep_alive_seconds,
         "--timeout-graceful-shutdown": server.shutdown_grace_seconds,
@@ -102,7 +102,7 @@ def serving_command(address: str, settings: Settings) -> list[str]:
 
 
 def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
-    """Check that the server can write where it must; BentoML's own files can be anywhere."""
+    """Check that the server's folders are writable; move BentoML's own files if necessary."""
     # The base installation can import neither.
     from services.folders import BENTOML_HOME, FolderError, bentoml_home, prepare_folders  # noqa: PLC0415
     from services.host.folder import RuntimeFolderError  # noqa: PLC0415 - as above
@@ -119,7 +119,7 @@ def _prepare(loaded: LoadedSettings, environment: dict[str, str]) -> None:
 
 
 def _refuse_shadows(folder: Path) -> None:
-    """Refuse a working directory whose packages would shadow ours."""
+    """Reject a working directory with packages that would shadow ours."""
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)
         ours = None if spec is None or spec.origin is None else Path(spec.origin)
@@ -154,15 +154,15 @@ def _announce(address: str, settings: Settings, environment: Mapping[str, str]) 
 
 
 def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
-    """Become that command.
+    """Replace this process by a command.
 
-    So that signals reach the server directly, and its exit status is this process's.
+    Signals then reach the server directly, and its exit status is this process's.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
         os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
-    # Windows' exec starts another process and ends this one, which a shell takes for the end.
+    # Windows' exec starts another process and ends this one, so that a shell would continue.
     with subprocess.Popen(command, env=dict(environment)) as child:  # noqa: S603 - our own interpreter
         try:
             status = child.wait()

@@ -21,7 +21,7 @@ class Sink(Protocol):
     """A destination of audio."""
 
     def __enter__(self) -> Self:
-        """Open it."""
+        """Open the destination."""
         ...
 
     def __exit__(
@@ -34,21 +34,21 @@ class Sink(Protocol):
         """Write the next bytes.
 
         Raises:
-            CommandError: It cannot.
+            CommandError: The data cannot be written.
         """
         ...
 
 
 class FileSink:
-    """A file that gets its name once it is complete.
+    """A file that is written under a temporary name, and renamed when it is complete.
 
     Args:
-        path: Its name; a device or a pipe is written to directly.
-        private: Whether only this user can read it.
+        path: Final path; a device or pipe is written directly.
+        private: Whether only this user may read it.
     """
 
     def __init__(self, path: Path, *, private: bool = False) -> None:
-        # Through a link, as a shell's redirection would.
+        # Follow symbolic links, like a shell's redirection.
         self._path = path.resolve()
         self._direct = self._path.exists() and not self._path.is_file()
         self._mode = 0o600 if private else 0o666
@@ -67,7 +67,7 @@ class FileSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Rename the file, or remove it."""
+        """Rename the file; after an exception, remove it."""
         del error, trace
         try:
             if kind is None and not self._direct:
@@ -97,7 +97,7 @@ class FileSink:
 
 
 class OutputSink:
-    """Standard output, flushed as data comes."""
+    """Standard output, flushed after each write."""
 
     def __enter__(self) -> Self:
         """Check that it is not a terminal."""
@@ -108,10 +108,10 @@ class OutputSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def write(self, data: bytes) -> None:
-        """Pass on."""
+        """Write to standard output."""
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -125,11 +125,11 @@ class OutputSink:
 
 @contextmanager
 def terminable() -> Generator[None, None, None]:
-    """Makes SIGTERM and SIGHUP raise an exception in the block, so that no partial file is left."""
+    """Make SIGTERM and SIGHUP raise ``SystemExit`` in the block, so that no partial file is left."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # An ignored signal, as under nohup, stays ignored.
+    # An ignored signal, as with nohup, remains ignored.
     before = {
         signum: handler for signum in _ENDING if (handler := signal.getsignal(signum)) != signal.SIG_IGN
     }

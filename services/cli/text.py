@@ -1,4 +1,4 @@
-"""Reads the text to speak."""
+"""Reading of the text to speak."""
 
 import sys
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import BinaryIO, Final
 from services.cli.console import USAGE, CommandError
 
 STANDARD: Final = "-"
-"""Stands for standard input or output."""
+"""Name of standard input or output."""
 
 MAX_BYTES: Final = 4_194_304
-"""Largest text; servers accept less."""
+"""Maximum size of a text in bytes; servers accept less."""
 
 
 def read_text(argument: str | None, option: str | None, file: Path | None) -> str:
-    """The text, given in exactly one way.
+    """Return the text, which must be given in exactly one way.
 
     Args:
-        argument: On the command line; ``-`` is standard input.
-        option: On the command line, always literal.
+        argument: Command-line argument; ``-`` is standard input.
+        option: Command-line option; always literal.
         file: A UTF-8 file; ``-`` is standard input.
 
     Raises:
@@ -60,5 +60,5 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it has no lone surrogates, Python's form of arguments that it cannot decode."""
+    """Whether a text has no lone surrogates, which Python uses for arguments that it cannot decode."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

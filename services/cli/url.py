@@ -7,10 +7,10 @@ IPV4: Final = 4
 
 
 def server_url(host: str, port: int) -> str:
-    """The URL that reaches a server on this machine which listens on ``host``.
+    """Return a URL for a server on this machine that listens on ``host``.
 
     Args:
-        host: A name or an address; one that means every interface is reached through loopback.
+        host: Name or address; an unspecified address (all interfaces) becomes loopback.
         port: TCP port.
     """
     try:

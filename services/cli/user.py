@@ -194,12 +194,12 @@ def _set_disabled(config: Path | None, email: str, *, disabled: bool) -> None:
 
 
 def _public(config: Path | None) -> str:
-    """The server's address according to the settings."""
+    """Return the server's public URL in the settings, without a trailing slash; empty if not set."""
     return (load_settings(config).settings.server.public_url or "").rstrip("/")
 
 
 def ask_password(*, from_stdin: bool) -> str:
-    """A password, typed twice without being shown, or the first line of standard input."""
+    """Read a password: prompted twice and hidden, or the first line of standard input."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))

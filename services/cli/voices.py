@@ -1,4 +1,4 @@
-"""``awaaztwin voices``: the voices there are."""
+"""``awaaztwin voices``: the voices of the server."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

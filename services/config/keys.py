@@ -1,4 +1,4 @@
-"""All keys, read from the models."""
+"""All keys of the settings, derived from the models."""
 
 import types
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ from services.config.node import KeyPath
 from services.config.settings import Settings
 
 ENGINE: Final = "<name>"
-"""Stands in a key's path for the name of an engine."""
+"""Placeholder in a key's path for the name of an engine."""
 
 ANY: Final = "<key>"
-"""Stands in a key's path for the key of a section that is one of many, such as a plan's name."""
+"""Placeholder in a key's path for the name of a section that the settings define, such as a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Key:
     """A key of the settings.
 
     Attributes:
-        field: Its definition.
-        types: Of its values, without ``None``.
-        nullable: Whether ``null`` is a value of it.
+        field: Definition of the key.
+        types: Types of its values, without ``None``.
+        nullable: Whether ``null`` is a valid value.
         container: ``dict`` for a section or a mapping, ``list`` for the engines, ``None`` for a value.
-        below: The keys inside; :data:`ENGINE` or :data:`ANY` for sections that the settings name.
+        below: The inner keys by name; :data:`ENGINE` or :data:`ANY` for sections that the settings define.
     """
 
     field: FieldInfo
@@ -39,19 +39,19 @@ class Key:
 
     @property
     def description(self) -> str:
-        """Its purpose, in one line of Markdown."""
+        """Purpose of the key, as one line of Markdown."""
         text = self.field.description
         if text is None and self.below:
             text = (self.types[0].__doc__ or "").partition("\n")[0].replace("``", "`")
         return " ".join((text or "").split())
 
     def child(self, name: str) -> "Key | None":
-        """The key ``name`` inside this one, if there is such a key."""
+        """Return the inner key ``name``; ``None`` if it does not exist."""
         return self.below.get(name) or self.below.get(ENGINE) or self.below.get(ANY)
 
 
 def walk(key: Key | None = None, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Key]]:
-    """Every key below ``key``, outer ones first; of all settings when it is left out."""
+    """Yield all keys below ``key``, or all keys of the settings, with their paths; outer keys first."""
     for name, inner in (key or SETTINGS).below.items():
         path = (*prefix, name)
         if name not in {ENGINE, ANY}:
@@ -76,7 +76,7 @@ def _key(field: FieldInfo) -> Key:
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an annotation is anything
-    """The types that a value can have: a union's members, the type in ``Annotated``, or the type itself."""
+    """Return the possible types of a value: a union's members, the type in ``Annotated``, or the type."""
     if get_origin(annotation) in {Union, types.UnionType}:
         return tuple(kind for member in get_args(annotation) for kind in _members(member))
     if hasattr(annotation, "__metadata__"):
@@ -89,4 +89,4 @@ def _is_model(kind: Any) -> bool:  # noqa: ANN401 - as above
 
 
 SETTINGS: Final = _key(FieldInfo.from_annotation(Settings))
-"""Stands for all settings; the sections are below it."""
+"""The root of all keys; the sections are below it."""

@@ -1,4 +1,4 @@
-"""Layers of settings: fitted to the models, and merged."""
+"""Checking layers of settings against the models, and merging them."""
 
 from services.config.keys import ANY, ENGINE, SETTINGS, Key, walk
 from services.config.node import KeyPath, Node, engine_key, merge
@@ -6,22 +6,22 @@ from services.config.problems import Problem, nearest, suggestion
 
 
 def fit(layer: Node, problems: list[Problem]) -> Node:
-    """A layer without unknown keys; lists of engines become mappings by :func:`engine_key`.
+    """Return a layer without unknown keys; lists of engines become mappings by :func:`engine_key`.
 
     Args:
         layer: The layer as it was read; a mapping.
-        problems: Collects what is wrong with it.
+        problems: Collects the problems.
     """
     return _section(layer, problems, SETTINGS, ())
 
 
 def stack(below: Node, above: Node, problems: list[Problem]) -> Node:
-    """One fitted layer over another. An engine that ``below`` lacks is added if it has a ``type``.
+    """Merge two fitted layers. An engine that ``below`` lacks is added if it has a ``type``.
 
     Args:
         below: The lower layer.
-        above: The one that overrides it.
-        problems: Collects the engines that cannot be added.
+        above: The layer that overrides it.
+        problems: Collects the problems.
     """
     if "engines" not in above.entries:
         return merge(below, above)
@@ -43,13 +43,13 @@ def stack(below: Node, above: Node, problems: list[Problem]) -> Node:
 
 
 def _value(node: Node, problems: list[Problem], key: Key, path: KeyPath) -> Node | None:
-    """What the node gives for ``key``; ``None`` for nothing."""
+    """Return the value of a node for ``key``; ``None`` if it is empty or invalid."""
     if key.container is None:
         if not isinstance(node.content, bool) or {int, float}.isdisjoint(key.types):
             return node
         message = "should be a number, not true or false"
     elif node.content is None:
-        # A section whose keys are all commented out.
+        # For example a section whose keys are all commented out.
         return None
     elif isinstance(node.content, key.container):
         if not key.below:
@@ -69,7 +69,7 @@ def _section(node: Node, problems: list[Problem], key: Key, path: KeyPath) -> No
         if (inner := key.child(name)) is None:
             problems.append(Problem(child.origin, ".".join((*path, name)), _unknown(name, key, path)))
             continue
-        # A section that the settings name counts even without keys.
+        # A section that the settings define exists even without keys.
         given = Node({}, child.origin) if child.content is None and ANY in key.below else child
         if (value := _value(given, problems, inner, (*path, name))) is not None:
             fitted[name] = value
@@ -91,6 +91,6 @@ def _by_name(node: Node, problems: list[Problem], key: Key, path: KeyPath) -> No
 
 
 def _unknown(name: str, section: Key, path: KeyPath) -> str:
-    """The message about an unknown key, with the one that was probably meant."""
+    """Return the message about an unknown key, with a suggestion."""
     same = (".".join(other) for other, _ in walk() if other[-1] == name and other[:-1] != path)
     return f"there is no such key{suggestion(next(same, None) or nearest(name, section.below))}"

@@ -1,4 +1,4 @@
-"""Finding, reading and merging the layers of the settings."""
+"""Loading of the settings: finds, reads and merges their layers."""
 
 import functools
 import os
@@ -25,13 +25,13 @@ FILE_NAME: Final = "configuration.yaml"
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The effective settings and where they came from.
+    """The effective settings and their sources.
 
     Attributes:
         settings: The settings.
-        sources: Dotted key (an engine's name in place of its index) → ``default``, ``file:line``,
+        sources: Sources by dotted key, with engines identified by name: ``default``, ``file:line``,
             ``.env:line`` or the name of an environment variable.
-        files: The files that were read, in the order they were laid over each other.
+        files: The files that were read; later ones override earlier ones.
     """
 
     settings: Settings
@@ -39,27 +39,27 @@ class LoadedSettings:
     files: tuple[Path, ...] = ()
 
     def masked(self) -> dict[str, JsonValue]:
-        """The settings as JSON would have them, secrets masked."""
+        """Return the settings as plain JSON values, with secrets masked."""
         return masked(self.settings)
 
     def shown(self) -> dict[str, JsonValue]:
-        """The output of ``config show --json`` and ``GET /config``: masked settings and sources."""
+        """Return the output of ``config show --json`` and ``GET /config``: masked settings and sources."""
         return {"settings": self.masked(), "sources": dict(self.sources)}
 
 
 def load_settings(
     path: Path | None = None, environ: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> LoadedSettings:
-    """Read the settings: defaults, file, the profile's overlay, ``.env``, environment; the later wins.
+    """Load the settings: defaults, file, the profile's overlay, ``.env`` and environment; later ones win.
 
     Args:
-        path: The file; without it ``AWAAZTWIN_CONFIG`` names it, else ``configuration.yaml`` in ``cwd``
-            is taken when it is there.
-        environ: The environment; the process's own by default.
-        cwd: The working directory; the process's own by default.
+        path: The file; by default the one named by ``AWAAZTWIN_CONFIG``, or else ``configuration.yaml`` in
+            ``cwd``, if it exists.
+        environ: The environment; by default the process's own.
+        cwd: The working directory; by default the process's own.
 
     Raises:
-        ConfigError: Something is wrong; it lists everything that is.
+        ConfigError: The settings are invalid; lists all problems.
     """
     environ = os.environ if environ is None else environ
     named = path or environ.get(FILE_VARIABLE)
@@ -81,7 +81,7 @@ def load_settings(
         return fit(read(path, parse_yaml), problems)
 
     base = read_yaml(file) if named or file.exists() else nothing
-    # Some people keep a virtual environment in a folder of this name.
+    # A file, because some virtual environments are folders of this name.
     dotenv = file.with_name(".env")
     written = read(dotenv, partial(dotenv_layer, problems=problems)) if dotenv.is_file() else nothing
     variables = environment_layer(environ, problems)
@@ -92,7 +92,7 @@ def load_settings(
         own = overlay.entries.get("env")
         if own is not None and own.content != profile:
             problems.append(Problem(own.origin, "env", "an overlay belongs to the profile in its name"))
-    # A file that lists engines lists all of them; what is laid over it changes or adds some.
+    # A file's list of engines is complete; the layers above change or add engines.
     tree = base if "engines" in base.entries else merge(_default_engines(), base)
     for layer in (overlay, written, variables):
         tree = stack(tree, layer, problems)
@@ -103,21 +103,21 @@ def load_settings(
 
 @functools.cache
 def get_config() -> Settings:
-    """The settings of this process, read once; ``get_config.cache_clear()`` makes the next call read again.
+    """Return the settings of this process, loaded once; ``get_config.cache_clear()`` clears the cache.
 
     Raises:
-        ConfigError: Something is wrong; nothing is kept then.
+        ConfigError: The settings are invalid; the error is not cached.
     """
     return load_settings().settings
 
 
 def get_engine_configs() -> tuple[EngineConfig, ...]:
-    """The engines that are enabled, in order, from :func:`get_config`."""
+    """Return the enabled engines of :func:`get_config`, in order."""
     return get_config().enabled_engines
 
 
 def _profile(*layers: Node) -> object:
-    """The profile in the last layer that names one."""
+    """Return the profile of the last layer that has one."""
     profile: object = Settings.model_fields["env"].default
     for layer in layers:
         profile = layer.entries["env"].content if "env" in layer.entries else profile
@@ -125,6 +125,6 @@ def _profile(*layers: Node) -> object:
 
 
 def _default_engines() -> Node:
-    """The layer of the default engines, for settings that list none."""
+    """Return a layer with the default engines, for settings without a list of engines."""
     engines: list[JsonValue] = [e.model_dump(mode="json", exclude_unset=True) for e in Settings().engines]
     return fit(Node.of({"engines": engines}, DEFAULT), [])

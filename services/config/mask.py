@@ -1,4 +1,4 @@
-"""Settings without their secrets, as plain values."""
+"""Settings as plain values, with secrets masked."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from services.config.node import KeyPath
 
 MASK: Final = "********"
 
-# Up to the last `@`: a password may contain any character, and masking too much is harmless.
+# Up to the last `@`, because a password may contain any character; masking too much is harmless.
 _USER_PASSWORD: Final = re.compile(r"(?<=://)([^:]*):(.*)@", re.DOTALL)
 _LONE_TOKEN: Final = re.compile(r"(https?://)[^:@]+@", re.IGNORECASE)
 _QUERY: Final = re.compile(r"(?i)([?&;](?:[^=&;#]*(?:password|passwd|pwd|secret|token|key)[^=&;#]*)=)[^&;#]*")
@@ -21,16 +21,16 @@ _SECRET_NAME: Final = re.compile(
 
 
 def masked(model: BaseModel) -> dict[str, JsonValue]:
-    """Every setting as JSON would have it, with :data:`MASK` in place of secrets.
+    """Return the settings as plain JSON values, with secrets replaced by :data:`MASK`.
 
-    Secrets are the models' secret fields, passwords and tokens inside URLs, and texts in an engine's
-    ``options`` with a secret's name.
+    Secrets are the models' secret fields, passwords and tokens in URLs, and strings in an engine's
+    ``options`` whose name indicates a secret.
     """
     return {name: _plain(value) for name, value in model}
 
 
 def flatten(settings: Mapping[str, JsonValue], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, JsonValue]]:
-    """Every key of what :func:`masked` gives with its value, in order; an engine's name for its index."""
+    """Yield the path and value of each key of :func:`masked`; engines are identified by name."""
     for name, value in settings.items():
         path = (*prefix, name)
         if isinstance(value, Mapping) and value:
@@ -44,7 +44,7 @@ def flatten(settings: Mapping[str, JsonValue], prefix: KeyPath = ()) -> Iterator
 
 
 def mask_url(text: str) -> str:
-    """``text`` with the passwords and tokens of the URLs in it masked; anything else is left alone."""
+    """Mask passwords and tokens of the URLs in ``text``; leave everything else unchanged."""
     if "://" not in text:
         return text
     text = _USER_PASSWORD.sub(rf"\1:{MASK}@", text)
@@ -57,7 +57,7 @@ def _plain(value: object) -> JsonValue:
         return masked(value)
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
-        # An address is more useful than a mask, and only its password is secret.
+        # A URL is more useful than a mask, and only its password is secret.
         return mask_url(secret) if "://" in secret else MASK
     if isinstance(value, dict):
         entries = cast("dict[str, object]", value)

@@ -1,4 +1,4 @@
-"""Values before validation, each with its origin."""
+"""A tree of values before validation, each with its origin."""
 
 import re
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from pydantic import JsonValue
 Scalar: TypeAlias = str | int | float | bool | None
 Content: TypeAlias = "Scalar | dict[str, Node] | list[Node]"
 KeyPath: TypeAlias = tuple[str, ...]
-"""Path of a value, outermost name first; an engine's name instead of its index."""
+"""Path of a value, outermost name first; engines are identified by name."""
 
 MAX_DEPTH: Final = 32
-"""The deepest nesting of mappings and lists."""
+"""Maximum nesting of mappings and lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Node:
     """A value, a mapping or a list.
 
     Attributes:
-        content: The value, or the nodes inside it.
+        content: The value, or the inner nodes.
         origin: ``file:line``, the name of an environment variable, or ``default``.
     """
 
@@ -29,10 +29,10 @@ class Node:
 
     @classmethod
     def of(cls, value: JsonValue, origin: str, depth: int = 1) -> "Node":
-        """A plain value, all of it from one place.
+        """Convert a plain value, with the same origin for all of its parts.
 
         Raises:
-            RecursionError: It is nested more than :data:`MAX_DEPTH` deep.
+            RecursionError: The value is nested more than :data:`MAX_DEPTH` deep.
         """
         if depth > MAX_DEPTH:
             raise RecursionError
@@ -44,11 +44,11 @@ class Node:
 
     @property
     def entries(self) -> "dict[str, Node]":
-        """The entries of a mapping; nothing for anything else."""
+        """Entries of a mapping; empty for other nodes."""
         return self.content if isinstance(self.content, dict) else {}
 
     def plain(self) -> JsonValue:
-        """The value alone."""
+        """Return the plain value, without origins."""
         if isinstance(self.content, dict):
             return {name: node.plain() for name, node in self.content.items()}
         if isinstance(self.content, list):
@@ -56,7 +56,7 @@ class Node:
         return self.content
 
     def find(self, path: KeyPath) -> "tuple[Node, int]":
-        """The deepest node on ``path`` below this one, and how many of its names lead there."""
+        """Return the deepest existing node on ``path``, and the number of names that lead to it."""
         node = self
         for depth, name in enumerate(path):
             if name not in node.entries:
@@ -66,7 +66,7 @@ class Node:
 
 
 def merge(below: Node, above: Node) -> Node:
-    """``above`` laid over ``below``: mappings key by key, everything else replaced."""
+    """Merge two nodes: mappings recursively; other values of ``above`` replace those of ``below``."""
     if not isinstance(below.content, dict) or not isinstance(above.content, dict):
         return above
     merged = dict(below.content)
@@ -76,7 +76,7 @@ def merge(below: Node, above: Node) -> Node:
 
 
 def engine_key(name: str) -> str:
-    """What makes an engine's name unique: its letters and digits, without case.
+    """Return the key by which an engine's name must be unique: case-insensitive, punctuation ignored.
 
     Names that differ only in ``-``, ``.`` and ``_`` would share an environment variable and a service.
     """

@@ -1,4 +1,4 @@
-"""Problems in the settings, reported all at once."""
+"""Problems in the settings, which are all reported together."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """A problem in the settings.
 
     Attributes:
         where: ``file:line`` or the name of an environment variable; empty for a default.
-        key: The dotted key; empty when it is about a whole file.
-        message: What is wrong; never repeats a value.
+        key: Dotted key; empty if the problem concerns a whole file.
+        message: Description, which never repeats a value.
     """
 
     where: str
@@ -20,17 +20,17 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """The problem on one line."""
+        """Return the problem as one line."""
         text = ": ".join(part for part in (self.where, self.key, self.message) if part)
-        # A quoted YAML key may hold line breaks.
+        # A quoted YAML key may contain line breaks.
         return " ".join(text.split())
 
 
 class ConfigError(Exception):
-    """The settings cannot be used.
+    """The settings are invalid.
 
     Args:
-        problems: Everything that is wrong; at least one.
+        problems: All problems; at least one.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -39,12 +39,12 @@ class ConfigError(Exception):
 
 
 def nearest(wanted: str, names: Iterable[str]) -> str | None:
-    """The name most similar to ``wanted``, case-insensitive, or ``None``."""
+    """Return the name most similar to ``wanted``, case-insensitively; ``None`` if none is similar."""
     by_key = {name.lower(): name for name in names}
     found = difflib.get_close_matches(wanted.lower(), by_key, n=1)
     return by_key[found[0]] if found else None
 
 
 def suggestion(near: str | None) -> str:
-    """The end of a message about an unknown name: the one that was probably meant, if any."""
+    """Return the end of a message about an unknown name, with a suggestion if there is a similar name."""
     return f"; did you mean {near}?" if near else ""

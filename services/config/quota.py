@@ -13,12 +13,12 @@ def _no_truth(value: object) -> object:
     return value
 
 
-# Digits may be text here, as variables of the environment are.
+# Not strict, because values of environment variables are text.
 Limit: TypeAlias = Annotated[int, Field(ge=0, le=10**15), BeforeValidator(_no_truth)] | None
-"""``null`` is no limit."""
+"""A limit; ``null`` is unlimited."""
 
 MOST_MINUTES: Final = 10**12
-"""The highest limit of audio; counted in milliseconds, it fits a database's 64 bits with room to spare."""
+"""Maximum limit of audio in minutes; in milliseconds, it still fits into a database's 64 bits."""
 
 Minutes: TypeAlias = Annotated[int, Field(ge=0, le=MOST_MINUTES), BeforeValidator(_no_truth)] | None
 

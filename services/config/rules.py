@@ -1,4 +1,4 @@
-"""Rules between settings, each with a message that says what to do."""
+"""Rules between settings, with messages that say what to do."""
 
 import ipaddress
 from collections.abc import Collection, Iterator
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from services.config.settings import Settings
 
 Broken: TypeAlias = tuple[tuple[str, ...], str]
-"""The key, with an engine's name in place of its index, and what is wrong with it."""
+"""Path of a key, with engines identified by name, and the message about it."""
 
 ESCAPED_CHAR_BYTES: Final = 6
-"""Bytes of one Devanagari letter in a JSON body that escapes it (``\\u0915``)."""
+"""Size in bytes of a Devanagari letter that is escaped in JSON (``\\u0915``)."""
 
 WELL_KNOWN_SECRETS: Final = frozenset(
     {
@@ -28,7 +28,7 @@ WELL_KNOWN_SECRETS: Final = frozenset(
 
 
 def broken_rules(settings: "Settings") -> list[Broken]:
-    """Every rule that ``settings`` break; their own fields are valid already."""
+    """Return all broken rules; the fields themselves must be valid."""
     return [
         *_engine_names(settings),
         *_default_engine(settings),
@@ -102,7 +102,7 @@ def _times_and_sizes(settings: "Settings") -> Iterator[Broken]:
         "stall_timeout_seconds": limits.stall_timeout_seconds,
     }
     for name, seconds in waits.items():
-        # Only what was set explicitly: a default that never applies misleads nobody.
+        # Explicit values only: a default that never applies misleads no one.
         if seconds > longest and name in limits.model_fields_set:
             message = f"is longer than server.request_timeout_seconds ({longest:g}), so it would never apply"
             yield ("limits", name), message
@@ -152,7 +152,7 @@ def _password(url: SecretStr | None) -> SecretStr | None:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL; one that cannot be split has no known host or password."""
+    """Split a URL; an invalid URL has neither host nor password."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -160,7 +160,7 @@ def _split(url: str) -> SplitResult:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``, a name or an address; other names are not resolved."""
+    """Whether ``host`` is a loopback address or ``localhost``; other names are not resolved."""
     if host.lower() == "localhost":
         return True
     try:

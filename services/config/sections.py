@@ -13,10 +13,10 @@ Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$
 
 
 def _network(text: str) -> str:
-    """An IP address or a network of them, as it was written.
+    """Check an IP address or network, and return it unchanged.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither.
     """
     try:
         if "%" not in text:

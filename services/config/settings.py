@@ -1,4 +1,4 @@
-"""All settings, typed: what ``configuration.yaml`` becomes."""
+"""The model of all settings in ``configuration.yaml``."""
 
 from typing import Literal, Self
 
@@ -47,18 +47,18 @@ class Settings(Section):
 
     @property
     def consent_required(self) -> bool:
-        """Whether a voice is ready only with a consent."""
+        """Whether voices need a consent to be ready."""
         required = self.consent.required
         return self.auth.mode != "local" if required is None else required
 
     @property
     def enabled_engines(self) -> tuple[EngineConfig, ...]:
-        """The engines that are served, in order; at least one."""
+        """The enabled engines, in order; at least one."""
         return tuple(engine for engine in self.engines if engine.enabled)
 
     @property
     def default_engine_name(self) -> str:
-        """The name of the engine that OpenAI's model names mean, as ``engines`` spells it."""
+        """Name of the engine for OpenAI's model names, as spelled in ``engines``."""
         wanted = self.server.default_engine
         names = [engine.name for engine in self.enabled_engines]
         return names[0] if wanted is None else next(n for n in names if n.lower() == wanted.lower())

@@ -1,4 +1,4 @@
-"""Stacked layers become settings, and pydantic's errors become problems with a place."""
+"""Validation of merged layers; converts pydantic's errors to problems with their origins."""
 
 import math
 import re
@@ -15,18 +15,18 @@ from services.config.rules import Broken
 from services.config.settings import Settings
 
 DEFAULT: Final = "default"
-"""The origin of values that no layer sets."""
+"""Origin of values that no layer sets."""
 
 
 def validate(tree: Node, problems: Iterable[Problem] = ()) -> Settings:
-    """The settings from fitted and merged layers.
+    """Return the settings of fitted and merged layers.
 
     Args:
-        tree: The layers, one over the other.
-        problems: Those found so far; with any, the rules between settings are not checked.
+        tree: The merged layers.
+        problems: Problems found so far; if there are any, the rules between settings are not checked.
 
     Raises:
-        ConfigError: Values are wrong, or they don't go together.
+        ConfigError: Values are invalid, or break the rules between them.
     """
     wrong = list(problems)
     plain = cast("dict[str, JsonValue]", tree.plain())
@@ -51,17 +51,17 @@ def validate(tree: Node, problems: Iterable[Problem] = ()) -> Settings:
 
 
 def origin(tree: Node, path: KeyPath) -> str:
-    """Where the value at ``path`` came from; ``default`` if no layer sets it."""
+    """Return the origin of the value at ``path``; ``default`` if no layer sets it."""
     node, depth = _find(tree, path)
     return node.origin if depth == len(path) else DEFAULT
 
 
 def _told(details: ErrorDetails, tree: Node) -> Problem:
-    """One of pydantic's errors in our words."""
+    """Convert an error of pydantic's."""
     path: list[str] = []
     node = tree
     for part in details["loc"]:
-        # Beyond a single value there are only names of types, and `[key]` for a mapping's key.
+        # After a plain value, pydantic adds names of types, or `[key]` for a mapping's key.
         if part == "[key]" or not isinstance(node.content, dict):
             break
         if isinstance(part, int):
@@ -87,7 +87,7 @@ def _message(details: ErrorDetails, node: Node) -> str:
 
 
 def _given(tree: Node, path: KeyPath) -> tuple[str, Node]:
-    """Origin and node of the value, or of the nearest section around it; a default's origin is empty."""
+    """Return the origin and node of a value, or of its nearest outer section; empty for a default."""
     node, depth = _find(tree, path)
     return (node.origin if depth and node.origin != DEFAULT else ""), node
 

@@ -1,7 +1,7 @@
-"""Settings given by environment variables, the real ones and those of ``.env``.
+"""Settings in environment variables, and in those of ``.env``.
 
-``AWAAZTWIN_SERVER__PORT`` is ``server.port`` and ``AWAAZTWIN_ENGINES__ESPEAK__WARM`` is ``warm`` of the
-engine ESPEAK. The value for a section, an engine or a mapping is JSON.
+``AWAAZTWIN_SERVER__PORT`` sets ``server.port``, and ``AWAAZTWIN_ENGINES__ESPEAK__WARM`` sets ``warm`` of the
+engine ESPEAK. The value of a section, an engine or a mapping is JSON.
 """
 
 import io
@@ -20,13 +20,13 @@ from services.config.problems import Problem, nearest, suggestion
 
 PREFIX: Final = "AWAAZTWIN_"
 FILE_VARIABLE: Final = "AWAAZTWIN_CONFIG"
-"""Names the settings file."""
+"""Variable that names the settings file."""
 
 CLIENT_VARIABLES: Final = frozenset({"AWAAZTWIN_BASE_URL", "AWAAZTWIN_API_KEY"})
 """Variables of the command line's client, not of the server."""
 
 SHORT: Final[Mapping[str, str]] = {"AWAAZTWIN_MODELS": "AWAAZTWIN_MODELS__FOLDER"}
-"""Variables of a section whose value is not JSON set its main key."""
+"""Variables of sections that set the section's main key if the value is not JSON."""
 
 _ENGINE_KEY: Final = SETTINGS.below["engines"].below[ENGINE]
 
@@ -36,19 +36,19 @@ class _Variable:
     name: str
     value: str
     origin: str
-    """Where it is set: its name, or ``.env:line``."""
+    """The variable's name, or ``.env:line``."""
 
 
 def environment_layer(environ: Mapping[str, str], problems: list[Problem]) -> Node:
-    """The fitted layer of our variables in ``environ``; an empty one counts as unset."""
+    """Return the fitted layer of our variables in ``environ``; empty variables count as unset."""
     return _layer((_Variable(name, value, name) for name, value in sorted(environ.items())), problems)
 
 
 def dotenv_layer(text: str, name: str, problems: list[Problem]) -> Node:
-    """The fitted layer of our variables in the ``text`` of a ``.env`` file of that ``name``."""
+    """Return the fitted layer of our variables in ``text``, the content of the ``.env`` file ``name``."""
     variables: dict[str, _Variable] = {}
     for binding in parse_stream(io.StringIO(text)):
-        # A binding starts with the blank lines before it.
+        # A binding includes the blank lines before it.
         blank = len(binding.original.string) - len(binding.original.string.lstrip())
         line = binding.original.line + binding.original.string.count("\n", 0, blank)
         where = f"{name}:{line}"
@@ -62,7 +62,7 @@ def dotenv_layer(text: str, name: str, problems: list[Problem]) -> Node:
 
 
 def variable_name(path: Iterable[str]) -> str:
-    """The variable that sets the key at ``path``; ``ENGINE`` and ``ANY`` stay as they are."""
+    """Return the variable that sets the key at ``path``; ``ENGINE`` and ``ANY`` remain unchanged."""
     return PREFIX + "__".join(part if part in {ENGINE, ANY} else part.upper() for part in path)
 
 
@@ -79,7 +79,7 @@ def _layer(variables: Iterable[_Variable], problems: list[Problem]) -> Node:
         else:
             placed.append((*place, variable))
     layer = Node({}, "")
-    # One that names a key wins over one that names its section.
+    # A variable for a key takes precedence over one for its section.
     for path, key, variable in sorted(placed, key=lambda item: len(item[0])):
         try:
             layer = merge(layer, fit(_nested(path, _value(path, key, variable)), problems))
@@ -90,18 +90,18 @@ def _layer(variables: Iterable[_Variable], problems: list[Problem]) -> Node:
 
 
 def _place(name: str) -> tuple[KeyPath, Key | None] | None:
-    """The path that a variable names, and the key there; ``None`` for the key of one of the options."""
+    """Return the path that a variable names, and its key (``None`` for an engine's option), if valid."""
     parts = name.removeprefix(PREFIX).split("__")
     path = tuple(part.lower() for part in parts)
     if path[0] == "engines" and len(path) > 1:
-        # An engine's name may hold two underscores itself.
+        # An engine's name may contain two underscores itself.
         end = next((i for i in range(2, len(path)) if path[i] in _ENGINE_KEY.below), 2)
         engine, rest = "__".join(parts[1:end]), path[end:]
         path = ("engines", engine, *rest)
         if engine and rest[:1] == ("options",) and rest[1:] and all(rest):
             return path, None
         if rest == ("name",):
-            # An engine is found by its name, which is therefore not changed.
+            # An engine is identified by its name, so it cannot be changed.
             return None
     key: Key | None = SETTINGS
     for part in path:
@@ -120,11 +120,11 @@ def _unknown(variable: _Variable) -> Problem:
 
 
 def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
-    """The value of a variable for ``key``.
+    """Return the value of a variable for ``key``.
 
     Raises:
-        ValueError: It should be JSON and isn't, or names another engine than the variable does.
-        RecursionError: It is nested too deep.
+        ValueError: The value is not valid JSON, or names another engine than the variable.
+        RecursionError: The value is nested too deep.
     """
     text, origin = variable.value, variable.origin
     if key is not None and key.container is None:
@@ -142,7 +142,7 @@ def _value(path: KeyPath, key: Key | None, variable: _Variable) -> Node:
 
 
 def _nested(path: KeyPath, node: Node) -> Node:
-    """A layer with only ``node`` at ``path``, an engine as an item of its list."""
+    """Return a layer with only ``node`` at ``path``; an engine becomes an item of the list."""
     for depth in reversed(range(len(path))):
         if depth == 1 and path[0] == "engines":
             named = Node({**node.entries, "name": Node(path[1], node.origin)}, node.origin)
@@ -153,7 +153,7 @@ def _nested(path: KeyPath, node: Node) -> Node:
 
 
 def _parse_json(text: str) -> JsonValue:
-    """The JSON value of ``text``, without duplicate keys or NaN. Error messages don't repeat it."""
+    """Parse JSON; reject duplicate keys and NaN. Error messages do not repeat the text."""
     try:
         value = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse)
     except json.JSONDecodeError as error:

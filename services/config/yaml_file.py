@@ -1,8 +1,8 @@
-"""A bounded subset of YAML, with the line of every value.
+"""A parser for a limited subset of YAML, which records the line of every value.
 
-Built from the parser's events, not by its constructors, so that the only results are text, numbers,
-true, false, null, lists and mappings. Scalars follow the YAML 1.2 core schema: ``no`` is Norwegian, not
-false, and keys are always text. Anchors, aliases, tags, duplicate keys and further documents are refused.
+It uses the events of PyYAML's parser rather than its constructors, so the only results are text, numbers,
+true, false, null, lists and mappings. Scalars follow the YAML 1.2 core schema: ``no`` is text, not false.
+Keys are always text. Anchors, aliases, tags, duplicate keys and multiple documents are rejected.
 """
 
 import re
@@ -21,17 +21,17 @@ _WORDS: Final = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# Nineteen digits hold 64 bits, and int() refuses very long ones with an error of its own.
+# 19 digits hold 64 bits, and int() rejects very long numbers with its own error.
 _INT: Final = re.compile(r"[-+]?[0-9]{1,19}")
 _BASED: Final = re.compile(r"0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,4})?")
 
 
 def read_text(path: Path) -> str:
-    """The text of a settings file.
+    """Read a settings file.
 
     Raises:
-        ConfigError: It cannot be read, is too large, or is not UTF-8.
+        ConfigError: The file cannot be read, is too large, or is not UTF-8.
     """
     try:
         with path.open("rb") as file:
@@ -48,14 +48,14 @@ def read_text(path: Path) -> str:
 
 
 def parse_yaml(text: str, name: str) -> Node:
-    """The mapping in ``text``; an empty one for no text.
+    """Parse the mapping in ``text``; empty text is an empty mapping.
 
     Args:
-        text: YAML.
-        name: The file's name, for origins.
+        text: The YAML text.
+        name: Name of the file, for origins.
 
     Raises:
-        ConfigError: It is not a mapping in the subset above.
+        ConfigError: The text is not a mapping in the supported subset.
     """
     try:
         root = _Parser(text, name).document()
@@ -66,7 +66,7 @@ def parse_yaml(text: str, name: str) -> Node:
         line = text.count("\n", 0, error.position) + 1
         raise _refusal(f"{name}:{line}", "contains a control character") from None
     except (ValueError, OverflowError):
-        # PyYAML's scanner lets chr() and int() fail on absurd escapes and versions.
+        # Raised by chr() and int() in PyYAML's scanner, for absurd escapes and versions.
         raise _refusal(name, "is not YAML: an escape or a number is out of range") from None
     if root.content is None:
         return Node({}, f"{name}:1")
@@ -110,7 +110,7 @@ class _Parser:
                 raise self._refusal(inner, "a key should be text")
             if (other := entries.get(inner.value)) is not None:
                 raise self._refusal(inner, f"the key '{inner.value}' is already at {other.origin}")
-            # People look at the key's line.
+            # The origin is the key's line, where people look.
             value = self._node(next(self._events), depth + 1)
             entries[inner.value] = Node(value.content, self._origin(inner))
         return Node(entries, origin)
@@ -138,7 +138,7 @@ def _refusal(where: str, message: str) -> ConfigError:
 
 
 def _scalar(text: str) -> Scalar:
-    """What a plain scalar means in the YAML 1.2 core schema, infinities and NaN left as text."""
+    """Return the value of a plain scalar in the YAML 1.2 core schema; infinities and NaN remain text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):

@@ -1,1 +1,1 @@
-"""The Gateway's routes, a module for each resource."""
+"""The Gateway's routes, one module per resource."""

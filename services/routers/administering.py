@@ -1,4 +1,4 @@
-"""What the routes under ``/admin`` share: the tenant of a request, and its administration."""
+"""Dependencies of the routes under ``/admin``: a request's tenant, and its administration."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,10 +18,10 @@ from services.tenancy.principal import Principal
 
 
 async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
-    """The tenant of a request: the caller's own, unless the operator names another.
+    """Return the tenant of a request: the caller's own, unless the operator names another.
 
     Raises:
-        ApiError: 404, another one is named by a caller who is not the operator.
+        ApiError: 404, a caller other than the operator names another tenant.
     """
     if org_id is None or org_id == caller.org_id:
         return caller.org_id
@@ -31,25 +31,25 @@ async def _tenant(caller: Caller, org_id: OrgId = None) -> str:
 
 
 Tenant: TypeAlias = Annotated[str, Depends(_tenant)]
-"""Annotates a route's parameter as the id of the request's tenant."""
+"""Annotation of a route's parameter: the ID of the request's tenant."""
 
 
 @asynccontextmanager
 async def administration(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
-    """Administration that writes, in one transaction, as the request's caller."""
+    """Open an administration in one write transaction, on behalf of the request's caller."""
     async with state.gate.write() as session:
         yield _by_caller(session, state, request)
 
 
 @asynccontextmanager
 async def consulting(state: GatewayState, request: Request) -> AsyncGenerator[Administration, None]:
-    """Administration that only reads, without blocking writers."""
+    """Open a read-only administration, which does not block writers."""
     async with state.gate.read() as session:
         yield _by_caller(session, state, request)
 
 
 def one_time(state: GatewayState, token: str, path: str) -> dict[str, Any]:
-    """A one-time token, and where to send it; not derived from the request's ``Host``."""
+    """Return a one-time token, and the path and URL to send it to; never derived from the ``Host`` header."""
     public = state.settings.server.public_url
     return {"token": token, "path": path, "url": None if public is None else public.rstrip("/") + path}
 
@@ -61,5 +61,5 @@ def _by_caller(session: AsyncSession, state: GatewayState, request: Request) -> 
 
 
 def time_text(at: datetime | None) -> str | None:
-    """A time in ISO 8601, to the second."""
+    """Return a time in ISO 8601, to the second."""
     return None if at is None else at.isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What several routes answer with, as the OpenAPI document says it."""
+"""Descriptions of responses that several routes share, for the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -8,16 +8,16 @@ from services.errors import answers
 BINARY: Final = {"type": "string", "format": "binary"}
 
 AUDIO: Final = {"audio/*": {"schema": BINARY}}
-"""The content of an answer that is a recording."""
+"""Content of a response that is a recording."""
 
 
 def event_stream(*names: str) -> dict[str, Any]:
-    """The media type object of a stream of events.
+    """Return the media type object of a stream of server-sent events.
 
-    Before OpenAPI 3.2, which has a field for it, the schema of a stream is that of each of its events.
+    The schema is that of a single event: only OpenAPI 3.2 has a field for streams.
 
     Args:
-        names: Of events that have one.
+        names: Names of the events; empty if events have no name.
     """
     name = {"event": {"type": "string", "enum": list(names)}} if names else {}
     data = {"data": {"type": "string", "contentMediaType": "application/json"}}
@@ -41,4 +41,4 @@ SPEECH: Final[dict[int | str, dict[str, Any]]] = {
     },
     **answers(404),
 }
-"""Of a route that speaks."""
+"""Responses of a route that generates speech."""

@@ -37,10 +37,10 @@ FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 MAX_URL_SECONDS: Final = 7 * 24 * 3_600
-"""Longest validity of a URL, in seconds; the same as S3's."""
+"""Maximum validity of a URL in seconds; the same as S3's."""
 
 KEY: Final = "key_"
-"""Prefix of the ids of keys."""
+"""Prefix of the IDs of keys."""
 
 RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -89,7 +89,7 @@ async def get_audio(
     if principal is None:
         signed = _Signed(audio_id, org or "", by or "", expires or 0)
         principal = await _signer(state, signed, signature or "")
-        # So that it is checked like a request with a key.
+        # Checked from here on like a request with a key.
         request.state.principal = principal
         note(org=principal.org_id)
     output = await _output(state, principal.org_id, audio_id)
@@ -153,7 +153,7 @@ async def sign_audio_url(
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """The contents of a signed URL: audio, tenant, signing key or user, expiry."""
+    """The contents of a signed URL: audio, tenant, signing key or user, and expiry."""
 
     audio_id: str
     org_id: str
@@ -165,7 +165,7 @@ class _Signed:
 
     @property
     def claims(self) -> Claims:
-        """Its signer: a key, a user, or a server without authentication."""
+        """Claims of the signer: a key, a user, or neither on a server without authentication."""
         key = self.by.startswith(KEY)
         return Claims(
             org_id=self.org_id,
@@ -175,7 +175,7 @@ class _Signed:
 
 
 async def _signer(state: GatewayState, signed: _Signed, signature: str) -> Principal:
-    """The signer of a URL, if it still has access to audio.
+    """Return the signer of a URL, if it still has access to audio.
 
     Raises:
         ApiError: 403, the signature is invalid or expired, or the signer lost its access.
@@ -202,15 +202,15 @@ async def _output(state: GatewayState, org_id: str, audio_id: str) -> Output:
 
 
 def byte_range(asked: str, condition: str | None, *, size: int, etag: str) -> tuple[int, int | None]:
-    """The first byte of the range and the one after the last; anything but a single range means all.
+    """Return the start and exclusive end of a range, as byte indices; ``(0, None)`` for the whole object.
 
-    RFC 9110, section 14.2: a server may ignore ranges it does not understand.
+    Anything but a single valid range is ignored, as RFC 9110, section 14.2, allows.
 
     Args:
-        asked: The header ``Range``.
-        condition: The header ``If-Range``.
-        size: Of the object, in bytes.
-        etag: The object's, without quotes.
+        asked: The ``Range`` header.
+        condition: The ``If-Range`` header.
+        size: Size of the object in bytes.
+        etag: ETag of the object, without quotes.
     """
     match = RANGE.fullmatch(asked.replace(" ", ""))
     if match is None or match.group() == "bytes=-" or (condition and not _matches(condition, etag)):

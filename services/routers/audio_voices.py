@@ -1,4 +1,4 @@
-"""``/v1/audio/voices`` and ``/v1/audio/voice_consents``: OpenAI's custom voices, and the community's list."""
+"""``/v1/audio/voices`` and ``/v1/audio/voice_consents``: OpenAI's custom voices, and a list of all voices."""
 
 from typing import Annotated, Any, Final
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["voices"])
 ANSWERS: Final = answers(404, 409, 429)
 
 MOST_VOICES: Final = 10_000
-"""Most own voices in the community's list, which has no pages."""
+"""Maximum number of own voices in the list, which has no pages."""
 
 
 class ConsentFields(BaseModel):
@@ -86,7 +86,7 @@ async def list_voices(
                         "aliases": voice.aliases,
                     }
                 )
-    # Already plain data: FastAPI would validate each of thousands again.
+    # Plain data already; FastAPI would validate thousands of entries again.
     return JSONResponse({"voices": voices})
 
 
@@ -214,7 +214,7 @@ async def delete_voice_consent(
 async def _own(
     state: GatewayState, caller: Principal, engines: set[str], language: str | None
 ) -> list[dict[str, Any]]:
-    """The organisation's own voices that any of the engines speaks."""
+    """Return the organisation's own voices that any of the engines speaks."""
     try:
         async with state.gate.read() as session:
             repository = VoiceRepository(session, caller.org_id)

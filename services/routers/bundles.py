@@ -79,12 +79,12 @@ async def import_voice(state: State, owner: VoiceOwner, request: Request) -> dic
 
 
 class FileResponseOnce(StreamingResponse):
-    """Sends a file and then removes it, also after a failure.
+    """Sends a file, and then removes it, also after a failure.
 
     Args:
-        stack: Removes the file.
-        path: The file.
-        headers: Of the answer.
+        stack: Closed after sending; removes the file.
+        path: Path of the file.
+        headers: Headers of the response.
     """
 
     def __init__(self, stack: AsyncExitStack, path: Path, headers: Mapping[str, str]) -> None:
@@ -92,6 +92,6 @@ class FileResponseOnce(StreamingResponse):
         self._stack = stack
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the file."""
         async with self._stack:
             await super().__call__(scope, receive, send)

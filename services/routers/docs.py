@@ -1,4 +1,4 @@
-"""The page of the OpenAPI document, with all assets served locally."""
+"""The OpenAPI document and its page, with all assets served locally."""
 
 from functools import cache
 from importlib.resources import files
@@ -20,13 +20,13 @@ ASSETS: Final = {
     "swagger-ui.css": "text/css",
     "favicon-light-32x32.png": "image/png",
 }
-"""Files of Swagger UI that BentoML ships; external assets would not load on an offline machine."""
+"""Files of Swagger UI in BentoML's package; external ones would not load on an offline machine."""
 
 
 @router.get("/docs")
 @access(everyone=True)
 async def docs(request: Request) -> Response:
-    """The API as a page, to read and try."""
+    """Return the page of the API, to read and try it."""
     app = request.app
     return get_swagger_ui_html(
         openapi_url=OPENAPI,
@@ -40,14 +40,14 @@ async def docs(request: Request) -> Response:
 @router.get(OPENAPI)
 @access(everyone=True)
 async def openapi(request: Request) -> Response:
-    """The document."""
+    """Return the OpenAPI document."""
     return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs/{name}")
 @access(everyone=True)
 async def asset(name: str) -> Response:
-    """A file of the page."""
+    """Return a file of the page."""
     if name not in ASSETS:
         raise HTTPException(404)
     return Response(_asset(name), media_type=ASSETS[name], headers={"cache-control": "max-age=86400"})

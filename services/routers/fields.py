@@ -11,18 +11,18 @@ from services.tenancy.scopes import ROLES
 
 
 class Body(BaseModel):
-    """A request's body: unknown fields are mistakes, and errors don't repeat secrets."""
+    """Base class of request bodies: unknown fields are errors, and errors do not repeat secrets."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 Storable = AfterValidator(texts.storable)
-"""Text that is stored, or searched for, in the database."""
+"""Validator of text that is stored, or searched for, in the database."""
 
 ID = r"^[A-Za-z0-9_-]+$"
 
 Id: TypeAlias = Annotated[str, Path(max_length=40, pattern=ID)]
-"""An id in a path."""
+"""An ID in a path."""
 
 OrgId: TypeAlias = Annotated[
     str | None,
@@ -57,7 +57,7 @@ Secret: TypeAlias = Annotated[str, Field(min_length=1, max_length=4_096), Storab
 
 
 def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
-    """Limits are strictly integers: ``true``, ``"5"`` and 5.0 are not."""
+    """Reject values that are not integers, such as ``true``, ``"5"`` and 5.0."""
     if isinstance(value, Mapping):
         for name, number in cast("Mapping[str, object]", value).items():
             if number is not None and type(number) is not int:
@@ -66,9 +66,9 @@ def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
 
 
 WholeNumbers = BeforeValidator(_whole_numbers)
-"""An object of whole numbers."""
+"""Validator of an object of integers or nulls."""
 
 
 def page(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """A page of a list, in OpenAI's format."""
+    """Return a page of a list, in OpenAI's format."""
     return {"object": "list", "data": data, "has_more": len(data) == limit}

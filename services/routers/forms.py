@@ -1,4 +1,4 @@
-"""Bodies that are forms or JSON: validated by the same models, described in the OpenAPI document."""
+"""Validation and description of bodies that are forms or JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Language = Annotated[
 
 
 def _paragraphs(value: str) -> str:
-    """Multi-line text that every database accepts."""
+    """Reject text that a database would not accept; line breaks and tabs are allowed."""
     value.encode()
     if any(ord(letter) < ord(" ") and letter not in "\n\r\t" for letter in value):
         raise ValueError("control characters are not allowed")
@@ -31,10 +31,10 @@ Paragraphs = AfterValidator(_paragraphs)
 
 
 def checked(model: type[Model], given: Mapping[str, Any]) -> Model:
-    """The validated fields of a form.
+    """Return the validated fields of a form.
 
     Raises:
-        ApiError: 400 that names the field at fault.
+        ApiError: 400 that names the invalid field.
     """
     try:
         return model.model_validate(given)
@@ -43,15 +43,15 @@ def checked(model: type[Model], given: Mapping[str, Any]) -> Model:
 
 
 async def read_json(request: Request, model: type[Model], *, most: int) -> Model:
-    """A validated JSON body; for routes that also accept forms, which can be larger.
+    """Read and validate a JSON body, on routes that also accept forms, which can be larger.
 
     Args:
         request: The request.
-        model: Validates the body.
-        most: Most bytes of the body.
+        model: Model of the body.
+        most: Maximum size of the body in bytes.
 
     Raises:
-        ApiError: 400 that names the field at fault, 413.
+        ApiError: 400 that names the invalid field, or 413 if the body is too large.
     """
     body = bytearray()
     try:
@@ -71,12 +71,12 @@ async def read_json(request: Request, model: type[Model], *, most: int) -> Model
 def form_body(
     properties: Mapping[str, Any], *, required: Sequence[str], json_model: type[BaseModel] | None = None
 ) -> dict[str, Any]:
-    """The request body of a route that reads its form itself, for the OpenAPI document.
+    """Describe the request body of a route that reads its form itself, for the OpenAPI document.
 
     Args:
-        properties: The form's fields, see :func:`form_fields`.
-        required: Names of fields.
-        json_model: The model of the JSON body, if the route accepts one.
+        properties: JSON schemas of the form's fields; see :func:`form_fields`.
+        required: Names of the required fields.
+        json_model: Model of the JSON body, if the route accepts one.
     """
     schema = {"type": "object", "properties": {**properties}, "required": [*required]}
     content: dict[str, Any] = {"multipart/form-data": {"schema": schema}}
@@ -86,11 +86,11 @@ def form_body(
 
 
 def form_fields(model: type[BaseModel], *names: str) -> dict[str, Any]:
-    """A model's fields as JSON schemas of a form's: never null, with objects as JSON text.
+    """Return a model's fields as JSON schemas of form fields: never null, with objects as JSON text.
 
     Args:
-        model: What checks them.
-        names: Which fields; by default all.
+        model: The model.
+        names: Names of the fields; by default all.
     """
     properties = model.model_json_schema()["properties"]
     return {name: _form_field(properties[name]) for name in names or properties}

@@ -18,7 +18,7 @@ from storage.errors import StorageError
 router = APIRouter(tags=["health"])
 
 PART_TIMEOUT_SECONDS: Final = 3.0
-"""Seconds that a part may take to answer."""
+"""Timeout of a check in seconds."""
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Speech requests cannot be served now."}}
 
@@ -50,7 +50,7 @@ async def ready(state: State) -> Response:
     if state.settings.auth.mode == "required":
         needed.append(database)
         if state.settings.storage.object_store.type == "folder":
-            # A local disk: other machines may have space. A service is unreachable for all machines alike.
+            # A local disk: other machines may have space. An S3 service is unreachable for all of them.
             needed.append(objects)
         if state.settings.quota.when_counters_fail == "closed":
             needed.append(counters)

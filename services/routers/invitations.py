@@ -1,6 +1,6 @@
-"""``/admin/invitations``: invitations, for a tenant's admins. Nothing is sent.
+"""``/admin/invitations``: invitations, for a tenant's admins.
 
-The admin who invites hands over the token, which is accepted at ``/auth/invitations/accept``.
+No e-mail is sent: the admin passes the token on, and it is accepted at ``/auth/invitations/accept``.
 """
 
 from typing import Any, Final

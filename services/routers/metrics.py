@@ -1,4 +1,4 @@
-"""``GET /metrics``: for Prometheus, with the operator's key."""
+"""``GET /metrics``: metrics for Prometheus; requires the operator's key."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Objects of the store as answers."""
+"""Responses with objects from the object store."""
 
 from starlette.responses import Response, StreamingResponse
 
@@ -8,10 +8,10 @@ from storage.objects.contract import ObjectMissing
 
 
 async def send_object(state: GatewayState, key: str | None, content_type: str) -> Response:
-    """A recording from the object store.
+    """Return a response that streams a recording from the object store.
 
     Raises:
-        ApiError: 404, it is no longer kept.
+        ApiError: 404, the recording is no longer kept.
     """
     if key is None:
         raise ApiError(404, "The recording is no longer kept.", code="recording_not_kept")

@@ -1,4 +1,4 @@
-"""The owner of a request's voices, as a route's parameter."""
+"""The owner of a request's voices, as a dependency of routes."""
 
 from typing import Annotated, TypeAlias
 
@@ -15,4 +15,4 @@ async def _owner(caller: Caller, allowed: Allowed, request: Request) -> Owner:
 
 
 VoiceOwner: TypeAlias = Annotated[Owner, Depends(_owner)]
-"""Annotates a route's parameter as the tenant that owns the voices, and its caller."""
+"""Annotation of a route's parameter: the tenant that owns the voices, with its limits, and the caller."""

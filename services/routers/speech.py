@@ -1,4 +1,4 @@
-"""``POST /v1/audio/speech``: text in, audio out."""
+"""``POST /v1/audio/speech``: generates speech from text."""
 
 from typing import Annotated, Final
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["speech"])
 
 
 PRINTABLE: Final = r"^[ -~\u00a0-\u00ff]*$"
-"""A header's text, as Latin-1, without control characters."""
+"""Pattern of a header's value: Latin-1 without control characters."""
 
 
 @router.post("/v1/audio/speech", response_class=Response, responses=SPEECH, operation_id="createSpeech")

@@ -26,7 +26,7 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 DAYS: Final = 30
-"""Days that are reported by default."""
+"""Default number of days of a report."""
 
 MOST_DAYS: Final = 366
 
@@ -45,7 +45,7 @@ FIELDS: Final = (
     "external_user",
     "key_id",
 )
-"""Columns of the CSV."""
+"""Columns of the CSV file."""
 
 First: TypeAlias = Annotated[
     date | None,
@@ -87,7 +87,7 @@ async def usage(
             "characters_per_month": await ledger.used(f"characters/{today:%Y-%m}"),
             "audio_ms_per_month": await ledger.used(f"audio_ms/{today:%Y-%m}"),
         }
-    # An account is created by the first request under its limit.
+    # An account is opened by the first request that its limit applies to.
     quota = {
         "limits": allowed.limits.model_dump(),
         "used": {name: value or 0 for name, value in used.items()},
@@ -164,7 +164,7 @@ async def _lines(
     yield _line(FIELDS)
     after: int | None = 0
     while after is not None:
-        # A transaction per page: a slow client blocks nothing.
+        # One transaction per page, so that a slow client blocks nothing.
         async with state.gate.read() as session:
             page = await UsageRepository(session, org_id).page(first=first, last=last, after=after)
         yield "".join(_line([_cell(getattr(record, field)) for field in FIELDS]) for record in page)
@@ -179,5 +179,5 @@ def _line(cells: tuple[str, ...] | list[str]) -> str:
 
 def _cell(value: object) -> str:
     text = "" if value is None else str(value)
-    # A spreadsheet would execute it.
+    # Otherwise a spreadsheet would execute it as a formula.
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -1,4 +1,4 @@
-"""What clients say of voices: bodies that several routes take, and what they are to the library."""
+"""Bodies about voices that several routes share, and their conversion for the library."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LabelValue = Annotated[str, Field(max_length=200), Storable]
 
 
 def _one_part(value: str) -> str:
-    """A name that can be a segment of a path."""
+    """Reject a name that cannot be a segment of a path."""
     if "/" in value:
         raise ValueError("'/' is not allowed")
     return value
@@ -61,7 +61,7 @@ class NewVoice(VoiceBody):
 
 
 def voice_fields(form: Form) -> dict[str, Any]:
-    """The fields of :class:`VoiceBody` in a form: lists repeated, labels as JSON.
+    """Return the fields of :class:`VoiceBody` in a form: lists as repeated fields, labels as JSON.
 
     Raises:
         ApiError: 400, the labels are not valid JSON.
@@ -82,7 +82,7 @@ def voice_fields(form: Form) -> dict[str, Any]:
 
 
 def fields_of(body: VoiceBody) -> VoiceFields:
-    """The fields of a voice in a body."""
+    """Convert a body to the fields of a voice."""
     return VoiceFields(
         name=body.name,
         language=body.language,
@@ -94,10 +94,10 @@ def fields_of(body: VoiceBody) -> VoiceFields:
 
 
 async def described(form: Form, names: Sequence[str]) -> list[Described]:
-    """The recordings of a form, each with its transcript if there are any.
+    """Return the recordings of a form, each with its transcript, if any.
 
     Raises:
-        ApiError: 400, the numbers of transcripts and recordings differ.
+        ApiError: 400, the number of transcripts differs from that of recordings.
     """
     uploads = await form.files(*names)
     texts = checked(Transcripts, {"transcripts": form.texts("transcript")}).transcripts

@@ -36,7 +36,7 @@ router = APIRouter(prefix="/voices", tags=["voices"])
 ANSWERS: Final = answers(404, 409, 429)
 
 FILES: Final = ("samples", "files", "file", "sample", "audio_sample")
-"""Fields in which clients send recordings."""
+"""Names of the form fields in which clients send recordings."""
 
 SAMPLE_PROPERTIES: Final[dict[str, Any]] = {
     "samples": {

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection and in the transaction it is given."""
+"""Alembic's environment: runs the migrations in the caller's transaction, on its connection."""
 
 from alembic import context
 
@@ -8,7 +8,7 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=Base.metadata,
-    # SQLite changes a table by copying it.
+    # SQLite alters a table by copying it.
     render_as_batch=True,
     transactional_ddl=False,
 )

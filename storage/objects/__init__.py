@@ -1,1 +1,1 @@
-"""Objects: recordings and finished audio, in a folder or in S3."""
+"""The object store: recordings and finished audio, in a folder or in S3."""

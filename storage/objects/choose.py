@@ -1,4 +1,4 @@
-"""Which object store the settings ask for."""
+"""Opening the configured object store."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,11 +10,11 @@ from storage.objects.folder import FolderStore
 
 @asynccontextmanager
 async def open_object_store(config: ObjectStoreConfig) -> AsyncGenerator[ObjectStore, None]:
-    """The store of the settings, closed at the end of the block."""
+    """Open the configured object store; it is closed at the end of the block."""
     if config.type == "folder":
         store: ObjectStore = FolderStore(config.path)
     else:
-        # boto3 takes half a second to import, and memory; who keeps a folder needs neither.
+        # Importing boto3 takes half a second, and memory; a folder does not need it.
         from storage.objects.s3 import S3Store  # noqa: PLC0415 - as above
 
         store = S3Store(config)

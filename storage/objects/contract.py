@@ -1,4 +1,4 @@
-"""What an object store does, whichever it is."""
+"""The interface of the object stores, and its errors."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from typing import Final, Protocol
 from storage.errors import StorageError, StorageUnavailable
 
 CHUNK: Final = 256 * 1024
-"""Bytes that are read and sent at once."""
+"""Maximum number of bytes that are read and sent at once."""
 
 
 ABANDONED_SECONDS: Final = 86_400.0
-"""Seconds after which a put that has not ended belongs to a process that died."""
+"""Seconds after which an unfinished put is considered abandoned by a process that died."""
 
 
 MIN_FREE: Final = 100_000_000
-"""Bytes of disk below which a store in a folder takes nothing more: the rest of the machine needs them."""
+"""Free disk space in bytes below which a folder store is unavailable: the machine needs the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object without its bytes.
+    """Metadata of an object.
 
     Attributes:
-        key: Its name.
-        size: Bytes.
-        etag: Changes when the bytes do; without quotes.
-        content_type: As it was put.
-        modified: When it was put.
+        key: Name of the object.
+        size: Size in bytes.
+        etag: Identifier of the content, without quotes; changes with it.
+        content_type: Media type that it was stored with.
+        modified: Time at which it was stored.
     """
 
     key: str
@@ -40,13 +40,13 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ObjectReader:
-    """An object being read.
+    """An object, or a range of one, open for reading.
 
     Attributes:
-        info: The whole object's.
-        start: The first byte that is read.
-        length: Bytes that are read.
-        chunks: The bytes in order; closing it frees everything.
+        info: Metadata of the whole object.
+        start: Index of the first byte that is read.
+        length: Number of bytes that are read.
+        chunks: The bytes, in order; close it to free all resources.
     """
 
     info: ObjectInfo
@@ -56,18 +56,18 @@ class ObjectReader:
 
 
 class ObjectMissing(StorageError):  # noqa: N818 - named for the cause
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class InvalidKey(StorageError):  # noqa: N818 - named for the cause
-    """That cannot be an object's name."""
+    """The key is not a valid object name."""
 
 
 class InvalidRange(StorageError):  # noqa: N818 - named for the cause
-    """The range begins after the object's end.
+    """The range starts after the end of the object.
 
     Args:
-        size: Of the object.
+        size: Size of the object in bytes.
     """
 
     def __init__(self, size: int) -> None:
@@ -76,10 +76,10 @@ class InvalidRange(StorageError):  # noqa: N818 - named for the cause
 
 
 class TooLarge(StorageError):  # noqa: N818 - named for the cause
-    """What was to be put is larger than was allowed; nothing was kept.
+    """The data is larger than allowed; nothing was stored.
 
     Args:
-        limit: Bytes.
+        limit: Maximum size in bytes.
     """
 
     def __init__(self, limit: int) -> None:
@@ -88,10 +88,10 @@ class TooLarge(StorageError):  # noqa: N818 - named for the cause
 
 
 class ObjectsUnavailable(StorageUnavailable):
-    """The store is away for now.
+    """The object store is temporarily unavailable.
 
     Args:
-        reason: For the operator.
+        reason: Reason for the operator.
     """
 
     def __init__(self, reason: str) -> None:
@@ -99,64 +99,64 @@ class ObjectsUnavailable(StorageUnavailable):
 
 
 class ObjectStore(Protocol):
-    """Keeps objects by key. No call blocks the event loop, and each may raise ``ObjectsUnavailable``."""
+    """Stores objects by key. No method blocks the event loop, and each can raise ``ObjectsUnavailable``."""
 
     async def put(
         self, key: str, data: AsyncIterable[bytes], *, content_type: str, max_bytes: int
     ) -> ObjectInfo:
-        """Keep an object, all or nothing: readers see the old one or the new one, never a part.
+        """Store an object atomically: readers see the old or the new one, never a part.
 
         A put that fails or is cancelled leaves nothing behind.
 
         Args:
-            key: Its name; see :mod:`storage.objects.keys`.
-            data: Its bytes, of which few are in memory at once.
+            key: Name of the object; see :mod:`storage.objects.keys`.
+            data: Its bytes, which are streamed.
             content_type: Media type.
-            max_bytes: The most it may have.
+            max_bytes: Maximum size.
 
         Raises:
-            InvalidKey: That is no name.
-            TooLarge: There are more bytes.
+            InvalidKey: The key is invalid.
+            TooLarge: The data is larger than ``max_bytes``.
         """
         ...
 
     async def head(self, key: str) -> ObjectInfo:
-        """An object without its bytes.
+        """Return an object's metadata.
 
         Raises:
-            ObjectMissing: There is none.
+            ObjectMissing: The object does not exist.
         """
         ...
 
     async def open(self, key: str, *, start: int = 0, end: int | None = None) -> ObjectReader:
-        """Read an object, or the bytes from ``start`` up to but not including ``end``.
+        """Open an object for reading, or its bytes from ``start`` up to but not including ``end``.
 
         Raises:
-            ObjectMissing: There is none.
-            InvalidRange: It begins after the end.
+            ObjectMissing: The object does not exist.
+            InvalidRange: ``start`` is after the end of the object.
         """
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Delete an object; does nothing if it does not exist."""
         ...
 
     def list(self, prefix: str) -> AsyncGenerator[ObjectInfo, None]:
-        """The objects whose keys begin with ``prefix``, in the order of their keys."""
+        """Yield the objects whose keys start with ``prefix``, sorted by key."""
         ...
 
     async def sweep(self) -> int:
-        """Remove what puts of processes that died left behind; gives how many."""
+        """Remove unfinished puts of processes that died; return their number."""
         ...
 
     async def ping(self) -> None:
-        """Ask whether it can be used.
+        """Check that the store can be used.
 
         Raises:
-            ObjectsUnavailable: It cannot; with the reason.
+            ObjectsUnavailable: It cannot be used; with the reason.
         """
         ...
 
     async def aclose(self) -> None:
-        """Free everything."""
+        """Free all resources."""
         ...

@@ -1,8 +1,8 @@
-"""Objects in a folder of this machine.
+"""An object store in a folder.
 
-An object is one file: JSON about it in the first kilobyte, then its bytes. It is written beside its place,
-flushed to the disk, and moved there in one step, so that no crash leaves a half of it, or bytes without
-their type.
+An object is one file: its metadata as JSON in the first kilobyte, then its bytes. The file is written under
+a temporary name, flushed to disk and renamed, so that a crash never leaves a partial object or bytes without
+metadata.
 """
 
 import asyncio
@@ -39,28 +39,28 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PARTIAL: Final = ".partial"
-"""Ends the names of files that are being written."""
+"""Suffix of files that are being written."""
 
 AT_ONCE: Final = 16
-"""Calls to the disk at once in one process."""
+"""Maximum number of concurrent disk operations per process."""
 
 SETTING: Final = "storage.object_store.path"
 
 HEAD: Final = 1_024
-"""Bytes before an object's own: JSON about it, and blanks."""
+"""Size in bytes of the head with the metadata, padded with spaces."""
 
 
 class FolderStore:
-    """Keeps objects in a folder.
+    """Stores objects in a folder.
 
     Args:
-        root: The folder; made when it is needed.
+        root: The folder; created when it is first needed.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._turns = asyncio.Semaphore(AT_ONCE)
-        # Its own, so that a slow disk holds up nothing else.
+        # A separate pool, so that a slow disk delays nothing else.
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects")
 
     async def put(
@@ -123,7 +123,7 @@ class FolderStore:
         return await self._run(_sweep, self._root, time.time() - ABANDONED_SECONDS)
 
     async def aclose(self) -> None:
-        """Its threads end with what they are doing."""
+        """Shut the thread pool down without waiting for running operations."""
         self._pool.shutdown(wait=False)
 
     async def _chunks(self, file: BinaryIO, start: int, length: int) -> AsyncGenerator[bytes, None]:
@@ -143,7 +143,7 @@ class FolderStore:
         return self._root / checked(key)
 
     def _keys(self, prefix: str) -> Iterator[str]:
-        # The folder that the prefix names for certain; what is left of it narrows the names.
+        # Walk the deepest folder that the prefix names; the rest of the prefix filters the names.
         top = self._root / prefix.rpartition("/")[0]
         for folder, _, names in os.walk(top):
             for name in names:
@@ -169,7 +169,7 @@ def _create(path: Path) -> BinaryIO:
 
 
 def _finish(file: BinaryIO, info: ObjectInfo) -> None:
-    """Write what is known of the object now, and all of it to the disk."""
+    """Write the metadata into the head, and flush the file to disk."""
     head = {
         "size": info.size,
         "etag": info.etag,
@@ -189,7 +189,7 @@ def _place(partial: Path, path: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
-        return  # Windows has no such thing, and keeps its directory in order itself
+        return  # Windows cannot, and keeps its directories consistent itself
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

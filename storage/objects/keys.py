@@ -1,4 +1,4 @@
-"""Names of objects: made from ids, never from what a user typed."""
+"""Keys of objects, built from IDs, never from user input."""
 
 import re
 from datetime import datetime
@@ -12,55 +12,55 @@ _PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def output_key(org_id: str, output_id: str, extension: str, at: datetime) -> str:
-    """Where a tenant's finished audio is.
+    """Return the key of a tenant's finished audio.
 
     Raises:
-        InvalidKey: An id is none.
+        InvalidKey: An ID is invalid.
     """
     return checked(f"{org_prefix(org_id)}outputs/{at:%Y}/{at:%m}/{output_id}.{extension}")
 
 
 def voice_prefix(org_id: str, voice_id: str) -> str:
-    """What all keys of a tenant's voice begin with.
+    """Return the common prefix of all keys of a voice.
 
     Raises:
-        InvalidKey: An id is none.
+        InvalidKey: An ID is invalid.
     """
     return checked(f"{org_prefix(org_id)}voices/{voice_id}") + "/"
 
 
 def sample_key(org_id: str, voice_id: str, sample_id: str, name: str) -> str:
-    """Where a recording is: ``original``, as it was uploaded, or ``audio.wav``, what is prepared from.
+    """Return the key of a recording: ``original`` (the upload) or ``audio.wav`` (for preparing voices).
 
     Raises:
-        InvalidKey: An id is none.
+        InvalidKey: An ID is invalid.
     """
     return checked(f"{voice_prefix(org_id, voice_id)}samples/{sample_id}/{name}")
 
 
 def embedding_key(org_id: str, voice_id: str, embedding_id: str) -> str:
-    """Where a prepared voice is.
+    """Return the key of a prepared voice.
 
     Raises:
-        InvalidKey: An id is none.
+        InvalidKey: An ID is invalid.
     """
     return checked(f"{voice_prefix(org_id, voice_id)}embeddings/{embedding_id}.safetensors")
 
 
 def consent_key(org_id: str, consent_id: str) -> str:
-    """Where the recording of a consent is.
+    """Return the key of a consent's recording.
 
     Raises:
-        InvalidKey: An id is none.
+        InvalidKey: An ID is invalid.
     """
     return checked(f"{org_prefix(org_id)}consents/{consent_id}/recording")
 
 
 def org_prefix(org_id: str) -> str:
-    """What all keys of a tenant begin with.
+    """Return the common prefix of all keys of a tenant.
 
     Raises:
-        InvalidKey: The id is none.
+        InvalidKey: The ID is invalid.
     """
     if not _PART.fullmatch(org_id):
         raise InvalidKey(f"not an id: {org_id[:100]!r}")
@@ -68,10 +68,10 @@ def org_prefix(org_id: str) -> str:
 
 
 def checked(key: str) -> str:
-    """The key itself, if it can be one: parts of letters, digits, ``.``, ``_`` and ``-`` between slashes.
+    """Return a key if it is valid: parts of letters, digits, ``.``, ``_`` and ``-``, separated by slashes.
 
     Raises:
-        InvalidKey: It cannot: it might name something outside the store on some system.
+        InvalidKey: It is invalid, and might refer to something outside the store on some system.
     """
     if len(key) > MAX_KEY_CHARS or not all(_PART.fullmatch(part) for part in key.split("/")):
         raise InvalidKey(f"not the name of an object: {key[:100]!r}")

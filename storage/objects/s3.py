@@ -1,7 +1,7 @@
-"""Objects in Amazon S3, MinIO and their like, through boto3.
+"""An object store in Amazon S3, MinIO or a compatible service, through boto3.
 
-boto3 blocks, so every call runs in a thread of the store's own pool. Large objects go up in parts, of
-which one is in memory at a time; a put that fails or is cancelled is aborted.
+boto3 blocks, so every call runs in the store's own thread pool. Large objects are uploaded in parts, of which
+one is in memory at a time; an upload that fails or is cancelled is aborted.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ T = TypeVar("T")
 THREADS: Final = 16
 
 PART: Final = 8 * 1024 * 1024
-"""Bytes of a part; S3 takes none below 5 MiB but the last."""
+"""Size of an uploaded part in bytes; S3 requires at least 5 MiB, except for the last part."""
 
 CONNECT_TIMEOUT: Final = 3.0
 READ_TIMEOUT: Final = 20.0
@@ -50,11 +50,11 @@ MISSING: Final = {"404", "NoSuchKey", "NotFound"}
 
 
 class S3Store:
-    """Keeps objects in a bucket.
+    """Stores objects in a bucket.
 
     Args:
-        config: The settings; ``bucket`` is given.
-        part: Bytes of a part.
+        config: The settings; ``bucket`` must be set.
+        part: Size of an uploaded part in bytes.
     """
 
     def __init__(self, config: ObjectStoreConfig, *, part: int = PART) -> None:
@@ -74,7 +74,7 @@ class S3Store:
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 max_pool_connections=THREADS,
                 signature_version="s3v4",
-                # Services that are not Amazon's have no host for each bucket, and not all its checksums.
+                # Services other than Amazon's lack a host per bucket, and some checksums.
                 s3={"addressing_style": "path" if config.endpoint_url else "auto"},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -130,7 +130,7 @@ class S3Store:
         await self._run(self._client.delete_object, Bucket=self._bucket, Key=checked(key))
 
     async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo, None]:
-        """See :meth:`storage.objects.contract.ObjectStore.list`; the media type is not told."""
+        """See :meth:`storage.objects.contract.ObjectStore.list`; without media types."""
         token: str | None = None
         while True:
             page = await self._run(self._page, prefix, token)
@@ -159,7 +159,7 @@ class S3Store:
         refuse_while_writing("the object store is used")
         loop = asyncio.get_running_loop()
         try:
-            # In the caller's context: what boto3 and urllib3 log in the thread is of its request.
+            # In the caller's context, so that log records of boto3 and urllib3 belong to its request.
             return await loop.run_in_executor(self._pool, copy_context().run, lambda: work(*args, **kwargs))
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
@@ -169,7 +169,7 @@ class S3Store:
         except (BotoCoreError, HTTPClientError, OSError) as error:
             raise ObjectsUnavailable(type(error).__name__) from error
         except RuntimeError as error:
-            # The pool takes nothing more once it is shut down.
+            # The pool has been shut down.
             raise ObjectsUnavailable("it is closed") from error
 
     def _head(self, key: str) -> ObjectInfo:
@@ -188,7 +188,7 @@ class S3Store:
         )
 
     def _get(self, info: ObjectInfo, start: int, length: int) -> Any:  # noqa: ANN401 - botocore's stream
-        # The bytes of the object that was looked at, or an error, should it be replaced meanwhile.
+        # An error if the object has been replaced since its metadata was read.
         answer = self._client.get_object(
             Bucket=self._bucket,
             Key=info.key,
@@ -246,7 +246,7 @@ class S3Store:
 
 
 class _Upload:
-    """An object that goes up in parts."""
+    """A multipart upload."""
 
     def __init__(self, key: str, upload_id: str) -> None:
         self.key = key

@@ -1,4 +1,4 @@
-"""All SQL, a repository for each table. What belongs to a tenant has a repository made for that tenant.
+"""All SQL: one repository per table. Repositories of tenants' data are limited to one tenant.
 
-A repository works in the session it was given and never commits: who opened the transaction ends it.
+A repository works in the session that it is given and never commits: the caller ends the transaction.
 """

@@ -1,4 +1,4 @@
-"""The audit log: added to, read, never changed."""
+"""The append-only audit log."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +13,8 @@ class AuditRepository:
     """The audit log of one tenant, or the server's own.
 
     Args:
-        session: A transaction: an event is kept if and only if what it tells of is.
-        org_id: The tenant; ``None`` for what belongs to none, such as a failed login.
+        session: The transaction of the change itself: both are committed, or neither.
+        org_id: The tenant's ID; ``None`` for events without a tenant, such as failed logins.
     """
 
     def __init__(self, session: AsyncSession, org_id: str | None) -> None:
@@ -31,7 +31,7 @@ class AuditRepository:
         request_id: str | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write an event down. ``details`` hold no secrets."""
+        """Add an event. ``details`` must not contain secrets."""
         self._session.add(
             AuditEvent(
                 org_id=self._org_id,
@@ -46,7 +46,7 @@ class AuditRepository:
         await self._session.flush()
 
     async def list(self, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEvent]:
-        """The newest events first, those older than ``before``."""
+        """Return events, newest first; with ``before``, only those with a smaller ID."""
         query = (
             select(AuditEvent)
             .where(AuditEvent.org_id == self._org_id)

@@ -1,4 +1,4 @@
-"""Objects that are to go; see :class:`storage.tables.DoomedObject`."""
+"""Objects that are to be deleted; see :class:`storage.tables.DoomedObject`."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from storage.tables import DoomedObject
 
 
 class DoomedObjects:
-    """What is to go from the object store, of all tenants: keys come from rows, never from a caller.
+    """Deletions of objects of all tenants; keys come from table rows, never from clients.
 
     Args:
         session: A transaction.
@@ -23,12 +23,12 @@ class DoomedObjects:
         self._session = session
 
     async def doom(self, keys: Iterable[str], *, due_at: datetime | None = None) -> None:
-        """Have objects removed, at once or from ``due_at`` on; a key that ends with ``/`` is all below it."""
+        """Schedule deletion, by default at once; a key that ends with ``/`` means all objects below it."""
         rows = [{"key": key, "due_at": due_at or now()} for key in dict.fromkeys(keys)]
         if not rows:
             return
         insert = insert_sqlite if self._session.get_bind().dialect.name == "sqlite" else insert_postgresql
-        # Others may doom the same at the same time.
+        # Other transactions may add the same keys concurrently.
         doomed = insert(DoomedObject).values(rows)
         earlier = case(
             (doomed.excluded.due_at < DoomedObject.due_at, doomed.excluded.due_at), else_=DoomedObject.due_at
@@ -38,19 +38,19 @@ class DoomedObjects:
         )
 
     async def hasten(self, keys: Collection[str]) -> None:
-        """Have objects removed at once that were to go later; those that were spared since stay."""
+        """Make scheduled deletions due now; keys that have been spared are ignored."""
         query = update(DoomedObject).where(DoomedObject.key.in_(keys))
         await self._session.execute(query.values(due_at=now()))
 
     async def spare(self, keys: Collection[str]) -> bool:
-        """Have objects stay, since something points to them now; whether all of them were still there."""
+        """Cancel deletions, since the objects are now in use; false if any was not scheduled any more."""
         spared = await self._session.execute(
             delete(DoomedObject).where(DoomedObject.key.in_(keys)).returning(DoomedObject.key)
         )
         return len(spared.all()) == len(keys)
 
     async def due(self, *, limit: int = 100) -> Sequence[str]:
-        """The keys whose time has come."""
+        """Return keys that are due, earliest first."""
         query = (
             select(DoomedObject.key)
             .where(DoomedObject.due_at <= now())
@@ -60,10 +60,10 @@ class DoomedObjects:
         return (await self._session.scalars(query)).all()
 
     async def count_due(self) -> int:
-        """How many keys :meth:`due` would give in the end."""
+        """Return the number of keys that are due."""
         query = select(func.count()).select_from(DoomedObject).where(DoomedObject.due_at <= now())
         return int(await self._session.scalar(query) or 0)
 
     async def gone(self, keys: Collection[str]) -> None:
-        """Forget objects that were removed."""
+        """Remove the keys of objects that have been deleted."""
         await self._session.execute(delete(DoomedObject).where(DoomedObject.key.in_(keys)))

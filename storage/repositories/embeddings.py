@@ -1,7 +1,7 @@
-"""Voices in the engines: what is prepared, what is to be, and who works on it.
+"""Voices prepared for engines, and the queue of preparations.
 
-The row is the truth. A worker claims it with a lease, renews that while it works, and writes what came of it
-only while the lease is still its own; a worker that dies loses it when the lease ends, and another goes on.
+Each row is also a job. A worker claims it with a lease, renews the lease while it works, and saves the result
+only if it still holds the lease; if the worker dies, the lease expires and another worker can claim the row.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,15 +21,15 @@ LOST: Final = "It was prepared with another model of the engine, and its recordi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Work on one voice in one engine.
+    """A worker's claim to prepare one voice for one engine.
 
     Attributes:
-        org_id: The voice's tenant.
-        voice_id: The voice.
-        engine: By its configured name.
-        wanted: The generation to prepare.
-        attempts: That failed before.
-        lease: Says that the work is this worker's.
+        org_id: ID of the voice's tenant.
+        voice_id: ID of the voice.
+        engine: Configured name of the engine.
+        wanted: Generation of the voice to prepare.
+        attempts: Number of previous failures.
+        lease: ID of the worker's lease.
     """
 
     org_id: str
@@ -42,13 +42,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An embedding that is in the object store.
+    """An embedding in the object store.
 
     Attributes:
-        embedding_id: Never means another one.
-        model: What it was made with.
-        key: Where it is.
-        size: Bytes.
+        embedding_id: ID of the embedding; never reused.
+        model: Identifier of the model that it was computed with.
+        key: Key in the object store.
+        size: Size in bytes.
     """
 
     embedding_id: str
@@ -61,13 +61,13 @@ class EmbeddingRepository(TenantRepository):
     """The prepared voices of one tenant."""
 
     async def list(self, voice_ids: Sequence[str]) -> Sequence[VoiceEmbedding]:
-        """Of some voices, by voice and engine."""
+        """Return the rows of some voices, ordered by voice and engine."""
         query = self._own(VoiceEmbedding, VoiceEmbedding.voice_id.in_(voice_ids))
         ordered = query.order_by(VoiceEmbedding.voice_id, VoiceEmbedding.engine)
         return (await self._session.scalars(ordered)).all()
 
     async def want(self, voice: VoiceProfile, engines: Collection[str]) -> None:
-        """Have a voice's present samples prepared for some engines; what is ready stays until then."""
+        """Request preparation of a voice's current samples; ready embeddings remain in use until then."""
         found = {row.engine: row for row in await self.list([voice.id])}
         for engine in engines:
             row = found.get(engine)
@@ -80,7 +80,7 @@ class EmbeddingRepository(TenantRepository):
         await self._session.flush()
 
     async def put_prepared(self, voice: VoiceProfile, engine: str, prepared: Prepared) -> None:
-        """Keep an embedding that came with an imported voice."""
+        """Add an embedding that came with an imported voice."""
         row = VoiceEmbedding(
             voice_id=voice.id,
             engine=engine,
@@ -98,7 +98,7 @@ class EmbeddingRepository(TenantRepository):
         await self._session.flush()
 
     async def stop(self, voice_id: str) -> Sequence[str]:
-        """Have nobody work on a voice any more, and forget its embeddings; gives where those are."""
+        """Delete a voice's rows, which cancels its preparation; return the keys of its embeddings."""
         rows = await self.list([voice_id])
         for row in rows:
             await self._session.delete(row)
@@ -107,7 +107,7 @@ class EmbeddingRepository(TenantRepository):
 
 
 async def preparation_is_due(session: AsyncSession, engines: Collection[str]) -> bool:
-    """Whether there is work to take: for the workers alone."""
+    """Whether a preparation is due. For workers only."""
     query = select(VoiceEmbedding.voice_id).where(
         VoiceEmbedding.due_at <= now(), VoiceEmbedding.engine.in_(engines)
     )
@@ -117,13 +117,16 @@ async def preparation_is_due(session: AsyncSession, engines: Collection[str]) ->
 async def claim_preparation(
     session: AsyncSession, engines: Collection[str], *, lease: str, seconds: float
 ) -> Claim | None:
-    """Take the work that waits the longest, of any tenant: for the workers alone. It locks the voice.
+    """Claim the preparation of any tenant that is due the longest, and lock its voice. For workers only.
 
     Args:
-        session: A transaction that writes.
-        engines: Those that the worker can prepare for.
-        lease: A new id.
-        seconds: Until another may take it, unless it is renewed.
+        session: A write transaction.
+        engines: Names of the engines that the worker can prepare for.
+        lease: A new ID.
+        seconds: Duration of the lease.
+
+    Returns:
+        The claim; ``None`` if nothing is due.
     """
     query = (
         select(VoiceEmbedding)
@@ -131,7 +134,7 @@ async def claim_preparation(
         .where(VoiceEmbedding.due_at <= now(), VoiceEmbedding.engine.in_(engines))
         .order_by(VoiceEmbedding.due_at)
         .limit(1)
-        # The voice as well: everybody else locks it first, and the row after it.
+        # The voice as well: other transactions lock it before its rows.
         .with_for_update(of=(VoiceProfile, VoiceEmbedding), skip_locked=True)
     )
     row = await session.scalar(query)
@@ -151,17 +154,17 @@ async def claim_preparation(
 
 
 async def renew_claim(session: AsyncSession, claim: Claim, *, seconds: float) -> bool:
-    """Keep work for longer; whether it is still this worker's."""
+    """Extend the lease; false if it is lost."""
     return await _change(session, claim, {"due_at": now() + timedelta(seconds=seconds)})
 
 
 async def finish_claim(
     session: AsyncSession, claim: Claim, prepared: Prepared
 ) -> tuple[bool, Prepared | None]:
-    """Keep what came of work.
+    """Save the result of a preparation.
 
     Returns:
-        Whether it was still this worker's, and the embedding that it takes the place of.
+        Whether the worker still held the lease, and the embedding that is replaced, if any.
     """
     row = await session.scalar(_claimed(claim).with_for_update())
     if row is None:
@@ -179,12 +182,12 @@ async def finish_claim(
 
 
 async def return_claim(session: AsyncSession, claim: Claim) -> bool:
-    """Give work back undone, for anybody to take; whether it was still this worker's."""
+    """Release a claim so that any worker can take it; false if the lease was lost."""
     return await _change(session, claim, {"state": VoiceState.PENDING, "due_at": now(), "lease": None})
 
 
 async def fail_claim(session: AsyncSession, claim: Claim, reason: str, *, retry_at: datetime | None) -> bool:
-    """Note that work failed: for good, or until ``retry_at``; whether it was still this worker's."""
+    """Record a failure, final if ``retry_at`` is ``None``; false if the lease was lost."""
     state = VoiceState.FAILED if retry_at is None else VoiceState.PENDING
     values = {
         "state": state,
@@ -197,21 +200,21 @@ async def fail_claim(session: AsyncSession, claim: Claim, reason: str, *, retry_
 
 
 async def want_current_models(session: AsyncSession, models: Mapping[str, str]) -> int:
-    """Have voices prepared that an engine has not, or with another model: for the workers alone.
+    """Request preparation of voices that an engine lacks, or has from another model. For workers only.
 
-    Only voices whose recordings are still kept: those that are ready, and those that wait for an engine. Of
-    the others is noted that they cannot be.
+    This applies to voices that are ready or wait for an engine, and whose recordings are kept. Embeddings of
+    another model without recordings are marked as failed.
 
     Args:
-        session: A transaction that writes.
-        models: The model of each engine that clones.
+        session: A write transaction.
+        models: Names of the engines that clone, each with its model.
 
     Returns:
-        How many are to be prepared.
+        Number of requested preparations, at most 100 per engine.
     """
     wanted = 0
     for engine, model in models.items():
-        # Another process looks for the same; it has those that it holds just now.
+        # Skip voices that another process has locked: it may be doing the same.
         query = _wanting(engine, model).limit(100).with_for_update(of=VoiceProfile, skip_locked=True)
         for voice, _ in (await session.execute(query)).all():
             await EmbeddingRepository(session, voice.org_id).want(voice, [engine])
@@ -222,7 +225,7 @@ async def want_current_models(session: AsyncSession, models: Mapping[str, str]) 
 
 
 async def models_are_current(session: AsyncSession, models: Mapping[str, str]) -> bool:
-    """Whether :func:`want_current_models` would change nothing; keeps nobody from writing."""
+    """Whether :func:`want_current_models` would change nothing; takes no locks."""
     for engine, model in models.items():
         if (await session.execute(_wanting(engine, model).limit(1))).first() is not None:
             return False
@@ -233,7 +236,7 @@ async def models_are_current(session: AsyncSession, models: Mapping[str, str]) -
 
 
 def _wanting(engine: str, model: str) -> Select[VoiceProfile, VoiceEmbedding]:
-    """Voices that an engine has not, or with another model, and could have."""
+    """Select voices that an engine lacks, or has from another model, and that can be prepared."""
     kept = exists().where(AudioSample.voice_id == VoiceProfile.id, AudioSample.audio_key.is_not(None))
     return (
         select(VoiceProfile, VoiceEmbedding)
@@ -256,7 +259,7 @@ def _wanting(engine: str, model: str) -> Select[VoiceProfile, VoiceEmbedding]:
 
 
 def _lost(engine: str, model: str) -> ColumnElement[bool]:
-    """Embeddings of another model than the engine's, whose recordings are not kept any more."""
+    """Match embeddings from another model than the engine's whose recordings are no longer kept."""
     return and_(
         VoiceEmbedding.engine == engine,
         VoiceEmbedding.state == VoiceState.READY,

@@ -1,4 +1,4 @@
-"""Invitations to tenants."""
+"""Invitations to become a member of a tenant."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ class InvitationRepository(TenantRepository):
     async def create(
         self, email: str, *, role: str, token_hash: str, made_by: str, expires_at: datetime
     ) -> Invitation:
-        """Keep a new invitation; another of that address that is open ends."""
+        """Add an invitation; revoke an open one to the same address."""
         key = address_key(email)
         await self._revoke(Invitation.email == key)
         return await self._keep(
@@ -32,26 +32,26 @@ class InvitationRepository(TenantRepository):
         )
 
     async def get(self, invitation_id: str) -> Invitation | None:
-        """The invitation of that id."""
+        """Return an invitation by ID."""
         return await self._get(Invitation, invitation_id)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Invitation]:
-        """Open invitations in the order of their ids, those after ``after``."""
+        """Return open invitations ordered by ID, starting after the ID ``after``."""
         query = self._own(Invitation, _open())
         return await page(self._session, Invitation, query, after=after, limit=limit)
 
     async def count(self) -> int:
-        """How many are open."""
+        """Return the number of open invitations."""
         query = select(func.count()).where(Invitation.org_id == self._org_id, _open())
         return await self._session.scalar(query) or 0
 
     async def revoke(self, invitation: Invitation) -> None:
-        """Make an invitation useless; one that was accepted stays so."""
+        """Revoke an invitation if it is open, and reload it."""
         await self._revoke(Invitation.id == invitation.id)
         await self._session.refresh(invitation)
 
     async def revoke_made_by(self, makers: Collection[str]) -> None:
-        """Make the open invitations of some users or keys useless."""
+        """Revoke the open invitations that some users or keys made."""
         await self._revoke(Invitation.made_by.in_(makers))
 
     async def _revoke(self, which: ColumnElement[bool]) -> None:
@@ -59,12 +59,12 @@ class InvitationRepository(TenantRepository):
 
 
 async def find_invitation(session: AsyncSession, token_hash: str) -> Invitation | None:
-    """The open invitation of a token, whosever it is: for accepting alone."""
+    """Return the open invitation of any tenant by its token. For accepting it only."""
     return await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash, _open()))
 
 
 async def use_invitation(session: AsyncSession, invitation_id: str) -> bool:
-    """Use an invitation up. False if it is not open any more, however close together two uses are."""
+    """Mark an invitation as accepted; false if it is not open. Of concurrent calls, one succeeds."""
     statement = (
         update(Invitation)
         .where(Invitation.id == invitation_id, _open())
@@ -75,12 +75,12 @@ async def use_invitation(session: AsyncSession, invitation_id: str) -> bool:
 
 
 async def revoke_invitations_of(session: AsyncSession, makers: Collection[str]) -> None:
-    """Make the open invitations of some users or keys useless, in every tenant."""
+    """Revoke the open invitations that some users or keys made, in all tenants."""
     await _revoke(session, Invitation.made_by.in_(makers))
 
 
 async def sweep_invitations(session: AsyncSession, before: datetime) -> None:
-    """Remove what expired before a time."""
+    """Delete invitations that expired before a time."""
     await session.execute(delete(Invitation).where(Invitation.expires_at < before))
 
 

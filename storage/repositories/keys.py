@@ -12,7 +12,7 @@ from storage.tables import ApiKey
 
 
 class KeyRepository(TenantRepository):
-    """The keys of one tenant."""
+    """The API keys of one tenant."""
 
     async def create(
         self,
@@ -24,7 +24,7 @@ class KeyRepository(TenantRepository):
         user_id: str | None = None,
         expires_at: datetime | None = None,
     ) -> ApiKey:
-        """Keep a new key; its secret stays with whoever made it."""
+        """Add a key; only the hash of its secret is stored."""
         return await self._keep(
             ApiKey(
                 org_id=self._org_id,
@@ -38,20 +38,20 @@ class KeyRepository(TenantRepository):
         )
 
     async def get(self, key_id: str) -> ApiKey | None:
-        """The key of that id."""
+        """Return a key by ID."""
         return await self._get(ApiKey, key_id)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[ApiKey]:
-        """Keys in the order of their ids, those after ``after``; revoked ones too."""
+        """Return keys, including revoked ones, ordered by ID, starting after the ID ``after``."""
         return await page(self._session, ApiKey, self._own(ApiKey), after=after, limit=limit)
 
     async def ids_of(self, user_id: str) -> Sequence[str]:
-        """The ids of a user's keys."""
+        """Return the IDs of a user's keys."""
         query = select(ApiKey.id).where(ApiKey.org_id == self._org_id, ApiKey.user_id == user_id)
         return (await self._session.scalars(query)).all()
 
     async def revoke_user(self, user_id: str) -> None:
-        """Make all of a user's keys useless from now on."""
+        """Revoke all keys of a user."""
         await self._session.execute(
             update(ApiKey)
             .where(ApiKey.org_id == self._org_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
@@ -59,22 +59,22 @@ class KeyRepository(TenantRepository):
         )
 
     async def revoke(self, key: ApiKey) -> None:
-        """Make a key useless from now on."""
+        """Revoke a key."""
         key.revoked_at = key.revoked_at or now()
         await self._session.flush()
 
 
 async def find_key(session: AsyncSession, prefix: str) -> ApiKey | None:
-    """The key of that public half, whosever it is: for authentication alone."""
+    """Return the key of any tenant by its public prefix. For authentication only."""
     return await session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
 
 
 async def keys_of_user(session: AsyncSession, user_id: str) -> Sequence[str]:
-    """The ids of a user's keys in every tenant: for the operator alone."""
+    """Return the IDs of a user's keys in all tenants. For the operator only."""
     return (await session.scalars(select(ApiKey.id).where(ApiKey.user_id == user_id))).all()
 
 
 async def touch_keys(session: AsyncSession, used: dict[str, datetime]) -> None:
-    """Keep when keys were last used."""
+    """Save the times at which keys were last used."""
     for key_id, at in sorted(used.items()):
         await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=at))

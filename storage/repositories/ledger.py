@@ -1,9 +1,9 @@
-"""The ledger of quotas: spent and reserved amounts, never more than the limit.
+"""The ledger of quotas: spent and reserved amounts, which never exceed the limit.
 
 An account is ``<meter>/<period>``: ``characters/2026-11-24``, ``characters/2026-11``, ``audio_ms/2026-11``,
-``bytes/all``. Work is reserved before it is done and settled with what it really took. ``used`` holds what
-was settled and what is reserved; a conditional UPDATE adds to it, so that concurrent reservations of any
-number of processes cannot overspend.
+``bytes/all``. An amount is reserved before the work, and settled with the amount that was really spent.
+``used`` is the sum of settled and reserved amounts; a conditional UPDATE adds to it, so that concurrent
+reservations in any number of processes cannot exceed the limit.
 """
 
 from collections import defaultdict
@@ -33,8 +33,8 @@ class Ledger:
     """The accounts of one tenant.
 
     Args:
-        session: A transaction that writes.
-        org_id: The tenant.
+        session: A write transaction.
+        org_id: The tenant's ID.
     """
 
     def __init__(self, session: AsyncSession, org_id: str) -> None:
@@ -42,31 +42,31 @@ class Ledger:
         self._org_id = org_id
 
     async def used(self, account: str) -> int | None:
-        """Spent and reserved on an account; ``None`` when it was never opened."""
+        """Return the spent and reserved amount of an account; ``None`` if it has not been opened."""
         query = select(LedgerAccount.used).where(
             LedgerAccount.org_id == self._org_id, LedgerAccount.account == account
         )
         return await self._session.scalar(query)
 
     async def open(self, account: str, used: int) -> None:
-        """Open an account with what was spent before anybody counted; does nothing when it is open."""
+        """Open an account with an amount that is already spent; does nothing if it is open."""
         insert = insert_sqlite if self._session.get_bind().dialect.name == "sqlite" else insert_postgresql
         opened = insert(LedgerAccount).values(org_id=self._org_id, account=account, used=used)
         await self._session.execute(opened.on_conflict_do_nothing())
 
     async def reserve(self, amounts: Mapping[str, tuple[int, int]], *, ttl: float) -> str:
-        """Reserve on several open accounts, all or none.
+        """Reserve amounts on several open accounts, atomically.
 
         Args:
-            amounts: Account → the amount and the account's limit.
-            ttl: Seconds after which the reservation is given back by :func:`sweep_reservations`.
+            amounts: Accounts, each with the amount to reserve and the account's limit.
+            ttl: Seconds until the reservation expires; see :func:`sweep_reservations`.
 
         Returns:
-            The reservation's id.
+            The reservation's ID.
 
         Raises:
-            AccountMissing: An account was never opened; the transaction must be undone.
-            OverQuota: An account has too little left; the transaction must be undone.
+            AccountMissing: An account is not open; the transaction must be rolled back.
+            OverQuota: An account would exceed its limit; the transaction must be rolled back.
         """
         await _change(
             self._session,
@@ -88,11 +88,11 @@ class Ledger:
         return reservation_id
 
     async def extend(self, reservation_id: str, account: str, amount: int, limit: int) -> None:
-        """Reserve more for a reservation that turns out too small.
+        """Increase a reservation that turns out to be too small.
 
         Raises:
-            AccountMissing: The account was never opened; the transaction must be undone.
-            OverQuota: The account has too little left; the transaction must be undone.
+            AccountMissing: The account is not open; the transaction must be rolled back.
+            OverQuota: The account would exceed its limit; the transaction must be rolled back.
         """
         await _change(self._session, self._org_id, {account: amount}, {account: limit})
         reservation = await self._session.get(Reservation, reservation_id)
@@ -102,11 +102,11 @@ class Ledger:
             await self._session.flush()
 
     async def add(self, account: str, amount: int, limit: int | None = None) -> None:
-        """Spend, or with a negative amount give back, without a reservation.
+        """Spend an amount without a reservation; a negative amount is given back.
 
         Raises:
-            AccountMissing: The account was never opened; the transaction must be undone.
-            OverQuota: The account has too little left; the transaction must be undone.
+            AccountMissing: The account is not open; the transaction must be rolled back.
+            OverQuota: The account would exceed its limit; the transaction must be rolled back.
         """
         await _change(
             self._session, self._org_id, {account: amount}, {} if limit is None else {account: limit}
@@ -114,21 +114,21 @@ class Ledger:
 
 
 async def settle(session: AsyncSession, spent: Mapping[str, Mapping[str, int]]) -> set[str]:
-    """Replace reservations, of any tenants, by what was really spent.
+    """Replace reservations of any tenants by the amounts that were spent.
 
     Args:
-        session: A transaction that writes.
-        spent: Reservation → account → amount; an account that is not named spent nothing.
+        session: A write transaction.
+        spent: By reservation and account, the spent amount; 0 for missing accounts.
 
     Returns:
-        The reservations that there were; those that were settled or given back before change nothing.
+        The reservations that were settled; ones settled or given back before are ignored.
     """
     rows = list(await session.execute(_RELEASE, {"ids": sorted(spent)}))
     changes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for reservation_id, org_id, amounts in rows:
         for account, held in amounts.items():
             changes[org_id][account] += spent[reservation_id].get(account, 0) - int(held)
-    # In the order of their names, which keeps PostgreSQL from deadlocks.
+    # Sorted, to avoid deadlocks in PostgreSQL.
     for org_id in sorted(changes):
         difference = {account: amount for account, amount in changes[org_id].items() if amount}
         if difference:
@@ -137,15 +137,15 @@ async def settle(session: AsyncSession, spent: Mapping[str, Mapping[str, int]]) 
 
 
 async def sweep_reservations(session: AsyncSession, before: datetime, *, limit: int = 100) -> int:
-    """Give back what processes that died had reserved, of any tenant.
+    """Give back expired reservations of any tenant, which belonged to processes that died.
 
     Args:
-        session: A transaction that writes.
-        before: Reservations that expired before this.
-        limit: How many at once.
+        session: A write transaction.
+        before: Time before which the reservations expired.
+        limit: Maximum number of reservations.
 
     Returns:
-        How many there were.
+        The number of reservations.
     """
     query = (
         select(Reservation.id)
@@ -160,7 +160,7 @@ async def sweep_reservations(session: AsyncSession, before: datetime, *, limit: 
 async def _change(
     session: AsyncSession, org_id: str, amounts: Mapping[str, int], limits: Mapping[str, int]
 ) -> None:
-    """Add to accounts, all or none of them, each up to its limit if it has one."""
+    """Add amounts to accounts, all or none, each up to its limit, if any."""
     connection = await session.connection()
     statement = _change_statement(len(amounts), limited=bool(limits))
     parameters: dict[str, Any] = {"org": org_id}
@@ -182,9 +182,9 @@ _statements: Final[dict[tuple[int, bool], TextClause]] = {}
 
 
 def _change_statement(accounts: int, *, limited: bool) -> TextClause:
-    """One UPDATE of several accounts, made once for each number of them.
+    """Return an UPDATE of several accounts, cached by their number.
 
-    It is text, since building it anew takes SQLAlchemy longer than the database takes to run it.
+    It is text because SQLAlchemy takes longer to build the statement than the database to run it.
     """
     known = _statements.get((accounts, limited))
     if known is not None:

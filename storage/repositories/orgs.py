@@ -1,4 +1,4 @@
-"""The tenants."""
+"""Tenants (organisations)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -13,11 +13,11 @@ from storage.repositories.tenant import page
 from storage.tables import Org
 
 LOCAL_ORG_ID: Final = "org_local"
-"""The tenant of everybody who is not asked who they are."""
+"""ID of the tenant of all callers if authentication is off."""
 
 
 class OrgRepository:
-    """All tenants: for the operator and for logging in, not for a tenant.
+    """All tenants. For the operator and for logging in only.
 
     Args:
         session: A transaction.
@@ -29,7 +29,7 @@ class OrgRepository:
     async def create(
         self, name: str, *, plan: str, limits: Mapping[str, Any] | None = None, org_id: str | None = None
     ) -> Org:
-        """Make a tenant.
+        """Create a tenant.
 
         Raises:
             Conflict: The name is taken.
@@ -46,25 +46,25 @@ class OrgRepository:
         return org
 
     async def get(self, org_id: str) -> Org | None:
-        """The tenant of that id."""
+        """Return a tenant by ID."""
         return await self._session.get(Org, org_id)
 
     async def lock(self, org_id: str) -> Org | None:
-        """The tenant of that id, which nobody else locks until the transaction ends.
+        """Return a tenant by ID, locked until the transaction ends.
 
-        Whoever changes a tenant's members, keys or invitations locks it first, and then looks.
+        Lock a tenant before reading members, keys or invitations in order to change them.
         """
         query = select(Org).where(Org.id == org_id).with_for_update(key_share=True)
         return await self._session.scalar(query.execution_options(populate_existing=True))
 
     async def find(self, id_or_name: str) -> Org | None:
-        """The tenant of that id, or else of that name without case."""
+        """Return a tenant by ID, or else by name, case-insensitively."""
         if org := await self.get(id_or_name):
             return org
         return await self._session.scalar(select(Org).where(Org.name_key == name_key(id_or_name)))
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Org]:
-        """Tenants in the order of their ids, those after ``after``."""
+        """Return tenants ordered by ID, starting after the ID ``after``."""
         return await page(self._session, Org, select(Org), after=after, limit=limit)
 
     async def update(
@@ -77,7 +77,7 @@ class OrgRepository:
         retention: Mapping[str, Any] | None = None,
         disabled: bool | None = None,
     ) -> None:
-        """Change what is given.
+        """Change the given fields; ``None`` leaves a field unchanged.
 
         Raises:
             Conflict: The new name is taken.
@@ -95,7 +95,7 @@ class OrgRepository:
         await self._flush(org.name)
 
     async def delete(self, org: Org) -> None:
-        """Remove a tenant and every row of it, except its audit log."""
+        """Delete a tenant with all its rows, except its audit log."""
         await self._session.execute(delete(Org).where(Org.id == org.id))
 
     async def _flush(self, name: str) -> None:

@@ -26,10 +26,10 @@ class OutputRepository(TenantRepository):
         expires_at: datetime | None,
         most: int | None = None,
     ) -> Output:
-        """Keep where audio is; the object itself is there already.
+        """Add a row for audio that is already in the object store.
 
         Raises:
-            OverQuota: The tenant would keep more than ``most`` bytes.
+            OverQuota: The tenant would store more than ``most`` bytes.
         """
         await make_room(self._session, self._org_id, size, most=most)
         return await self._keep(
@@ -46,32 +46,32 @@ class OutputRepository(TenantRepository):
         )
 
     async def get(self, output_id: str) -> Output | None:
-        """The audio of that id."""
+        """Return finished audio by ID."""
         return await self._get(Output, output_id)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[Output]:
-        """Audio in the order of its ids, that after ``after``."""
+        """Return finished audio ordered by ID, starting after the ID ``after``."""
         return await page(self._session, Output, self._own(Output), after=after, limit=limit)
 
     async def delete(self, output_id: str) -> None:
-        """Forget audio; who calls this has deleted the object, or will."""
+        """Delete a row; the caller deletes the object."""
         await self._session.execute(
             delete(Output).where(Output.org_id == self._org_id, Output.id == output_id)
         )
 
 
 async def delete_output(session: AsyncSession, output_id: str) -> None:
-    """Forget audio of any tenant: for the sweep alone."""
+    """Delete a row of any tenant. For the sweep only."""
     await session.execute(delete(Output).where(Output.id == output_id))
 
 
 async def expired_outputs(session: AsyncSession, before: datetime, *, limit: int = 100) -> Sequence[Output]:
-    """Audio of any tenant that retention takes away: for the sweep alone."""
+    """Return audio of any tenant whose retention has ended, earliest first. For the sweep only."""
     query = select(Output).where(Output.expires_at < before).order_by(Output.expires_at).limit(limit)
     return (await session.scalars(query)).all()
 
 
 async def count_expired_outputs(session: AsyncSession, before: datetime) -> int:
-    """How many :func:`expired_outputs` there are: for the sweep alone."""
+    """Return the total number of :func:`expired_outputs`. For the sweep only."""
     query = select(func.count()).select_from(Output).where(Output.expires_at < before)
     return int(await session.scalar(query) or 0)

@@ -1,4 +1,4 @@
-"""One-time tokens by which users choose a new password."""
+"""One-time tokens for password resets."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from storage.tables import PasswordReset
 
 
 class ResetRepository:
-    """The resets of all users: for the operator, and for whoever has a token.
+    """The password resets of all users. For the operator, and for users with a token.
 
     Args:
         session: A transaction.
@@ -20,7 +20,7 @@ class ResetRepository:
         self._session = session
 
     async def create(self, user_id: str, *, token_hash: str, expires_at: datetime) -> PasswordReset:
-        """Keep a new one, in the place of an older one of the user."""
+        """Add a password reset, which replaces an older one of the user."""
         await self.forget(user_id)
         reset = PasswordReset(user_id=user_id, token_hash=token_hash, expires_at=expires_at)
         self._session.add(reset)
@@ -28,7 +28,7 @@ class ResetRepository:
         return reset
 
     async def find(self, token_hash: str) -> str | None:
-        """The user whose password a token may change, by id."""
+        """Return the ID of the user of a token; ``None`` if it is invalid or has expired."""
         return await self._session.scalar(
             select(PasswordReset.user_id).where(
                 PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now()
@@ -36,7 +36,7 @@ class ResetRepository:
         )
 
     async def use(self, token_hash: str) -> str | None:
-        """Use a token up; gives the user's id. ``None`` if it was used before, however close together."""
+        """Consume a token; return the user ID, or ``None`` if it is invalid or used, even concurrently."""
         return await self._session.scalar(
             delete(PasswordReset)
             .where(PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now())
@@ -44,9 +44,9 @@ class ResetRepository:
         )
 
     async def forget(self, user_id: str) -> None:
-        """Make a user's token useless."""
+        """Delete a user's token."""
         await self._session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
 
     async def sweep(self, before: datetime) -> None:
-        """Remove what expired before a time."""
+        """Delete tokens that expired before a time."""
         await self._session.execute(delete(PasswordReset).where(PasswordReset.expires_at < before))

@@ -1,4 +1,4 @@
-"""Secrets that the server makes for itself."""
+"""Secrets that the server generates for itself."""
 
 import secrets
 from typing import Final
@@ -14,19 +14,19 @@ BYTES: Final = 48
 
 
 async def make_secret(session: AsyncSession, name: str) -> None:
-    """Make the secret of that name, unless there is one; all processes of a database have the same."""
+    """Create a secret unless it exists; all processes with this database share it."""
     insert = insert_sqlite if session.get_bind().dialect.name == "sqlite" else insert_postgresql
     made = insert(ServerSecret).values(name=name, value=secrets.token_urlsafe(BYTES))
     await session.execute(made.on_conflict_do_nothing())
 
 
 async def read_secret(session: AsyncSession, name: str) -> str:
-    """The secret of that name, which has been made."""
+    """Return a secret, which must exist."""
     return (await session.scalars(select(ServerSecret.value).where(ServerSecret.name == name))).one()
 
 
 async def rewrite_secret(session: AsyncSession, name: str) -> None:
-    """Write a secret as it is: the smallest change that shows whether the database takes any."""
+    """Overwrite a secret with itself: a minimal write, to test whether the database accepts writes."""
     await session.execute(
         update(ServerSecret).where(ServerSecret.name == name).values(value=ServerSecret.value)
     )

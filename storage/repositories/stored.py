@@ -1,4 +1,4 @@
-"""How many bytes a tenant keeps, of all kinds together."""
+"""The total size of what a tenant stores."""
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,7 +8,7 @@ from storage.tables import AudioSample, Org, Output, VoiceConsent, VoiceEmbeddin
 
 
 async def stored_bytes(session: AsyncSession, org_id: str) -> int:
-    """Bytes of a tenant's audio, recordings and prepared voices."""
+    """Return the size in bytes of a tenant's audio, recordings, consents and prepared voices."""
     total = 0
     for table in (Output, AudioSample, VoiceConsent, VoiceEmbedding):
         query = select(func.coalesce(func.sum(table.size), 0)).where(table.org_id == org_id)
@@ -17,14 +17,14 @@ async def stored_bytes(session: AsyncSession, org_id: str) -> int:
 
 
 async def make_room(session: AsyncSession, org_id: str, size: int, *, most: int | None) -> None:
-    """Let a tenant keep ``size`` bytes more, in this transaction.
+    """Check that a tenant may store ``size`` more bytes in this transaction.
 
     Raises:
-        OverQuota: It would keep more than ``most``.
+        OverQuota: It would store more than ``most`` bytes.
     """
     if most is None:
         return
-    # One after the other, so that two at once do not both find room.
+    # One at a time, so that concurrent calls cannot both use the same room.
     await session.execute(select(Org.id).where(Org.id == org_id).with_for_update())
     used = await stored_bytes(session, org_id)
     if used + size > most:

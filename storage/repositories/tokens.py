@@ -10,7 +10,7 @@ from storage.tables import RefreshToken
 
 
 class TokenRepository:
-    """All refresh tokens: for logging in, refreshing and logging out.
+    """The refresh tokens of all users. For logging in, refreshing and logging out.
 
     Args:
         session: A transaction.
@@ -22,7 +22,7 @@ class TokenRepository:
     async def create(
         self, *, family: str, org_id: str, user_id: str, token_hash: str, expires_at: datetime
     ) -> RefreshToken:
-        """Keep a new token of a family."""
+        """Add a token to a family."""
         token = RefreshToken(
             family=family, org_id=org_id, user_id=user_id, token_hash=token_hash, expires_at=expires_at
         )
@@ -31,11 +31,11 @@ class TokenRepository:
         return token
 
     async def find(self, token_hash: str) -> RefreshToken | None:
-        """The token of that hash."""
+        """Return a token by its hash."""
         return await self._session.scalar(select(RefreshToken).where(RefreshToken.token_hash == token_hash))
 
     async def use(self, token: RefreshToken) -> bool:
-        """Use a token up. False if it was used or revoked before, however close together two uses are."""
+        """Mark a token as used; false if it was used or revoked before. Of concurrent calls, one succeeds."""
         statement = (
             update(RefreshToken)
             .where(
@@ -47,7 +47,7 @@ class TokenRepository:
         return await self._session.scalar(statement) is not None
 
     async def revoke_family(self, family: str) -> None:
-        """Make all tokens that came from one login useless."""
+        """Revoke all tokens that came from one login."""
         await self._session.execute(
             update(RefreshToken)
             .where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
@@ -55,7 +55,7 @@ class TokenRepository:
         )
 
     async def revoke_user(self, user_id: str, *, org_id: str | None = None, keep: str | None = None) -> None:
-        """Make a user's tokens useless: those for a tenant, or all; but those of the family ``keep``."""
+        """Revoke a user's tokens, for one tenant or all, except those of the family ``keep``."""
         statement = update(RefreshToken).where(
             RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None)
         )
@@ -66,7 +66,7 @@ class TokenRepository:
         await self._session.execute(statement.values(revoked_at=now()))
 
     async def family_is_good(self, family: str) -> bool:
-        """Whether a family has a token that was not revoked."""
+        """Whether a family has a token that is not revoked."""
         query = (
             select(RefreshToken.id)
             .where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
@@ -75,7 +75,7 @@ class TokenRepository:
         return await self._session.scalar(query) is not None
 
     async def sweep(self, before: datetime) -> int:
-        """Remove what expired before a time; gives how many."""
+        """Delete tokens that expired before a time; return their number."""
         gone = await self._session.scalars(
             delete(RefreshToken).where(RefreshToken.expires_at < before).returning(RefreshToken.id)
         )

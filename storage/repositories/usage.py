@@ -1,4 +1,4 @@
-"""What was used."""
+"""Usage records."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -15,18 +15,18 @@ _COLUMNS: Final = {
     "day": UsageRecord.day,
     "engine": UsageRecord.engine,
     "voice": UsageRecord.voice,
-    # The person behind a client that speaks for many counts before the client's own user.
+    # The external user, if the client names one, takes precedence over the client's own user.
     "user": func.coalesce(UsageRecord.external_user, UsageRecord.user_id, ""),
     "key": func.coalesce(UsageRecord.key_id, ""),
     "org": UsageRecord.org_id,
 }
 
 PAGE: Final = 1_000
-"""Records that are read at once."""
+"""Maximum number of records per page."""
 
 
 class Usage(TypedDict):
-    """What one request used: the columns of :class:`storage.tables.UsageRecord`."""
+    """The usage of one request: the columns of :class:`storage.tables.UsageRecord`."""
 
     org_id: str
     at: datetime
@@ -45,7 +45,7 @@ class Usage(TypedDict):
 
 
 class UsageSum(NamedTuple):
-    """The sum of a group of records."""
+    """The totals of a group of records."""
 
     group: str
     requests: int
@@ -57,17 +57,17 @@ _INSERT: Final = UsageRecord.metadata.tables[UsageRecord.__tablename__].insert()
 
 
 async def add_usage(session: AsyncSession, records: Sequence[Usage]) -> None:
-    """Keep records, of any tenants."""
+    """Add records of any tenants."""
     connection = await session.connection()
     await connection.execute(_INSERT, list(records))
 
 
 class UsageRepository:
-    """What one tenant used, or, for the operator, what all did.
+    """The usage of one tenant or, for the operator, of all tenants.
 
     Args:
         session: A transaction.
-        org_id: The tenant; ``None`` for all.
+        org_id: The tenant's ID; ``None`` for all tenants.
     """
 
     def __init__(self, session: AsyncSession, org_id: str | None) -> None:
@@ -75,7 +75,7 @@ class UsageRepository:
         self._org_id = org_id
 
     async def sums(self, by: GroupBy, *, first: date, last: date) -> Sequence[UsageSum]:
-        """Sums over the days from ``first`` to ``last``, both included, by a field, in its order."""
+        """Return totals over the days ``first`` to ``last``, inclusive, grouped and ordered by a field."""
         group = _COLUMNS[by]
         query = (
             select(
@@ -94,7 +94,7 @@ class UsageRepository:
         return [UsageSum(str(name), count, int(chars), int(audio)) for name, count, chars, audio in rows]
 
     async def page(self, *, first: date, last: date, after: int = 0) -> Sequence[UsageRecord]:
-        """At most :data:`PAGE` records of those days, oldest first, those after the id ``after``."""
+        """Return up to :data:`PAGE` records of these days, by ID, starting after the ID ``after``."""
         query = (
             select(UsageRecord)
             .where(UsageRecord.day >= first, UsageRecord.day <= last, UsageRecord.id > after)

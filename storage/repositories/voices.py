@@ -1,4 +1,4 @@
-"""Voices that a tenant made, and their other names."""
+"""Voices that tenants created, and their aliases."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -16,26 +16,26 @@ _KNOWS: Final = text(
     "SELECT 1 FROM voices WHERE org_id = :org AND (id = :wanted OR name_key = :key) "
     "UNION ALL SELECT 1 FROM voice_aliases WHERE org_id = :org AND alias_key = :key LIMIT 1"
 )
-"""Text, since building it anew takes SQLAlchemy longer than the database takes to run it."""
+"""Text, because SQLAlchemy takes longer to build the statement than the database to run it."""
 
 
 class Castable(NamedTuple):
-    """A voice as a speech request needs it: itself, and what it is in each engine."""
+    """A voice for a speech request, with its embeddings of all engines."""
 
     voice: VoiceProfile
     embeddings: Sequence[VoiceEmbedding]
 
 
 class Speakable(NamedTuple):
-    """A voice that can speak now, as lists for people need it.
+    """A voice that can be used now, with the fields that lists show.
 
     Attributes:
-        id: Of the voice.
-        name: For people.
-        language: BCP-47 tag, where it has one.
-        description: For people.
-        labels: Its tenant's.
-        engines: That speak it, by name.
+        id: ID of the voice.
+        name: Display name.
+        language: BCP-47 tag, if known.
+        description: Description for people.
+        labels: The tenant's labels.
+        engines: Names of the engines that can speak it.
     """
 
     id: str
@@ -50,10 +50,10 @@ class VoiceRepository(TenantRepository):
     """The voices of one tenant."""
 
     async def check_new(self, name: str, *, most: int | None = None) -> None:
-        """Whether a voice of that name could be made.
+        """Check that a voice with a name can be created.
 
         Raises:
-            Conflict: The name is taken, by a voice or as an alias.
+            Conflict: The name is taken by a voice or an alias.
             OverQuota: The tenant would have more than ``most`` voices.
         """
         if most is not None and (count := await self.count()) >= most:
@@ -77,10 +77,10 @@ class VoiceRepository(TenantRepository):
         consent_id: str | None = None,
         most: int | None = None,
     ) -> VoiceProfile:
-        """Make a voice without samples.
+        """Create a voice without samples.
 
         Raises:
-            Conflict: The name is taken, by a voice or as an alias.
+            Conflict: The name is taken by a voice or an alias.
             OverQuota: The tenant would have more than ``most`` voices.
         """
         await self._one_after_the_other()
@@ -100,24 +100,24 @@ class VoiceRepository(TenantRepository):
         return voice
 
     async def get(self, voice_id: str) -> VoiceProfile | None:
-        """The voice of that id."""
+        """Return a voice by ID."""
         return await self._get(VoiceProfile, voice_id)
 
     async def lock(self, voice_id: str) -> VoiceProfile | None:
-        """The voice of that id, which nobody else changes until the transaction ends."""
+        """Return a voice by ID, locked until the transaction ends."""
         query = self._own(VoiceProfile, VoiceProfile.id == voice_id)
-        # As it is once it is locked, not as this session may have read it before.
+        # With the values after locking, not those that this session may have read before.
         locking = query.with_for_update().execution_options(populate_existing=True)
         return await self._session.scalar(locking)
 
     async def knows(self, wanted: str) -> bool:
-        """Whether :meth:`find` would find one. Every speech request asks, so it asks for nothing else."""
+        """Whether :meth:`find` would find a voice; cheaper, since every speech request calls it."""
         connection = await self._session.connection()
         parameters = {"org": self._org_id, "wanted": wanted, "key": name_key(wanted)}
         return (await connection.execute(_KNOWS, parameters)).first() is not None
 
     async def find(self, wanted: str) -> Castable | None:
-        """The voice of that id, else of that name, else of that alias; names without case."""
+        """Return a voice by ID, else by name, else by alias; names and aliases are case-insensitive."""
         key = name_key(wanted)
         alias = select(VoiceAlias.voice_id).where(
             VoiceAlias.org_id == self._org_id, VoiceAlias.alias_key == key
@@ -134,13 +134,13 @@ class VoiceRepository(TenantRepository):
                 ),
             )
         )
-        # The second is None for a voice that no engine has yet.
+        # The embedding is None for a voice without any.
         rows: list[tuple[VoiceProfile, VoiceEmbedding | None]] = [
             (row[0], row[1]) for row in (await self._session.execute(query)).all()
         ]
         if not rows:
             return None
-        # An id of one voice may be the name of another, and that an alias of a third.
+        # The ID of one voice may be the name of another, and the alias of a third.
         best = min((row[0] for row in rows), key=lambda voice: (voice.id != wanted, voice.name_key != key))
         return Castable(best, [row[1] for row in rows if row[0] is best and row[1] is not None])
 
@@ -153,13 +153,13 @@ class VoiceRepository(TenantRepository):
         language: str | None = None,
         state: str | None = None,
     ) -> Sequence[VoiceProfile]:
-        """Voices by name, those after the voice ``after``.
+        """Return voices ordered by name.
 
         Args:
-            after: The id of the last voice of the page before.
-            limit: At most so many.
-            search: In the name or the description, without case.
-            language: A tag whose first part they have.
+            after: ID of the last voice of the previous page.
+            limit: Maximum number of voices.
+            search: Text that the name or description must contain, case-insensitively.
+            language: Language tag; voices must have the same primary language.
             state: One of :class:`storage.tables.VoiceState`.
         """
         query = self._own(VoiceProfile)
@@ -185,7 +185,7 @@ class VoiceRepository(TenantRepository):
         return (await self._session.scalars(query.order_by(VoiceProfile.name_key).limit(limit))).all()
 
     async def speakable(self, *, limit: int) -> Sequence[Speakable]:
-        """The voices that can speak now, by name; without what only one of them is asked for."""
+        """Return voices that can be used now, ordered by name, with only the fields that lists show."""
         query = (
             select(
                 VoiceProfile.id,
@@ -215,21 +215,21 @@ class VoiceRepository(TenantRepository):
         return tuple(found.values())
 
     async def names(self, *, limit: int = 1_000) -> Sequence[str]:
-        """Names and aliases, for people who mistyped one."""
+        """Return names and aliases, to suggest one for a mistyped name."""
         names = select(VoiceProfile.name).where(VoiceProfile.org_id == self._org_id)
         aliases = select(VoiceAlias.alias).where(VoiceAlias.org_id == self._org_id)
         return (await self._session.scalars(names.union_all(aliases).limit(limit))).all()
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return the number of voices."""
         query = select(func.count()).select_from(VoiceProfile).where(VoiceProfile.org_id == self._org_id)
         return int(await self._session.scalar(query) or 0)
 
     async def rename(self, voice: VoiceProfile, name: str) -> None:
-        """Give a voice another name.
+        """Rename a voice.
 
         Raises:
-            Conflict: It is taken, by another voice or as another's alias.
+            Conflict: The name is taken by another voice or another voice's alias.
         """
         await self._one_after_the_other()
         await self._keep_names_apart(name, voice.id)
@@ -237,28 +237,28 @@ class VoiceRepository(TenantRepository):
         await self._flush(name)
 
     async def delete(self, voice: VoiceProfile) -> None:
-        """Remove a voice with its samples, aliases and embeddings; their objects are the caller's."""
+        """Delete a voice with its samples, aliases and embeddings; the caller deletes their objects."""
         await self._session.execute(
             delete(VoiceProfile).where(VoiceProfile.org_id == self._org_id, VoiceProfile.id == voice.id)
         )
 
     async def of_consent(self, consent_id: str) -> Sequence[VoiceProfile]:
-        """The voices that a consent allows."""
+        """Return the voices with a consent, ordered by ID."""
         query = self._own(VoiceProfile, VoiceProfile.consent_id == consent_id)
         return (await self._session.scalars(query.order_by(VoiceProfile.id))).all()
 
     async def aliases(self, voice_ids: Sequence[str] | None = None) -> Sequence[VoiceAlias]:
-        """The other names, of all voices or of some."""
+        """Return the aliases of all voices or some, ordered by alias."""
         query = self._own(VoiceAlias).order_by(VoiceAlias.alias_key)
         if voice_ids is not None:
             query = query.where(VoiceAlias.voice_id.in_(voice_ids))
         return (await self._session.scalars(query)).all()
 
     async def set_alias(self, alias: str, voice: VoiceProfile) -> VoiceAlias:
-        """Make ``alias`` mean a voice, whatever it meant before.
+        """Make ``alias`` refer to a voice, also if it referred to another one.
 
         Raises:
-            Conflict: It is another voice's name.
+            Conflict: It is the name of another voice.
         """
         await self._one_after_the_other()
         key = name_key(alias)
@@ -277,10 +277,10 @@ class VoiceRepository(TenantRepository):
         return found
 
     async def set_aliases(self, aliases: Sequence[str], voice: VoiceProfile) -> None:
-        """Make some names, and no others, mean a voice, whatever they meant before.
+        """Replace the aliases of a voice, also by ones that referred to other voices.
 
         Raises:
-            Conflict: One is another voice's name.
+            Conflict: An alias is the name of another voice.
         """
         await self._one_after_the_other()
         await self._session.execute(
@@ -290,7 +290,7 @@ class VoiceRepository(TenantRepository):
             await self.set_alias(alias, voice)
 
     async def drop_alias(self, alias: str, voice: VoiceProfile) -> bool:
-        """Make an alias of a voice mean nothing of the tenant's own; whether it was one."""
+        """Remove an alias of a voice; false if it had no such alias."""
         await self._one_after_the_other()
         dropped = await self._session.execute(
             delete(VoiceAlias)
@@ -304,7 +304,7 @@ class VoiceRepository(TenantRepository):
         return dropped.first() is not None
 
     async def _one_after_the_other(self) -> None:
-        """Until the transaction ends nobody else names a voice of the tenant's, nor finds room for one."""
+        """Lock the names and the number of the tenant's voices until the transaction ends."""
         query = select(Org.id).where(Org.id == self._org_id)
         await self._session.execute(query.with_for_update(key_share=True))
 
@@ -321,5 +321,5 @@ class VoiceRepository(TenantRepository):
 
 
 def touch(voice: VoiceProfile) -> None:
-    """Note that a voice was changed."""
+    """Set the time of a voice's last change."""
     voice.updated_at = now()

@@ -1,4 +1,4 @@
-"""The tables. What belongs to a tenant has its ``org_id`` and goes with it."""
+"""The database tables. Rows that belong to a tenant have its ``org_id`` and are deleted with it."""
 
 from storage.tables.base import Base
 from storage.tables.tenants import (

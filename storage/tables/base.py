@@ -1,4 +1,4 @@
-"""What all tables share."""
+"""The base class and common column types of the tables."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -12,14 +12,14 @@ ID: Final = String(40)
 NAME: Final = String(200)
 
 NAME_KEY: Final = String(600)
-"""A name made alike for comparing; without case it can have three times the characters."""
+"""A name's key for comparisons; case folding can triple the number of characters."""
 
 BIG_ID: Final = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite counts only ``INTEGER`` up by itself."""
+"""An automatic ID; SQLite increments only ``INTEGER`` automatically."""
 
 
 class Base(DeclarativeBase):
-    """The root of the tables. Constraints have names, which migrations on SQLite need."""
+    """Base class of the tables. Constraints are named, as migrations on SQLite require."""
 
     metadata = MetaData(
         naming_convention={

@@ -1,4 +1,4 @@
-"""Tenants, who belongs to them, what they used and keep."""
+"""Tables of tenants, their users and credentials, their usage and their finished audio."""
 
 from datetime import date, datetime
 from typing import Any
@@ -14,11 +14,11 @@ class Org(Base):
     """A tenant.
 
     Attributes:
-        name: Unique without case, see ``name_key``.
-        plan: Of ``quota.plans``.
-        limits: What it may use, over its plan's; see ``services.quota.limits``.
-        retention: Days that its things are kept, over the configured ones.
-        disabled_at: Since when nobody gets in.
+        name: Display name; unique case-insensitively, see ``name_key``.
+        plan: Name of a plan in ``quota.plans``.
+        limits: Limits that override the plan's; see ``services.quota.limits``.
+        retention: Retention periods in days that override the configured ones.
+        disabled_at: Time since which access is denied.
     """
 
     __tablename__ = "orgs"
@@ -34,12 +34,12 @@ class Org(Base):
 
 
 class User(Base):
-    """A person, or a service, that may belong to several orgs.
+    """A person or service; may be a member of several orgs.
 
     Attributes:
-        email: As :func:`storage.columns.address_key` makes it.
-        password_hash: argon2id; ``None`` cannot log in with a password.
-        operator: Runs this server: may see and change every org.
+        email: Address in the form of :func:`storage.columns.address_key`.
+        password_hash: argon2id hash; ``None`` if the user cannot log in with a password.
+        operator: Whether the user runs this server, and may see and change every org.
     """
 
     __tablename__ = "users"
@@ -54,7 +54,7 @@ class User(Base):
 
 
 class Membership(Base):
-    """A user's place in an org. ``role`` is owner, admin, member or service."""
+    """A user's membership in an org. ``role`` is owner, admin, member or service."""
 
     __tablename__ = "memberships"
 
@@ -67,12 +67,12 @@ class Membership(Base):
 
 
 class ApiKey(Base):
-    """A key. Its secret is shown once and kept as a hash.
+    """An API key. Its secret is shown once and stored as a hash.
 
     Attributes:
-        prefix: The public half, by which it is found.
-        secret_hash: SHA-256, hexadecimal: the secret has 256 random bits, which no slow hash would add to.
-        scopes: What it may do; never more than its org's members may.
+        prefix: Public part, by which the key is looked up.
+        secret_hash: SHA-256 in hexadecimal; with 256 random bits, the secret needs no slow hash.
+        scopes: Permissions; never more than those of the org's members.
     """
 
     __tablename__ = "api_keys"
@@ -91,7 +91,7 @@ class ApiKey(Base):
 
 
 class RefreshToken(Base):
-    """A refresh token, as a hash. All that came from one login are a family."""
+    """A refresh token, stored as a hash. The tokens that came from one login form a family."""
 
     __tablename__ = "refresh_tokens"
 
@@ -107,13 +107,13 @@ class RefreshToken(Base):
 
 
 class Invitation(Base):
-    """A place in an org that is offered to whoever has its token and proves to be of its address.
+    """An offer of membership to the holder of its token; an existing user must also authenticate.
 
     Attributes:
-        email: As :func:`storage.columns.address_key` makes it.
-        role: Of the place.
-        token_hash: SHA-256, hexadecimal.
-        made_by: The user or key that offers it, or ``cli``; it ends when they lose what they offer.
+        email: Address in the form of :func:`storage.columns.address_key`.
+        role: Role of the new member.
+        token_hash: SHA-256 in hexadecimal.
+        made_by: ID of the user or key that made it, or ``cli``; revoked when the maker loses the right to it.
     """
 
     __tablename__ = "invitations"
@@ -131,10 +131,10 @@ class Invitation(Base):
 
 
 class PasswordReset(Base):
-    """Lets whoever has its token choose a user's password, once.
+    """A one-time token with which a user's password can be set.
 
     Attributes:
-        token_hash: SHA-256, hexadecimal.
+        token_hash: SHA-256 in hexadecimal.
     """
 
     __tablename__ = "password_resets"
@@ -147,14 +147,14 @@ class PasswordReset(Base):
 
 
 class AuditEvent(Base):
-    """Who did what, when, from where. A trigger refuses changes, and it outlives what it tells of.
+    """An entry of the audit log. A trigger prevents changes; entries outlive their subjects.
 
     Attributes:
-        org_id: The tenant it happened in; no foreign key, so that it stays when the tenant goes.
-        actor: A user's or key's id, ``cli``, ``anonymous`` or ``system``.
-        action: Such as ``key.revoked``.
-        target: The id of what was changed.
-        address: Of the client.
+        org_id: ID of the tenant; not a foreign key, so that the entry remains when the tenant is deleted.
+        actor: ID of a user or key, or ``cli``, ``anonymous`` or ``system``.
+        action: Name of the action, such as ``key.revoked``.
+        target: ID of the object that was changed.
+        address: IP address of the client.
     """
 
     __tablename__ = "audit_events"
@@ -172,15 +172,15 @@ class AuditEvent(Base):
 
 
 class UsageRecord(Base):
-    """What one request or job used.
+    """The usage of one request or job.
 
     Attributes:
-        day: In UTC.
+        day: Day in UTC.
         kind: ``speech`` or ``job``.
         outcome: ``ok``, ``failed`` or ``hangup``.
-        audio_ms: Milliseconds of audio that were spoken.
-        latency_ms: From the request to its first audio.
-        external_user: Whom the client spoke for (``X-OpenWebUI-User-Id``).
+        audio_ms: Duration of the generated audio in milliseconds.
+        latency_ms: Time from the request to the first audio in milliseconds.
+        external_user: ID of the client's own user on whose behalf it called (``X-OpenWebUI-User-Id``).
     """
 
     __tablename__ = "usage_records"
@@ -204,7 +204,7 @@ class UsageRecord(Base):
 
 
 class LedgerAccount(Base):
-    """How much of a quota is spent or reserved; see :mod:`storage.repositories.ledger`.
+    """The spent and reserved amount of a quota; see :mod:`storage.repositories.ledger`.
 
     Attributes:
         account: ``<meter>/<period>``, such as ``characters/2026-11``.
@@ -218,10 +218,10 @@ class LedgerAccount(Base):
 
 
 class Reservation(Base):
-    """What a request in flight has reserved. One that expires belonged to a process that died.
+    """The reserved amounts of a request in progress. It expires if the process dies.
 
     Attributes:
-        amounts: Account → amount.
+        amounts: Reserved amount by account.
     """
 
     __tablename__ = "reservations"
@@ -236,9 +236,9 @@ class Output(Base):
     """Finished audio in the object store.
 
     Attributes:
-        key: In the object store.
-        size: Bytes.
-        expires_at: When retention takes it away.
+        key: Key in the object store.
+        size: Size in bytes.
+        expires_at: Time at which retention ends; ``None`` to keep it.
     """
 
     __tablename__ = "outputs"
@@ -256,7 +256,7 @@ class Output(Base):
 
 
 class ServerSecret(Base):
-    """A secret that the server made for itself, alike for all of its processes."""
+    """A secret that the server generated for itself, shared by all of its processes."""
 
     __tablename__ = "server_secrets"
 

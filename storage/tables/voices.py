@@ -1,4 +1,4 @@
-"""Voices that tenants made from recordings, and what allows them to."""
+"""Tables of voices that tenants created from recordings, and of consents."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,25 +15,25 @@ class VoiceState(StrEnum):
     """The state of a voice, overall or in one engine."""
 
     PENDING = "pending"
-    """It waits: for samples, for a consent, or for its turn."""
+    """Waiting for samples, a consent, or a worker."""
     PROCESSING = "processing"
     READY = "ready"
     FAILED = "failed"
     REVOKED = "revoked"
-    """Its consent was withdrawn; samples and embeddings are erased."""
+    """The consent was withdrawn; samples and embeddings are erased."""
 
 
 class VoiceConsent(Base):
-    """Somebody's consent to be spoken like. It stays when it is withdrawn: it is evidence.
+    """A speaker's consent to the use of their voice. As evidence, it is kept when it is withdrawn.
 
     Attributes:
         kind: ``recording`` or ``attestation``.
-        name: What the tenant calls it.
-        language: BCP-47 tag of what is said.
-        statement: Of an attestation: who, from where, when, and the words.
-        key: Of the recording in the object store.
-        size: Bytes of the recording.
-        report: What was heard in the recording.
+        name: The tenant's name for it.
+        language: BCP-47 tag of the recording.
+        statement: For an attestation: by whom, from where, when, and its text.
+        key: Key of the recording in the object store.
+        size: Size of the recording in bytes.
+        report: Findings about the recording.
     """
 
     __tablename__ = "voice_consents"
@@ -53,18 +53,18 @@ class VoiceConsent(Base):
 
 
 class VoiceProfile(Base):
-    """A voice of a tenant's own.
+    """A voice that a tenant created.
 
     Attributes:
-        name: Unique in the tenant without case, see ``name_key``.
-        language: BCP-47 tag of its samples, and of what it speaks when nothing else says.
-        labels: What its tenant wants to find it by.
-        consent_id: What allows it.
-        consent_check: How the consent's recording compares with the samples.
-        state: In all engines together.
-        reason: Why it is not ready.
-        report: Of all samples together.
-        generation: Counts the changes of its samples.
+        name: Display name; unique in the tenant case-insensitively, see ``name_key``.
+        language: BCP-47 tag of its samples, and default language of its speech.
+        labels: The tenant's labels.
+        consent_id: ID of the consent.
+        consent_check: Comparison of the consent's recording with the samples.
+        state: Overall state in all engines.
+        reason: Reason why it is not ready.
+        report: Quality report of all samples together.
+        generation: Number of changes of its samples.
     """
 
     __tablename__ = "voices"
@@ -90,7 +90,7 @@ class VoiceProfile(Base):
 
 
 class VoiceAlias(Base):
-    """Another name of a voice, such as one of OpenAI's; unique in the tenant without case."""
+    """Another name of a voice, such as one of OpenAI's; unique in the tenant, case-insensitively."""
 
     __tablename__ = "voice_aliases"
 
@@ -101,16 +101,16 @@ class VoiceAlias(Base):
 
 
 class AudioSample(Base):
-    """A recording that a voice is made from.
+    """A recording from which a voice is prepared.
 
     Attributes:
-        filename: As it was uploaded, for people; never part of a path.
-        original_key: The upload as it came; ``None`` when retention has taken it.
-        audio_key: What is prepared from: 16-bit mono WAV; ``None`` when retention has taken it.
-        sha256: Of the upload.
-        size: Bytes of both.
-        transcript: What is said in it.
-        report: Its quality.
+        filename: Name of the uploaded file, for display; never used in a path.
+        original_key: Key of the unchanged upload; ``None`` after retention has deleted it.
+        audio_key: Key of the 16-bit mono WAV for preparation; ``None`` after retention has deleted it.
+        sha256: SHA-256 of the upload.
+        size: Total size of both in bytes.
+        transcript: Text of the recording.
+        report: Quality report.
     """
 
     __tablename__ = "audio_samples"
@@ -133,20 +133,20 @@ class AudioSample(Base):
 
 
 class VoiceEmbedding(Base):
-    """A voice in one engine: the work of preparing it, and the last embedding that came of it.
+    """A voice in one engine: the state of its preparation, and its latest embedding.
 
     Attributes:
-        engine: By its configured name.
-        state: Of the latest work.
-        reason: Why that failed.
-        wanted: The voice's generation that is, or is to be, prepared.
-        attempts: Failures of the engine, not of the samples, in a row.
-        due_at: When somebody should work on it: at once, after a pause, or when a worker's lease ends.
-        lease: Of the process that works on it.
-        embedding_id: What the engine knows it by; never means another one.
-        model: What it was made with.
-        key: In the object store.
-        generation: It was made of.
+        engine: Configured name of the engine.
+        state: State of the latest preparation.
+        reason: Reason why it failed.
+        wanted: Generation of the voice that is prepared, or is to be prepared.
+        attempts: Number of consecutive failures of the engine; invalid samples do not count.
+        due_at: Time at which a worker may claim it: at once, after a backoff, or when a lease expires.
+        lease: ID of the lease of the worker that prepares it.
+        embedding_id: ID of the embedding in the engine; never reused.
+        model: Identifier of the model that the embedding was computed with.
+        key: Key of the embedding in the object store.
+        generation: Generation of the voice that the embedding was computed from.
     """
 
     __tablename__ = "voice_embeddings"
@@ -169,14 +169,14 @@ class VoiceEmbedding(Base):
 
 
 class DoomedObject(Base):
-    """An object, or all whose keys begin so, that nothing points to any more, or not yet.
+    """An object, or all objects with a prefix, that no row references any more, or not yet.
 
-    It is written in the transaction that takes the last pointer away, or before the object itself; whoever
-    makes a pointer takes it out. So no crash leaves an object behind.
+    The row is added in the transaction that deletes the last reference, or before the object is stored; the
+    transaction that adds a reference deletes it. So a crash never leaves an unreferenced object behind.
 
     Attributes:
-        key: Of the object; one that ends with ``/`` means all below it.
-        due_at: When it may go.
+        key: Key of the object; a key that ends with ``/`` means all objects below it.
+        due_at: Time from which it is deleted.
     """
 
     __tablename__ = "doomed_objects"

@@ -1,5 +1,5 @@
-"""Adapts eSpeak NG's speech to a speaker, from recordings, without weights.
+"""Adaptation of eSpeak NG's speech to a speaker, from recordings, without a neural network.
 
-eSpeak NG speaks at the speaker's pitch; a filter that changes over time moves its spectrum to the
-speaker's. See ``docs/engines/espeak.md``.
+eSpeak NG speaks at the speaker's pitch, and a time-varying filter moves its spectrum to the speaker's. See
+``docs/engines/espeak.md``.
 """

@@ -1,4 +1,4 @@
-"""Aligns two recordings by dynamic time warping."""
+"""Alignment of two recordings by dynamic time warping."""
 
 from itertools import pairwise
 from typing import Final
@@ -9,14 +9,14 @@ import numpy.typing as npt
 from engines.recordings.spectra import Floats
 
 CELLS: Final = 6_000_000
-"""Pairs of frames compared at once. Longer recordings are first aligned roughly, then piece by piece."""
+"""Maximum number of pairs compared at once. Longer recordings are aligned roughly, then in pieces."""
 
 
 def align(one: Floats, other: Floats) -> npt.NDArray[np.intp]:
-    """Pairs of matching frames, in order; shape ``(pairs, 2)``.
+    """Return the indices of matching frames, in order; shape ``(pairs, 2)``.
 
     Args:
-        one: Features, shape ``(frames, features)``; scaled so that differences of 1 count equally.
+        one: Features of one recording, shape ``(frames, features)``; scaled so that they weigh equally.
         other: Features of the other recording.
     """
     step = int(np.ceil(np.sqrt(len(one) * len(other) / CELLS)))
@@ -36,13 +36,13 @@ def align(one: Floats, other: Floats) -> npt.NDArray[np.intp]:
 
 
 def _thinned(rows: Floats, step: int) -> Floats:
-    """The means of ``step`` rows each."""
+    """Return the means of ``step`` consecutive rows each."""
     whole = len(rows) // step * step
     return rows[:whole].reshape(-1, step, rows.shape[1]).mean(axis=1)
 
 
 def _warp(one: Floats, other: Floats) -> npt.NDArray[np.intp]:
-    """All pairs on the cheapest path through the distance matrix, one antidiagonal at a time."""
+    """Return the pairs on the cheapest path through the distance matrix; computed by antidiagonals."""
     n, m = len(one), len(other)
     squares = np.square(one).sum(axis=1)[:, None] + np.square(other).sum(axis=1)[None]
     distance = np.sqrt(np.maximum(squares - 2 * (one @ other.T), 0))

@@ -1,8 +1,8 @@
-"""eSpeak NG's parameters for a speaker: pitch, pitch range and size.
+"""eSpeak NG's parameters for a speaker: pitch, pitch range and vocal-tract size.
 
-The size is changed by resampling: speech played 5 % faster has 5 % higher formants and pitch, so it is
-spoken 5 % slower first. Compared with voice variants generated for each speaker, this is at least as
-close to the speaker, is understood better, and needs no files.
+The size is changed by resampling: speech that is played 5 % faster has 5 % higher formants and pitch, so it
+is spoken 5 % slower. Compared with eSpeak NG variants generated for each speaker, this is at least as similar
+to the speaker, more intelligible, and needs no files.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ _HIGHEST: Final = 99
 _RANGES: Final = (25, 80)
 _STRETCHES: Final = (0.95, 1.12)
 _THINNED: Final = 2
-"""Every second frame is enough for a median."""
+"""Step between frames; every second one suffices for a median."""
 _FINE: Final = 0.02
-"""How far the stretch may deviate to correct the pitch between two of eSpeak NG's steps."""
+"""Maximum change of the stretch, to correct the pitch between two of eSpeak NG's steps."""
 
 
 class Base(NamedTuple):
-    """A variant that is adapted.
+    """A variant of eSpeak NG that is adapted.
 
     Attributes:
-        variant: What is appended to eSpeak NG's voice.
-        up_to: Hertz of median pitch up to which it is used.
-        natural: Hertz of median pitch that fits its formants.
+        variant: Suffix of eSpeak NG's voice.
+        up_to: Maximum median pitch of speakers in hertz.
+        natural: Median pitch in hertz that suits its formants.
     """
 
     variant: str
@@ -43,7 +43,7 @@ class Base(NamedTuple):
 
 
 BASES: Final = (Base("", 185.0, 105.0), Base("+f5", 1_000.0, 225.0))
-"""The plain voice cannot speak higher; ``f5`` is the cleanest of the female variants."""
+"""The plain voice, up to its highest pitch, and ``f5``, the cleanest of the female variants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Delivery:
 
     Attributes:
         base: Index in :data:`BASES`.
-        pitch: 0 to 99.
-        pitch_range: 0 to 99.
-        stretch: How much faster the speech is played than it was spoken.
+        pitch: Pitch from 0 to 99.
+        pitch_range: Pitch range from 0 to 99.
+        stretch: Factor by which the speech is played faster than it was spoken.
     """
 
     base: int = 0
@@ -63,10 +63,10 @@ class Delivery:
     stretch: float = 1.0
 
     def request(self, text: str, voice: str, *, speed: float = 1.0, timings: bool = False) -> Request:
-        """A request for ``text`` that is as long as any voice's after playing it faster.
+        """Return a request whose speech has the requested speed when it is played faster.
 
         Args:
-            text: What to speak.
+            text: The text to speak.
             voice: A voice file below ``lang/``.
             speed: As in ``Utterance``.
             timings: Whether word timings are wanted.
@@ -82,17 +82,17 @@ class Delivery:
 
 
 Render: TypeAlias = Callable[[Sequence[str], Delivery], Awaitable[Sequence[Pcm]]]
-"""Speaks texts of one language; returns eSpeak NG's output, not yet played faster."""
+"""Speaks texts; returns eSpeak NG's output, not yet played faster."""
 
 
 async def calibrate(texts: Sequence[str], pitch: float, spread: float, render: Render) -> Delivery:
-    """Find the delivery with the speaker's pitch.
+    """Find the delivery with a speaker's pitch, by binary search.
 
     Args:
-        texts: Sentences to try with.
-        pitch: Median of the speaker's log pitch.
-        spread: Its spread.
-        render: Speaks them.
+        texts: Sentences for the trials.
+        pitch: Median of the speaker's log pitch (of hertz).
+        spread: Spread of the log pitch.
+        render: Speaks the sentences.
     """
     hertz = float(np.exp(pitch))
     base = next(i for i, b in enumerate(BASES) if hertz < b.up_to or b is BASES[-1])
@@ -113,7 +113,7 @@ async def calibrate(texts: Sequence[str], pitch: float, spread: float, render: R
 
 
 def pitch_of(speech: Sequence[Pcm], stretch: float) -> tuple[float, float]:
-    """Median log pitch and spread of eSpeak NG's speech, played ``stretch`` times as fast."""
+    """Return the median log pitch of eSpeak NG's speech, played ``stretch`` times as fast, and its spread."""
     tracks = [track(frames_of(to_signal(pcm))[::_THINNED], RATE) for pcm in speech if len(pcm) >= SIZE]
     middle, spread = summary(np.concatenate(tracks))
     return middle + float(np.log(stretch)), spread

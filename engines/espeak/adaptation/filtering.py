@@ -1,4 +1,4 @@
-"""Converts eSpeak NG's speech to the speaker's, streaming and without gaps."""
+"""Streaming conversion of eSpeak NG's speech to the speaker's."""
 
 from typing import Final
 
@@ -23,21 +23,21 @@ from engines.recordings.spectra import (
 )
 
 _MAX_NEPERS: Final = 8.0
-"""Nepers of power (35 dB) that a band may be changed by."""
+"""Maximum change of a band, in nepers of power (35 dB)."""
 _KNEE: Final = 0.8
-"""Share of full scale from which peaks are rounded off instead of cut."""
+"""Fraction of full scale above which peaks are compressed, so that they do not clip."""
 _FADE: Final = 128
-"""Samples over which the start fades in: the filter rings slightly before its input."""
+"""Length of the initial fade-in in samples, because the filter rings slightly before its input."""
 _SHIFTS: Final = SIZE // HOP
 _OVERLAP: Final = (ANALYSIS_WINDOW * SYNTHESIS_WINDOW).reshape(_SHIFTS, HOP).sum(axis=0)
-"""Sum of all frames' windows over one sample; it repeats with every hop."""
+"""Sum of the windows of overlapping frames for each sample of a hop."""
 
 
 class SpectralFilter:
-    """Moves the spectrum of a signal; samples come out as many as went in, delayed until :meth:`finish`.
+    """Moves the spectrum of a signal. The output is as long as the input, and delayed until :meth:`finish`.
 
     Args:
-        manner: How to move it.
+        manner: The change of the spectrum.
     """
 
     def __init__(self, manner: Manner) -> None:
@@ -48,13 +48,13 @@ class SpectralFilter:
         self._owed = 0
 
     def feed(self, signal: Floats) -> Floats:
-        """The samples that are ready after ``signal``."""
+        """Process samples; return those that are ready."""
         self._owed += len(signal)
         self._input = np.concatenate([self._input, signal])
         return self._advance()
 
     def finish(self) -> Floats:
-        """What is left; nothing can be fed after it."""
+        """Return the remaining samples; nothing can be fed afterwards."""
         self._input = np.pad(self._input, (0, 2 * SIZE + CONTEXT * HOP))
         return self._advance()
 
@@ -75,7 +75,7 @@ class SpectralFilter:
         return done
 
     def _overlapped(self, pieces: Floats) -> Floats:
-        """Add up frames; returns the samples that no later frame reaches."""
+        """Overlap and add frames; return the samples that later frames do not change."""
         count = len(pieces)
         total = np.zeros((count + _SHIFTS, HOP), np.float32)
         total[:_SHIFTS] = self._tail
@@ -86,10 +86,10 @@ class SpectralFilter:
 
 
 class Transformation:
-    """Converts one utterance from eSpeak NG's PCM to the speaker's.
+    """Converts the PCM of one utterance from eSpeak NG to the speaker's voice.
 
     Args:
-        voice: The speaker's.
+        voice: The speaker's voice.
     """
 
     def __init__(self, voice: AdaptedVoice) -> None:
@@ -98,12 +98,12 @@ class Transformation:
         self._player = resampling(RATE * voice.delivery.stretch, RATE)
 
     def feed(self, pcm: Pcm) -> Pcm:
-        """What is ready after ``pcm``."""
+        """Process samples; return those that are ready."""
         played = self._player.resample_chunk(to_signal(pcm))
         return self._to_pcm(self._filter.feed(played))
 
     def finish(self) -> Pcm:
-        """What is left; nothing can be fed after it."""
+        """Return the remaining samples; nothing can be fed afterwards."""
         played = self._player.resample_chunk(np.zeros(0, np.float32), last=True)
         rest = np.concatenate([self._filter.feed(played), self._filter.finish()])
         return self._to_pcm(rest)
@@ -119,5 +119,5 @@ class Transformation:
 
 
 def play(pcm: Pcm, stretch: float) -> Floats:
-    """Play eSpeak NG's output ``stretch`` times as fast."""
+    """Return eSpeak NG's output as played ``stretch`` times as fast, by resampling."""
     return resampled(to_signal(pcm), RATE * stretch, RATE)

@@ -1,4 +1,4 @@
-"""Learns the difference between a speaker and eSpeak NG from recordings of both."""
+"""Learning the difference between a speaker and eSpeak NG from recordings of both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,39 +13,42 @@ from engines.espeak.adaptation.voice import MOST_FRAMES, Manner, with_slopes
 from engines.recordings.spectra import BANDS, CEPSTRA, Analysis, Floats
 
 _USUAL_SPREAD: Final = 200.0
-"""Weight, in frames, of the prior that a speaker's cepstra vary like eSpeak NG's."""
+"""Weight in frames of the prior that a speaker's cepstra have the variance of eSpeak NG's."""
 _USUAL_OFFSET: Final = 100.0
-"""Weight, in frames, of the prior that unvoiced speech differs like voiced speech."""
+"""Weight in frames of the prior that unvoiced speech differs as voiced speech does."""
 _SCALES: Final = (0.6, 1.6)
 _DEAF: Final = 12.6
-"""Nepers of power (55 dB) below a recording's strongest band at which its spectrum is ignored."""
+"""Distance from a recording's strongest band in nepers of power (55 dB) at which bands are ignored."""
 _LEVEL_WEIGHT: Final = 0.3
 _SLOPE_WEIGHT: Final = 0.5
-"""Weight of loudness and slopes, relative to the spectrum's shape, in similarity."""
+"""Weights of loudness and of slopes in distances, relative to the spectrum's shape."""
 
 _EVEN: Final = 1e-3
-"""Added to spreads, so that none is 0."""
+"""Added to standard deviations to avoid zeros."""
 _ENOUGH: Final = 1_000
-"""Frames of parallel speech (6 s) after which speech without a transcript has nothing to add to them."""
+"""Number of frames of parallel speech (6 s) from which other speech does not improve the result."""
 _SAME: Final = 0.5
-"""Agreement of voicing, and :data:`_GAIN_WEIGHT` times how much nearer frames are aligned than with the
-recording played backwards, from which two recordings say the same. Of seven speakers' those that did had
-0.54 and more, those that did not 0.50 and less, mostly 0.1 to 0.3."""
+"""Minimum score of two recordings with the same words.
+
+The score is the agreement of voicing, plus :data:`_GAIN_WEIGHT` times the relative decrease of the distance
+of aligned frames, compared with the reversed recording. With seven speakers, recordings of the same words
+scored at least 0.54, others at most 0.50, and mostly 0.1 to 0.3.
+"""
 _GAIN_WEIGHT: Final = 4.0
 _APART: Final = 10
-"""Distance in frames of the context before and after."""
+"""Distance of the context frames before and after a frame, in frames."""
 _CONTEXT_WEIGHT: Final = 0.6
 _CERTAINTY: Final = 0.7
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Speech to learn from.
+    """The recordings to learn from.
 
     Attributes:
-        own: Recordings of the speaker.
-        base: Speech of eSpeak NG.
-        pairs: Indexes of recordings in ``own`` and ``base`` that say the same.
+        own: Analysed recordings of the speaker.
+        base: Analysed speech of eSpeak NG.
+        pairs: Pairs of indices in ``own`` and ``base`` of recordings with the same words.
     """
 
     own: Sequence[Analysis]
@@ -54,7 +57,7 @@ class Material:
 
 
 def learn(material: Material) -> Manner:
-    """Learn from the material: means and variances, then the residuals of frames."""
+    """Learn the change of cepstra: means and variances first, then the residuals of single frames."""
     base = material.base
     own = [_comparable(speech, base) for speech in material.own]
     unvoiced, voiced = _moments(base, own)
@@ -81,7 +84,7 @@ def learn(material: Material) -> Manner:
 
 
 def _comparable(own: Analysis, base: Sequence[Analysis]) -> Analysis:
-    """A recording at eSpeak NG's level, with eSpeak NG's spectrum where the recording has none."""
+    """Return a recording at eSpeak NG's level, with eSpeak NG's spectrum above its own bandwidth."""
     usual = np.concatenate([speech.bands[speech.active] for speech in base])
     heard = np.percentile(own.bands[own.active], 95, axis=0)
     top = int(np.flatnonzero(heard > heard.max() - _DEAF)[-1])
@@ -96,7 +99,7 @@ def _comparable(own: Analysis, base: Sequence[Analysis]) -> Analysis:
 def _moments(
     base: Sequence[Analysis], own: Sequence[Analysis]
 ) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Scale and offset for unvoiced and for voiced frames."""
+    """Return the scale and offset of unvoiced and of voiced frames."""
     voiced = _affine(_pooled(base, voiced=True), _pooled(own, voiced=True))
     shift = _pooled(own, voiced=True).mean(axis=0) - _pooled(base, voiced=True).mean(axis=0)
     quiet_base, quiet_own = _pooled(base, voiced=False), _pooled(own, voiced=False)
@@ -113,7 +116,7 @@ def _pooled(speech: Sequence[Analysis], *, voiced: bool) -> Floats:
 
 
 def _affine(base: Floats, own: Floats) -> tuple[Floats, Floats]:
-    """Scale and offset that give ``base`` the mean and, given the evidence, the spread of ``own``."""
+    """Return the scale and offset that give ``base`` the mean and, if certain, the spread of ``own``."""
     belief = len(own) / (len(own) + _USUAL_SPREAD)
     ratio = (own.std(axis=0) + _EVEN) / (base.std(axis=0) + _EVEN)
     scale = np.clip(ratio**belief, *_SCALES).astype(np.float32)
@@ -121,9 +124,9 @@ def _affine(base: Floats, own: Floats) -> tuple[Floats, Floats]:
 
 
 def _parallel(manner: Manner, base: Analysis, own: Analysis) -> tuple[Floats, Floats] | None:
-    """Features of frames, and their residuals to a recording of the same words.
+    """Return features of frames, and their residuals to a recording of the same words.
 
-    None if it says something else: wrong pairs would make the speech unintelligible.
+    ``None`` if the words differ: wrong pairs would make the speech unintelligible.
     """
     moved = manner.moved(base)
     spoken, given = np.flatnonzero(base.active), np.flatnonzero(own.active)
@@ -139,21 +142,21 @@ def _parallel(manner: Manner, base: Analysis, own: Analysis) -> tuple[Floats, Fl
 
 
 def _cost(one: Floats, other: Floats, path: npt.NDArray[np.intp]) -> float:
-    """Mean distance of aligned frames."""
+    """Return the mean distance of aligned frames."""
     return float(np.linalg.norm(one[path[:, 0]] - other[path[:, 1]], axis=1).mean()) + _EVEN
 
 
 def _agreement(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
-    """How much more often frames are both voiced or both not than by chance: 1 always, 0 no more (kappa)."""
+    """Return Cohen's kappa of the voicing of frames: 1 for perfect agreement, 0 for chance."""
     chance = one.mean() * other.mean() + (1 - one.mean()) * (1 - other.mean())
     return float(((one == other).mean() - chance) / max(1 - chance, _EVEN))
 
 
 def _alike(manner: Manner, base: Sequence[Analysis], own: Sequence[Analysis]) -> tuple[Floats, Floats]:
-    """As :func:`_parallel`, for recordings of other words: matches frames that sound alike in context.
+    """Like :func:`_parallel`, for recordings of different words: match frames that are similar in context.
 
-    Each frame of either is compared with the nearest of the other, so that no frame of the speaker's is
-    left out; that is less sure than a transcript, so they lack less than it seems.
+    Frames of each side are matched with the nearest of the other, so that all of the speaker's frames are
+    used. This is less certain than a transcript, so the residuals are reduced.
     """
     moved = [manner.moved(speech) for speech in base]
     features = np.concatenate([with_slopes(m)[s.active] for m, s in zip(moved, base, strict=True)])
@@ -171,7 +174,7 @@ def _alike(manner: Manner, base: Sequence[Analysis], own: Sequence[Analysis]) ->
 
 
 def _in_context(cepstra: Floats) -> Floats:
-    """Cepstra with those some time before and after."""
+    """Return cepstra joined with those :data:`_APART` frames before and after."""
     padded = np.pad(cepstra, ((_APART, _APART), (0, 0)), mode="edge")
     return np.concatenate([cepstra, padded[: -2 * _APART], padded[2 * _APART :]], axis=1)
 

@@ -8,15 +8,15 @@ from engines.recordings.spectra import Floats
 
 NEAREST: Final = 4
 _BLOCK: Final = 256
-"""Frames looked up at once, which bounds the memory."""
+"""Maximum number of frames looked up at once, to limit memory."""
 
 
 class Neighbours:
-    """Frames with known values; others get the mean of the values of the nearest.
+    """Regression by nearest neighbours: frames get the weighted mean of the nearest known values.
 
     Args:
-        places: Features, shape ``(frames, features)``.
-        values: Shape ``(frames, values)``.
+        places: Features of the known frames, shape ``(frames, features)``.
+        values: Their values, shape ``(frames, values)``.
     """
 
     def __init__(self, places: Floats, values: Floats) -> None:
@@ -26,12 +26,12 @@ class Neighbours:
         self._count = min(NEAREST, len(places))
 
     def mean(self, wanted: Floats) -> Floats:
-        """Values for ``wanted``, shape ``(frames, features)``: nearer ones weigh more."""
+        """Return values for features ``wanted``, shape ``(frames, features)``; nearer frames weigh more."""
         blocks = [self._block(wanted[i : i + _BLOCK]) for i in range(0, len(wanted), _BLOCK)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self._values.shape[1]), np.float32)
 
     def _block(self, wanted: Floats) -> Floats:
-        # the square of a wanted frame itself is the same for all, so it is added to the nearest alone
+        # the square of the wanted frame is constant, so it is added to the nearest only
         partial = self._squares - 2 * (wanted @ self._places.T)
         nearest = np.argpartition(partial, self._count - 1, axis=1)[:, : self._count]
         squares = np.take_along_axis(partial, nearest, 1) + np.square(wanted).sum(axis=1, keepdims=True)

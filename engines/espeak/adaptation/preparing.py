@@ -1,4 +1,4 @@
-"""Prepares a voice from recordings."""
+"""Preparation of a voice from recordings."""
 
 import asyncio
 import textwrap
@@ -21,26 +21,26 @@ from engines.text.reading import reading_script
 Speak: TypeAlias = Callable[[Sequence[Request]], Awaitable[Sequence[Pcm]]]
 """Speaks requests with eSpeak NG; returns the PCM of each."""
 Cast: TypeAlias = Callable[[str | None], str]
-"""Finds the voice file of a language, or an English one."""
+"""Returns the voice file of a language, or an English one."""
 
 _TRIAL_SENTENCES: Final = 2
 _PIECE: Final = 900
-"""Characters spoken at once."""
+"""Maximum number of characters per request."""
 _SAME_LENGTH: Final = 2.5
 _SILENT: Final = 1e-12
 _NOTHING: Final = np.zeros(0, np.int16)
 
 
 async def prepare(samples: Sequence[ReferenceSample], speak: Speak, cast: Cast) -> AdaptedVoice:
-    """Make a voice; slow parts run in a thread.
+    """Prepare a voice; slow parts run in a thread.
 
-    Recordings with a transcript are compared with eSpeak NG saying the same; the others, and those whose
-    transcript turns out to be something else, with its reading of a script.
+    Recordings with a transcript are compared with eSpeak NG's speech of the transcript. Recordings without a
+    transcript, or with a wrong one, are compared with eSpeak NG's reading of a script.
 
     Args:
         samples: Recordings of one speaker.
         speak: Speaks with eSpeak NG.
-        cast: Finds its voice for a language.
+        cast: Returns eSpeak NG's voice for a language.
 
     Raises:
         UnsupportedUtterance: The samples cannot be used; the message says why.
@@ -81,28 +81,28 @@ async def prepare(samples: Sequence[ReferenceSample], speak: Speak, cast: Cast) 
 
 
 class _Reading(NamedTuple):
-    """The texts for eSpeak NG to read, and the voice file."""
+    """Texts for eSpeak NG to read, and the voice file."""
 
     voice: str
     texts: tuple[str, ...]
 
 
 def _script(language: str | None, cast: Cast) -> _Reading:
-    """The script for a language, or the English one."""
+    """Return the script for a language, or else the English one."""
     texts = reading_script(language or "")
     return _Reading(cast(None if texts == reading_script("en") else language), texts)
 
 
 def _as_long(one: Analysis, other: Analysis) -> bool:
-    """Whether two recordings can be of the same words."""
+    """Whether two recordings are similar enough in length to have the same words."""
     shorter, longer = sorted((int(one.active.sum()), int(other.active.sum())))
     return longer < _SAME_LENGTH * shorter
 
 
 def _as_loud(manner: Manner, signal: Floats) -> Manner:
-    """The manner that preserves the loudness of speech.
+    """Return the manner adjusted to preserve the loudness of speech.
 
-    Twice, because the bands of speech that is too soft or too loud were changed as far as they may be.
+    Two iterations, because the change of bands is limited, which affects the loudness in the first one.
     """
     for _ in range(2):
         spectral = SpectralFilter(manner)

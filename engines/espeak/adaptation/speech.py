@@ -1,4 +1,4 @@
-"""Speech of a batch, of which some utterances are in voices made from recordings."""
+"""Conversion of a batch's speech, of which some utterances have a prepared voice."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
@@ -13,17 +13,17 @@ from engines.espeak.adaptation.voice import AdaptedVoice
 from engines.recordings.spectra import RATE
 
 PIECE: Final = RATE // 2
-"""Least samples transformed at once: fewer cost more each, more delay the first."""
+"""Minimum number of samples transformed at once: fewer cost more per sample, more delay the first ones."""
 
 
 @dataclass(slots=True, eq=False)
 class Adapted:
-    """An utterance in an adapted voice, while it is spoken.
+    """The state of an utterance in an adapted voice.
 
     Attributes:
         voice: The voice.
-        transformation: Its state.
-        waiting: PCM of eSpeak NG that is not transformed yet.
+        transformation: The conversion of its PCM.
+        waiting: PCM of eSpeak NG that has not been converted.
     """
 
     voice: AdaptedVoice
@@ -31,18 +31,18 @@ class Adapted:
     waiting: list[Pcm] = field(default_factory=list[Pcm])
 
     def __post_init__(self) -> None:
-        """Begin."""
+        """Create the transformation."""
         self.transformation = Transformation(self.voice)
 
     async def feed(self, pcm: Pcm) -> Pcm:
-        """What is ready after ``pcm``."""
+        """Process samples; return those that are ready."""
         self.waiting.append(pcm)
         if sum(len(part) for part in self.waiting) < PIECE:
             return pcm[:0]
         return await asyncio.to_thread(self.transformation.feed, self._taken())
 
     async def finish(self) -> Pcm:
-        """What is left."""
+        """Return the remaining samples."""
         return await asyncio.to_thread(self._finish)
 
     def _finish(self) -> Pcm:
@@ -55,7 +55,7 @@ class Adapted:
         return whole
 
     def timed(self, speech: Speech) -> Speech:
-        """The outcome, with word times as played."""
+        """Return the outcome, with word timings after playing it faster."""
         stretch = self.voice.delivery.stretch
         words = tuple(replace(w, start=w.start / stretch, end=w.end / stretch) for w in speech.words)
         return replace(speech, words=words)
@@ -64,7 +64,7 @@ class Adapted:
 async def transformed(
     items: AsyncIterable[Streamed], adapted: Mapping[int, Adapted]
 ) -> AsyncGenerator[Streamed, None]:
-    """The speech of a batch, with the utterances in ``adapted`` (by index) in their voices."""
+    """Yield the items of a batch, with the utterances in ``adapted`` (by index) converted to their voices."""
     async for index, item in items:
         mine = adapted.get(index)
         if mine is None:

@@ -13,21 +13,21 @@ from engines.recordings.prepared import check_model
 from engines.recordings.spectra import AUDIBLE, BANDS, CEPSTRA, Analysis, Floats, smoothed
 
 CONTEXT: Final = 12
-"""Frames to either side that a frame's change depends on: more than pitch, slope and smoothing reach."""
+"""Frames of context on either side: more than pitch, slope and smoothing need."""
 MOST_FRAMES: Final = 4_096
-"""Frames of known change: 1.2 MB."""
+"""Maximum number of frames with known residuals: 1.2 MB."""
 _SLOPE: Final = 3
-"""Frames to either side whose difference is a frame's slope."""
+"""Distance of the frames on either side whose difference is a frame's slope."""
 _FEATURES: Final = 2 * CEPSTRA
 _SMOOTHING: Final = 1
 _PULL: Final = 0.5
-"""How far a frame is drawn towards its neighbours, before their residual is added."""
+"""Fraction by which a frame is moved to its neighbours, before their residual is added."""
 _FADE: Final = 3.0
-"""Nepers further down than speech goes, to where a frame still is changed."""
+"""Nepers of power below the level of speech down to which frames are changed."""
 _SCALE: Final = 100.0
-"""Upper bound of eSpeak NG's pitch and range."""
+"""Exclusive upper bound of eSpeak NG's pitch and pitch range."""
 _LARGEST: Final = 1e4
-"""Bound of all numbers, far beyond any sensible value."""
+"""Bound of all values, far beyond any sensible one."""
 _OCTAVE: Final = 2.0
 _NONE: Final[Floats] = np.zeros((0, 0), np.float32)
 
@@ -37,12 +37,13 @@ class Manner:
     """The change from eSpeak NG's cepstra to the speaker's.
 
     Attributes:
-        scale: Of unvoiced and of voiced frames, shape ``(2, CEPSTRA)``.
-        offset: Added after that, shape ``(2, CEPSTRA)``.
-        weights: Factors of features in comparisons, shape ``(2 * CEPSTRA,)``.
-        places: Weighted features of moved frames, shape ``(frames, 2 * CEPSTRA)``; may be none.
-        values: The residuals of those frames, shape ``(frames, CEPSTRA)``.
-        loud: Level of eSpeak NG's loudest frames, see ``Analysis.loud``.
+        scale: Factors for unvoiced and for voiced frames, shape ``(2, CEPSTRA)``.
+        offset: Offsets added after scaling, shape ``(2, CEPSTRA)``.
+        weights: Weights of features in distances, shape ``(2 * CEPSTRA,)``.
+        places: Weighted features of frames after scale and offset, shape ``(frames, 2 * CEPSTRA)``; may be
+            empty.
+        values: Residuals of those frames, shape ``(frames, CEPSTRA)``.
+        loud: Level of eSpeak NG's loudest frames; see ``Analysis.loud``.
     """
 
     scale: Floats
@@ -53,31 +54,31 @@ class Manner:
     loud: float
 
     def moved(self, speech: Analysis) -> Floats:
-        """The cepstra with the speaker's mean and variance, shape ``(frames, CEPSTRA)``."""
+        """Return the cepstra with the speaker's mean and variance, shape ``(frames, CEPSTRA)``."""
         voiced = speech.voiced.astype(np.intp)
         return speech.cepstra * self.scale[voiced] + self.offset[voiced]
 
     def louder(self, nepers: float) -> "Manner":
-        """The same with more power."""
+        """Return a copy with more power, in nepers."""
         offset = self.offset.copy()
-        offset[:, 0] += np.float32(nepers * np.sqrt(BANDS))  # the first cepstrum of a constant
+        offset[:, 0] += np.float32(nepers * np.sqrt(BANDS))  # the first cepstral coefficient of a constant
         return replace(self, offset=offset)
 
 
 @dataclass(frozen=True, eq=False)
 class AdaptedVoice:
-    """A voice that eSpeak NG can speak in.
+    """A prepared voice for eSpeak NG.
 
     Attributes:
         delivery: Parameters for eSpeak NG.
-        manner: How its spectrum is moved.
+        manner: The change of its spectrum.
     """
 
     delivery: Delivery
     manner: Manner
 
     def to_tensors(self) -> dict[str, Floats]:
-        """As arrays by name."""
+        """Return the voice as arrays by name."""
         d, m = self.delivery, self.manner
         numbers = [d.base, d.pitch, d.pitch_range, d.stretch, m.loud]
         return {
@@ -94,7 +95,7 @@ class AdaptedVoice:
         """Read a prepared voice.
 
         Raises:
-            UnsupportedUtterance: It is for another model than ``model``, or damaged.
+            UnsupportedUtterance: The voice is for another model than ``model``, or damaged.
         """
         check_model(prepared, model)
         return cls.from_tensors(prepared.tensors)
@@ -104,7 +105,7 @@ class AdaptedVoice:
         """Read the result of :meth:`to_tensors`.
 
         Raises:
-            UnsupportedUtterance: Something is missing or invalid.
+            UnsupportedUtterance: An array is missing or invalid.
         """
         frames = min(len(tensors.get("places", _NONE)), MOST_FRAMES)
         shapes = {
@@ -147,7 +148,7 @@ class Mover:
     """Changes cepstra to a speaker's.
 
     Args:
-        manner: How.
+        manner: The change.
     """
 
     def __init__(self, manner: Manner) -> None:
@@ -158,7 +159,7 @@ class Mover:
             self._neighbours = Neighbours(manner.places, values.astype(np.float32, copy=False))
 
     def change(self, speech: Analysis) -> Floats:
-        """The change of each frame's cepstra to the speaker's; zero in pauses."""
+        """Return the change of each frame's cepstra, shape ``(frames, CEPSTRA)``; zero in pauses."""
         moved = self._manner.moved(speech)
         change = moved - speech.cepstra
         if self._neighbours is not None:
@@ -170,6 +171,6 @@ class Mover:
 
 
 def with_slopes(cepstra: Floats) -> Floats:
-    """Cepstra and the difference of those three frames on and back, shape ``(frames, 2 * CEPSTRA)``."""
+    """Return cepstra and their slopes over three frames on either side, shape ``(frames, 2 * CEPSTRA)``."""
     padded = np.pad(cepstra, ((_SLOPE, _SLOPE), (0, 0)), mode="edge")
     return np.concatenate([cepstra, padded[2 * _SLOPE :] - padded[: -2 * _SLOPE]], axis=1)

@@ -1,1 +1,1 @@
-"""The checks of ``awaaztwin doctor``, a module for each part of the machine."""
+"""The checks of ``awaaztwin doctor``, one module per part of the machine."""

@@ -17,7 +17,7 @@ from services.models.weights import Weights
 
 
 def engines(settings: Settings) -> Iterator[CheckResult]:
-    """Each enabled engine of this host, without loading it."""
+    """Check each enabled engine of this host, without loading it."""
     if missing():
         yield skipped("Engines", "not needed by a client; the server's packages are not installed")
         return

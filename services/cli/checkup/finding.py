@@ -19,9 +19,9 @@ class CheckResult:
 
     Attributes:
         subject: What was checked.
-        level: Its severity.
-        message: The observation.
-        remedy: What to do about it, unless it is fine.
+        level: Severity.
+        message: Observation.
+        remedy: What to do about a warning or problem.
     """
 
     subject: str
@@ -31,20 +31,20 @@ class CheckResult:
 
 
 def ok(subject: str, message: str) -> CheckResult:
-    """It works."""
+    """Return a result for something that works."""
     return CheckResult(subject, Level.OK, message)
 
 
 def warning(subject: str, message: str, remedy: str) -> CheckResult:
-    """It works, but with a limitation."""
+    """Return a result for something that works, but with a limitation."""
     return CheckResult(subject, Level.WARNING, message, remedy)
 
 
 def problem(subject: str, message: str, remedy: str) -> CheckResult:
-    """It does not work."""
+    """Return a result for something that does not work."""
     return CheckResult(subject, Level.PROBLEM, message, remedy)
 
 
 def skipped(subject: str, message: str) -> CheckResult:
-    """Not checked, because it is not used."""
+    """Return a result for something that was not checked, because it is not used."""
     return CheckResult(subject, Level.SKIPPED, message)

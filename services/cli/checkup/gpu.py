@@ -1,4 +1,4 @@
-"""The devices for engines with models."""
+"""The check of the GPU for engines with models."""
 
 import shutil
 import subprocess
@@ -9,13 +9,13 @@ from services.cli.checkup.finding import CheckResult, ok, skipped, warning
 from services.cli.checkup.probe import ProbeError, probe
 
 TORCH_TIMEOUT_SECONDS: Final = 90.0
-"""Seconds; the first import reads hundreds of megabytes."""
+"""Timeout of importing PyTorch in seconds; the first import reads hundreds of megabytes."""
 
 DRIVER_TIMEOUT_SECONDS: Final = 15.0
 
 
 def gpu() -> CheckResult:
-    """The GPU that PyTorch would use. The embedded engine needs none."""
+    """Check the GPU that PyTorch would use. The embedded engine does not need one."""
     subject = "GPU"
     cards = _cards()
     if find_spec("torch") is None:

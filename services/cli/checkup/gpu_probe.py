@@ -1,4 +1,4 @@
-"""Prints what PyTorch can compute on, as JSON."""
+"""Prints PyTorch's devices as JSON."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Ask PyTorch; an error is the last line on standard error."""
+    """Query PyTorch; an error is printed as the last line on standard error."""
     try:
         # By name: it is not a dependency, and its types are not needed here.
         torch: Any = import_module("torch")

@@ -1,4 +1,4 @@
-"""Runs code in a separate process, to contain crashes, hangs and memory."""
+"""Running of checks in a separate process, to contain crashes, hangs and memory."""
 
 import json
 import subprocess
@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 MAX_REASON: Final = 300
-"""Characters of a process's last message."""
+"""Maximum number of characters of a process's last message."""
 
 
 class ProbeError(Exception):
-    """The process failed; the message is its own, or how it ended."""
+    """The process failed; the message is its last output, or says how it ended."""
 
 
 def probe(module: str, *arguments: str, timeout: float) -> Mapping[str, Any]:
-    """Run a module and read the JSON object it prints last.
+    """Run a module, and return the JSON object that it prints last.
 
     Args:
-        module: Its full name.
-        arguments: For it.
-        timeout: Seconds it may take.
+        module: Full name of the module.
+        arguments: Its command-line arguments.
+        timeout: Maximum duration in seconds.
 
     Raises:
-        ProbeError: It failed, crashed or took too long.
+        ProbeError: The process failed, crashed or took too long.
     """
     try:
         done = subprocess.run(  # noqa: S603 - our own module

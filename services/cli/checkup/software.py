@@ -1,4 +1,4 @@
-"""Python, the packages and the programs."""
+"""Checks of Python, packages and programs."""
 
 import shutil
 import sys
@@ -19,11 +19,11 @@ SPEECH_TIMEOUT: Final = 30.0
 ENCODERS: Final = {
     one.name: one.coding.codec for one in FORMATS.values() if isinstance(one.coding, Compressed)
 }
-"""Format → the encoder of PyAV that writes it."""
+"""Encoders of PyAV by format."""
 
 
 def python() -> CheckResult:
-    """Whether this Python is new enough."""
+    """Check that this Python is new enough."""
     running = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info < OLDEST_PYTHON:
         return problem("Python", f"{running} is too old", "Install Python 3.11 or newer.")
@@ -31,7 +31,7 @@ def python() -> CheckResult:
 
 
 def packages() -> Iterator[CheckResult]:
-    """The server's packages; an installation without any of them is a client's."""
+    """Check the server's packages; an installation without them is a client's."""
     absent = missing()
     # Some of the others may be dependencies of another package.
     if "bentoml" in absent:
@@ -58,7 +58,7 @@ def _installed(subject: str, name: str) -> CheckResult:
 
 
 def embedded_engine() -> CheckResult:
-    """Whether the embedded engine speaks."""
+    """Check that the embedded engine can speak."""
     subject = "eSpeak NG"
     if find_spec("espeakng_loader") is None:
         return skipped(subject, "not installed")
@@ -75,7 +75,7 @@ def embedded_engine() -> CheckResult:
 
 
 def encoders() -> CheckResult:
-    """Whether the audio library writes every compressed format."""
+    """Check that the audio library can encode all compressed formats."""
     subject = "Audio encoders"
     if find_spec("av") is None:
         return skipped(subject, "PyAV is not installed")
@@ -96,7 +96,7 @@ def encoders() -> CheckResult:
 
 
 def programs() -> Iterator[CheckResult]:
-    """Optional programs that are useful beside the server."""
+    """Check optional programs that are useful in addition to the server."""
     players = [name for name in {**STREAM_PLAYERS, **FILE_PLAYERS} if shutil.which(name)]
     if players:
         yield ok("Players", ", ".join(players))

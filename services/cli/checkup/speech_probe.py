@@ -1,4 +1,4 @@
-"""Speaks a sentence with the embedded engine and prints the result as JSON."""
+"""Speaks sentences with the embedded engine, and prints the result as JSON."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ async def _speak() -> dict[str, object]:
 
 
 def main() -> None:
-    """Speak; an error is the last line on standard error."""
+    """Speak; an error is printed as the last line on standard error."""
     try:
         answer = asyncio.run(_speak())
     except (EngineError, ImportError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The server's surroundings: the port, the folders, the database, Redis and the object store."""
+"""Checks of the port, the folders, the database, Redis, the object store and remote runners."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ from storage.private import is_exposed
 
 CONNECT_TIMEOUT: Final = 3.0
 SCARCE: Final = 1_000_000_000
-"""Bytes of free disk below which there is a warning."""
+"""Free disk space in bytes below which there is a warning."""
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {
     "postgresql": 5432,
@@ -33,7 +33,7 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = {
 
 
 def port(settings: Settings) -> CheckResult:
-    """Whether the server can listen, or already does."""
+    """Check that the server can listen, or is already running."""
     subject = "Port"
     server = settings.server
     url = server_url(server.host, server.port)
@@ -61,7 +61,7 @@ def _unready(ready: Mapping[str, object]) -> str:
 
 
 def stores(settings: Settings) -> Iterator[CheckResult]:
-    """The database, Redis and the object store, as far as they are configured."""
+    """Check the database, Redis and the object store, if configured."""
     storage = settings.storage
     database = storage.db_url.get_secret_value()
     if database.startswith("sqlite"):
@@ -86,7 +86,7 @@ def stores(settings: Settings) -> Iterator[CheckResult]:
 
 
 def privacy(loaded: LoadedSettings) -> Iterator[CheckResult]:
-    """Whether other users can read the data and the secrets; nothing where file modes have no meaning."""
+    """Check that other users cannot read the data and the secrets; on POSIX systems only."""
     if os.name != "posix" or missing():
         return
     from services.folders import private_paths  # noqa: PLC0415 - the base installation cannot import it
@@ -102,14 +102,14 @@ def privacy(loaded: LoadedSettings) -> Iterator[CheckResult]:
 
 
 def runners(settings: Settings) -> Iterator[CheckResult]:
-    """The runners on other hosts."""
+    """Check the runners on other hosts."""
     for engine in settings.enabled_engines:
         if engine.url is not None:
             yield _reachable(f"Runner of {engine.name}", engine.url, f"engines.{engine.name}.url")
 
 
 def _folder(subject: str, folder: Path) -> CheckResult:
-    """Whether a folder can be written or created, and its free space."""
+    """Check that a folder can be written or created, and its free space."""
     folder = folder.absolute()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir():
@@ -124,7 +124,7 @@ def _folder(subject: str, folder: Path) -> CheckResult:
 
 
 def _reachable(subject: str, url: str, key: str) -> CheckResult:
-    """Whether something listens at a URL; credentials are not checked."""
+    """Check that something listens at a URL; credentials are not checked."""
     shown = mask_url(url)
     remedy = f"Start it, or change {key}."
     try:

@@ -21,10 +21,10 @@ from services.cli.voice.watch import settled
 SUFFIX: Final = ".awaazvoice.zip"
 
 MAX_FILE_NAME_CHARS: Final = 100
-"""Characters of a voice's name that become part of a file's."""
+"""Maximum number of characters of a voice's name in a file name."""
 
 TIMEOUT_SECONDS: Final = 120.0
-"""Seconds to wait for the next bytes: a voice is gathered before the first is sent."""
+"""Seconds to wait for the next bytes; the server gathers the whole voice before it sends any."""
 
 
 @reported()
@@ -77,7 +77,7 @@ def _write(client: Client, path: str, target: Path) -> None:
 
 
 def _file_name(name: str) -> str:
-    """A voice's name without what no file's name takes."""
-    # Marks too: in Devanagari they are the vowels.
+    """Return a voice's name without characters that file names cannot contain."""
+    # Keep marks: in Devanagari, they are vowels.
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "-_" else "-" for c in name)
     return "-".join(piece for piece in kept.split("-") if piece)[:MAX_FILE_NAME_CHARS]

@@ -1,4 +1,4 @@
-"""``awaaztwin voice create`` and ``awaaztwin-voice-create``: from recordings to a voice."""
+"""``awaaztwin voice create`` and ``awaaztwin-voice-create``: create a voice from recordings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -96,10 +96,10 @@ def create(  # noqa: PLR0913 - one parameter for each option
 def send_recordings(
     client: Client, path: str, fields: Mapping[str, str | Sequence[str]], recordings: Sequence[RecordingFile]
 ) -> Mapping[str, Any]:
-    """Send recordings with what is said in them; gives the answer.
+    """Send recordings with their transcripts; return the response.
 
     Raises:
-        CommandError: They cannot be read, or are refused: all of them then.
+        CommandError: A recording cannot be read, or the server rejects all of them.
     """
     form = dict(fields)
     if any(recording.transcript for recording in recordings):
@@ -115,10 +115,10 @@ def send_recordings(
 def attest(
     client: Client, voice: Mapping[str, Any], by: str, text: str, language: str | None = None
 ) -> Mapping[str, Any]:
-    """Declare that the speaker of a voice consents; gives the consent.
+    """Declare that the speaker of a voice consents; return the consent.
 
     Raises:
-        CommandError: It is refused.
+        CommandError: The request failed.
     """
     body = {"name": by, "text": text} | ({} if language is None else {"language": language})
     return client.send("POST", f"/voices/{voice['id']}/consent", body)
@@ -135,12 +135,12 @@ def finish(
 
     Args:
         client: The server.
-        voice: As it was when it was changed.
-        patience: Seconds to wait at most; ``None`` shows it as it is.
-        as_json: For programs.
+        voice: The voice, as returned by the change.
+        patience: Maximum time to wait in seconds; ``None`` to show it at once.
+        as_json: Whether to print JSON.
 
     Raises:
-        CommandError: It is not ready then; it is shown nevertheless.
+        CommandError: The voice is not ready, but has been shown.
     """
     where = f"/voices/{voice['id']}"
     if patience is None:

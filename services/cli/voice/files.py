@@ -1,4 +1,4 @@
-"""Recordings that are named on the command line, and what is said in them."""
+"""Recordings that are named on the command line, and their transcripts."""
 
 import glob
 import json
@@ -14,10 +14,10 @@ from services.cli.console import USAGE, CommandError
 from services.cli.text import read_text
 
 MOST_FILES: Final = 1_000
-"""Recordings of one voice; a server's own limit is lower."""
+"""Maximum number of recordings of a voice; servers have lower limits."""
 
 MAX_TRANSCRIPT_CHARS: Final = 5_000
-"""Characters of a transcript."""
+"""Maximum length of a transcript in characters."""
 
 _DIGITS: Final = re.compile(r"(\d+)")
 
@@ -27,8 +27,8 @@ class RecordingFile:
     """A recording to send.
 
     Attributes:
-        path: The file.
-        transcript: What is said in it; empty when that is not known.
+        path: Path of the file.
+        transcript: Text of the recording; empty if unknown.
     """
 
     path: Path
@@ -38,12 +38,12 @@ class RecordingFile:
 def find_recordings(
     patterns: Sequence[str], transcripts: Path | None = None, *, neighbours: bool = True
 ) -> list[RecordingFile]:
-    """The recordings that patterns match, each with its transcript.
+    """Return the recordings that match patterns, each with its transcript.
 
     Args:
-        patterns: Files or patterns such as ``~/voice/*.mp3``, which need no shell.
-        transcripts: See :func:`read_transcripts`.
-        neighbours: Without that file: whether ``x.txt`` beside ``x.wav`` is its transcript.
+        patterns: Files or glob patterns such as ``~/voice/*.mp3``.
+        transcripts: A file with transcripts; see :func:`read_transcripts`.
+        neighbours: Whether, without that file, ``x.txt`` is the transcript of ``x.wav`` beside it.
 
     Raises:
         CommandError: A pattern matches nothing, or transcripts cannot be used.
@@ -64,16 +64,16 @@ def find_recordings(
 
 
 def read_transcripts(file: Path, paths: Sequence[Path]) -> list[str]:
-    """What is said in each recording, empty where the file does not say.
+    """Return the transcript of each recording; empty if the file has none.
 
     Args:
-        file: ``.json``: an object, file name → text. ``.tsv``: lines of a file name, a tab, and a text. Names
-            may have a path from this file, and may lack their suffix. ``.txt``: a line for each recording,
-            in their order, or for a single one the whole text.
+        file: ``.json``: an object that maps file names to texts. ``.tsv``: lines with a file name, a tab and
+            a text. Names may have a path relative to this file, and may lack their suffix. ``.txt``: one line
+            per recording, in order, or the whole text for a single one.
         paths: The recordings.
 
     Raises:
-        CommandError: It cannot be read, or fits none of them.
+        CommandError: The file cannot be read, or matches none of the recordings.
     """
     match file.suffix.lower():
         case ".json":
@@ -97,7 +97,7 @@ def _matches(patterns: Sequence[str]) -> list[Path]:
             raise CommandError(message, f"Name its files, such as '{pattern}/*.wav'." if folder else None)
         found.update(dict.fromkeys(matched))
     taken = set(found)
-    # `folder/*` matches the transcripts as well.
+    # `folder/*` matches transcripts as well.
     texts = {text for path in taken if (text := _beside(path))}
     paths = [path for path in found if path not in texts]
     if len(paths) > MOST_FILES:
@@ -114,13 +114,13 @@ def _match(pattern: str) -> list[Path]:
 
 
 def _natural(path: Path) -> list[str | int]:
-    """``2.wav`` before ``10.wav``."""
+    """Return a sort key in natural order: ``2.wav`` before ``10.wav``."""
     parts = _DIGITS.split(str(path))
     return [int(part) if n % 2 else part.casefold() for n, part in enumerate(parts)]
 
 
 def _beside(path: Path) -> Path | None:
-    """Its transcript, if there is one."""
+    """Return the transcript beside a recording, if it exists."""
     text = path.with_suffix(".txt")
     return text if text != path and text.is_file() else None
 
@@ -153,7 +153,7 @@ def _tsv(file: Path) -> Mapping[str, str]:
 
 
 def _named(file: Path, table: Mapping[str, str], paths: Sequence[Path]) -> list[str]:
-    # Two folders may hold files of one name.
+    # Files in different folders may have the same name.
     names = Counter(path.name for path in paths)
     stems = Counter(path.stem for path in paths)
     texts: list[str] = []

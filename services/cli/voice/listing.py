@@ -1,4 +1,4 @@
-"""``awaaztwin voice list``, ``show`` and ``script``: what there is, and what to read aloud."""
+"""``awaaztwin voice list``, ``show`` and ``script``: show voices, and sentences to read aloud."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Which voice of the organisation's own a person means."""
+"""Lookup of the organisation's own voices by name, alias or ID."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -8,26 +8,26 @@ from services.cli.client import Client
 from services.cli.console import CommandError
 
 PAGE: Final = 200
-"""Voices that are asked for at once."""
+"""Number of voices per request."""
 
 MOST_PAGES: Final = 1_000
 
 LONGEST_SEARCH: Final = 200
-"""Characters."""
+"""Maximum length of a search text in characters."""
 
 ID: Final = "voice_"
-"""What ids begin with."""
+"""Prefix of IDs."""
 
 
 def all_voices(client: Client, params: Mapping[str, str] | None = None) -> Iterator[Mapping[str, Any]]:
-    """The organisation's own voices, by name.
+    """Yield the organisation's own voices, sorted by name.
 
     Args:
         client: The server.
-        params: ``search``, ``language`` and ``state``, as far as wanted.
+        params: Filters: ``search``, ``language`` and ``state``.
 
     Raises:
-        CommandError: There is no answer.
+        CommandError: A request failed.
     """
     after: dict[str, str] = {}
     for _ in range(MOST_PAGES):
@@ -40,10 +40,10 @@ def all_voices(client: Client, params: Mapping[str, str] | None = None) -> Itera
 
 
 def find_voice(client: Client, wanted: str) -> Mapping[str, Any]:
-    """The voice of that name, alias or id; names without case.
+    """Return a voice by name, alias or ID; names and aliases are case-insensitive.
 
     Raises:
-        CommandError: There is none, or more than one.
+        CommandError: No voice matches, or more than one.
     """
     key = _key(wanted)
     if not wanted.startswith(ID) and key and len(wanted) <= LONGEST_SEARCH:
@@ -76,5 +76,5 @@ def _names(voice: Mapping[str, Any]) -> list[str]:
 
 
 def _key(name: object) -> str:
-    """What makes two names the same to the server, too."""
+    """Return a name's key for comparisons, like the server's."""
     return " ".join(str(name).split()).casefold()

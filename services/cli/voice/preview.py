@@ -1,4 +1,4 @@
-"""``awaaztwin voice preview``: how a voice sounds."""
+"""``awaaztwin voice preview``: speak a sentence in a voice."""
 
 from typing import Annotated, Final
 

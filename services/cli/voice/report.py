@@ -1,4 +1,4 @@
-"""What is shown of a voice: where it is, and how good its recordings are."""
+"""Reports about a voice: its state, and the quality of its recordings."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,26 +15,26 @@ STATES: Final[Mapping[str, str]] = {
     "failed": "red",
     "revoked": "red",
 }
-"""Styles, by the state of a voice."""
+"""Styles by the state of a voice."""
 
 SEVERITIES: Final[Mapping[str, str]] = {"error": "red", "warning": "yellow", "info": "dim"}
 
 UNKNOWN: Final = "–"
 
 NAMED: Final = 3
-"""Files that a finding names; it counts the others."""
+"""Maximum number of files that a finding names; others are counted."""
 
 Voice = Mapping[str, Any]
 Samples = Sequence[Mapping[str, Any]]
 
 
 def state_text(state: object) -> Text:
-    """A state in its colour."""
+    """Return a state in its colour."""
     return Text(str(state), STATES.get(str(state), ""))
 
 
 def described(voice: Voice) -> RenderableType:
-    """A voice, without its recordings."""
+    """Return the description of a voice, without its recordings."""
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(voice):
         facts.add_row(Text(name, "dim"), value)
@@ -42,7 +42,7 @@ def described(voice: Voice) -> RenderableType:
 
 
 def engines_table(voice: Voice) -> Table:
-    """How far a voice is prepared in each engine."""
+    """Return a table with a voice's preparation in each engine."""
     table = Table("Engine", "State", "Speaks", "Reason")
     for engine in voice.get("engines", []):
         table.add_row(
@@ -55,7 +55,7 @@ def engines_table(voice: Voice) -> Table:
 
 
 def quality(voice: Voice, samples: Samples) -> RenderableType:
-    """A row for each recording, then what was found in them and what to do about it."""
+    """Return a table of the recordings, followed by the findings with advice."""
     table = Table("", "Recording", "Speech", "SNR", "Bandwidth", "Level", "Words", "Findings")
     for number, sample in enumerate(samples, 1):
         table.add_row(str(number), *_row(sample))
@@ -115,7 +115,7 @@ def _figure(value: float | None, form: str, unit: str, scale: float = 1) -> Text
 
 
 def _findings(voice: Voice, samples: Samples) -> list[Text]:
-    """Those of the voice first, then one for each kind in its recordings."""
+    """Return the findings of the voice, then one line per kind of finding in its recordings."""
     lines = [_finding(finding, str(finding["message"])) for finding in _found(voice)]
     alike: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for sample in samples:
@@ -130,7 +130,7 @@ def _findings(voice: Voice, samples: Samples) -> list[Text]:
 
 
 def _found(shown: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The findings in a voice or a recording."""
+    """Return the findings of a voice or a recording."""
     report: Mapping[str, Any] = shown.get("quality") or {}
     return report.get("findings", ())
 

@@ -1,4 +1,4 @@
-"""Sending files, with a bar that says how far it is."""
+"""Uploading of files with a progress bar."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -11,18 +11,18 @@ from services.cli.console import CommandError
 from services.cli.meter import transfer_bar
 
 TIMEOUT_SECONDS: Final = 900.0
-"""Seconds to wait for the answer: a server looks at one recording after the other."""
+"""Seconds to wait for the response; the server examines one recording after another."""
 
 
 class CountedFile(io.FileIO):
-    """A file that tells how much of it was read.
+    """A file that reports how much of it has been read.
 
     Args:
-        path: The file.
-        count: Given the bytes of each piece.
+        path: Path of the file.
+        count: Called with the size of each piece in bytes.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: The file cannot be opened.
     """
 
     def __init__(self, path: Path, count: Callable[[int], None]) -> None:
@@ -30,7 +30,7 @@ class CountedFile(io.FileIO):
         self._count = count
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next piece."""
+        """Read the next piece."""
         data = super().read(-1 if size is None else size)
         self._count(len(data))
         return data
@@ -45,18 +45,18 @@ def upload(
     field: str,
     then: str,
 ) -> Mapping[str, Any]:
-    """Send a form with files; gives the answer.
+    """Send a form with files; return the response.
 
     Args:
         client: The server.
-        path: From the server's root.
-        fields: Texts, or lists of them.
-        files: To send.
-        field: What each is called in the form.
-        then: What the server does once it has them all, for people.
+        path: Path from the server's root.
+        fields: Texts, or lists of texts.
+        files: Paths of the files.
+        field: Name of the files' field in the form.
+        then: Message that is shown after all files have been sent.
 
     Raises:
-        CommandError: A file cannot be read, or the server refuses.
+        CommandError: A file cannot be read, or the request failed.
     """
     bar = transfer_bar()
     task = bar.add_task("sending", total=None)

@@ -1,4 +1,4 @@
-"""Watching a voice until it is prepared."""
+"""Watching of a voice until it is prepared."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -16,25 +16,25 @@ from services.cli.voice.report import state_text
 BUSY: Final = frozenset({"pending", "processing"})
 
 TIMEOUT_SECONDS: Final = 300.0
-"""Seconds that a voice has to be prepared."""
+"""Default time in seconds to wait for the preparation."""
 
 SILENCE_SECONDS: Final = 30.0
-"""Seconds without news after which the server is asked anew."""
+"""Seconds without an event after which to reconnect."""
 
 POLL_SECONDS: Final = 0.5
-"""Seconds at least between two times it is asked."""
+"""Minimum seconds between two connections."""
 
 
 def watch(client: Client, voice: Mapping[str, Any], patience: float = TIMEOUT_SECONDS) -> Mapping[str, Any]:
-    """Show what becomes of a voice, until nothing is left to come; gives it as it is then.
+    """Show the progress of a voice until it is settled; return its final state.
 
     Args:
         client: The server.
-        voice: As it is now.
-        patience: Seconds to wait at most.
+        voice: Current state of the voice.
+        patience: Maximum time to wait in seconds.
 
     Raises:
-        CommandError: It took too long, or the voice is gone.
+        CommandError: The preparation took too long, or the voice was deleted.
     """
     with _Board(voice) as board:
         for shown in _news(client, str(voice["id"]), time.monotonic() + patience):
@@ -49,16 +49,16 @@ def watch(client: Client, voice: Mapping[str, Any], patience: float = TIMEOUT_SE
 
 
 def settled(voice: Mapping[str, Any]) -> bool:
-    """Whether nothing will change by itself, and soon: an engine that failed may be tried again for long."""
+    """Whether no change is to be expected soon; an engine that failed may be retried for a long time."""
     parts = (voice, *voice.get("engines", []))
     return not any(part["state"] in BUSY and part.get("reason") is None for part in parts)
 
 
 def check_ready(voice: Mapping[str, Any]) -> None:
-    """See that a voice can speak.
+    """Check that a voice is ready.
 
     Raises:
-        CommandError: It cannot; why.
+        CommandError: The voice is not ready; the message says why.
     """
     if voice["state"] != "ready":
         reason = voice.get("reason") or "no reason is given."
@@ -74,7 +74,7 @@ def _remedy(voice: Mapping[str, Any]) -> str:
 
 
 def _news(client: Client, voice_id: str, end: float) -> Iterator[Mapping[str, Any]]:
-    """The voice at every change, from one connection after the other, until its time is over."""
+    """Yield the voice at every change until the time ``end``; reconnect if necessary."""
     while (left := end - time.monotonic()) > 0:
         began = time.monotonic()
         try:
@@ -87,13 +87,13 @@ def _news(client: Client, voice_id: str, end: float) -> Iterator[Mapping[str, An
                     if time.monotonic() > end:
                         return
         except SilenceError:
-            # Nothing happens to it, or something between here and there has lost the connection.
+            # No change, or the connection was lost.
             continue
         time.sleep(max(0.0, min(POLL_SECONDS - (time.monotonic() - began), end - time.monotonic())))
 
 
 class _Board:
-    """Shows how far a voice is: on a terminal in one line that changes, elsewhere a line for each change."""
+    """Shows the progress of a voice: in one updated line on a terminal, otherwise a line per change."""
 
     def __init__(self, voice: Mapping[str, Any]) -> None:
         self._console = messages()
@@ -102,7 +102,7 @@ class _Board:
         self._told = ""
 
     def __enter__(self) -> Self:
-        """Start showing."""
+        """Start the display."""
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -110,13 +110,13 @@ class _Board:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop showing."""
+        """Stop the display."""
         del kind, error, trace
         if self._console.is_terminal:
             self._live.stop()
 
     def show(self, voice: Mapping[str, Any]) -> None:
-        """Show it as it is now."""
+        """Show the voice's current state."""
         line = _line(voice)
         if self._console.is_terminal:
             self._spinner.update(text=line)

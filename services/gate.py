@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.config import Settings
 from services.sharing.slots import FairSlots
@@ -70,6 +70,13 @@ class DatabaseGate:
         await self.open()
         async with self._slot(), self._database.read() as session:
             yield session
+
+    @asynccontextmanager
+    async def lookup(self) -> AsyncGenerator[AsyncConnection, None]:
+        """Open a connection for single statements; see :meth:`storage.database.Database.lookup`."""
+        await self.open()
+        async with self._slot(), self._database.lookup() as connection:
+            yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession, None]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from storage import sqlite
@@ -100,6 +100,22 @@ class Database:
         with _unavailable():
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
+
+    @asynccontextmanager
+    async def lookup(self) -> AsyncGenerator[AsyncConnection, None]:
+        """Open a connection for single statements that read, each a transaction of its own.
+
+        It is faster than :meth:`read`: no session, and on PostgreSQL no ``BEGIN`` and ``ROLLBACK``.
+
+        Raises:
+            StorageUnavailable: The database is unavailable.
+        """
+        engine = self.engine
+        if not self.is_sqlite:  # there each statement that reads is a transaction anyway
+            engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        with _unavailable():
+            async with engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncSession, None]:

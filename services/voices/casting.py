@@ -25,7 +25,7 @@ from services.wire.frames import EngineDescription
 from storage.columns import name_key
 from storage.errors import StorageUnavailable
 from storage.objects.contract import ObjectMissing, ObjectStore
-from storage.repositories.voices import Castable, VoiceRepository
+from storage.repositories.voices import Castable, VoiceRepository, has_voice
 from storage.tables import VoiceEmbedding, VoiceProfile, VoiceState
 
 PREPARING_SECONDS: Final = 20.0
@@ -206,9 +206,12 @@ class Casting:
         if len(wanted) > MAX_NAME_CHARS or "\0" in wanted or not _encodable(wanted):
             return None
         try:
-            async with self._gate.read() as session:
-                voices = VoiceRepository(session, org_id)
-                found = await voices.find(wanted) if await voices.knows(wanted) else None
+            async with self._gate.lookup() as connection:
+                own = await has_voice(connection, org_id, wanted)
+            found = None
+            if own:
+                async with self._gate.read() as session:
+                    found = await VoiceRepository(session, org_id).find(wanted)
         except StorageUnavailable:
             # The engines' own voices remain usable, but must not replace a tenant's voice of the same name.
             if known in self._own:

@@ -126,22 +126,24 @@ class FairQueue(Generic[Item]):
     def make_room(self, tenant: str, weight: float) -> Item | None:
         """Remove the newest droppable item of the tenant with the highest load, for another tenant's item.
 
+        Tenants that have nothing droppable are passed over.
+
         Args:
             tenant: The tenant with a new item.
             weight: Its weight.
 
         Returns:
-            The removed item; ``None`` if no other tenant has a higher load, or nothing is droppable.
+            The removed item; ``None`` if no other tenant with a higher load has a droppable item.
         """
         own = self._waiting.get(tenant)
         wanted = (1 + (len(own.entries) if own else 0)) / weight
-        most = max(self._waiting.values(), key=lambda state: state.load, default=None)
-        if most is None or most.name == tenant or most.load <= wanted:
-            return None
-        for entry in reversed(most.entries):
-            if entry.droppable:
-                self.remove(entry.item)
-                return entry.item
+        for state in sorted(self._waiting.values(), key=lambda state: state.load, reverse=True):
+            if state.name == tenant or state.load <= wanted:
+                return None
+            for entry in reversed(state.entries):
+                if entry.droppable:
+                    self.remove(entry.item)
+                    return entry.item
         return None
 
     def _next(self, state: _Tenant[Item], taken: list[Item]) -> int | None:

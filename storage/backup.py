@@ -84,13 +84,17 @@ def _dump_postgresql(url: URL, target: Path) -> None:
         "--dbname": url.database,
     }
     arguments += [f"{name}={value}" for name, value in where.items() if value]
-    done = subprocess.run(  # noqa: S603 - no shell, and the address is the operator's own
-        [command, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_SECONDS,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and the address is the operator's own
+            [command, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StorageUnavailable("database", f"pg_dump took longer than {TIMEOUT_SECONDS:g} s") from error
     if done.returncode:
-        raise StorageUnavailable("database", done.stderr.strip().splitlines()[-1][:300])
+        said = done.stderr.strip() or f"pg_dump ended with status {done.returncode}"
+        raise StorageUnavailable("database", said.splitlines()[-1][:300])

@@ -20,7 +20,7 @@ UNITS: Final = {"characters": "characters", "audio_ms": "audio minutes"}
 """Display names of the units that accounts count, by the first part of the accounts' names."""
 
 
-class Accounts(NamedTuple):
+class RequestAccounts(NamedTuple):
     """The day of a request, and the names of the ledger accounts on which it is booked."""
 
     day: date
@@ -110,15 +110,15 @@ class AccountBook:
             raise _insufficient(error) from error
 
 
-def accounts_at(at: datetime) -> Accounts:
+def accounts_at(at: datetime) -> RequestAccounts:
     """Return the accounts of the day and month of ``at``, in UTC."""
     day = at.astimezone(UTC).date()
     month = f"{day:%Y-%m}"
-    return Accounts(day, f"characters/{day}", f"characters/{month}", f"audio_ms/{month}")
+    return RequestAccounts(day, f"characters/{day}", f"characters/{month}", f"audio_ms/{month}")
 
 
 def limited(
-    limits: QuotaLimits, accounts: Accounts, characters: int, audio_ms: int
+    limits: QuotaLimits, accounts: RequestAccounts, characters: int, audio_ms: int
 ) -> dict[str, tuple[int, int]]:
     """Return the amounts to reserve: account → amount and limit, for the accounts that have a limit."""
     every = {

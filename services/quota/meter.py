@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from services.config import QuotaLimits
 from services.errors import ApiError
-from services.quota.accounts import AccountBook, Accounts, accounts_at, audio_limit_ms, limited
+from services.quota.accounts import AccountBook, RequestAccounts, accounts_at, audio_limit_ms, limited
 from services.quota.writer import Settlement, UsageWriter
 from services.tenancy.principal import Principal
 from storage.columns import now
@@ -65,7 +65,7 @@ class Booking:
         writer: UsageWriter,
         principal: Principal,
         request: Demand,
-        accounts: Accounts,
+        accounts: RequestAccounts,
         limits: QuotaLimits,
         reservation: str | None,
     ) -> None:

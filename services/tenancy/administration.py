@@ -157,7 +157,12 @@ class Administration:
             "disabled": disabled,
         }
         await OrgRepository(self._session).update(
-            org, name=name, plan=plan, limits=limits, retention=retention, disabled=disabled
+            org,
+            name=changes["name"],
+            plan=changes["plan"],
+            limits=limits,
+            retention=retention,
+            disabled=disabled,
         )
         told = {field: value for field, value in changes.items() if value is not None}
         await self._log(org.id, "org.changed", org.id, told)
@@ -285,7 +290,7 @@ class Administration:
         """
         address = _checked(texts.email_address, email, "email")
         if name:
-            _checked(texts.name, name, "name")
+            name = _checked(texts.name, name, "name")
         await self._locked(org_id)
         authority = await self._authority()
         authority.check_operator()
@@ -416,7 +421,7 @@ class Administration:
         Raises:
             ApiError: 400, 403 for scopes that the creator lacks, 404.
         """
-        _checked(texts.name, name, "name")
+        name = _checked(texts.name, name, "name")
         await self._locked(org_id)
         authority = await self._authority()
         wanted = EVERYDAY & authority.scopes if scopes is None else frozenset(scopes)

@@ -16,7 +16,7 @@ from services.tenancy.login_guard import LoginGuard
 from services.tenancy.origin import Origin
 from services.tenancy.passwords import Passwords
 from services.tokens import Claims, TokenSigner, hash_token, is_refresh_token, make_refresh_token
-from storage.columns import new_id, now
+from storage.columns import address_key, new_id, now
 from storage.repositories.tokens import TokenRepository
 from storage.repositories.users import UserRepository
 from storage.tables import Org, RefreshToken, User
@@ -97,7 +97,7 @@ class Sessions:
             place = await _place(session, user, org) if user and good else None
             if user is None or place is None:
                 # The input may be a password in the wrong field, so only its hash is logged.
-                typed = hashlib.sha256(email.lower().encode()).hexdigest()[:16]
+                typed = hashlib.sha256(address_key(email).encode()).hexdigest()[:16]
                 details = {"email_sha256": typed}
                 org_id = place.id if place else None
                 await origin.log(session, org_id, "login.failed", details=details, actor="anonymous")

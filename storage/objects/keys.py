@@ -8,6 +8,9 @@ from storage.objects.contract import InvalidKey
 
 MAX_KEY_CHARS: Final = 512
 
+ORGS_PREFIX: Final = "org/"
+"""Common prefix of all keys."""
+
 _PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -64,7 +67,7 @@ def org_prefix(org_id: str) -> str:
     """
     if not _PART.fullmatch(org_id):
         raise InvalidKey(f"not an id: {org_id[:100]!r}")
-    return f"org/{org_id}/"
+    return f"{ORGS_PREFIX}{org_id}/"
 
 
 def checked(key: str) -> str:

@@ -26,7 +26,7 @@ from storage.objects.contract import (
     ObjectsUnavailable,
     TooLarge,
 )
-from storage.objects.keys import checked
+from storage.objects.keys import ORGS_PREFIX, checked
 from storage.transactions import refuse_while_writing
 
 if TYPE_CHECKING:
@@ -238,8 +238,16 @@ class S3Store:
 
     def _abort_old(self) -> int:
         before = datetime.now(UTC) - timedelta(seconds=ABANDONED_SECONDS)
-        told = self._client.list_multipart_uploads(Bucket=self._bucket)
-        old = [entry for entry in told.get("Uploads", []) if entry.get("Initiated", before) < before]
+        # The bucket may have uploads of other applications.
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=ORGS_PREFIX
+        )
+        old = [
+            entry
+            for page in pages
+            for entry in page.get("Uploads", [])
+            if entry.get("Initiated", before) < before
+        ]
         for entry in old:
             self._abort(_Upload(entry.get("Key", ""), entry.get("UploadId", "")))
         return len(old)

@@ -123,6 +123,17 @@ def test_only_what_was_admitted_stays():
     assert fair.make_room("b", 1) is None
 
 
+def test_the_next_tenant_gives_way_where_the_first_has_only_admitted_items():
+    fair = queue()
+    for number in range(4):
+        push(fair, Item(number, "admitted"), droppable=False)
+    items = [push(fair, Item(number, "waiting")) for number in range(3)]
+    push(fair, Item(0, "small"))
+    assert fair.make_room("b", 1) == items[2]
+    assert fair.make_room("b", 1) == items[1]
+    assert fair.make_room("b", 1) is None
+
+
 def test_tenants_that_are_gone_are_forgotten():
     fair = queue()
     for number in range(3 * REMEMBERED):

@@ -1,8 +1,10 @@
 """Transactions, and what an absent database looks like."""
 
 import asyncio
+import os
 import shutil
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -112,6 +114,23 @@ async def test_a_backup_of_what_is_away_leaves_nothing(tmp_path: Path, unused_po
         with pytest.raises(StorageUnavailable):
             await backup(address, tmp_path / "backup")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script in place of pg_dump")
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 3", "status 3"), ("echo no room >&2; exit 1", "no room"), ("exec sleep 60", "longer than 0.2 s")],
+)
+async def test_a_dump_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str):
+    program = tmp_path / "bin" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("storage.backup.TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(StorageUnavailable, match=message):
+        await backup("postgresql://nobody@127.0.0.1/none", tmp_path / "backup")
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
 async def test_reading_sees_what_was_committed_meanwhile(database: Database):

@@ -245,6 +245,19 @@ async def test_what_is_being_put_is_not_swept(store: ObjectStore, prefix: str):
     assert (await task).size == 9 * MIB + 3
 
 
+@pytest.mark.skipif(given_s3() is not None, reason="only moto says of every upload that it began in 2010")
+async def test_uploads_of_other_applications_are_not_swept(s3: ObjectStoreConfig, prefix: str):
+    async with open_object_store(s3) as store:
+        assert isinstance(store, S3Store)
+        client, bucket = store._client, store._bucket
+        for number in range(3):
+            client.create_multipart_upload(Bucket=bucket, Key=f"{prefix}{number}")
+        theirs = client.create_multipart_upload(Bucket=bucket, Key="theirs/backup")
+        assert await store.sweep() == 3
+        left = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+        assert [upload["UploadId"] for upload in left] == [theirs["UploadId"]]
+
+
 async def test_it_can_be_reached(store: ObjectStore):
     await store.ping()
 

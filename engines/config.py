@@ -18,18 +18,20 @@ class StrictModel(BaseModel):
 class BatchingConfig(StrictModel):
     """How the runner's batcher collects utterances from all callers."""
 
-    max_batch_size: int = Field(default=16, ge=1, le=1024, description="Most utterances in one engine call.")
+    max_batch_size: int = Field(
+        default=16, ge=1, le=1024, description="Maximum number of utterances in one engine call."
+    )
     max_queue: int = Field(
         default=256,
         ge=1,
         le=100_000,
-        description="Most utterances waiting for the engine; more are refused with 429.",
+        description="Maximum number of utterances waiting for the engine; more are refused with 429.",
     )
     max_wait_ms: float = Field(
         default=50.0,
         ge=0,
         le=1_000,
-        description="How long a batch may wait for more utterances that are likely to come. 0: never.",
+        description="Maximum wait of a batch for more utterances, if they are likely to come. 0: never wait.",
     )
 
 
@@ -64,12 +66,12 @@ class EngineConfig(StrictModel):
         default=300.0, ge=0, description="Unload after this long without work. 0: never."
     )
     utterance_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3_600, description="How long one batch may take before it is abandoned."
+        default=60.0, gt=0, le=3_600, description="Maximum duration of a batch before it is abandoned."
     )
     voice_cache_bytes: int = Field(
         default=256 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Most bytes of prepared voices that the runner caches in memory.",
+        description="Maximum size of the runner's cache of prepared voices, in memory.",
     )
     batching: BatchingConfig = Field(default=BatchingConfig())
     url: str | None = Field(

@@ -65,29 +65,29 @@ class SyntheticOptions(StrictModel):
         default_factory=dict[str, int],
         description="Longest utterance in a language, by its primary subtag; 400 in others.",
     )
-    word_timings: bool = Field(default=True, description="It tells when each word is heard.")
-    fail_on: str | None = Field(default=None, description="An utterance with this text in it is refused.")
+    word_timings: bool = Field(default=True, description="Whether it has word timings.")
+    fail_on: str | None = Field(default=None, description="Utterances that contain this text are refused.")
     crash_on: str | None = Field(
-        default=None, description="An utterance with this text in it ends the process."
+        default=None, description="Utterances that contain this text end the process."
     )
     find_on: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="What is found wrong with an utterance with a text in it, by that text.",
+        description="Findings about utterances that contain a text, by that text.",
     )
-    fail_load: bool = Field(default=False, description="Loading fails.")
-    crash_load: bool = Field(default=False, description="Loading ends the process.")
+    fail_load: bool = Field(default=False, description="Whether loading fails.")
+    crash_load: bool = Field(default=False, description="Whether loading ends the process.")
     load_ms: float = Field(default=0.0, ge=0, description="Cost of loading.")
     warm_up_ms: float = Field(default=0.0, ge=0, description="Cost of the first utterance, paid at loading.")
     memory_mb: int = Field(default=0, ge=0, le=65_536, description="Mebibytes it takes while it is loaded.")
     license: str = Field(default="Apache-2.0", min_length=1, description="The licence it claims to have.")
     license_notice: str = Field(
-        default="", description="What that licence restricts; then it must be accepted."
+        default="", description="Restrictions of that licence; if set, it must be accepted."
     )
     voice_model: str = Field(
         default="synthetic/1", min_length=1, description="Model and version of prepared voices."
     )
     prepare_ms: float = Field(default=0.0, ge=0, description="Cost of preparing a voice.")
-    fail_prepare: bool = Field(default=False, description="No recording is good enough.")
+    fail_prepare: bool = Field(default=False, description="Whether every recording is refused.")
 
 
 class SyntheticEngine:

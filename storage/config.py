@@ -21,9 +21,9 @@ class ObjectStoreConfig(StorageModel):
     type: Literal["folder", "s3"] = Field(
         default="folder", description="`folder` on this machine, or `s3` (Amazon S3, MinIO and the like)."
     )
-    path: Path = Field(default=Path("data/objects"), description="The folder, for `folder`.")
+    path: Path = Field(default=Path("data/objects"), description="The folder, if `type` is `folder`.")
     bucket: str | None = Field(
-        default=None, min_length=3, max_length=63, description="The bucket, for `s3`, which needs it."
+        default=None, min_length=3, max_length=63, description="The bucket; required if `type` is `s3`."
     )
     endpoint_url: str | None = Field(
         default=None,
@@ -46,7 +46,7 @@ class ObjectStoreConfig(StorageModel):
 
 
 class StorageConfig(StorageModel):
-    """Where everything that outlives a request is kept."""
+    """Storage of everything that outlives a request."""
 
     db_url: SecretStr = Field(
         default=SecretStr("sqlite+aiosqlite:///data/awaaztwin.db"),

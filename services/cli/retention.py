@@ -32,7 +32,7 @@ def run(
     if as_json:
         print_json(report)
         return
-    table = Table("What", "Would go" if dry_run else "Gone")
+    table = Table("What", "Would be deleted" if dry_run else "Deleted")
     table.add_row("Kept audio", f"{report['outputs']:,}")
     table.add_row("Uploaded recordings", f"{report['recordings']:,}")
     table.add_row("Unreferenced objects", f"{report['objects']:,}")

@@ -59,7 +59,7 @@ class QuotaConfig(Section):
     plans: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")], PlanConfig] = Field(
         default_factory=lambda: {"default": PlanConfig()}, max_length=100
     )
-    """Plan → limits and weight."""
+    """Limits and weight of each plan."""
     when_counters_fail: Literal["closed", "open"] = "closed"
     """While Redis is unreachable, requests under per-minute or stream limits are refused with 503 (`closed`)
     or not counted (`open`)."""

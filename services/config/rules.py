@@ -80,7 +80,10 @@ def _auth(settings: "Settings") -> Iterator[Broken]:
     auth, server = settings.auth, settings.server
     if "*" in server.cors_origins:
         if server.cors_credentials:
-            message = "`*` lets any page on the web act as its visitor; list the origins, or allow no cookies"
+            message = (
+                "`*` lets any page on the web act as its visitor; "
+                "list the origins, or do not allow credentials"
+            )
             yield ("server", "cors_origins"), message
         elif auth.mode == "local":
             message = "`auth.mode: local` does not authenticate, so any page on the web could use it"

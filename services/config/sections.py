@@ -178,7 +178,7 @@ class TextConfig(Section):
     lexicon: dict[
         Annotated[str, Field(min_length=1, max_length=200)], Annotated[str, Field(max_length=1_000)]
     ] = Field(default_factory=dict[str, str], max_length=10_000)
-    """Word → spoken form, for every request."""
+    """Spoken forms of words, for every request."""
     default_language: Language | None = None
     """BCP-47 tag for texts without one; `null`: each sentence's script decides."""
 

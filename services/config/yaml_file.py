@@ -123,7 +123,7 @@ class _Parser:
         if getattr(event, "tag", None) is not None:
             raise self._refusal(event, "tags (`!`) are not supported; use quotes for text")
         if isinstance(event, yaml.ScalarEvent) and any("\ud800" <= c <= "\udfff" for c in event.value):
-            raise self._refusal(event, "half of a surrogate pair is not text")
+            raise self._refusal(event, "an unpaired surrogate is not valid text")
 
     def _origin(self, event: yaml.Event) -> str:
         mark = event.start_mark

@@ -26,7 +26,7 @@ async def list_models(state: State) -> dict[str, Any]:
 @router.get("/v1/models/{model}", operation_id="getModel", responses=answers(404))
 @access(Scope.MODELS)
 async def get_model(model: str, state: State) -> dict[str, Any]:
-    """One model."""
+    """Get one model."""
     if (client := state.directory.find(model)) is None:
         message = f"The model '{model}' does not exist."
         raise ApiError(404, message, param="model", code="model_not_found")
@@ -36,7 +36,7 @@ async def get_model(model: str, state: State) -> dict[str, Any]:
 @router.get("/v1/audio/models", operation_id="listAudioModels")
 @access(Scope.MODELS)
 async def list_audio_models(state: State) -> dict[str, Any]:
-    """The models' ids, in the format of other OpenAI-compatible servers."""
+    """List the ids of the models, in the format of other OpenAI-compatible servers."""
     names = [*(client.name for client in state.directory.clients), *OPENAI_MODELS]
     return {"models": [{"id": name, "name": name} for name in names]}
 

@@ -50,7 +50,7 @@ class Transcripts(BaseModel):
     """The transcripts of uploads."""
 
     transcripts: list[Annotated[str, Field(max_length=5_000), Paragraphs]] = Field(
-        description="What is said in each recording, in their order; improves the likeness most."
+        description="Transcript of each recording, in order; nothing improves the likeness more."
     )
 
 

@@ -134,7 +134,7 @@ async def get_voice(
     state: State,
     owner: VoiceOwner,
 ) -> dict[str, Any]:
-    """One voice: its state, overall and in each engine, and the quality of its samples."""
+    """Get one voice: its state, overall and in each engine, and the quality of its samples."""
     voice = await state.voices.get(owner, voice_id)
     return await _shown(state, owner, voice)
 

@@ -139,7 +139,8 @@ class OutputRecording:
             yield piece
 
     def _too_much(self) -> ApiError:
-        message = f"The organisation may store {self._limit or LARGEST} bytes; this would exceed it."
+        limit = self._limit or LARGEST
+        message = f"The organisation has a storage quota of {limit} bytes, which this would exceed."
         return ApiError(429, message, kind="insufficient_quota", code="insufficient_quota")
 
 

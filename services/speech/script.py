@@ -82,7 +82,7 @@ class SpeechRequest(BaseModel):
         min_length=2,
         max_length=35,
         pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
-        description="BCP-47 tag of the text; by default each sentence's script decides.",
+        description="BCP-47 tag of the text; by default it is detected from the script of each sentence.",
     )
     engine: str | None = Field(
         default=None, max_length=63, description="An engine's name; overrides `model`."
@@ -94,7 +94,7 @@ class SpeechRequest(BaseModel):
         default=None,
         ge=0,
         lt=1 << 63,
-        description="Makes engines that sample reproduce their output, whatever else they speak meanwhile.",
+        description="Makes the output of sampling engines reproducible, whatever other requests they serve.",
     )
     timestamps: bool = Field(
         default=False,

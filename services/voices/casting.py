@@ -349,7 +349,7 @@ def _not_in(found: Castable, engine: str) -> ApiError:
     reasons = [row.reason or row.state for row in found.embeddings if row.engine == engine]
     ready = sorted(row.engine for row in found.embeddings if row.embedding_id is not None)
     why = f" ({reasons[0]})" if reasons else ""
-    where = f"it is ready for {', '.join(ready)}" if ready else "it is ready for none"
+    where = f"it is ready for {', '.join(ready)}" if ready else "it is not ready for any engine"
     message = f"The engine {engine} cannot speak the voice '{found.voice.name}'{why}; {where}."
     return invalid(message, "voice", "voice_not_ready")
 

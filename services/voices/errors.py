@@ -22,5 +22,5 @@ def over_quota(error: OverQuota) -> ApiError:
     if error.account.startswith("voices"):
         message = f"The organisation may have {error.limit} voices, and has {error.used}."
     else:
-        message = f"The organisation may store {error.limit} bytes; this would exceed it."
+        message = f"The organisation has a storage quota of {error.limit} bytes, which this would exceed."
     return ApiError(429, message, kind="insufficient_quota", code="insufficient_quota")

@@ -239,7 +239,9 @@ class VoicePreparer:
             await self._fail(claim, "A recording is missing from the object store.", retry=False)
         except StorageError:
             # Retried without limit: an outage says nothing about the recordings.
-            await self._fail(claim, "A part of the server is unreachable; it is retried.", retry=True)
+            await self._fail(
+                claim, "A part of the server is unreachable; the preparation will be retried.", retry=True
+            )
             raise
         except EngineError as error:
             await self._fail(claim, error.message, retry=claim.attempts + 1 < MOST_ATTEMPTS)

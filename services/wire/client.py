@@ -134,7 +134,7 @@ class EngineClient:
             if missing is None:
                 return
             if voices is None or not call.prepared.issuperset(missing.missing):
-                raise EngineUnavailable(f"The runner of {self.name} lacks a voice that is unavailable.")
+                raise EngineUnavailable(f"The runner of {self.name} lacks a voice that could not be read.")
             if supplied < MAX_SUPPLIES:
                 await self._supply(missing, voices, deadline)
                 call = call.model_copy(update={"again": True})

@@ -150,7 +150,8 @@ def finish(
             voice = watch(client, voice, patience)
         except KeyboardInterrupt:
             messages().print(
-                f"The voice stays, and is prepared: `awaaztwin voice show {voice['id']}` shows its progress."
+                "The voice is kept, and is still being prepared: "
+                f"`awaaztwin voice show {voice['id']}` shows its progress."
             )
             raise
     show_voice(voice, client.get(f"{where}/samples").get("data", []), as_json=as_json)

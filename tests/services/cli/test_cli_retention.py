@@ -73,13 +73,13 @@ def test_what_would_go_goes(cli: CliRunner, kept: Path) -> None:
     assert counted.exit_code == 0, counted.output
     assert names(kept) == before
     table = cli.invoke(app, ["retention", "run", "--dry-run"]).stdout
-    assert "Would go" in table
+    assert "Would be deleted" in table
     done = cli.invoke(app, ["retention", "run", "--json"])
     assert (
         json.loads(done.stdout) == json.loads(counted.stdout) == {"outputs": 1, "recordings": 0, "objects": 1}
     )
     assert names(kept) == before - {"audio_old", "stray"}
-    assert "Gone" in cli.invoke(app, ["retention", "run"]).stdout
+    assert "Deleted" in cli.invoke(app, ["retention", "run"]).stdout
 
 
 def test_a_database_that_is_away_is_told(cli: CliRunner, elsewhere: Path) -> None:

@@ -74,7 +74,7 @@ def test_lines_are_those_of_the_keys():
         ("a: 'open", "x.yaml:1: is not YAML: "),
         ("a: 1\nb: \x07", "x.yaml:2: contains a control character"),
         ('a: "\\UFFFFFFFF"', "x.yaml: is not YAML: an escape or a number is out of range"),
-        ('a: "\\uD800"', "x.yaml:1: half of a surrogate pair"),
+        ('a: "\\uD800"', "x.yaml:1: an unpaired surrogate"),
         ("a: " + "[" * MAX_DEPTH + "]" * MAX_DEPTH, "x.yaml:1: nested more than"),
         ("a: " + "[" * 5_000, "x.yaml:1: nested more than"),
     ],

@@ -149,21 +149,20 @@ class Administration:
         if disabled:
             await self._keep_an_operator_outside(org_id)
         org = await self._locked(org_id)
+        if name is not None:
+            name = _checked(texts.name, name, "name")
+        if plan is not None:
+            plan = self._plan(plan)
+        await OrgRepository(self._session).update(
+            org, name=name, plan=plan, limits=limits, retention=retention, disabled=disabled
+        )
         changes = {
-            "name": None if name is None else _checked(texts.name, name, "name"),
-            "plan": None if plan is None else self._plan(plan),
+            "name": name,
+            "plan": plan,
             "limits": limits,
             "retention": retention,
             "disabled": disabled,
         }
-        await OrgRepository(self._session).update(
-            org,
-            name=changes["name"],
-            plan=changes["plan"],
-            limits=limits,
-            retention=retention,
-            disabled=disabled,
-        )
         told = {field: value for field, value in changes.items() if value is not None}
         await self._log(org.id, "org.changed", org.id, told)
         return org

@@ -74,6 +74,8 @@ def _kind(kind: Any) -> str:  # noqa: ANN401 - an annotation is anything
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
     if get_origin(kind) is dict:
         return "mapping"
+    if get_origin(kind) in {list, tuple, set, frozenset}:
+        return "list of text"
     if kind is SecretStr:
         return "text, masked"
     return WORDS.get(kind, "text")

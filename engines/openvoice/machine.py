@@ -177,7 +177,7 @@ def load_machine(folder: Path, device: Device, options: OpenVoiceOptions) -> Mac
     if options.self_check and dtype != torch.float32:
         exact = Converter(checkpoint, device=chosen, tau=options.tau)
         ratio = fidelity(converter, exact)
-        logger.info("the conversion in %s is within %.1f dB of fp32", dtype, ratio)
+        logger.info("the conversion in %s has a signal-to-noise ratio of %.1f dB against fp32", dtype, ratio)
         if not ratio >= FIDELITY:  # also true for NaN
             logger.warning("the conversion in %s is too far from fp32 on these weights", dtype)
             converter = exact

@@ -93,7 +93,9 @@ def heard(checkpoint: Checkpoint, latents: list[Tensor], vocoder: Vocoder, exact
         while (window := stream.next_window()) is not None:
             windows.append(window)
     ratio = fidelity(vocoder, exact, windows)
-    logger.info("the vocoder in %s is within %.1f dB of fp32", vocoder.precision, ratio)
+    logger.info(
+        "the vocoder in %s has a signal-to-noise ratio of %.1f dB against fp32", vocoder.precision, ratio
+    )
     return ratio
 
 

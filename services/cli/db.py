@@ -48,7 +48,10 @@ def backup(
     *,
     config: ConfigOption = None,
 ) -> None:
-    """Back up the database to a file, while in use. PostgreSQL needs `pg_dump`; restore by `pg_restore`."""
+    """Back up the database to a file, even while it is in use.
+
+    PostgreSQL needs `pg_dump`; restore with `pg_restore`.
+    """
     with opened(config) as (offline, settings):
         offline.copy(settings, target)
     output().print(f"Wrote {target} ({target.stat().st_size:,} bytes).")

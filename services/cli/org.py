@@ -33,7 +33,7 @@ LimitOption = Annotated[
 @app.command()
 @reported()
 def create(
-    name: Annotated[str, typer.Argument(help="Its name.")],
+    name: Annotated[str, typer.Argument(help="The organisation's name.")],
     *,
     plan: PlanOption = None,
     limit: LimitOption = None,

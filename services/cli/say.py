@@ -37,7 +37,9 @@ def say(  # noqa: PLR0913 - one parameter for each option
     language: Annotated[
         str | None,
         typer.Option(
-            "--language", "-l", help="Language of the text, such as `hi`; by default its script decides."
+            "--language",
+            "-l",
+            help="Language of the text, such as `hi`; by default the voice's own, or detected.",
         ),
     ] = None,
     model: Annotated[

@@ -39,7 +39,8 @@ def invite(
 ) -> None:
     """Invite a person to an organisation, whether or not they have an account.
 
-    Only the token goes to standard output, only once. No e-mail is sent: give the token to that person alone.
+    Standard output gets only the token, which is shown only once. No e-mail is sent: give the token to that
+    person alone.
     """
 
     async def work(admin: "Administration") -> "MadeInvitation":
@@ -68,7 +69,7 @@ def add(
 ) -> None:
     """Create a user as a member of an organisation; you vouch that the address is theirs.
 
-    Invite someone who already has an account instead; they accept with its password.
+    If the person already has an account, invite them instead.
     """
     hashed = None
     if not no_password:
@@ -141,7 +142,8 @@ def role(
 def reset(email: EmailArgument, *, config: ConfigOption = None) -> None:
     """Issue a token for choosing a new password. Until it is used, nothing changes.
 
-    Only the token goes to standard output, only once. No e-mail is sent: give the token to that person alone.
+    Standard output gets only the token, which is shown only once. No e-mail is sent: give the token to that
+    person alone.
     """
 
     async def work(admin: "Administration") -> "MadeReset":

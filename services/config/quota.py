@@ -41,7 +41,7 @@ class QuotaLimits(Section):
     voices: Limit = None
     """The organisation's own voices."""
     stored_bytes: Limit = None
-    """Bytes of stored audio and recordings."""
+    """Bytes of stored audio, recordings, consents and prepared voices."""
 
 
 class PlanConfig(QuotaLimits):

@@ -38,7 +38,7 @@ class ServerConfig(Section):
     """Where the Gateway listens and how it behaves towards its clients."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
-    """Address the Gateway listens on; a loopback address."""
+    """Address the Gateway listens on; with `auth.mode: local`, a loopback address only."""
     port: int = Field(default=8000, ge=1, le=65_535)
     """Port the Gateway listens on."""
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")

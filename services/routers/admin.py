@@ -201,7 +201,9 @@ async def delete_user(user_id: Id, state: State, tenant: Tenant, request: Reques
         await admin.remove_member(tenant, user_id)
 
 
-@router.post("/users/{user_id}/reset", operation_id="resetUser", status_code=201)
+@router.post(
+    "/users/{user_id}/reset", operation_id="resetUser", summary="Issue Password Reset Token", status_code=201
+)
 @access(Scope.OPERATOR)
 async def reset_user(user_id: Id, state: State, request: Request, response: Response) -> dict[str, Any]:
     """Issue a token for setting a new password, shown only once: give it to the user alone."""

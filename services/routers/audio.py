@@ -135,7 +135,7 @@ async def delete_audio(audio_id: Id, state: State, caller: Caller) -> None:
         await OutputRepository(session, caller.org_id).delete(audio_id)
 
 
-@router.post("/{audio_id}/url", operation_id="signAudioUrl")
+@router.post("/{audio_id}/url", operation_id="signAudioUrl", summary="Sign Audio URL")
 @access(Scope.AUDIO)
 async def sign_audio_url(
     audio_id: Id, body: UrlRequest, state: State, caller: Caller, request: Request

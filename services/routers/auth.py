@@ -59,7 +59,7 @@ class Me(BaseModel):
     limits: dict[str, Any]
 
 
-@router.post("/login", operation_id="login", responses=answers(401, 429))
+@router.post("/login", operation_id="login", summary="Log In", responses=answers(401, 429))
 @access(everyone=True)
 async def login(body: Login, state: State, request: Request, response: Response) -> TokenAnswer:
     """Log in with a password."""
@@ -67,7 +67,7 @@ async def login(body: Login, state: State, request: Request, response: Response)
     return _answer(await state.sessions.login(body.email, body.password, body.org, Origin.of(request)))
 
 
-@router.post("/token", operation_id="token", responses=answers(401, 429))
+@router.post("/token", operation_id="token", summary="Get Access Token", responses=answers(401, 429))
 @access(everyone=True)
 async def token(body: TokenRequest, state: State, request: Request, response: Response) -> TokenAnswer:
     """Exchange a refresh token (good for one use) or an API key for an access token."""
@@ -81,7 +81,9 @@ async def token(body: TokenRequest, state: State, request: Request, response: Re
     return _answer(await state.sessions.refresh(body.refresh_token, Origin.of(request)))
 
 
-@router.post("/logout", operation_id="logout", status_code=204, responses=answers(401, 429))
+@router.post(
+    "/logout", operation_id="logout", summary="Log Out", status_code=204, responses=answers(401, 429)
+)
 @access()
 async def logout(caller: Caller, state: State, request: Request) -> None:
     """End the session of the access token; does nothing for an API key."""
@@ -89,7 +91,7 @@ async def logout(caller: Caller, state: State, request: Request) -> None:
         await state.sessions.logout(caller.family, caller.org_id, caller.actor, Origin.of(request))
 
 
-@router.get("/me", operation_id="me")
+@router.get("/me", operation_id="me", summary="Get Caller")
 @access()
 async def me(caller: Caller, allowed: Allowed) -> Me:
     """The caller that the key or token identifies, and its scopes."""

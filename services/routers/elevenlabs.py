@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/voices", tags=["voices"], responses=answers(404, 
 MOST_VOICES: Final = 10_000
 
 
-@router.get("", operation_id="listElevenLabsVoices")
+@router.get("", operation_id="listElevenLabsVoices", summary="List ElevenLabs Voices")
 @access(Scope.MODELS)
 async def list_elevenlabs_voices(
     state: State,
@@ -54,6 +54,7 @@ async def list_elevenlabs_voices(
 @router.post(
     "/add",
     operation_id="addElevenLabsVoice",
+    summary="Add ElevenLabs Voice",
     openapi_extra=form_body(
         {
             **form_fields(NewVoice, "name", "description", "labels", "consent"),

@@ -23,7 +23,7 @@ PART_TIMEOUT_SECONDS: Final = 3.0
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Speech requests cannot be served now."}}
 
 
-@router.get("/health/live", operation_id="live")
+@router.get("/health/live", operation_id="live", summary="Check Liveness")
 @router.get("/livez", include_in_schema=False)
 @router.get("/healthz", include_in_schema=False)
 @access(everyone=True)
@@ -32,7 +32,7 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/health/ready", operation_id="ready", responses=_NOT_READY)
+@router.get("/health/ready", operation_id="ready", summary="Check Readiness", responses=_NOT_READY)
 @router.get("/readyz", include_in_schema=False)
 @access(everyone=True)
 async def ready(state: State) -> Response:

@@ -35,7 +35,7 @@ async def create_speech(
             alias="x-openwebui-user-id",
             max_length=200,
             pattern=PRINTABLE,
-            description="The id of the customer the client acts for.",
+            description="The id of the end user on whose behalf the client calls (sent by Open WebUI).",
         ),
     ] = None,
 ) -> Response:

@@ -62,7 +62,7 @@ Format: TypeAlias = Annotated[
 ]
 
 
-@router.get("/usage", operation_id="getUsage", responses=ANSWERS, response_model=None)
+@router.get("/usage", operation_id="getUsage", summary="Get Usage", responses=ANSWERS, response_model=None)
 @access(Scope.USAGE)
 async def usage(
     state: State,
@@ -95,7 +95,13 @@ async def usage(
     return {**told, "quota": quota}
 
 
-@router.get("/admin/usage", operation_id="getAllUsage", responses=ANSWERS, response_model=None)
+@router.get(
+    "/admin/usage",
+    operation_id="getAllUsage",
+    summary="Get Usage of All Organisations",
+    responses=ANSWERS,
+    response_model=None,
+)
 @access(Scope.OPERATOR)
 async def all_usage(
     state: State,

@@ -334,7 +334,9 @@ async def attest_consent(
     return consent_shape(consent)
 
 
-@router.put("/{voice_id}/aliases/{alias}", operation_id="setVoiceAlias", responses=ANSWERS)
+@router.put(
+    "/{voice_id}/aliases/{alias}", operation_id="setVoiceAlias", summary="Set Voice Alias", responses=ANSWERS
+)
 @access(Scope.VOICES)
 async def set_alias(
     voice_id: Id,
@@ -347,7 +349,11 @@ async def set_alias(
 
 
 @router.delete(
-    "/{voice_id}/aliases/{alias}", operation_id="dropVoiceAlias", status_code=204, responses=ANSWERS
+    "/{voice_id}/aliases/{alias}",
+    operation_id="dropVoiceAlias",
+    summary="Remove Voice Alias",
+    status_code=204,
+    responses=ANSWERS,
 )
 @access(Scope.VOICES)
 async def drop_alias(

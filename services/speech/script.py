@@ -54,11 +54,12 @@ class SpeechRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    input: str = Field(description="The text to speak, plain or SSML (when it starts with `<speak`).")
+    input: str = Field(description="The text to speak: plain, Markdown, or SSML if it starts with `<speak`.")
     model: str = Field(
         default="tts-1",
         max_length=200,
-        description="One of OpenAI's model names (they use the default engine), or an engine's name.",
+        description="One of OpenAI's model names, for the default engine or another that speaks the text; "
+        "or an engine's name.",
     )
     voice: Annotated[str, Field(min_length=1, max_length=200)] | VoiceReference = Field(
         default="alloy", description="A voice's id, name or alias, or an object with its `id`."
@@ -82,7 +83,8 @@ class SpeechRequest(BaseModel):
         min_length=2,
         max_length=35,
         pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
-        description="BCP-47 tag of the text; by default it is detected from the script of each sentence.",
+        description="BCP-47 tag of the text; by default the voice's own language, or, for a voice of many "
+        "languages, that of each sentence's script.",
     )
     engine: str | None = Field(
         default=None, max_length=63, description="An engine's name; overrides `model`."

@@ -26,9 +26,11 @@ NeighboursOption = Annotated[
     bool,
     typer.Option("--no-transcripts", help="Don't use `x.txt` beside `x.wav` as its transcript."),
 ]
-NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Don't wait until it is prepared.")]
+NoWaitOption = Annotated[
+    bool, typer.Option("--no-wait", help="Return without waiting for the voice to be prepared.")
+]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", min=1, max=86_400, help="Seconds to wait until it is prepared.")
+    float, typer.Option("--timeout", min=1, max=86_400, help="Seconds to wait for the voice to be prepared.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -40,7 +42,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
         typer.Argument(metavar="[FILES]...", help="More recordings, such as a shell's expanded pattern."),
     ] = None,
     *,
-    name: Annotated[str, typer.Option("--name", "-n", help="Its name, unique in the organisation.")],
+    name: Annotated[str, typer.Option("--name", "-n", help="The voice's name, unique in the organisation.")],
     samples: Annotated[
         list[str] | None,
         typer.Option("--samples", help="Recordings: a file, or a pattern such as 'me/*.mp3'. Repeatable."),
@@ -58,7 +60,9 @@ def create(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     transcripts: TranscriptsOption = None,
     no_transcripts: NeighboursOption = False,
-    consent: Annotated[str | None, typer.Option("--consent", help="Id of the consent for it.")] = None,
+    consent: Annotated[
+        str | None, typer.Option("--consent", help="Id of an existing consent of the speaker.")
+    ] = None,
     consent_by: Annotated[
         str | None, typer.Option("--consent-by", help="Name of the speaker who consents.")
     ] = None,

@@ -14,7 +14,7 @@ from services.cli.voice.create import JsonOption, show_voice
 from services.cli.voice.lookup import all_voices, find_voice
 from services.cli.voice.report import state_text
 
-VoiceArgument = Annotated[str, typer.Argument(metavar="VOICE", help="Its name, alias or id.")]
+VoiceArgument = Annotated[str, typer.Argument(metavar="VOICE", help="The voice's name, alias or id.")]
 
 
 @reported()

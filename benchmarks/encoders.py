@@ -115,7 +115,7 @@ def main() -> None:
             f"| {first_sound(audio_format, speech(own, 2.0), own)} "
             f"| {small.cpu_ms:.1f} ms/s | {large.cpu_ms:.1f} ms/s |"
         )
-    print("\n| tempo | first sound (pcm) | CPU a second fed |\n| --- | --- | --- |")
+    print("\n| tempo | first sound (pcm) | CPU per second of input |\n| --- | --- | --- |")
     for tempo in TEMPI:
 
         def stretch(chosen: float = tempo) -> AudioPipeline:

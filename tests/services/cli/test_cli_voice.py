@@ -231,7 +231,7 @@ def test_stopped_while_it_is_prepared(voice: Voice, lingering: str, recordings: 
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "The voice stays" in said
+    assert "The voice is kept" in said
     assert "Traceback" not in said
     assert shown(voice, "stopped", url=lingering)["samples"] == 1
 

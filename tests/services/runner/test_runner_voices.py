@@ -248,7 +248,7 @@ async def test_a_reader_that_never_answers():
 
 async def test_a_voice_that_nobody_reads():
     async with running() as runner:
-        with pytest.raises(EngineUnavailable, match="unavailable"):
+        with pytest.raises(EngineUnavailable, match="could not be read"):
             await heard(runner, call(A))
 
 

@@ -1,8 +1,10 @@
 """Cache of the voices' keys and values, with limited size."""
 
+import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
+
+from cachetools import LRUCache
 
 from engines.xtts.decoder import Prefix
 
@@ -15,9 +17,7 @@ class Prefixes:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._kept: OrderedDict[str, Prefix] = OrderedDict()
-        self._bytes = 0
+        self._kept: LRUCache[str, Prefix] = LRUCache(max_bytes, getsizeof=lambda prefix: prefix.nbytes)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -27,31 +27,19 @@ class Prefixes:
     def get(self, voice: str, make: Callable[[], Prefix]) -> Prefix:
         """Return the prefix of a voice; computed with ``make`` if it is not cached."""
         with self._lock:
-            if voice in self._kept:
-                self._kept.move_to_end(voice)
-                return self._kept[voice]
+            if (known := self._kept.get(voice)) is not None:
+                return known
         prefix = make()
-        if prefix.nbytes <= self._max_bytes:
-            with self._lock:
-                self._drop(voice)
-                self._kept[voice] = prefix
-                self._bytes += prefix.nbytes
-                while self._bytes > self._max_bytes:
-                    self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        with self._lock, contextlib.suppress(ValueError):  # larger than the whole cache
+            self._kept[voice] = prefix
         return prefix
 
     def forget(self, voice: str) -> None:
         """Remove a voice."""
         with self._lock:
-            self._drop(voice)
+            self._kept.pop(voice, None)
 
     def clear(self) -> None:
         """Remove all voices."""
         with self._lock:
             self._kept.clear()
-            self._bytes = 0
-
-    def _drop(self, voice: str) -> None:
-        prefix = self._kept.pop(voice, None)
-        if prefix is not None:
-            self._bytes -= prefix.nbytes

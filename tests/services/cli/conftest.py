@@ -5,10 +5,12 @@ import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from pydantic import SecretStr
@@ -21,6 +23,7 @@ from services.config import LoadedSettings, Settings
 from services.runner.app import create_runner_app
 from storage.config import ObjectStoreConfig, StorageConfig
 
+from live import eventually
 from media import encode, pcm16, wav
 from speaking import SENTENCES, sentences
 from workers import free_port
@@ -70,6 +73,9 @@ def gateway() -> Iterator[str]:
     """The URL of a Gateway with a fast engine, one that is slow, and one that cannot load."""
     broken = tones("BROKEN", fail_load=True).model_copy(update={"warm": True})
     with gateway_of(tones(fail_on="bad"), tones("SLOW", base_ms=100, seconds_per_char=0.2), broken) as url:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            ready = partial(client.get, "/health/ready")
+            eventually(lambda: ready().json()["parts"]["engines"]["BROKEN"]["state"] == "failed")
         yield url
 
 

@@ -15,7 +15,7 @@ LONGEST_NAME: Final = 200
 LONGEST_EMAIL: Final = 320
 """Maximum number of characters of an e-mail address.
 
-64 of the local part, ``@``, and 255 of the domain (RFC 3696, erratum 1690).
+64 of the local part, ``@``, and 255 of the domain (RFC 5321, section 4.5.3.1).
 """
 
 _EMAIL: Final = re.compile(r"[^@]+@[^@]+")

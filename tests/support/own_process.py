@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def in_own_process(function: Callable[[], T]) -> T:
-    """Call a function of this module in a new process; gives its result."""
+    """Call a function of a module of tests/support in a new process; gives its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         return processes.submit(function).result(120)
 

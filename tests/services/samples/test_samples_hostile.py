@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-import resource
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from services.samples.errors import BadSample
 from services.samples.examine import Examiner
 from services.samples.limits import MIB, SampleLimits
 
+from examining import memory_of_examining
 from hostile import ANY, HostileFile, hostile_files
+from own_process import in_own_process
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="memory is measured by POSIX' means")
 
@@ -91,10 +93,7 @@ async def test_ten_silent_hours_cost_little(tmp_path: Path):
 
 
 async def test_a_child_stays_small(tmp_path: Path):
-    """The largest of the children so far. Linux counts what was this process' when it started them."""
     file = next(file for file in hostile_files() if file.name == "mp3: four megabytes of picture")
     assert await outcome(Examiner(), file, tmp_path) is None
-    unit = 1 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    own, largest = in_own_process(partial(memory_of_examining, file.data, tmp_path))
     assert largest < max(150 * MIB, own + 20 * MIB)

@@ -85,7 +85,7 @@ def _gateway(loaded: LoadedSettings, runners: Mapping[str, Service[Any]], stoppi
         return address
 
     def make() -> Starlette:
-        from services.app import create_app  # noqa: PLC0415 - the Gateway's alone
+        from services.app import create_app  # noqa: PLC0415 - only in the Gateway's process
 
         return create_app(loaded, address_of, stopping)
 
@@ -142,8 +142,8 @@ def _runner_app(
     folder: Path | None,
     runners: Mapping[str, Service[Any]],
 ) -> Starlette:
-    from services.host.memory import HostMemory  # noqa: PLC0415 - a runner's alone
-    from services.runner.app import create_runner_app  # noqa: PLC0415
+    from services.host.memory import HostMemory  # noqa: PLC0415 - only in a runner's process
+    from services.runner.app import create_runner_app  # noqa: PLC0415 - only in a runner's process
 
     memory = config.memory
     budget = Budget(ram=memory.ram_bytes, vram=memory.vram_bytes)
@@ -175,7 +175,7 @@ def _runtime_folder(config: Settings) -> Path | None:
 
 def _prepare(loaded: LoadedSettings) -> None:
     """Prepare the folders once, before BentoML starts processes, since it restarts failing ones endlessly."""
-    from services.folders import FolderError, prepare_folders  # noqa: PLC0415 - the database's; the supervisor's alone
+    from services.folders import FolderError, prepare_folders  # noqa: PLC0415 - imports the database
 
     try:
         prepare_folders(loaded)

@@ -3,9 +3,10 @@
 aiosqlite passes each call of the driver to the connection's thread and waits for the result. SQLAlchemy makes
 four calls per statement: open a cursor, execute, fetch, close. The switches take longer than most statements.
 
-It extends what SQLAlchemy and aiosqlite keep private; both are pinned in ``constraints.txt``.
+It extends what SQLAlchemy and aiosqlite keep private; both are held to a minor version in ``pyproject.toml``.
 """
 
+# The classes that it extends have only private attributes:
 # ruff: noqa: SLF001
 # pyright: reportPrivateUsage=false
 

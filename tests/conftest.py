@@ -126,7 +126,7 @@ LONG_FILES = [
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a parallel run, begin with what takes long, so that all processes end at about the same time."""
+    """Run long files first in a parallel run, so that all processes end at about the same time."""
     if hasattr(config, "workerinput"):
         ranks = {name: rank for rank, name in enumerate(LONG_FILES)}
         items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))

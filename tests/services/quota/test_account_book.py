@@ -3,25 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.config import Settings
 from services.errors import ApiError
 from services.gate import DatabaseGate
 from services.quota.accounts import AccountBook
-from services.quota.writer import Settlement, UsageWriter
-from storage.database import Database
-from storage.repositories.orgs import OrgRepository
-from storage.repositories.usage import Usage
+from services.quota.writer import UsageWriter
 
-from databases import KINDS, database_address
+from usage import TODAY, new_org, settlement
 
-NOW = datetime.now(UTC)
-ACCOUNT = f"characters/{NOW:%Y-%m}"
+ACCOUNT = f"characters/{TODAY:%Y-%m}"
 LIMIT = 10
 
 
@@ -39,27 +32,12 @@ class Ledger:
 
     async def finish(self) -> None:
         reservation = await self.reserve(LIMIT)
-        record: Usage = {
-            "org_id": self.org_id,
-            "at": NOW,
-            "day": NOW.date(),
-            "kind": "speech",
-            "outcome": "ok",
-            "engine": "espeak",
-            "voice": "en",
-            "characters": 1,
-            "audio_ms": 100,
-        }
-        self.writer.put(Settlement(record, reservation, {ACCOUNT: 1}))
+        self.writer.put(settlement(self.org_id, reservation=reservation, spent={ACCOUNT: 1}))
 
 
-@pytest.fixture(params=KINDS)
-async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Ledger, None]:
-    async with database_address(request.param, tmp_path) as address, Database(address) as database:
-        gate = DatabaseGate(database, Settings())
-        async with gate.write() as session:
-            org = await OrgRepository(session).create("Asha", plan="free")
-        yield Ledger(gate, org.id)
+@pytest.fixture
+async def ledger(gate: DatabaseGate) -> Ledger:
+    return Ledger(gate, await new_org(gate, "Asha"))
 
 
 async def test_what_waits_to_be_written(ledger: Ledger) -> None:

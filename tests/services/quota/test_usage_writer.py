@@ -1,37 +1,18 @@
 """Usage on its way to the database, when the database does not take all of it."""
 
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.config import Settings
 from services.gate import DatabaseGate
-from services.quota.writer import Settlement, UsageWriter
-from storage.database import Database
+from services.quota.writer import UsageWriter
 from storage.errors import StorageUnavailable
 from storage.repositories.orgs import OrgRepository
 from storage.repositories.usage import UsageRepository
 
-from databases import KINDS, database_address
-
-TODAY = datetime.now(UTC).date()
-
-
-@pytest.fixture(params=KINDS)
-async def gate(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[DatabaseGate, None]:
-    async with database_address(request.param, tmp_path) as address, Database(address) as database:
-        yield DatabaseGate(database, Settings())
-
-
-async def org(gate: DatabaseGate, name: str) -> str:
-    async with gate.write() as session:
-        return (await OrgRepository(session).create(name, plan="free")).id
+from usage import TODAY, new_org, settlement
 
 
 async def requests(gate: DatabaseGate, org_id: str) -> int:
@@ -42,21 +23,6 @@ async def requests(gate: DatabaseGate, org_id: str) -> int:
         )
 
 
-def settlement(org_id: str, *, kind: str | None = "speech") -> Settlement:
-    record: Any = {
-        "org_id": org_id,
-        "at": datetime.now(UTC),
-        "day": TODAY,
-        "kind": kind,
-        "outcome": "ok",
-        "engine": "espeak",
-        "voice": "en",
-        "characters": 5,
-        "audio_ms": 400,
-    }
-    return Settlement(record, None, {})
-
-
 def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Of what the writer logged."""
     return [record.levelname for record in caplog.records if record.name == "services.quota.writer"]
@@ -65,7 +31,7 @@ def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_usage_of_a_deleted_organisation_is_dropped_and_the_rest_is_kept(
     gate: DatabaseGate, caplog: pytest.LogCaptureFixture
 ):
-    stays, goes = await org(gate, "Stays"), await org(gate, "Goes")
+    stays, goes = await new_org(gate, "Stays"), await new_org(gate, "Goes")
     writer = UsageWriter(gate)
     for org_id in (stays, goes, stays):
         writer.put(settlement(org_id))
@@ -84,7 +50,7 @@ async def test_usage_of_a_deleted_organisation_is_dropped_and_the_rest_is_kept(
 async def test_what_the_database_does_not_take_is_said_to_be_lost(
     gate: DatabaseGate, caplog: pytest.LogCaptureFixture
 ):
-    stays = await org(gate, "Stays")
+    stays = await new_org(gate, "Stays")
     writer = UsageWriter(gate)
     for kind in ("speech", None, "speech"):
         writer.put(settlement(stays, kind=kind))
@@ -97,7 +63,7 @@ async def test_what_the_database_does_not_take_is_said_to_be_lost(
 async def test_a_database_that_goes_away_in_the_middle_loses_nothing(
     gate: DatabaseGate, monkeypatch: pytest.MonkeyPatch
 ):
-    stays = await org(gate, "Stays")
+    stays = await new_org(gate, "Stays")
     writer = UsageWriter(gate)
     for kind in (None, "speech", "speech"):
         writer.put(settlement(stays, kind=kind))

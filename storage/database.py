@@ -111,7 +111,8 @@ class Database:
             StorageUnavailable: The database is unavailable.
         """
         engine = self.engine
-        if not self.is_sqlite:  # there each statement that reads is a transaction anyway
+        # On SQLite, each statement that reads is a transaction of its own anyway.
+        if not self.is_sqlite:
             engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         with _unavailable():
             async with engine.connect() as connection:
